@@ -1,0 +1,88 @@
+// Bundles what ships (dist/) and, with --tests, the suites that run inside VS Code (out/).
+//   node esbuild.mjs [--target=<vsce target>] [--production] [--tests] [--watch]
+import { build, context } from 'esbuild';
+import { globSync, rmSync } from 'node:fs';
+
+const flags = new Set(process.argv.slice(2));
+const target = process.argv.find((flag) => flag.startsWith('--target='))?.slice('--target='.length);
+const production = flags.has('--production');
+
+/** The prebuilt SQLite of a vsce target: vsce says "alpine" where the driver says "linuxmusl". */
+const prebuild = (target ?? `${process.platform}-${process.arch}`).replace('alpine', 'linuxmusl');
+
+/** Gives the worker the driver's entry for exactly one platform, so that one binary ships. */
+const onePlatformDriver = {
+  name: 'one-platform-driver',
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^better-sqlite3$/ }, ({ resolveDir, kind }) =>
+      resolve(`better-sqlite3/${prebuild}`, { resolveDir, kind }),
+    );
+  },
+};
+
+/** The rule that only the worker opens databases, as a build error. */
+const noDriver = {
+  name: 'no-driver',
+  setup({ onResolve }) {
+    onResolve({ filter: /^better-sqlite3/ }, ({ importer }) => ({
+      errors: [{ text: `${importer} must not import better-sqlite3: only the worker opens databases` }],
+    }));
+  },
+};
+
+const shared = {
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  logLevel: 'warning',
+  minify: production,
+  sourcemap: production ? false : 'linked',
+};
+
+const bundles = [
+  {
+    ...shared,
+    entryPoints: { extension: 'src/extension.ts' },
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    external: ['vscode'],
+    plugins: [noDriver],
+  },
+  {
+    ...shared,
+    entryPoints: { worker: 'src/worker/main.ts' },
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    loader: { '.node': 'copy' },
+    assetNames: '[name]',
+    plugins: [onePlatformDriver],
+  },
+  {
+    ...shared,
+    entryPoints: { cli: 'src/cli/main.ts' },
+    outdir: 'dist',
+    format: 'esm',
+    plugins: [noDriver],
+  },
+];
+
+if (flags.has('--tests')) {
+  bundles.push({
+    ...shared,
+    entryPoints: globSync('test/extension/*.ts'),
+    outdir: 'out/extension',
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    sourcemap: 'inline',
+    external: ['vscode', 'mocha', 'better-sqlite3'],
+  });
+}
+
+if (!flags.has('--watch')) rmSync('dist', { recursive: true, force: true });
+if (flags.has('--watch')) {
+  await Promise.all(bundles.map(async (options) => (await context(options)).watch()));
+} else {
+  await Promise.all(bundles.map((options) => build(options)));
+}

@@ -1,1 +1,95 @@
-export {};
+#!/usr/bin/env node
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import packageJson from '../../package.json' with { type: 'json' };
+import { isBackupError } from '../core/errors.ts';
+import { WorkerClient } from '../worker/client.ts';
+import { backUp } from './backUp.ts';
+import { find } from './find.ts';
+import { list } from './list.ts';
+import { exitCodes, UsageError, type Context, type Verb } from './verb.ts';
+import { verify } from './verify.ts';
+
+const verbs: Readonly<Record<string, Verb>> = { find, 'back-up': backUp, list, verify };
+
+const help = [
+  'Usage: sqlite-backup VERB …',
+  '',
+  ...Object.values(verbs).flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
+  '',
+  'Exit codes: 0 all good, 1 something failed or is damaged, 2 wrong usage, 130 interrupted.',
+].join('\n');
+
+/** Beside the bundle when bundled, else the source itself, which Node runs as it is. */
+function workerEntry(): string {
+  const bundled = fileURLToPath(new URL('./worker.cjs', import.meta.url));
+  return existsSync(bundled)
+    ? bundled
+    : fileURLToPath(new URL('../worker/main.ts', import.meta.url));
+}
+
+async function run(args: string[], context: Context): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === '--version') {
+    context.print(context.toolVersion);
+    return exitCodes.ok;
+  }
+  if (name === '--help' || name === '-h' || name === 'help') {
+    context.print(help);
+    return exitCodes.ok;
+  }
+  const verb = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (verb === undefined) {
+    context.tell(
+      `${name === undefined ? 'Say what to do.' : `There is no verb "${name}".`}\n\n${help}`,
+    );
+    return exitCodes.usage;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    context.print(`Usage: sqlite-backup ${verb.usage}\n\n${verb.summary}`);
+    return exitCodes.ok;
+  }
+  try {
+    return await verb.run(rest, context);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      context.tell(`${error.message}\nUsage: sqlite-backup ${verb.usage}`);
+      return exitCodes.usage;
+    }
+    if (!isBackupError(error)) throw error;
+    context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+    return error.code === 'cancelled' ? exitCodes.interrupted : exitCodes.failed;
+  }
+}
+
+const abort = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => abort.abort());
+
+let progressShown = false;
+const clearProgress = (): void => {
+  if (progressShown) process.stderr.write('\r\u001b[K');
+  progressShown = false;
+};
+
+process.exitCode = await run(process.argv.slice(2), {
+  worker: new WorkerClient({
+    entry: workerEntry(),
+    onStderr: (text) => process.stderr.write(text),
+  }),
+  signal: abort.signal,
+  toolVersion: packageJson.version,
+  print(text) {
+    clearProgress();
+    process.stdout.write(`${text}\n`);
+  },
+  tell(text) {
+    clearProgress();
+    process.stderr.write(`${text}\n`);
+  },
+  progress(text) {
+    if (!process.stderr.isTTY) return;
+    process.stderr.write(`\r\u001b[K${text}`);
+    progressShown = true;
+  },
+});

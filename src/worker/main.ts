@@ -1,1 +1,38 @@
-export {};
+import { toPlainError } from '../core/errors.ts';
+import { requireDriver } from '../core/sqlite.ts';
+import { handle } from './handlers.ts';
+import { parseToWorker, type FromWorker, type Method } from './protocol.ts';
+import { throttleProgress } from './throttle.ts';
+
+const send = (message: FromWorker): Promise<void> =>
+  new Promise((resolve, reject) => {
+    process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
+  });
+
+let allowPublishing: () => void;
+const publishing = new Promise<void>((resolve) => (allowPublishing = resolve));
+
+// The face is gone, and with it whoever wanted the result. What is half-made lies in a private folder.
+process.on('disconnect', () => process.exit(1));
+
+process.on('message', (raw) => {
+  const message = parseToWorker(raw);
+  if (message === undefined) return;
+  if ('publish' in message) allowPublishing();
+  else void serve(message.call.method, message.call.params);
+});
+
+async function serve(method: Method, params: unknown): Promise<void> {
+  const hooks = {
+    onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
+    beforePublish: () => send({ ready: true }).then(() => publishing),
+  };
+  try {
+    requireDriver();
+    await send({ ok: await handle(method, params, hooks) });
+  } catch (error) {
+    await send({ error: toPlainError(error) });
+  } finally {
+    process.exit(0);
+  }
+}

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { BackupError } from '../core/errors.ts';
+import { formatBytes } from '../core/units.ts';
+import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
+
+export const list: Verb = {
+  summary: 'List the backups in a folder, newest first.',
+  usage: 'list --to DIR [--json]',
+  async run(args, { worker, signal, print, tell }) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: { to: { type: 'string' }, json: { type: 'boolean' } },
+    });
+    if (positionals.length > 0) throw new UsageError('list takes no arguments but --to DIR.');
+    const folder = requireFolder(values.to);
+    if (!existsSync(folder)) {
+      throw new BackupError('access', `${folder} does not exist.`, {
+        path: folder,
+        hint: 'Check the path.',
+      });
+    }
+    const backups = await worker.call('list', { folder }, { signal });
+    if (values.json) {
+      print(
+        JSON.stringify({
+          backups: backups.map(
+            ({ path, kind, database, createdAt, sizeBytes, verified, foreign }) => ({
+              path,
+              kind,
+              database: database ?? null,
+              createdAt,
+              sizeBytes,
+              verified,
+              foreign,
+            }),
+          ),
+        }),
+      );
+      return exitCodes.ok;
+    }
+    for (const { path, database, createdAt, sizeBytes, verified, foreign } of backups) {
+      const origin = foreign ? 'foreign' : (database ?? '');
+      print(
+        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verified.padEnd(9)}  ${origin}  ${path}`,
+      );
+    }
+    if (backups.length === 0) tell(`No backups in ${folder}.`);
+    return exitCodes.ok;
+  },
+};

@@ -1,0 +1,52 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util';
+import type { WorkerClient } from '../worker/client.ts';
+
+/** What a verb gets to work with; tests and main make it. */
+export interface Context {
+  worker: WorkerClient;
+  signal: AbortSignal;
+  toolVersion: string;
+  /** The only thing that `--json` writes to stdout. */
+  print: (text: string) => void;
+  /** A line for people, on stderr. */
+  tell: (text: string) => void;
+  /** Replaces the current line on stderr; does nothing when that is no terminal. */
+  progress: (text: string) => void;
+}
+
+export interface Verb {
+  summary: string;
+  usage: string;
+  /** Returns the exit code. Throws UsageError for wrong arguments, BackupError for failures. */
+  run(args: string[], context: Context): Promise<number>;
+}
+
+export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Node's parser, with its complaints as usage errors. */
+export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** The backups folder of `--to`, else of the environment. */
+export function requireFolder(to: string | undefined): string {
+  const folder = to ?? process.env['BACKUPS_DIR'];
+  if (folder !== undefined && folder !== '') return folder;
+  throw new UsageError('Say where: --to DIR, or BACKUPS_DIR in the environment.');
+}
+
+/** A positive number of seconds, as ms. */
+export function seconds(option: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (Number.isFinite(number) && number > 0) return Math.round(number * 1000);
+  throw new UsageError(`--${option} takes a positive number of seconds, not ${value}.`);
+}

@@ -1,0 +1,60 @@
+import { resolve } from 'node:path';
+import { isBackupError } from '../core/errors.ts';
+import type { Verdict } from '../core/verify.ts';
+import { exitCodes, parse, seconds, UsageError, type Context, type Verb } from './verb.ts';
+
+/** Ample for gigabytes, and an end for a file made to keep the check busy. */
+const defaultDeadlineMs = 60 * 60 * 1000;
+
+export const verify: Verb = {
+  summary: 'Check that backups are still what was backed up.',
+  usage: 'verify BACKUP… [--deadline SECONDS] [--json]',
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: { deadline: { type: 'string' }, json: { type: 'boolean' } },
+    });
+    if (positionals.length === 0) throw new UsageError('verify takes at least one backup.');
+    const deadlineMs = seconds('deadline', values.deadline) ?? defaultDeadlineMs;
+    const results: Verdict[] = [];
+    let failed = false;
+    for (const path of positionals) {
+      const result = await verifyOne(resolve(path), deadlineMs, context);
+      results.push(result.verdict);
+      failed ||= result.unfinished || result.verdict.status === 'damaged';
+      if (!values.json) printResult(result.verdict, context);
+    }
+    if (values.json) context.print(JSON.stringify({ results }));
+    return failed ? exitCodes.failed : exitCodes.ok;
+  },
+};
+
+async function verifyOne(
+  path: string,
+  deadlineMs: number,
+  context: Context,
+): Promise<{ verdict: Verdict; unfinished: boolean }> {
+  try {
+    const verdict = await context.worker.call(
+      'verify',
+      { path },
+      {
+        signal: context.signal,
+        deadlineMs,
+        onProgress: ({ phase }) => context.progress(`${path}: ${phase}`),
+      },
+    );
+    return { verdict, unfinished: false };
+  } catch (error) {
+    // Out of time, or the check crashed: nothing is known to be wrong, and nothing is proved.
+    if (!isBackupError(error) || error.code === 'cancelled') throw error;
+    const findings = [{ code: error.code, message: error.message }];
+    return { verdict: { path, status: 'partial', findings }, unfinished: true };
+  }
+}
+
+function printResult({ path, status, findings }: Verdict, { print }: Context): void {
+  print(`${status.padEnd(7)}  ${path}`);
+  for (const { message } of findings) print(`         ${message}`);
+}

@@ -1,0 +1,339 @@
+/*
+ * How a file of ours comes into being: written in a private folder beside its final place, synced, linked to its final
+ * name (an existing name is never overwritten), then the folder is synced. Whatever stops the process on the way leaves
+ * only a private folder, which the next sweep removes.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, extname, join, parse, resolve } from 'node:path';
+import { BackupError, explain } from './errors.ts';
+
+/** What SQLite keeps beside a database. */
+export const siblingSuffixes = ['-wal', '-shm', '-journal'] as const;
+
+const privatePrefix = '.tmp-sqlite-backup-';
+/** Names the machine without revealing it: a shared folder may hold the private folders of several. */
+const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+const foreignLeftoverAgeMs = 24 * 60 * 60 * 1000;
+
+/**
+ * Makes sure that `folder` exists and can be written, and returns its real path with `undo`, which removes again what was
+ * created (only while it is empty).
+ */
+export function prepareFolder(folder: string): { path: string; undo: () => void } {
+  const wanted = resolve(folder);
+  try {
+    const firstCreated = mkdirSync(wanted, { recursive: true });
+    const path = realpathSync(wanted);
+    return { path, undo: () => removeEmptyFolders(path, firstCreated) };
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    if (code === 'EEXIST') {
+      throw new BackupError('access', `${wanted} is not a folder.`, {
+        path: wanted,
+        hint: 'Choose another folder.',
+        cause: error,
+      });
+    }
+    throw explain(error, 'target', wanted);
+  }
+}
+
+function removeEmptyFolders(from: string, upTo: string | undefined): void {
+  if (upTo === undefined) return;
+  for (let folder = from; folder.length >= upTo.length; folder = dirname(folder)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return; // Not empty any more: somebody uses it, so it stays.
+    }
+  }
+}
+
+/** A folder only this user can enter, on the file system of `parent`; `remove` takes it away with all it holds. */
+export function makePrivateFolder(parent: string): { path: string; remove: () => void } {
+  const name = `${privatePrefix}${machine}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  const path = join(parent, name);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    throw explain(error, 'target', parent);
+  }
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export function isPrivateFolderName(name: string): boolean {
+  return name.startsWith(privatePrefix);
+}
+
+/**
+ * Removes the private folders that dead processes left in `folder`, or only those of the dead process `pid`. A folder of
+ * a living process stays, and so does one of another machine until it is a day old. Returns the names of those that
+ * could not be removed.
+ */
+export async function sweepLeftovers(
+  folder: string,
+  options: { pid?: number } = {},
+): Promise<string[]> {
+  const stuck: string[] = [];
+  for (const name of await readdir(folder)) {
+    const match = /^\.tmp-sqlite-backup-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}$/.exec(name);
+    if (match === null) continue;
+    const path = join(folder, name);
+    const [owner, pid] = [match[1], Number(match[2])];
+    const abandoned =
+      options.pid !== undefined
+        ? owner === machine && pid === options.pid
+        : owner === machine
+          ? !isAlive(pid)
+          : Date.now() - newestChange(path) > foreignLeftoverAgeMs;
+    if (!abandoned) continue;
+    await rm(path, { recursive: true, force: true }).catch(() => stuck.push(name));
+  }
+  return stuck;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && Reflect.get(error, 'code') === 'EPERM';
+  }
+}
+
+function newestChange(folder: string): number {
+  const isFolder = lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+  const entries = isFolder ? readdirSync(folder).map((name) => join(folder, name)) : [];
+  return Math.max(
+    ...[folder, ...entries].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0),
+  );
+}
+
+/** Writes the file to the disk itself; a failure here is a failure of the backup, never to be ignored. */
+export function syncFile(path: string): void {
+  // Windows flushes only through a handle that may write.
+  const handle = openSync(path, process.platform === 'win32' ? 'r+' : 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */
+export function syncFolder(path: string): void {
+  if (process.platform === 'win32') return;
+  const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+export function writePrivateFile(path: string, text: string): void {
+  writeFileSync(path, text, { flag: 'wx', mode: 0o600, flush: true });
+}
+
+/** Creates the empty file that SQLite will fill: 0600 from its first moment, whatever the umask or the source's mode. */
+export function createPrivateFile(path: string): void {
+  closeSync(openSync(path, 'wx', 0o600));
+}
+
+/**
+ * Gives the synced file `from` the name `to`, in one step that fails with EEXIST when the name exists in any form.
+ * `from` is gone afterwards. Both are on one file system.
+ */
+export function linkWithoutOverwriting(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+    unlinkSync(from);
+  } catch (error) {
+    if (!lacksHardLinks(error)) throw error;
+    // FAT, exFAT and some network shares have no hard links: claim the name first, then replace our own claim.
+    closeSync(openSync(to, 'wx', 0o600));
+    try {
+      renameSync(from, to);
+    } catch (failure) {
+      unlinkSync(to);
+      throw failure;
+    }
+  }
+}
+
+function lacksHardLinks(error: unknown): boolean {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  const missing = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK', 'EISDIR'];
+  return typeof code === 'string' && missing.includes(code);
+}
+
+/**
+ * Publishes a file and the manifest that describes it as a pair, under the first of `names` that is free for both, and
+ * returns their paths. The manifest is `<name>.json`; `describe` makes its text once the name is known.
+ */
+export function publishPair(
+  file: string,
+  folder: string,
+  names: Iterable<string>,
+  describe: (name: string) => string,
+): { path: string; manifestPath: string } {
+  syncFile(file);
+  for (const name of names) {
+    const path = join(folder, name);
+    const manifestPath = manifestPathOf(path);
+    if (lstatSync(manifestPath, { throwIfNoEntry: false }) !== undefined) continue;
+    const manifest = join(dirname(file), `${randomBytes(6).toString('hex')}.json`);
+    writePrivateFile(manifest, describe(name));
+    try {
+      linkWithoutOverwriting(file, path);
+    } catch (error) {
+      if (error instanceof Error && Reflect.get(error, 'code') === 'EEXIST') continue;
+      throw explain(error, 'target', path);
+    }
+    try {
+      linkWithoutOverwriting(manifest, manifestPath);
+      syncFolder(folder);
+    } catch (error) {
+      unlinkSync(path); // Half of a pair helps nobody: better no backup than one without its facts.
+      rmSync(manifest, { force: true });
+      throw explain(error, 'target', manifestPath);
+    }
+    return { path, manifestPath };
+  }
+  throw new BackupError('name-taken', `${folder} has no free name left.`, { path: folder });
+}
+
+export function manifestPathOf(backupPath: string): string {
+  return `${backupPath}.json`;
+}
+
+const longestName = 255 - '.json'.length;
+
+/** The names to try for a snapshot of `source`: `<stem>_<YYYYMMDD>_<HHMMSS>Z<ext>` in UTC, then with `-2`, `-3` … */
+export function* snapshotNames(source: string, at: Date): Generator<string> {
+  const extension = extname(source);
+  const stem = basename(source, extension);
+  for (let attempt = 1; attempt <= 9999; attempt++) {
+    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${safeName(extension)}`;
+    yield truncateBytes(safeName(stem), longestName - Buffer.byteLength(tail)) + tail;
+  }
+}
+
+/** `20261121_134502Z`: sorts by time, says its zone, and is legal in file names everywhere. */
+export function timestamp(at: Date): string {
+  const digits = at.toISOString().replace(/[-:]/g, '');
+  return `${digits.slice(0, 8)}_${digits.slice(9, 15)}Z`;
+}
+
+/** Replaces what is not legal on every file system, or could hide what a name says (control and bidi characters). */
+function safeName(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}<>:"/\\|?*]/gu, '_');
+}
+
+function truncateBytes(text: string, most: number): string {
+  let result = '';
+  let bytes = 0;
+  for (const character of text) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > most) break;
+    result += character;
+  }
+  return result;
+}
+
+const hashChunkBytes = 1024 * 1024;
+
+/** SHA-256 of a file as lower-case hex. `onProgress` gets the bytes read so far; what it throws ends the reading. */
+export function sha256File(path: string, onProgress?: (doneBytes: number) => void): string {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(hashChunkBytes);
+  const handle = openSync(path, 'r');
+  try {
+    for (let done = 0, read; (read = readSync(handle, chunk)) > 0;) {
+      hash.update(read === chunk.length ? chunk : chunk.subarray(0, read));
+      onProgress?.((done += read));
+    }
+    return hash.digest('hex');
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** Bytes that this user can still write on the file system of `path`. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
+/** What identifies a file under all its names. */
+export function fileIdentity(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/** Size and modification time of the siblings that exist beside `path`. */
+export function siblingsOf(
+  path: string,
+): Map<(typeof siblingSuffixes)[number], { sizeBytes: number }> {
+  const found = new Map<(typeof siblingSuffixes)[number], { sizeBytes: number }>();
+  for (const suffix of siblingSuffixes) {
+    const stats = statSync(path + suffix, { throwIfNoEntry: false });
+    if (stats?.isFile()) found.set(suffix, { sizeBytes: stats.size });
+  }
+  return found;
+}
+
+/** True for the names that SQLite gives to the siblings of a database: never databases of their own. */
+export function isSiblingName(name: string): boolean {
+  return siblingSuffixes.some((suffix) => name.endsWith(suffix));
+}
+
+/**
+ * The real path of an existing regular file, following symbolic links. Never blocks: a FIFO or a device is refused by
+ * its kind, without being opened.
+ */
+export function resolveRegularFile(path: string): string {
+  if (path === '' || path.includes('\0')) {
+    throw new BackupError('bad-name', `${JSON.stringify(path)} is not a path.`, { path });
+  }
+  const wanted = resolve(path);
+  try {
+    const real = realpathSync(wanted);
+    const kind = lstatSync(real);
+    if (kind.isFile()) return real;
+    const word = kind.isDirectory() ? 'a folder' : kind.isFIFO() ? 'a pipe' : 'a special file';
+    throw new BackupError('not-a-database', `${wanted} is ${word}, not a database file.`, {
+      path: wanted,
+      hint: 'Name the database file itself.',
+      facts: { reason: 'not-a-file' },
+    });
+  } catch (error) {
+    throw explain(error, 'source', wanted);
+  }
+}
+
+/** The file name without its folder and extension, as people call a database. */
+export function stemOf(path: string): string {
+  return parse(path).name;
+}

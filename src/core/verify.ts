@@ -1,0 +1,187 @@
+/** Is a backup still what was backed up? Returns all that was found and never throws for damage. */
+import { constants, copyFileSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { explain, isBackupError } from './errors.ts';
+import {
+  makePrivateFolder,
+  manifestPathOf,
+  resolveRegularFile,
+  sha256File,
+  siblingsOf,
+} from './files.ts';
+import { readHeader, type Header } from './header.ts';
+import {
+  longestManifestBytes,
+  parseManifest,
+  type Finding,
+  type Manifest,
+  type ParsedManifest,
+} from './manifest.ts';
+import type { Progress } from './snapshot.ts';
+import { checkDatabase, differingFacts, type Check } from './sqlite.ts';
+
+export interface Verdict {
+  path: string;
+  status: Check['status'];
+  findings: Finding[];
+}
+
+/** The manifest beside a backup, without trusting it. Undefined when there is none. */
+export function readManifestOf(backup: string): ParsedManifest | undefined {
+  const path = manifestPathOf(backup);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (!stats.isFile() || stats.size > longestManifestBytes) {
+    return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
+  }
+  return parseManifest(readFileSync(path, 'utf8'));
+}
+
+/** Checks a snapshot, or any SQLite file that stands for one. Writes nothing beside it. */
+export function verifySnapshot(backup: string, onProgress: (progress: Progress) => void): Verdict {
+  let path = backup;
+  try {
+    path = resolveRegularFile(backup);
+    const header = readHeader(path);
+    if (header.kind !== 'sqlite') return verdict(path, [{ damage: notADatabase(header) }]);
+    const parsed = readManifestOf(path);
+    return verdict(path, [
+      ...manifestRemarks(parsed),
+      ...checkFile(path, header, parsed, onProgress),
+    ]);
+  } catch (error) {
+    const known = isBackupError(error) ? error : explain(error, 'source', path);
+    return verdict(path, [{ damage: { code: known.code, message: known.message } }]);
+  }
+}
+
+/** A finding with its weight: damage condemns, a gap makes the verdict partial, a remark changes nothing. */
+type Weighed = { damage: Finding } | { gap: Finding } | { remark: Finding };
+
+function verdict(path: string, weighed: Weighed[]): Verdict {
+  const status = weighed.some((one) => 'damage' in one)
+    ? 'damaged'
+    : weighed.some((one) => 'gap' in one)
+      ? 'partial'
+      : 'ok';
+  const findings = weighed.map((one) =>
+    'damage' in one ? one.damage : 'gap' in one ? one.gap : one.remark,
+  );
+  return { path, status, findings };
+}
+
+function notADatabase(header: Exclude<Header, { kind: 'sqlite' }>): Finding {
+  switch (header.kind) {
+    case 'empty':
+      return { code: 'empty', message: 'The file is empty (0 bytes).' };
+    case 'newer':
+      return { code: 'newer-format', message: 'The file needs a newer SQLite than this one.' };
+    case 'other':
+    case 'invalid':
+      return { code: 'not-a-database', message: 'The file does not begin like a SQLite database.' };
+  }
+}
+
+function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
+  if (parsed === undefined) {
+    return [
+      {
+        gap: {
+          code: 'no-manifest',
+          message: 'There is no manifest, so nobody knows what the file should contain.',
+        },
+      },
+    ];
+  }
+  switch (parsed.kind) {
+    case 'manifest':
+      return [];
+    case 'newer':
+      return [
+        {
+          gap: {
+            code: 'newer-format',
+            message: `The manifest has format ${parsed.format}, which this version cannot read.`,
+          },
+        },
+      ];
+    case 'foreign':
+      return [
+        {
+          gap: { code: 'bad-manifest', message: `The manifest cannot be used: ${parsed.reason}.` },
+        },
+      ];
+  }
+}
+
+function* checkFile(
+  path: string,
+  header: Extract<Header, { kind: 'sqlite' }>,
+  parsed: ParsedManifest | undefined,
+  onProgress: (progress: Progress) => void,
+): Generator<Weighed> {
+  const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+  const totalBytes = header.sizeBytes;
+  if (header.pageCount !== undefined && header.pageCount * header.pageSize !== totalBytes) {
+    const expected = header.pageCount * header.pageSize;
+    yield {
+      damage: {
+        code: 'size-mismatch',
+        message: `The file has ${totalBytes} bytes; its header says ${expected}.`,
+      },
+    };
+  }
+  if (manifest !== undefined) {
+    if (manifest.sizeBytes !== totalBytes) {
+      yield {
+        damage: {
+          code: 'size-mismatch',
+          message: `The file has ${totalBytes} bytes; ${manifest.sizeBytes} were backed up.`,
+        },
+      };
+    }
+    const actual = sha256File(path, (doneBytes) =>
+      onProgress({ phase: 'hash', doneBytes, totalBytes }),
+    );
+    if (actual !== manifest.sha256) {
+      yield {
+        damage: { code: 'hash-mismatch', message: 'The SHA-256 differs from the manifest.' },
+      };
+    }
+  }
+  onProgress({ phase: 'check', doneBytes: 0, totalBytes });
+  yield* weighCheck(checkWithoutTraces(path, header), manifest);
+}
+
+function* weighCheck(check: Check, manifest: Manifest | undefined): Generator<Weighed> {
+  if (manifest !== undefined && check.facts !== undefined) {
+    for (const damage of differingFacts(manifest.facts, check.facts)) yield { damage };
+  }
+  for (const finding of check.findings) {
+    yield check.status === 'damaged' ? { damage: finding } : { gap: finding };
+  }
+  if (check.status === 'partial' && check.findings.length === 0) {
+    yield { gap: { code: 'not-fully-checkable', message: 'Not everything could be checked.' } };
+  }
+}
+
+/**
+ * A file in rollback mode without siblings can be read where it is. Any other would get a `-wal` and a `-shm` beside it,
+ * or be changed by what lies there, so a private copy is checked instead.
+ */
+function checkWithoutTraces(path: string, header: Extract<Header, { kind: 'sqlite' }>): Check {
+  if (header.journalMode === 'rollback' && siblingsOf(path).size === 0) {
+    return checkDatabase(path, 'read-only');
+  }
+  const scratch = makePrivateFolder(tmpdir());
+  try {
+    const copy = join(scratch.path, 'copy.db');
+    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    return checkDatabase(copy, 'private');
+  } catch (error) {
+    throw explain(error, 'target', dirname(scratch.path));
+  } finally {
+    scratch.remove();
+  }
+}

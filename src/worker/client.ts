@@ -1,0 +1,160 @@
+/** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { BackupError, fromPlainError } from '../core/errors.ts';
+import { sweepLeftovers } from '../core/files.ts';
+import type { Progress } from '../core/snapshot.ts';
+import {
+  parseFromWorker,
+  type Method,
+  type Params,
+  type Result,
+  type ToWorker,
+} from './protocol.ts';
+
+export interface WorkerOptions {
+  /** The worker's entry: `dist/worker.cjs`, or `src/worker/main.ts` when running from source. */
+  entry: string;
+  /** What the worker writes to stderr, for the log. */
+  onStderr?: (text: string) => void;
+}
+
+export interface CallOptions {
+  onProgress?: (progress: Progress) => void;
+  /** Kills the worker, unless it is already publishing: then the call still succeeds. */
+  signal?: AbortSignal | undefined;
+  /** After this many ms the worker is killed with a `deadline` error. None by default. */
+  deadlineMs?: number | undefined;
+}
+
+export class WorkerClient {
+  readonly #options: WorkerOptions;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs one method in a process of its own. Rejects with a BackupError: the worker's own, or `cancelled`, `deadline`,
+   * `worker-died`. When it settles, the process is gone and so is what it left half-made.
+   */
+  async call<M extends Method>(
+    method: M,
+    params: Params<M>,
+    options: CallOptions = {},
+  ): Promise<Result<M>> {
+    if (options.signal?.aborted) throw cancelled();
+    const child = this.#fork();
+    const exited = exitOf(child);
+    try {
+      return await converse<M>(child, exited, { call: { method, params } }, options);
+    } finally {
+      child.kill('SIGKILL');
+      const exit = await exited;
+      if (exit.code !== 0 && 'folder' in params) await cleanUpAfter(child.pid, params.folder);
+    }
+  }
+
+  #fork(): ChildProcess {
+    const child = fork(this.#options.entry, [], {
+      execArgv: [], // Never the debugger's port or the loader of the face.
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Ctrl+C in a terminal goes to the face alone, which then decides; Windows would open a console instead.
+      detached: process.platform !== 'win32',
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#options.onStderr?.(text));
+    return child;
+  }
+}
+
+interface Exit {
+  code?: number | null;
+  signal?: NodeJS.Signals | null;
+  error?: Error;
+}
+
+/** Resolves when the process is gone and its last message has arrived: `exit` alone can overtake messages. */
+function exitOf(child: ChildProcess): Promise<Exit> {
+  const disconnected = new Promise((resolve) => child.once('disconnect', resolve));
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => void disconnected.then(() => resolve({ code, signal })));
+    child.once('error', (error) => resolve({ error }));
+  });
+}
+
+function converse<M extends Method>(
+  child: ChildProcess,
+  exited: Promise<Exit>,
+  call: ToWorker,
+  { onProgress, signal, deadlineMs }: CallOptions,
+): Promise<Result<M>> {
+  return new Promise((resolve, reject) => {
+    let isPublishing = false;
+    const giveUp = (error: BackupError): void => {
+      if (isPublishing) return;
+      child.kill('SIGKILL');
+      settle(() => reject(error));
+    };
+    const onAbort = (): void => giveUp(cancelled());
+    const timer =
+      deadlineMs === undefined
+        ? undefined
+        : setTimeout(() => giveUp(tooLate(deadlineMs)), deadlineMs);
+    const settle = (finish: () => void): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      finish();
+    };
+
+    signal?.addEventListener('abort', onAbort, { once: true });
+    void exited.then((exit) => settle(() => reject(died(exit))));
+    child.on('message', (raw) => {
+      const message = parseFromWorker(raw);
+      if (message === undefined) return;
+      if ('progress' in message) onProgress?.(message.progress);
+      else if ('ready' in message) {
+        if (signal?.aborted) return;
+        isPublishing = true;
+        child.send({ publish: true } satisfies ToWorker, () => undefined);
+      } else if ('error' in message) settle(() => reject(fromPlainError(message.error)));
+      else settle(() => resolve(message.ok as Result<M>));
+    });
+    // A failure to send means that the process is gone: its exit tells more.
+    child.send(call, () => undefined);
+  });
+}
+
+/** A killed worker cannot tidy up. The folder may not exist, when the worker never came that far. */
+async function cleanUpAfter(pid: number | undefined, folder: string): Promise<void> {
+  if (pid !== undefined && existsSync(folder)) await sweepLeftovers(folder, { pid });
+}
+
+function cancelled(): BackupError {
+  return new BackupError('cancelled', 'Cancelled. Nothing was written.');
+}
+
+function tooLate(deadlineMs: number): BackupError {
+  return new BackupError(
+    'deadline',
+    `Not finished after ${deadlineMs / 1000} s, so it was stopped.`,
+    {
+      hint: 'Allow more time, or try again when the database is less busy.',
+      facts: { deadlineMs },
+    },
+  );
+}
+
+function died({ code, signal, error }: Exit): BackupError {
+  if (signal === 'SIGXFSZ') {
+    return new BackupError('target-full', 'The limit for the size of a file was reached.', {
+      hint: 'Raise the limit (ulimit -f), or choose another folder.',
+    });
+  }
+  const how = error?.message ?? (signal ? `signal ${signal}` : `exit code ${code}`);
+  return new BackupError('worker-died', `The worker process ended unexpectedly (${how}).`, {
+    hint: 'Nothing was written. Try again; the log has the details.',
+    facts: { reason: how },
+    ...(error && { cause: error }),
+  });
+}

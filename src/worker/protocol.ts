@@ -1,0 +1,71 @@
+/*
+ * The conversation between a face (editor, command line) and a worker process. One process serves one call:
+ *   face -> worker   { call: { method, params } }          once
+ *   worker -> face   { progress }                          any number of times
+ *   worker -> face   { ready: true }                       all is proved, may I publish?
+ *   face -> worker   { publish: true }                     yes; from now on the call is not cancelled any more
+ *   worker -> face   { ok } or { error }                   once, then the process ends
+ */
+import * as v from 'valibot';
+import type { CatalogEntry } from '../core/catalog.ts';
+import type { Inspection } from '../core/discovery.ts';
+import { errorCodes } from '../core/errors.ts';
+import type { Progress, Snapshot, SnapshotRequest } from '../core/snapshot.ts';
+import type { Verdict } from '../core/verify.ts';
+
+/** What a worker can do. Calls and replies are derived from this. */
+export interface Methods {
+  /** Which of these files are databases. */
+  inspect: (params: { paths: string[] }) => Inspection;
+  /** All databases below a folder. */
+  find: (params: { folder: string }) => Inspection;
+  backUp: (params: SnapshotRequest) => Snapshot;
+  verify: (params: { path: string }) => Verdict;
+  list: (params: { folder: string }) => CatalogEntry[];
+}
+
+export type Method = keyof Methods;
+export type Params<M extends Method> = Parameters<Methods[M]>[0];
+export type Result<M extends Method> = ReturnType<Methods[M]>;
+
+const methodNames = ['inspect', 'find', 'backUp', 'verify', 'list'] as const satisfies Method[];
+
+const toWorkerSchema = v.union([
+  v.object({ call: v.object({ method: v.picklist(methodNames), params: v.unknown() }) }),
+  v.object({ publish: v.literal(true) }),
+]);
+export type ToWorker = v.InferOutput<typeof toWorkerSchema>;
+
+const progressSchema = v.object({
+  phase: v.picklist(['copy', 'check', 'hash', 'publish'] as const satisfies Progress['phase'][]),
+  doneBytes: v.number(),
+  totalBytes: v.number(),
+});
+
+const errorSchema = v.object({
+  code: v.picklist(errorCodes),
+  message: v.string(),
+  path: v.exactOptional(v.string()),
+  hint: v.exactOptional(v.string()),
+  facts: v.exactOptional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
+  detail: v.exactOptional(v.string()),
+});
+
+const fromWorkerSchema = v.union([
+  v.object({ progress: progressSchema }),
+  v.object({ ready: v.literal(true) }),
+  v.object({ ok: v.unknown() }),
+  v.object({ error: errorSchema }),
+]);
+export type FromWorker = v.InferOutput<typeof fromWorkerSchema>;
+
+/** Undefined for anything that is no message of ours. */
+export function parseToWorker(message: unknown): ToWorker | undefined {
+  const result = v.safeParse(toWorkerSchema, message);
+  return result.success ? result.output : undefined;
+}
+
+export function parseFromWorker(message: unknown): FromWorker | undefined {
+  const result = v.safeParse(fromWorkerSchema, message);
+  return result.success ? result.output : undefined;
+}

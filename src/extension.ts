@@ -1,8 +1,45 @@
+import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { Backups } from './editor/backups.ts';
+import { BackupsFolder } from './editor/backupsFolder.ts';
+import type { PlainResult } from './editor/commands/backUp.ts';
+import { registerCommands } from './editor/commands/register.ts';
+import { DatabasesView } from './editor/databasesView.ts';
+import { commands, views } from './editor/ids.ts';
+import { Log } from './editor/log.ts';
+import { Settings } from './editor/settings.ts';
+import { StatusBar } from './editor/statusBar.ts';
+import { WorkerClient } from './worker/client.ts';
 
-export function activate(context: vscode.ExtensionContext): { apiVersion: 1 } {
+/** For other extensions: `vscode.extensions.getExtension('sqlite-backup.sqlite-backup')?.exports`. */
+export interface Api {
+  readonly apiVersion: 1;
+  /** Backs up these database files, as the command Back Up does. Never rejects for what can go wrong with a backup. */
+  backUp(uris: vscode.Uri[]): Thenable<PlainResult>;
+}
+
+export function activate(context: vscode.ExtensionContext): Api {
+  const log = new Log();
+  const settings = new Settings();
+  const folder = new BackupsFolder(settings, context.workspaceState, log);
+  const worker = new WorkerClient({
+    entry: join(context.extensionPath, 'dist', 'worker.cjs'),
+    onStderr: (text) => log.warn(`worker: ${text.trimEnd()}`),
+  });
+  const packageJson = context.extension.packageJSON as { version: string };
+  const backups = new Backups({ worker, settings, folder, log, toolVersion: packageJson.version });
+  const parts = { backups, folder, log, memory: context.workspaceState, viewId: views.databases };
   context.subscriptions.push(
-    vscode.commands.registerCommand('sqliteBackup.showLog', () => undefined),
+    log,
+    backups,
+    new DatabasesView(backups),
+    new StatusBar(backups),
+    registerCommands(parts),
   );
-  return { apiVersion: 1 };
+  // Not awaited: activation must not wait for the disk. The views show what is found when it is.
+  void vscode.commands.executeCommand(commands.refresh);
+  return {
+    apiVersion: 1,
+    backUp: (uris) => vscode.commands.executeCommand<PlainResult>(commands.backUp, uris),
+  };
 }

@@ -1,0 +1,369 @@
+/** The one owner of what is known: databases, their backups, running jobs, last failures. Views and status bar listen. */
+import { availableParallelism } from 'node:os';
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../core/catalog.ts';
+import type { FoundDatabase } from '../core/discovery.ts';
+import { BackupError, isBackupError } from '../core/errors.ts';
+import type { Trigger } from '../core/manifest.ts';
+import type { Progress, Snapshot } from '../core/snapshot.ts';
+import type { WorkerClient } from '../worker/client.ts';
+import { Jobs } from '../worker/jobs.ts';
+import type { BackupsFolder } from './backupsFolder.ts';
+import { Disposables } from './disposables.ts';
+import type { Log } from './log.ts';
+import type { Settings } from './settings.ts';
+
+const busyTimeoutMs = 5000;
+const changesSettleMs = 300;
+
+export interface Database {
+  readonly uri: vscode.Uri;
+  readonly folder: vscode.WorkspaceFolder | undefined;
+  /** Relative to the workspace folder, with `/`: how people and manifests name it. */
+  readonly path: string;
+  readonly file: FoundDatabase;
+  /** Newest first. */
+  readonly snapshots: readonly CatalogEntry[];
+  readonly job: Job | undefined;
+  readonly failure: BackupError | undefined;
+}
+
+export interface Job {
+  readonly startedAt: number;
+  /** Undefined until the worker has said something. */
+  readonly progress: Progress | undefined;
+}
+
+interface Outcome {
+  uri: vscode.Uri;
+  snapshot: Snapshot;
+}
+
+interface Failure {
+  uri: vscode.Uri;
+  error: BackupError;
+}
+
+export interface BackUpResult {
+  done: Outcome[];
+  failed: Failure[];
+}
+
+type Located = Omit<Database, 'snapshots' | 'job' | 'failure'>;
+
+export class Backups implements vscode.Disposable {
+  readonly #worker: WorkerClient;
+  readonly #settings: Settings;
+  readonly #folder: BackupsFolder;
+  readonly #log: Log;
+  readonly #toolVersion: string;
+  readonly #owned = new Disposables();
+  readonly #watchers: Disposables;
+  readonly #changed: vscode.EventEmitter<void>;
+  readonly #jobs = new Jobs(availableParallelism());
+  readonly #running = new Map<string, { job: Job; abort: AbortController }>();
+  readonly #failures = new Map<string, BackupError>();
+  #located: Located[] | undefined;
+  #catalogs = new Map<string, CatalogEntry[]>();
+  #refreshing: Promise<void> | undefined;
+  #refreshAgain = false;
+  #settleTimer: NodeJS.Timeout | undefined;
+  readonly onDidChange: vscode.Event<void>;
+
+  constructor(parts: {
+    worker: WorkerClient;
+    settings: Settings;
+    folder: BackupsFolder;
+    log: Log;
+    toolVersion: string;
+  }) {
+    this.#worker = parts.worker;
+    this.#settings = parts.settings;
+    this.#folder = parts.folder;
+    this.#log = parts.log;
+    this.#toolVersion = parts.toolVersion;
+    this.#changed = this.#owned.add(new vscode.EventEmitter<void>());
+    this.onDidChange = this.#changed.event;
+    this.#watchers = this.#owned.add(new Disposables());
+    const refreshSoon = (): void => this.#refreshSoon();
+    this.#owned.add(this.#settings.onDidChange(refreshSoon));
+    this.#owned.add(vscode.workspace.onDidChangeWorkspaceFolders(refreshSoon));
+    this.#owned.add(vscode.workspace.onDidGrantWorkspaceTrust(refreshSoon));
+  }
+
+  /** False until the first search is over. */
+  get isReady(): boolean {
+    return this.#located !== undefined;
+  }
+
+  get databases(): Database[] {
+    return (this.#located ?? []).map((located) => this.#describe(located));
+  }
+
+  get isRunning(): boolean {
+    return this.#running.size > 0;
+  }
+
+  find(uri: vscode.Uri): Database | undefined {
+    const located = this.#located?.find((one) => one.uri.toString() === uri.toString());
+    return located && this.#describe(located);
+  }
+
+  /** Looks for databases and backups again. Calls during a search are answered by one more search. */
+  async refresh(): Promise<void> {
+    if (this.#refreshing !== undefined) {
+      this.#refreshAgain = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = this.#refreshUntilSettled();
+    try {
+      await this.#refreshing;
+    } finally {
+      this.#refreshing = undefined;
+    }
+  }
+
+  /**
+   * Backs up each database into the backups folder of its workspace folder. Never rejects for what can go wrong with a
+   * backup: that is in `failed`. A database that is already being backed up waits its turn.
+   */
+  async backUp(
+    uris: readonly vscode.Uri[],
+    folders: ReadonlyMap<string, string>,
+    trigger: Trigger,
+  ): Promise<BackUpResult> {
+    const result: BackUpResult = { done: [], failed: [] };
+    await Promise.all(
+      uris.map(async (uri) => {
+        try {
+          result.done.push({
+            uri,
+            snapshot: await this.#backUpOne(uri, folders.get(uri.toString()), trigger),
+          });
+        } catch (error) {
+          if (!isBackupError(error)) throw error;
+          result.failed.push({ uri, error });
+        }
+      }),
+    );
+    await this.refresh();
+    return result;
+  }
+
+  /** Stops the job of one database, or all of them. A job that is already publishing still ends well. */
+  cancel(uri?: vscode.Uri): void {
+    for (const [key, { abort }] of this.#running) {
+      if (uri === undefined || key === uri.toString()) abort.abort();
+    }
+  }
+
+  dispose(): void {
+    clearTimeout(this.#settleTimer);
+    this.cancel();
+    this.#owned.dispose();
+  }
+
+  async #backUpOne(
+    uri: vscode.Uri,
+    folder: string | undefined,
+    trigger: Trigger,
+  ): Promise<Snapshot> {
+    const key = uri.toString();
+    if (uri.scheme !== 'file' || folder === undefined) {
+      throw new BackupError('access', `${uri.toString()} is not a file on this machine.`, {
+        path: uri.path,
+      });
+    }
+    return this.#jobs.run(key, async () => {
+      const abort = new AbortController();
+      this.#running.set(key, { job: { startedAt: Date.now(), progress: undefined }, abort });
+      this.#changed.fire();
+      try {
+        const snapshot = await this.#worker.call(
+          'backUp',
+          {
+            database: uri.fsPath,
+            folder,
+            recordAs: recordAs(uri),
+            method: 'exact',
+            trigger,
+            verify: true,
+            busyTimeoutMs,
+            toolVersion: this.#toolVersion,
+          },
+          {
+            signal: abort.signal,
+            onProgress: (progress) => {
+              const running = this.#running.get(key);
+              if (running === undefined) return;
+              running.job = { ...running.job, progress };
+              this.#changed.fire();
+            },
+          },
+        );
+        this.#failures.delete(key);
+        this.#log.info(
+          `Backed up ${uri.fsPath} to ${snapshot.path}: ${snapshot.manifest.sizeBytes} bytes in ${Math.round(snapshot.durationMs)} ms, ${snapshot.manifest.verdict.status}.`,
+        );
+        for (const { message } of [
+          ...snapshot.manifest.verdict.findings,
+          ...(snapshot.manifest.warnings ?? []),
+        ]) {
+          this.#log.warn(`${uri.fsPath}: ${message}`);
+        }
+        return snapshot;
+      } catch (error) {
+        this.#log.error(`Backing up ${uri.fsPath} failed`, error);
+        if (isBackupError(error) && error.code !== 'cancelled') this.#failures.set(key, error);
+        throw error;
+      } finally {
+        this.#running.delete(key);
+        this.#changed.fire();
+      }
+    });
+  }
+
+  #describe(located: Located): Database {
+    const key = located.uri.toString();
+    return {
+      ...located,
+      snapshots: (this.#catalogs.get(folderKey(located.folder)) ?? []).filter((entry) =>
+        belongsTo(entry, located),
+      ),
+      job: this.#running.get(key)?.job,
+      failure: this.#failures.get(key),
+    };
+  }
+
+  #refreshSoon(): void {
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = setTimeout(() => {
+      this.refresh().catch((error: unknown) =>
+        this.#log.error('Looking for databases failed', error),
+      );
+    }, changesSettleMs);
+  }
+
+  async #refreshUntilSettled(): Promise<void> {
+    do {
+      this.#refreshAgain = false;
+      await this.#search();
+    } while (this.#refreshAgain);
+  }
+
+  async #search(): Promise<void> {
+    const folders = (vscode.workspace.workspaceFolders ?? []).filter(
+      ({ uri }) => uri.scheme === 'file',
+    );
+    const backupsFolders = new Map<string, string>();
+    for (const folder of folders) {
+      const path = await this.#folder.resolve(folder);
+      if (path !== undefined) backupsFolders.set(folderKey(folder), path);
+    }
+    const insideBackups = (uri: vscode.Uri): boolean =>
+      [...backupsFolders.values()].some((path) => isInside(uri.fsPath, path));
+    const candidates = new Map<string, vscode.Uri>();
+    for (const folder of folders) {
+      for (const uri of await this.#candidatesIn(folder)) {
+        if (!insideBackups(uri)) candidates.set(uri.fsPath, uri);
+      }
+    }
+    const { databases, skipped } =
+      candidates.size === 0
+        ? { databases: [], skipped: [] }
+        : await this.#worker.call('inspect', { paths: [...candidates.keys()].sort() });
+    for (const { path, code, reason } of skipped)
+      this.#log.info(`Not offered: ${path} [${code}]: ${reason}`);
+
+    const catalogs = new Map<string, CatalogEntry[]>();
+    for (const [key, path] of backupsFolders) {
+      catalogs.set(key, await this.#worker.call('list', { folder: path }));
+    }
+    this.#catalogs = catalogs;
+    this.#located = databases.map((file) => locate(file));
+    this.#watch(folders, new Set(backupsFolders.values()));
+    this.#changed.fire();
+  }
+
+  async #candidatesIn(folder: vscode.WorkspaceFolder): Promise<vscode.Uri[]> {
+    const exclude = this.#settings.exclude(folder);
+    const excluded =
+      exclude.length === 0
+        ? undefined
+        : new vscode.RelativePattern(folder, `{${exclude.join(',')}}`);
+    const found = await Promise.all(
+      this.#settings
+        .include(folder)
+        .map((pattern) =>
+          vscode.workspace.findFiles(new vscode.RelativePattern(folder, pattern), excluded),
+        ),
+    );
+    return found.flat();
+  }
+
+  #watch(folders: readonly vscode.WorkspaceFolder[], backupsFolders: ReadonlySet<string>): void {
+    this.#watchers.clear();
+    const patterns = [
+      ...folders.flatMap((folder) => [
+        ...this.#settings
+          .include(folder)
+          .map((pattern) => new vscode.RelativePattern(folder, pattern)),
+      ]),
+      ...[...backupsFolders].map((path) => new vscode.RelativePattern(vscode.Uri.file(path), '*')),
+    ];
+    for (const pattern of patterns) {
+      // Not changes: a busy database changes many times a second, and none of it matters here.
+      this.#watchPattern(pattern, { changes: false });
+    }
+    for (const folder of folders) {
+      this.#watchPattern(new vscode.RelativePattern(folder, '.env'), { changes: true });
+    }
+  }
+
+  #watchPattern(pattern: vscode.RelativePattern, { changes }: { changes: boolean }): void {
+    const watcher = this.#watchers.add(
+      vscode.workspace.createFileSystemWatcher(pattern, false, !changes, false),
+    );
+    const refreshSoon = (): void => this.#refreshSoon();
+    this.#watchers.add(watcher.onDidCreate(refreshSoon));
+    this.#watchers.add(watcher.onDidDelete(refreshSoon));
+    if (changes) this.#watchers.add(watcher.onDidChange(refreshSoon));
+  }
+}
+
+function locate(file: FoundDatabase): Located {
+  const uri = vscode.Uri.file(file.path);
+  return { uri, file, folder: vscode.workspace.getWorkspaceFolder(uri), path: recordAs(uri).path };
+}
+
+function recordAs(uri: vscode.Uri): { path: string; workspace?: string } {
+  const folder = vscode.workspace.getWorkspaceFolder(uri);
+  if (folder === undefined) return { path: basename(uri.fsPath) };
+  return {
+    path: vscode.workspace.asRelativePath(uri, false),
+    workspace: basename(folder.uri.fsPath),
+  };
+}
+
+/** Two workspaces may share one backups folder, so the name of the workspace folder counts where it is known. */
+function belongsTo(entry: CatalogEntry, { path, folder }: Located): boolean {
+  if (entry.manifest === undefined) return false;
+  const { source } = entry.manifest;
+  const sameWorkspace =
+    source.workspace === undefined ||
+    folder === undefined ||
+    source.workspace === basename(folder.uri.fsPath);
+  return source.path === path && sameWorkspace;
+}
+
+function folderKey(folder: vscode.WorkspaceFolder | undefined): string {
+  return folder?.uri.toString() ?? '';
+}
+
+function isInside(path: string, folder: string): boolean {
+  return (
+    path.startsWith(folder.endsWith('/') || folder.endsWith('\\') ? folder : `${folder}/`) ||
+    path.startsWith(`${folder}\\`)
+  );
+}

@@ -1,0 +1,171 @@
+import * as vscode from 'vscode';
+import type { BackUpResult, Database } from '../backups.ts';
+import { shouldOfferIgnoring } from '../backupsFolder.ts';
+import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
+import { isRow, type Parts } from './register.ts';
+import { ignoreInGit, reveal } from './reveal.ts';
+
+/** What commands and the public API return: plain data, no classes of ours. */
+export interface PlainResult {
+  backups: {
+    database: string;
+    path: string;
+    sizeBytes: number;
+    sha256: string;
+    verified: string;
+  }[];
+  failures: { database: string; code: string; message: string }[];
+  /** True when the person turned away before anything ran. */
+  cancelled: boolean;
+}
+
+const nothing: PlainResult = { backups: [], failures: [], cancelled: true };
+
+/** Takes a Uri, a row, several of either, or nothing: then it asks which. */
+export async function backUp(
+  parts: Parts,
+  target?: unknown,
+  selection?: unknown,
+): Promise<PlainResult> {
+  const uris = urisOf(target, selection) ?? (await pick(parts));
+  if (uris === undefined || uris.length === 0) return nothing;
+  return run(parts, uris);
+}
+
+/** The only database, else the one last backed up, else asks. */
+export async function quickBackUp(parts: Parts): Promise<PlainResult> {
+  const { databases } = parts.backups;
+  const last = parts.memory.get<string>(lastUsedKey);
+  const chosen =
+    databases.length === 1 ? databases[0] : databases.find(({ uri }) => uri.toString() === last);
+  return chosen === undefined ? backUp(parts) : run(parts, [chosen.uri]);
+}
+
+const lastUsedKey = 'lastBackedUp';
+
+function urisOf(target: unknown, selection: unknown): vscode.Uri[] | undefined {
+  const chosen =
+    Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target].flat();
+  const uris = chosen.flatMap((one) =>
+    one instanceof vscode.Uri ? [one] : isRow(one) && one.kind !== 'folder' ? [one.uri] : [],
+  );
+  const unique = new Map(uris.map((uri) => [uri.toString(), uri]));
+  return unique.size > 0 ? [...unique.values()] : undefined;
+}
+
+async function pick({ backups }: Parts): Promise<vscode.Uri[] | undefined> {
+  if (!backups.isReady) await backups.refresh();
+  const { databases } = backups;
+  if (databases.length === 0) {
+    void vscode.window.showInformationMessage(
+      vscode.l10n.t('There is no SQLite database in this workspace.'),
+    );
+    return undefined;
+  }
+  const items = databases.map((database) => pickItem(database));
+  const picked = await vscode.window.showQuickPick(items, {
+    canPickMany: true,
+    placeHolder: vscode.l10n.t('Databases to back up'),
+    matchOnDescription: true,
+  });
+  return picked?.map(({ uri }) => uri);
+}
+
+function pickItem(database: Database): vscode.QuickPickItem & { uri: vscode.Uri } {
+  return {
+    label: database.path,
+    description: databaseDescription(database, Date.now()),
+    uri: database.uri,
+    picked: false,
+  };
+}
+
+async function run(parts: Parts, uris: vscode.Uri[]): Promise<PlainResult> {
+  const folders = await foldersFor(parts, uris);
+  if (folders === undefined) return nothing;
+  const result = await vscode.window.withProgress({ location: { viewId: parts.viewId } }, () =>
+    parts.backups.backUp(uris, folders, 'manual'),
+  );
+  const [last] = uris.slice(-1);
+  if (last !== undefined) await parts.memory.update(lastUsedKey, last.toString());
+  // The caller has the result; the notification may stay for as long as the person likes.
+  void tell(parts, result).catch((error: unknown) =>
+    parts.log.error('Telling the result failed', error),
+  );
+  return plain(result);
+}
+
+/** The backups folder for each database, asked for once per workspace folder. Undefined when the person turns away. */
+async function foldersFor(
+  { folder }: Parts,
+  uris: vscode.Uri[],
+): Promise<Map<string, string> | undefined> {
+  const answers = new Map<vscode.WorkspaceFolder | undefined, string>();
+  const result = new Map<string, string>();
+  for (const uri of uris) {
+    const workspaceFolder =
+      vscode.workspace.getWorkspaceFolder(uri) ?? vscode.workspace.workspaceFolders?.[0];
+    const path =
+      answers.get(workspaceFolder) ??
+      (await folder.resolve(workspaceFolder)) ??
+      (await folder.ask(workspaceFolder));
+    if (path === undefined) return undefined;
+    answers.set(workspaceFolder, path);
+    result.set(uri.toString(), path);
+  }
+  return result;
+}
+
+async function tell(parts: Parts, result: BackUpResult): Promise<void> {
+  const { t } = vscode.l10n;
+  const showLog = t('Show Log');
+  const { done, failed } = result;
+  if (failed.length > 0) {
+    const retry = t('Retry');
+    const onlyCancelled = failed.every(({ error }) => error.code === 'cancelled');
+    const show = onlyCancelled
+      ? vscode.window.showInformationMessage
+      : vscode.window.showErrorMessage;
+    const answer = await show(resultMessage(result), retry, showLog);
+    if (answer === retry)
+      await run(
+        parts,
+        failed.map(({ uri }) => uri),
+      );
+    if (answer === showLog) parts.log.show();
+    return;
+  }
+  const [last] = done.slice(-1);
+  if (last === undefined) return;
+  const revealIt = t('Reveal');
+  const ignore = t('Ignore in Git');
+  const folder = vscode.Uri.joinPath(vscode.Uri.file(last.snapshot.path), '..');
+  const offerIgnoring = await shouldOfferIgnoring(folder.fsPath);
+  const answer = await vscode.window.showInformationMessage(
+    resultMessage(result),
+    revealIt,
+    showLog,
+    ...(offerIgnoring ? [ignore] : []),
+  );
+  if (answer === revealIt) await reveal(vscode.Uri.file(last.snapshot.path));
+  if (answer === showLog) parts.log.show();
+  if (answer === ignore) await ignoreInGit(folder);
+}
+
+function plain({ done, failed }: BackUpResult): PlainResult {
+  return {
+    backups: done.map(({ uri, snapshot: { path, manifest } }) => ({
+      database: uri.fsPath,
+      path,
+      sizeBytes: manifest.sizeBytes,
+      sha256: manifest.sha256,
+      verified: manifest.verdict.status,
+    })),
+    failures: failed.map(({ uri, error }) => ({
+      database: uri.fsPath,
+      code: error.code,
+      message: errorMessage(error, databaseName(uri)),
+    })),
+    cancelled: false,
+  };
+}

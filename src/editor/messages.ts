@@ -1,0 +1,207 @@
+/** All that is said to people in notifications and rows: facts in, words out. */
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { BackupError } from '../core/errors.ts';
+import type { VerdictStatus } from '../core/manifest.ts';
+import { formatBytes, formatDuration } from '../core/units.ts';
+import type { BackUpResult, Database, Job } from './backups.ts';
+import { folderName } from './backupsFolder.ts';
+
+const { t } = vscode.l10n;
+
+export function databaseName(uri: vscode.Uri): string {
+  return vscode.workspace.asRelativePath(uri);
+}
+
+/** One notification for one run, whatever it consisted of. */
+export function resultMessage({ done, failed }: BackUpResult): string {
+  const [onlyDone] = done;
+  const [firstFailure] = failed;
+  if (firstFailure === undefined) {
+    if (onlyDone === undefined) return '';
+    const { uri, snapshot } = onlyDone;
+    const size = formatBytes(snapshot.manifest.sizeBytes);
+    const duration = formatDuration(snapshot.durationMs);
+    const verdict = verdictWord(snapshot.manifest.verdict.status);
+    return done.length === 1
+      ? t('Backed up {0}: {1} in {2}, {3}.', databaseName(uri), size, duration, verdict)
+      : t('Backed up {0} databases: {1}.', done.length, formatBytes(totalBytes(done)));
+  }
+  const reason = errorMessage(firstFailure.error, databaseName(firstFailure.uri));
+  if (done.length === 0 && failed.length === 1) return reason;
+  return t('Backed up {0} of {1} databases. {2}', done.length, done.length + failed.length, reason);
+}
+
+function totalBytes(done: BackUpResult['done']): number {
+  return done.reduce((sum, { snapshot }) => sum + snapshot.manifest.sizeBytes, 0);
+}
+
+/** What an error means and what to do next, in the person's language, naming the database as the person knows it. */
+export function errorMessage(error: BackupError, name: string): string {
+  const facts = error.facts ?? {};
+  const folder = error.path === undefined ? '' : folderName(error.path);
+  switch (error.code) {
+    case 'source-missing':
+      return t('{0} is gone: no file under {1}. Check the path.', name, error.path ?? name);
+    case 'source-busy':
+      return facts['program'] === undefined
+        ? t(
+            '{0} is locked by another program. Nothing was written. Close its transaction and try again.',
+            name,
+          )
+        : t(
+            '{0} is locked by another program ({1}, pid {2}). Nothing was written. Close its transaction and try again.',
+            name,
+            String(facts['program']),
+            Number(facts['pid']),
+          );
+    case 'not-a-database':
+      return facts['reason'] === 'empty'
+        ? t('{0} is empty (0 bytes): there is nothing to back up yet.', name)
+        : t('{0} is not a SQLite database. It was left alone.', name);
+    case 'encrypted-or-not-sqlite':
+      return t(
+        '{0} is not a plain SQLite file (encrypted, or another format). It was left alone.',
+        name,
+      );
+    case 'corrupt':
+      return facts['suspect'] === undefined
+        ? t('{0} is damaged, so there is no backup of it. Restore it from an older one.', name)
+        : t(
+            '{0} is damaged, so this is no backup of it. The damaged copy is kept as {1}.',
+            name,
+            basename(String(facts['suspect'])),
+          );
+    case 'hot-journal':
+      return t(
+        '{0} was interrupted in the middle of a transaction. Open it once with the program that wrote it, which repairs it, then back up again.',
+        name,
+      );
+    case 'read-only-media':
+      return t(
+        '{0} is in WAL mode in a folder that cannot be written, so SQLite cannot read it there. Copy it together with its -wal file elsewhere and back up that.',
+        name,
+      );
+    case 'source-fs-full':
+      return t(
+        'The disk of {0} is full, and WAL mode needs a little room there. Free some space and try again.',
+        name,
+      );
+    case 'target-full':
+      return facts['neededBytes'] === undefined
+        ? t('Not enough space in {0}. Nothing was written.', folder)
+        : t(
+            'Not enough space in {0}: {1} needed, {2} free. Nothing was written.',
+            folder,
+            formatBytes(Number(facts['neededBytes'])),
+            formatBytes(Number(facts['availableBytes'])),
+          );
+    case 'access':
+      return t('{0} Nothing was written. {1}', error.message, error.hint ?? '').trim();
+    case 'deadline':
+      return t('{0} took too long and was stopped. Nothing was written.', name);
+    case 'worker-died':
+      return t(
+        'The backup of {0} ended unexpectedly. Nothing was written. The log has the details.',
+        name,
+      );
+    case 'cancelled':
+      return t('Cancelled: {0} was not backed up.', name);
+    case 'newer-format':
+      return t('{0} was written by a newer version. Update SQLite Backup.', name);
+    case 'feature-missing':
+    case 'incomplete':
+    case 'name-taken':
+    case 'bad-name':
+    case 'backup-damaged':
+    case 'target-in-use':
+    case 'too-large':
+    case 'io-error':
+    case 'internal':
+      return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
+  }
+}
+
+/** Never more than was checked. */
+export function verdictWord(status: VerdictStatus): string {
+  switch (status) {
+    case 'ok':
+      return t('verified');
+    case 'partial':
+      return t('verified as far as possible');
+    case 'unchecked':
+      return t('not verified');
+    case 'damaged':
+      return t('damaged');
+  }
+}
+
+/** `38 % · 210 MB/s · 3 s left` while copying, the name of the phase otherwise. */
+export function progressText({ progress, startedAt }: Job, now: number): string {
+  if (progress === undefined) return t('starting…');
+  const { phase, doneBytes, totalBytes } = progress;
+  const percent = totalBytes === 0 ? 0 : Math.floor((doneBytes / totalBytes) * 100);
+  switch (phase) {
+    case 'copy': {
+      const elapsedMs = now - startedAt;
+      if (elapsedMs < 500 || doneBytes === 0) return t('{0} %', percent);
+      const bytesPerMs = doneBytes / elapsedMs;
+      const left = formatDuration((totalBytes - doneBytes) / bytesPerMs);
+      return t('{0} % · {1}/s · {2} left', percent, formatBytes(bytesPerMs * 1000), left);
+    }
+    case 'check':
+      return t('checking…');
+    case 'hash':
+      return t('checksum {0} %', percent);
+    case 'publish':
+      return t('finishing…');
+  }
+}
+
+/** `2 min ago`; exact times are for tooltips. */
+export function relativeTime(iso: string, now: number): string {
+  const minutes = Math.floor((now - Date.parse(iso)) / 60_000);
+  if (minutes < 1) return t('just now');
+  if (minutes < 60) return t('{0} min ago', minutes);
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return t('{0} h ago', hours);
+  const days = Math.floor(hours / 24);
+  return days === 1 ? t('1 day ago') : t('{0} days ago', days);
+}
+
+/** `Today 13:45`, `Yesterday 18:00`, then the date. Local time. */
+export function dayAndTime(iso: string, now: number): string {
+  const at = new Date(iso);
+  const time = new Intl.DateTimeFormat(vscode.env.language, {
+    hour: '2-digit',
+    minute: '2-digit',
+    hour12: false,
+  }).format(at);
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const days = Math.round((midnight - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days === 0) return t('Today {0}', time);
+  if (days === 1) return t('Yesterday {0}', time);
+  return new Intl.DateTimeFormat(vscode.env.language, {
+    dateStyle: 'medium',
+    timeStyle: 'short',
+  }).format(at);
+}
+
+/** The exact local time with its zone, for tooltips. */
+export function exactTime(iso: string): string {
+  return new Intl.DateTimeFormat(vscode.env.language, {
+    dateStyle: 'full',
+    timeStyle: 'long',
+  }).format(new Date(iso));
+}
+
+/** What a row of a database says beside its name. */
+export function databaseDescription(database: Database, now: number): string {
+  if (database.job !== undefined) return progressText(database.job, now);
+  const size = formatBytes(database.file.sizeBytes);
+  const [newest] = database.snapshots;
+  if (database.failure !== undefined) return t('{0} · backup failed', size);
+  return newest === undefined
+    ? t('{0} · never backed up', size)
+    : t('{0} · backed up {1}', size, relativeTime(newest.createdAt, now));
+}

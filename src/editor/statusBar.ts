@@ -1,0 +1,114 @@
+import * as vscode from 'vscode';
+import type { Backups, Database } from './backups.ts';
+import { Disposables } from './disposables.ts';
+import { commands } from './ids.ts';
+import {
+  databaseName,
+  errorMessage,
+  exactTime,
+  progressText,
+  relativeTime,
+  verdictWord,
+} from './messages.ts';
+
+const agesRefreshMs = 30_000;
+
+/** One item: what is going on, else when the last backup was. Hidden when the workspace has no database. */
+export class StatusBar implements vscode.Disposable {
+  readonly #backups: Backups;
+  readonly #owned = new Disposables();
+  readonly #item: vscode.StatusBarItem;
+
+  constructor(backups: Backups) {
+    this.#backups = backups;
+    this.#item = this.#owned.add(
+      vscode.window.createStatusBarItem('sqliteBackup.status', vscode.StatusBarAlignment.Left),
+    );
+    this.#item.name = 'SQLite Backup';
+    this.#owned.add(backups.onDidChange(() => this.#show()));
+    const ages = setInterval(() => this.#show(), agesRefreshMs);
+    this.#owned.add({ dispose: () => clearInterval(ages) });
+  }
+
+  dispose(): void {
+    this.#owned.dispose();
+  }
+
+  #show(): void {
+    const { databases } = this.#backups;
+    if (databases.length === 0 && !this.#backups.isRunning) {
+      this.#item.hide();
+      return;
+    }
+    const look = describe(databases, Date.now());
+    this.#item.text = `$(${look.icon}) ${look.text}`;
+    this.#item.tooltip = look.tooltip;
+    this.#item.accessibilityInformation = { label: `SQLite Backup: ${look.text}` };
+    this.#item.command = look.command;
+    this.#item.backgroundColor = look.isWarning
+      ? new vscode.ThemeColor('statusBarItem.warningBackground')
+      : undefined;
+    this.#item.show();
+  }
+}
+
+interface Look {
+  icon: string;
+  text: string;
+  tooltip: string;
+  command: string;
+  isWarning: boolean;
+}
+
+function describe(databases: Database[], now: number): Look {
+  const { t } = vscode.l10n;
+  const calm = { command: commands.quickBackUp, isWarning: false };
+  const running = databases.filter(({ job }) => job !== undefined);
+  const [first] = running;
+  if (first?.job !== undefined) {
+    const text =
+      running.length === 1
+        ? `${databaseName(first.uri)} ${progressText(first.job, now)}`
+        : t('Backing up {0} databases', running.length);
+    return {
+      icon: 'sync~spin',
+      text,
+      tooltip: t('Click to cancel.'),
+      command: commands.cancel,
+      isWarning: false,
+    };
+  }
+  const failed = databases.find(({ failure }) => failure !== undefined);
+  if (failed?.failure !== undefined) {
+    const name = databaseName(failed.uri);
+    return {
+      icon: 'warning',
+      text: t('{0}: backup failed', name),
+      tooltip: errorMessage(failed.failure, name),
+      command: commands.quickBackUp,
+      isWarning: true,
+    };
+  }
+  const last = databases
+    .flatMap((database) => database.snapshots.slice(0, 1).map((entry) => ({ database, entry })))
+    .sort((a, b) => b.entry.createdAt.localeCompare(a.entry.createdAt))[0];
+  if (last === undefined) {
+    return {
+      icon: 'database',
+      text: t('Back Up'),
+      tooltip: t('Take a snapshot of a SQLite database.'),
+      ...calm,
+    };
+  }
+  const name = databaseName(last.database.uri);
+  return {
+    icon: 'check',
+    text: `${name} ${relativeTime(last.entry.createdAt, now)}`,
+    tooltip: [
+      t('Last backup: {0}, {1}', name, exactTime(last.entry.createdAt)),
+      `${last.entry.path} (${verdictWord(last.entry.verified)})`,
+      t('Click to back up.'),
+    ].join('\n'),
+    ...calm,
+  };
+}

@@ -25,7 +25,9 @@ const noDriver = {
   name: 'no-driver',
   setup({ onResolve }) {
     onResolve({ filter: /^better-sqlite3/ }, ({ importer }) => ({
-      errors: [{ text: `${importer} must not import better-sqlite3: only the worker opens databases` }],
+      errors: [
+        { text: `${importer} must not import better-sqlite3: only the worker opens databases` },
+      ],
     }));
   },
 };

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { BackUpResult, Database } from '../backups.ts';
+import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
 import { isRow, type Parts } from './register.ts';
@@ -27,7 +27,7 @@ export async function backUp(
   target?: unknown,
   selection?: unknown,
 ): Promise<PlainResult> {
-  const uris = urisOf(target, selection) ?? (await pick(parts));
+  const uris = urisOf(target, selection) ?? (await pick(parts, { several: true }));
   if (uris === undefined || uris.length === 0) return nothing;
   return run(parts, uris);
 }
@@ -38,7 +38,8 @@ export async function quickBackUp(parts: Parts): Promise<PlainResult> {
   const last = parts.memory.get<string>(lastUsedKey);
   const chosen =
     databases.length === 1 ? databases[0] : databases.find(({ uri }) => uri.toString() === last);
-  return chosen === undefined ? backUp(parts) : run(parts, [chosen.uri]);
+  const uris = chosen === undefined ? await pick(parts, { several: false }) : [chosen.uri];
+  return uris === undefined ? nothing : run(parts, uris);
 }
 
 const lastUsedKey = 'lastBackedUp';
@@ -53,7 +54,10 @@ function urisOf(target: unknown, selection: unknown): vscode.Uri[] | undefined {
   return unique.size > 0 ? [...unique.values()] : undefined;
 }
 
-async function pick({ backups }: Parts): Promise<vscode.Uri[] | undefined> {
+async function pick(
+  { backups, memory }: Parts,
+  { several }: { several: boolean },
+): Promise<vscode.Uri[] | undefined> {
   if (!backups.isReady) await backups.refresh();
   const { databases } = backups;
   if (databases.length === 0) {
@@ -62,22 +66,21 @@ async function pick({ backups }: Parts): Promise<vscode.Uri[] | undefined> {
     );
     return undefined;
   }
-  const items = databases.map((database) => pickItem(database));
-  const picked = await vscode.window.showQuickPick(items, {
-    canPickMany: true,
-    placeHolder: vscode.l10n.t('Databases to back up'),
-    matchOnDescription: true,
-  });
-  return picked?.map(({ uri }) => uri);
-}
-
-function pickItem(database: Database): vscode.QuickPickItem & { uri: vscode.Uri } {
-  return {
+  const last = memory.get<string>(lastUsedKey);
+  const items = databases.map((database) => ({
     label: database.path,
     description: databaseDescription(database, Date.now()),
+    picked: databases.length === 1 || database.uri.toString() === last,
     uri: database.uri,
-    picked: false,
-  };
+  }));
+  if (several) {
+    const placeHolder = vscode.l10n.t('Databases to back up');
+    const picked = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder });
+    return picked?.map(({ uri }) => uri);
+  }
+  const placeHolder = vscode.l10n.t('Database to back up');
+  const picked = await vscode.window.showQuickPick(items, { placeHolder });
+  return picked && [picked.uri];
 }
 
 async function run(parts: Parts, uris: vscode.Uri[]): Promise<PlainResult> {

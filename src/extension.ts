@@ -24,7 +24,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const folder = new BackupsFolder(settings, context.workspaceState, log);
   const worker = new WorkerClient({
     entry: join(context.extensionPath, 'dist', 'worker.cjs'),
-    onStderr: (text) => log.warn(`worker: ${text.trimEnd()}`),
+    onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
   });
   const packageJson = context.extension.packageJSON as { version: string };
   const backups = new Backups({ worker, settings, folder, log, toolVersion: packageJson.version });

@@ -75,7 +75,7 @@ const clearProgress = (): void => {
 process.exitCode = await run(process.argv.slice(2), {
   worker: new WorkerClient({
     entry: workerEntry(),
-    onStderr: (text) => process.stderr.write(text),
+    onLog: (text) => process.stderr.write(text),
   }),
   signal: abort.signal,
   toolVersion: packageJson.version,

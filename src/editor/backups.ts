@@ -1,6 +1,6 @@
 /** The one owner of what is known: databases, their backups, running jobs, last failures. Views and status bar listen. */
 import { availableParallelism } from 'node:os';
-import { basename } from 'node:path';
+import { basename, isAbsolute, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import type { FoundDatabase } from '../core/discovery.ts';
@@ -261,8 +261,12 @@ export class Backups implements vscode.Disposable {
       const path = await this.#folder.resolve(folder);
       if (path !== undefined) backupsFolders.set(folderKey(folder), path);
     }
+    // A backups folder that holds the workspace itself cannot be left out: there, backups are told by their manifests.
+    const leftOut = [...backupsFolders.values()].filter(
+      (path) => !folders.some(({ uri }) => isInside(uri.fsPath, path)),
+    );
     const insideBackups = (uri: vscode.Uri): boolean =>
-      [...backupsFolders.values()].some((path) => isInside(uri.fsPath, path));
+      leftOut.some((path) => isInside(uri.fsPath, path));
     const candidates = new Map<string, vscode.Uri>();
     for (const folder of folders) {
       for (const uri of await this.#candidatesIn(folder)) {
@@ -277,13 +281,21 @@ export class Backups implements vscode.Disposable {
       this.#log.info(`Not offered: ${path} [${code}]: ${reason}`);
 
     const catalogs = new Map<string, CatalogEntry[]>();
-    for (const [key, path] of backupsFolders) {
-      catalogs.set(key, await this.#worker.call('list', { folder: path }));
-    }
+    for (const [key, path] of backupsFolders) catalogs.set(key, await this.#list(path));
     this.#catalogs = catalogs;
     this.#located = databases.map((file) => locate(file));
     this.#watch(folders, new Set(backupsFolders.values()));
     this.#changed.fire();
+  }
+
+  /** An unusable backups folder has no backups; the first attempt to write there says what is wrong with it. */
+  async #list(folder: string): Promise<CatalogEntry[]> {
+    try {
+      return await this.#worker.call('list', { folder });
+    } catch (error) {
+      this.#log.error(`The backups in ${folder} could not be listed`, error);
+      return [];
+    }
   }
 
   async #candidatesIn(folder: vscode.WorkspaceFolder): Promise<vscode.Uri[]> {
@@ -361,9 +373,8 @@ function folderKey(folder: vscode.WorkspaceFolder | undefined): string {
   return folder?.uri.toString() ?? '';
 }
 
+/** True for the folder itself and all below it. */
 function isInside(path: string, folder: string): boolean {
-  return (
-    path.startsWith(folder.endsWith('/') || folder.endsWith('\\') ? folder : `${folder}/`) ||
-    path.startsWith(`${folder}\\`)
-  );
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

@@ -1,6 +1,7 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
 import { sweepLeftovers } from '../core/files.ts';
 import type { Progress } from '../core/snapshot.ts';
@@ -15,8 +16,8 @@ import {
 export interface WorkerOptions {
   /** The worker's entry: `dist/worker.cjs`, or `src/worker/main.ts` when running from source. */
   entry: string;
-  /** What the worker writes to stderr, for the log. */
-  onStderr?: (text: string) => void;
+  /** What the worker writes to stderr, and what could not be tidied up after it: for the log. */
+  onLog?: (text: string) => void;
 }
 
 export interface CallOptions {
@@ -49,9 +50,21 @@ export class WorkerClient {
     try {
       return await converse<M>(child, exited, { call: { method, params } }, options);
     } finally {
-      child.kill('SIGKILL');
       const exit = await exited;
-      if (exit.code !== 0 && 'folder' in params) await cleanUpAfter(child.pid, params.folder);
+      if (exit.code !== 0 && 'folder' in params) await this.#cleanUpAfter(child.pid, params.folder);
+    }
+  }
+
+  /** A killed worker cannot tidy up. The folder may not exist, when the worker never came that far. */
+  async #cleanUpAfter(pid: number | undefined, folder: string): Promise<void> {
+    if (pid === undefined || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+    try {
+      const stuck = await sweepLeftovers(folder, { pid });
+      for (const name of stuck)
+        this.#options.onLog?.(`${join(folder, name)} could not be removed.`);
+    } catch (error) {
+      // The call's own outcome matters more; the next backup sweeps again.
+      this.#options.onLog?.(`${folder} could not be tidied up: ${String(error)}`);
     }
   }
 
@@ -63,7 +76,7 @@ export class WorkerClient {
       // Ctrl+C in a terminal goes to the face alone, which then decides; Windows would open a console instead.
       detached: process.platform !== 'win32',
     });
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#options.onStderr?.(text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#options.onLog?.(text));
     return child;
   }
 }
@@ -91,8 +104,9 @@ function converse<M extends Method>(
 ): Promise<Result<M>> {
   return new Promise((resolve, reject) => {
     let isPublishing = false;
+    let isSettled = false;
     const giveUp = (error: BackupError): void => {
-      if (isPublishing) return;
+      if (isPublishing || isSettled) return;
       child.kill('SIGKILL');
       settle(() => reject(error));
     };
@@ -102,19 +116,21 @@ function converse<M extends Method>(
         ? undefined
         : setTimeout(() => giveUp(tooLate(deadlineMs)), deadlineMs);
     const settle = (finish: () => void): void => {
+      isSettled = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
       finish();
     };
 
     signal?.addEventListener('abort', onAbort, { once: true });
+    // A worker that hung up without an answer will never give one, whether it has ended or not.
+    child.once('disconnect', () => isSettled || child.kill('SIGKILL'));
     void exited.then((exit) => settle(() => reject(died(exit))));
     child.on('message', (raw) => {
       const message = parseFromWorker(raw);
-      if (message === undefined) return;
+      if (message === undefined || isSettled) return;
       if ('progress' in message) onProgress?.(message.progress);
       else if ('ready' in message) {
-        if (signal?.aborted) return;
         isPublishing = true;
         child.send({ publish: true } satisfies ToWorker, () => undefined);
       } else if ('error' in message) settle(() => reject(fromPlainError(message.error)));
@@ -123,11 +139,6 @@ function converse<M extends Method>(
     // A failure to send means that the process is gone: its exit tells more.
     child.send(call, () => undefined);
   });
-}
-
-/** A killed worker cannot tidy up. The folder may not exist, when the worker never came that far. */
-async function cleanUpAfter(pid: number | undefined, folder: string): Promise<void> {
-  if (pid !== undefined && existsSync(folder)) await sweepLeftovers(folder, { pid });
 }
 
 function cancelled(): BackupError {

@@ -4,11 +4,12 @@ import { isBackupError } from '../../core/errors.ts';
 import type { Backups } from '../backups.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
 import type { Row } from '../databasesView.ts';
-import { commands, views, type CommandId } from '../ids.ts';
+import { commands, type CommandId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { databaseName, errorMessage } from '../messages.ts';
 import { backUp, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
+import { refresh } from './refresh.ts';
 
 /** What commands work with. */
 export interface Parts {
@@ -27,8 +28,7 @@ const table: Record<CommandId, Command> = {
   [commands.cancel]: ({ backups }, target) => {
     backups.cancel(isRow(target) && target.kind !== 'folder' ? target.uri : undefined);
   },
-  [commands.refresh]: ({ backups }) =>
-    vscode.window.withProgress({ location: { viewId: views.databases } }, () => backups.refresh()),
+  [commands.refresh]: refresh,
   [commands.chooseBackupsFolder]: chooseBackupsFolder,
   [commands.openBackupsFolder]: openBackupsFolder,
   [commands.showLog]: ({ log }) => log.show(),

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import * as vscode from 'vscode';
+
+/** What the commands Back Up and Quick Backup return. */
+export interface BackUpResult {
+  backups: {
+    database: string;
+    path: string;
+    sizeBytes: number;
+    sha256: string;
+    verified: string;
+  }[];
+  failures: { database: string; code: string; message: string }[];
+  cancelled: boolean;
+}
+
+export interface RefreshResult {
+  databases: { path: string; sizeBytes: number; journalMode: string; backups: string[] }[];
+}
+
+export function workspaceFolder(): vscode.WorkspaceFolder {
+  const [folder] = vscode.workspace.workspaceFolders ?? [];
+  assert.ok(folder, 'the window has no folder');
+  return folder;
+}
+
+/** The absolute path of `path` in the workspace. */
+export function inWorkspace(path: string): string {
+  return join(workspaceFolder().uri.fsPath, path);
+}
+
+export function uriOf(path: string): vscode.Uri {
+  return vscode.Uri.file(inWorkspace(path));
+}
+
+export async function run<T>(command: string, ...args: unknown[]): Promise<T> {
+  return await vscode.commands.executeCommand<T>(`sqliteBackup.${command}`, ...args);
+}
+
+/** Sets the backups folder as a person would in the workspace's settings; undefined takes it away again. */
+export async function useBackupsFolder(value: string | undefined): Promise<void> {
+  await vscode.workspace
+    .getConfiguration('sqliteBackup')
+    .update('backupsFolder', value, vscode.ConfigurationTarget.Workspace);
+}
+
+/** Makes a database with `rows` rows and removes it, with its siblings, when the suite is over. */
+export function makeDatabase(path: string, rows = 10): void {
+  const db = new Database(inWorkspace(path));
+  db.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT)');
+  const insert = db.prepare('INSERT INTO t (text) VALUES (?)');
+  db.transaction(() => {
+    for (let row = 0; row < rows; row++) insert.run(`row ${row}`);
+  })();
+  db.close();
+  removeLater(path, `${path}-wal`, `${path}-shm`, `${path}-journal`);
+}
+
+export function writeFile(path: string, text: string): void {
+  writeFileSync(inWorkspace(path), text);
+  removeLater(path);
+}
+
+export function removeLater(...paths: string[]): void {
+  for (const path of paths) leftovers.add(path);
+}
+
+const leftovers = new Set<string>();
+
+after(() => {
+  for (const path of leftovers) rmSync(inWorkspace(path), { recursive: true, force: true });
+});

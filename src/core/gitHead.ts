@@ -1,0 +1,65 @@
+/** Where the work tree around a folder is, read from git's own files: no program is run. */
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+export interface GitHead {
+  /** Undefined for a detached head. */
+  branch?: string;
+  /** Undefined before the first commit. */
+  commit?: string;
+}
+
+/** The head of the work tree that `folder` is in; undefined outside of one. Never throws. */
+export function readGitHead(folder: string): GitHead | undefined {
+  const gitFolder = findGitFolder(folder);
+  if (gitFolder === undefined) return undefined;
+  const head = readText(join(gitFolder, 'HEAD'))?.trim();
+  if (head === undefined) return undefined;
+  const reference = /^ref: (refs\/[^\0]+)$/.exec(head)?.[1];
+  if (reference === undefined) return isCommit(head) ? { commit: head } : undefined;
+  const commit = resolveReference(gitFolder, reference);
+  const branch = reference.replace(/^refs\/heads\//, '');
+  return commit === undefined ? { branch } : { branch, commit };
+}
+
+function findGitFolder(from: string): string | undefined {
+  for (let at = resolve(from); ; at = dirname(at)) {
+    const candidate = join(at, '.git');
+    const stats = statSync(candidate, { throwIfNoEntry: false });
+    if (stats?.isDirectory()) return candidate;
+    if (stats?.isFile()) {
+      // A linked work tree or a submodule: a file that says where the folder is.
+      const target = /^gitdir: (.+)$/m.exec(readText(candidate) ?? '')?.[1];
+      return target === undefined ? undefined : resolve(at, target.trim());
+    }
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+function resolveReference(gitFolder: string, reference: string): string | undefined {
+  const common = readText(join(gitFolder, 'commondir'))?.trim();
+  const folders = common === undefined ? [gitFolder] : [gitFolder, resolve(gitFolder, common)];
+  for (const folder of folders) {
+    const loose = readText(join(folder, reference))?.trim();
+    if (loose !== undefined && isCommit(loose)) return loose;
+    const packed = readText(join(folder, 'packed-refs')) ?? '';
+    const line = packed.split('\n').find((one) => one.endsWith(` ${reference}`));
+    const commit = line?.slice(0, line.indexOf(' '));
+    if (commit !== undefined && isCommit(commit)) return commit;
+  }
+  return undefined;
+}
+
+function isCommit(text: string): boolean {
+  return /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text);
+}
+
+const longestBytes = 4 * 1024 * 1024;
+
+function readText(path: string): string | undefined {
+  try {
+    return statSync(path).size <= longestBytes ? readFileSync(path, 'utf8') : undefined;
+  } catch {
+    return undefined; // Not there, or not for us: then nothing is known, which is no error.
+  }
+}

@@ -1,0 +1,143 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Browser, FrameLocator, Locator, Page } from 'playwright-core';
+import { launchChromium } from '../support/hosts/chromium.ts';
+import { startServer, windowUrl } from '../support/hosts/vscodeServer.ts';
+import type { VSCodeServer } from '../support/hosts/vscodeServer.ts';
+import { packageExtension } from '../support/package.ts';
+
+const SCREENSHOTS = resolve(import.meta.dirname, '../../out/screenshots');
+const OPEN_TIMEOUT_MS = 60_000;
+
+export interface WindowOptions {
+  /** Absolute path of the folder to open. */
+  folder: string;
+  /** Path of the packed extension to install. Default: packed from the sources, once per run. */
+  vsix?: string;
+  /** User settings. */
+  settings?: Record<string, unknown>;
+  /** Name of a colour theme, for example `Default High Contrast`. */
+  theme?: string;
+  /** False opens the folder in Restricted Mode. Default: true. */
+  trusted?: boolean;
+}
+
+let packed: Promise<string> | undefined;
+
+/** Opens VS Code with the packed extension and nothing else installed. */
+export async function openWindow(options: WindowOptions): Promise<Window> {
+  const vsix = options.vsix ?? (await (packed ??= packageExtension()));
+  const browser = await launchChromium();
+  const server = await startServer({
+    trusted: options.trusted ?? true,
+    extensions: [vsix],
+    settings: {
+      ...(options.theme ? { 'workbench.colorTheme': options.theme } : {}),
+      ...options.settings,
+    },
+  });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  const window = new Window(browser, server, page);
+  try {
+    await page.goto(windowUrl(server, options.folder));
+    await window.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
+    return window;
+  } catch (error) {
+    await window.close();
+    throw error;
+  }
+}
+
+/** A window of VS Code, seen as a person does: everything is found by its role and its name. */
+export class Window {
+  readonly page: Page;
+  readonly server: VSCodeServer;
+  readonly statusBar: Locator;
+  readonly #browser: Browser;
+
+  constructor(browser: Browser, server: VSCodeServer, page: Page) {
+    this.#browser = browser;
+    this.server = server;
+    this.page = page;
+    this.statusBar = page.locator('#workbench\\.parts\\.statusbar');
+  }
+
+  /** Picks a command in the Command Palette by its full title, such as `SQLite Backup: Show Log`. */
+  async runCommand(title: string): Promise<void> {
+    const entry = await this.findCommand(title);
+    await entry.click();
+  }
+
+  /** Opens the Command Palette with `title` typed in, and returns the entry of that command. */
+  async findCommand(title: string): Promise<Locator> {
+    const entry = this.option(title);
+    const deadline = Date.now() + OPEN_TIMEOUT_MS;
+    for (;;) {
+      await this.page.keyboard.press('F1');
+      await this.quickInput.getByRole('textbox').fill(`>${title}`);
+      try {
+        await entry.waitFor({ timeout: 2_000 });
+        return entry;
+      } catch (error) {
+        // A palette opened before the extensions were read never shows their commands.
+        if (Date.now() > deadline) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
+  }
+
+  /** The Command Palette, or any other quick pick or input box. */
+  get quickInput(): Locator {
+    return this.page.locator('.quick-input-widget');
+  }
+
+  /** An entry of the open quick pick. */
+  option(name: string | RegExp): Locator {
+    return this.quickInput.getByRole('option', { name }).first();
+  }
+
+  /** Shows the view container of that name from the Activity Bar. */
+  async openSidebar(name = 'SQLite Backup'): Promise<void> {
+    const tab = this.page
+      .getByRole('tablist', { name: 'Active View Switcher' })
+      .getByRole('tab', { name });
+    if ((await tab.getAttribute('aria-selected')) !== 'true') await tab.click();
+  }
+
+  /** A row of a tree, in whatever view. */
+  treeItem(name: string | RegExp): Locator {
+    return this.page.getByRole('treeitem', { name });
+  }
+
+  /** A notification that shows `text`; its buttons are inside. */
+  notification(text: string | RegExp): Locator {
+    return this.page.locator('.notification-toast').filter({ hasText: text });
+  }
+
+  /** A modal dialog. */
+  get dialog(): Locator {
+    return this.page.locator('.monaco-dialog-box');
+  }
+
+  /** An item of the status bar; `click` presses it. */
+  statusBarItem(name: string | RegExp): Locator {
+    return this.statusBar.getByRole('button', { name });
+  }
+
+  /** The page inside the visible webview. */
+  get webview(): FrameLocator {
+    return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
+  }
+
+  /** Writes `out/screenshots/<name>.png`. */
+  async screenshot(name: string): Promise<void> {
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    this.server.stop();
+  }
+}

@@ -1,0 +1,28 @@
+/* global console, process, setTimeout */
+// CommonJS, because mocha loads it by path in Node and in the extension host alike.
+const { appendFileSync } = require('node:fs');
+const { reporters, Runner } = require('mocha');
+
+const LEAK_TIMEOUT_MS = 10_000;
+
+/** Mocha's own report, and its totals as one JSON line at the end of the file named in TEST_TALLY. */
+module.exports = class TallyReporter extends reporters.Spec {
+  constructor(runner, options) {
+    super(runner, options);
+    const { TEST_TALLY: file, TEST_SUITE: suite, TEST_HOST: host } = process.env;
+    runner.once(Runner.constants.EVENT_RUN_END, () => {
+      const { passes, failures, pending } = runner.stats;
+      if (file) appendFileSync(file, JSON.stringify({ suite, passes, failures, pending }) + '\n');
+      if (!host) setTimeout(failForLeak, LEAK_TIMEOUT_MS).unref();
+    });
+  }
+};
+
+/** Runs only in a process that something keeps alive: a test that ends badly must not hang all of them. */
+function failForLeak() {
+  const resources = [...new Set(process.getActiveResourcesInfo())].join(', ');
+  console.error(`The tests are over, but something that they started is not: ${resources}`);
+  // After mocha's own listener, which sets the code to the number of failures.
+  process.once('exit', () => (process.exitCode = 1));
+  process.exit();
+}

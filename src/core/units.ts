@@ -13,8 +13,9 @@ export function formatBytes(bytes: number): string {
   return `${value >= 100 || unit === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** `0.4 s`, `12 s`, `3 min`. */
+/** `0.03 s`, `0.4 s`, `12 s`, `3 min`. */
 export function formatDuration(ms: number): string {
+  if (ms < 95) return `${(ms / 1000).toFixed(2)} s`;
   if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
   if (ms < 119_500) return `${Math.round(ms / 1000)} s`;
   return `${Math.round(ms / 60_000)} min`;

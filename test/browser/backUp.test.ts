@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support/hosts/lifetime.ts';
+import { createSampleWorkspace, startWriter } from '../support/sampleWorkspace.ts';
+import { openWindow, type Window } from './window.ts';
+
+const themes = {
+  dark: 'Default Dark Modern',
+  light: 'Default Light Modern',
+  'high-contrast': 'Default High Contrast',
+};
+
+describe('backing up in a window', () => {
+  for (const [look, theme] of Object.entries(themes)) {
+    it(`goes from the status bar to a verified row in the view (${look})`, async () => {
+      await withWindow({ theme }, async (window, folder) => {
+        const writer = startWriter(folder);
+        try {
+          await window.openSidebar();
+          await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
+          await window.treeItem(/^data\/sessions\.db, /).waitFor();
+          await window.statusBarItem(/Back Up$/).click();
+          await window.option(/data\/app\.db/).click();
+          const question = window.notification('Where should backups go?');
+          await question.waitFor();
+          await window.screenshot(`where-${look}`);
+          await question.getByRole('button', { name: 'Use "backups"' }).click();
+
+          const done = window.notification(/Backed up data\/app\.db: .* in .* s, verified\./);
+          await done.waitFor();
+          await window.statusBarItem(/data\/app\.db just now/).waitFor();
+          const row = window.treeItem(/^data\/app\.db, .*backed up just now/);
+          await row.click();
+          await window.page.keyboard.press('ArrowRight');
+          await window.treeItem(/^Today \d\d:\d\d, .* verified/).waitFor();
+          await window.screenshot(`databases-${look}`);
+
+          const names = readdirSync(join(folder, 'backups')).sort();
+          assert.match(names.join(' '), /^app_\d{8}_\d{6}Z\.db app_\d{8}_\d{6}Z\.db\.json$/);
+          await done.getByRole('button', { name: 'Reveal' }).click();
+          await window.page.getByRole('treeitem', { name: names[0] ?? '', exact: true }).waitFor();
+        } finally {
+          writer.stop();
+        }
+      });
+    });
+  }
+
+  it('works with the keyboard alone', async () => {
+    await withWindow(
+      { settings: { 'sqliteBackup.backupsFolder': 'kept' } },
+      async (window, folder) => {
+        await window.openSidebar();
+        await window.treeItem(/^data\/app\.db, /).waitFor();
+        await window.runCommand('SQLite Backup: Quick Backup');
+        await window.option(/data\/sessions\.db/).waitFor();
+        await window.page.keyboard.press('ArrowDown');
+        await window.page.keyboard.press('Enter');
+        await window.notification(/Backed up data\/sessions\.db/).waitFor();
+        assert.equal(readdirSync(join(folder, 'kept')).length, 2);
+      },
+    );
+  });
+
+  it('offers to ignore backups in git, and leaves the repository clean', async () => {
+    await withWindow(
+      { settings: { 'sqliteBackup.backupsFolder': 'backups' } },
+      async (window, folder) => {
+        execFileSync('git', ['init', '--quiet'], { cwd: folder });
+        await window.openSidebar();
+        await window.treeItem(/^data\/app\.db, /).hover();
+        await window
+          .treeItem(/^data\/app\.db, /)
+          .getByRole('button', { name: /Back Up/ })
+          .click();
+        const done = window.notification(/Backed up data\/app\.db/);
+        await done.getByRole('button', { name: 'Ignore in Git' }).click();
+        await window.page.waitForTimeout(500);
+        assert.equal(readdirSync(join(folder, 'backups')).includes('.gitignore'), true);
+        const status = execFileSync('git', ['status', '--porcelain', 'backups'], { cwd: folder });
+        assert.equal(status.toString(), '');
+      },
+    );
+  });
+
+  it('says what to do in a folder without databases', async () => {
+    await withWindow({ sample: false }, async (window) => {
+      await window.openSidebar();
+      await window.page.getByText('No SQLite database in this workspace yet.').waitFor();
+      await window.screenshot('empty');
+      assert.equal(await window.statusBarItem(/Back Up/).count(), 0);
+    });
+  });
+
+  it('backs up by hand in Restricted Mode, and asks for the folder that the workspace chose', async () => {
+    await withWindow({ trusted: false, workspaceSettings: true }, async (window, folder) => {
+      await window.openSidebar();
+      await window.treeItem(/^data\/app\.db, /).waitFor();
+      await window.runCommand('SQLite Backup: Quick Backup');
+      await window.option(/data\/app\.db/).click();
+      const question = window.notification('Where should backups go?');
+      await question.getByRole('button', { name: 'Use "backups"' }).click();
+      await window.notification(/Backed up data\/app\.db/).waitFor();
+      assert.deepEqual(
+        readdirSync(folder).filter((name) => name === 'chosen-by-workspace'),
+        [],
+      );
+    });
+  });
+});
+
+interface Setup {
+  theme?: string;
+  settings?: Record<string, unknown>;
+  sample?: boolean;
+  trusted?: boolean;
+  /** The folder comes with settings of its own, as one from somebody else would. */
+  workspaceSettings?: boolean;
+}
+
+async function withWindow(
+  { theme, settings, sample = true, trusted = true, workspaceSettings = false }: Setup,
+  use: (window: Window, folder: string) => Promise<void>,
+): Promise<void> {
+  const workspace = temporaryFolder('workspace');
+  if (sample) createSampleWorkspace(workspace.path);
+  if (workspaceSettings) {
+    mkdirSync(join(workspace.path, '.vscode'));
+    writeFileSync(
+      join(workspace.path, '.vscode/settings.json'),
+      JSON.stringify({ 'sqliteBackup.backupsFolder': 'chosen-by-workspace' }),
+    );
+    writeFileSync(join(workspace.path, '.env'), 'BACKUPS_DIR=chosen-by-workspace\n');
+  }
+  const window = await openWindow({
+    folder: workspace.path,
+    trusted,
+    ...(theme !== undefined && { theme }),
+    ...(settings !== undefined && { settings }),
+  });
+  try {
+    await use(window, workspace.path);
+  } catch (error) {
+    await window.screenshot('failed');
+    throw error;
+  } finally {
+    await window.close();
+    workspace.remove();
+  }
+}

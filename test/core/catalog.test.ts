@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename } from 'node:path';
+import { isOwnBackup, listBackups } from '../../src/core/catalog.ts';
+import { makePrivateFolder } from '../../src/core/files.ts';
+import type { Manifest } from '../../src/core/manifest.ts';
+import { createDatabase, snapshot } from '../support/databases.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+describe('the list of backups', () => {
+  const folder = useTempFolder();
+  const listed = (): string[] => listBackups(folder('backups')).map(({ path }) => basename(path));
+  let backup = '';
+
+  beforeEach(async () => {
+    backup = (await snapshot(createDatabase(folder('app.db')))).path;
+  });
+
+  it('of a missing folder is empty', () => {
+    assert.deepEqual(listBackups(folder('missing')), []);
+  });
+
+  it('of a file is refused, in words that say so', () => {
+    assert.throws(() => listBackups(folder('app.db')), {
+      name: 'BackupError',
+      message: /not a folder/,
+    });
+  });
+
+  it('tells of ours what the manifest says', () => {
+    const [entry, ...rest] = listBackups(folder('backups'));
+    assert.deepEqual(rest, []);
+    const { manifest, ...shown } = entry ?? {};
+    assert.deepEqual(shown, {
+      path: backup,
+      kind: 'snapshot',
+      database: 'app.db',
+      createdAt: manifest?.createdAt,
+      sizeBytes: manifest?.sizeBytes,
+      verified: 'ok',
+      foreign: false,
+    });
+  });
+
+  it('is the newest first, and of one second the last first', () => {
+    const stem = basename(backup, '.db');
+    for (const suffix of ['-2', '-10', '-9']) {
+      copyFileSync(backup, folder(`backups/${stem}${suffix}.db`));
+      copyFileSync(`${backup}.json`, folder(`backups/${stem}${suffix}.db.json`));
+    }
+    const older = JSON.parse(readFileSync(`${backup}.json`, 'utf8')) as Manifest;
+    copyFileSync(backup, folder('backups/zzz.db'));
+    writeFileSync(
+      folder('backups/zzz.db.json'),
+      JSON.stringify({ ...older, createdAt: '2020-01-01T00:00:00.000Z' }),
+    );
+    assert.deepEqual(listed(), [
+      `${stem}-10.db`,
+      `${stem}-9.db`,
+      `${stem}-2.db`,
+      `${stem}.db`,
+      'zzz.db',
+    ]);
+  });
+
+  it('has databases of others as foreign, by the time they were written', () => {
+    createDatabase(folder('backups/theirs.sqlite'));
+    utimesSync(folder('backups/theirs.sqlite'), 1_000_000, 1_000_000);
+    const entry = listBackups(folder('backups')).find(({ foreign }) => foreign);
+    assert.equal(basename(entry?.path ?? ''), 'theirs.sqlite');
+    assert.deepEqual(
+      [entry?.verified, entry?.createdAt, entry?.manifest],
+      ['unchecked', '1970-01-12T13:46:40.000Z', undefined],
+    );
+  });
+
+  it('leaves out what is no backup: text, halves, siblings, folders, pipes, links to nowhere, private folders', () => {
+    const inside = (name: string): string => folder('backups', name);
+    writeFileSync(inside('readme.txt'), 'text');
+    writeFileSync(inside('empty.db'), '');
+    writeFileSync(inside('orphan.db.json'), readFileSync(`${backup}.json`));
+    for (const suffix of ['-wal', '-shm', '-journal']) copyFileSync(backup, backup + suffix);
+    mkdirSync(inside('app_20200101_000000Z.db'));
+    symlinkSync(folder('nowhere'), inside('app_20200102_000000Z.db'));
+    spawnSync('mkfifo', [inside('app_20200103_000000Z.db')]);
+    copyFileSync(backup, `${makePrivateFolder(folder('backups')).path}/copy.db`);
+    assert.deepEqual(listed(), [basename(backup)]);
+  });
+
+  it('believes no manifest that is forged, huge, or a folder: such a file is foreign', () => {
+    const forged: [name: string, make: (path: string) => void][] = [
+      ['forged.db', (path) => writeFileSync(path, '{"format":1,"tool":{"name":"sqlite-backup"}}')],
+      [
+        'huge.db',
+        (path) => (
+          writeFileSync(path, readFileSync(`${backup}.json`)),
+          truncateSync(path, 9_000_000)
+        ),
+      ],
+      ['folder.db', (path) => mkdirSync(path)],
+    ];
+    for (const [name, make] of forged) {
+      copyFileSync(backup, folder('backups', name));
+      make(folder('backups', `${name}.json`));
+    }
+    const foreign = listBackups(folder('backups')).filter((entry) => entry.foreign);
+    assert.deepEqual(foreign.map(({ path }) => basename(path)).sort(), [
+      'folder.db',
+      'forged.db',
+      'huge.db',
+    ]);
+  });
+
+  it('has one of a newer format as ours, unchecked', () => {
+    writeFileSync(`${backup}.json`, '{"format":7,"tool":{"name":"sqlite-backup"}}');
+    const [entry] = listBackups(folder('backups'));
+    assert.deepEqual(
+      [entry?.foreign, entry?.verified, entry?.manifest],
+      [false, 'unchecked', undefined],
+    );
+  });
+
+  it('has one whose size has changed as damaged, even when nothing is left of it', () => {
+    for (const sizeBytes of [4096, 0]) {
+      truncateSync(backup, sizeBytes);
+      assert.deepEqual(
+        listBackups(folder('backups')).map(({ verified }) => verified),
+        ['damaged'],
+      );
+    }
+  });
+
+  it('tells a backup of ours from any other file', () => {
+    assert.deepEqual([isOwnBackup(backup), isOwnBackup(folder('app.db'))], [true, false]);
+    writeFileSync(folder('app.db.json'), '{"settings":true}');
+    assert.equal(isOwnBackup(folder('app.db')), false);
+    rmSync(`${backup}.json`);
+    assert.equal(isOwnBackup(backup), false);
+  });
+});

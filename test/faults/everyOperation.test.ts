@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { verifySnapshot } from '../../src/core/verify.ts';
+import { bytesOf, createDatabase, requestFor } from '../support/databases.ts';
+import {
+  endProcessesAfterEach,
+  fixture,
+  needProgram,
+  run,
+  type Ended,
+} from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const calls =
+  'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate';
+
+interface Operation {
+  call: string;
+  /** Which of these calls of the main thread it is, from 1. */
+  nth: number;
+  line: string;
+}
+
+describe('a snapshot job', function () {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  let database = '';
+
+  before(function () {
+    if (process.platform !== 'linux') this.skip(); // strace exists there only.
+    needProgram('strace', 'strace');
+  });
+
+  beforeEach(() => {
+    database = createDatabase(folder('app.db'), { rows: 20 });
+  });
+
+  const job = (...straceOptions: string[]): Promise<Ended> => {
+    const request = requestFor(database, { folder: folder('b') });
+    const trace = ['strace', '-f', '-y', '-o', folder('trace'), '-e', `trace=${calls}`];
+    return run([
+      ...trace,
+      ...straceOptions,
+      process.execPath,
+      fixture('job.ts'),
+      JSON.stringify(request),
+    ]);
+  };
+
+  /** All operations of an undisturbed job on the backups folder, in their order. */
+  const operations = async (): Promise<Operation[]> => {
+    mkdirSync(folder('b'));
+    const { code, stdout } = await job();
+    assert.equal(code, 0, stdout);
+    const lines = readFileSync(folder('trace'), 'utf8').split('\n');
+    const main = lines[0]?.split(' ')[0];
+    const counts = new Map<string, number>();
+    const found: Operation[] = [];
+    for (const line of lines) {
+      const [, pid, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
+      if (call === undefined || pid !== main) continue;
+      const nth = (counts.get(call) ?? 0) + 1;
+      counts.set(call, nth);
+      if (line.includes(folder('b'))) found.push({ call, nth, line });
+    }
+    assert.ok(found.length > 20, `${found.length} operations`);
+    return found;
+  };
+
+  /** What is wrong after a disturbed job and the good one that follows it. */
+  const judge = async (ended: Ended, kind: string, before: object): Promise<string[]> => {
+    const wrong: string[] = [];
+    const names = readdirSync(folder('b'));
+    const finals = names.filter((name) => !name.startsWith('.tmp-'));
+    for (const name of finals.filter((one) => !one.endsWith('.json'))) {
+      const { status, findings } = verifySnapshot(folder('b', name), () => undefined);
+      const isOnlyWithoutFacts =
+        status === 'partial' && findings.every(({ code }) => code === 'no-manifest');
+      if (status !== 'ok' && !isOnlyWithoutFacts) wrong.push(`${name} is ${status}`);
+    }
+    for (const name of finals.filter((one) => one.endsWith('.json'))) {
+      if (!finals.includes(name.slice(0, -'.json'.length)))
+        wrong.push('a manifest without its backup');
+    }
+    if (kind !== 'KILL') {
+      const hasSucceeded = ended.code === 0;
+      if (!hasSucceeded && finals.length > 0)
+        wrong.push(`failed, but left ${finals.length} files under final names`);
+      if (hasSucceeded && finals.length !== 2) wrong.push(`succeeded with ${finals.length} files`);
+      if (!hasSucceeded) {
+        const error = JSON.parse(ended.stdout || '{}') as { code?: string; message?: string };
+        const expected =
+          kind === 'ENOSPC' ? ['target-full'] : ['io-error', 'access', 'target-full'];
+        if (!expected.includes(error.code ?? '')) wrong.push(`${error.code}: ${error.message}`);
+      }
+    }
+    const next = await run([
+      process.execPath,
+      fixture('job.ts'),
+      JSON.stringify(requestFor(database, { folder: folder('b') })),
+    ]);
+    if (next.code !== 0) wrong.push(`the next backup failed: ${next.stdout}`);
+    const rest = readdirSync(folder('b')).filter((name) => name.startsWith('.tmp-'));
+    if (rest.length > 0) wrong.push('the next backup did not sweep');
+    try {
+      assert.deepEqual(bytesOf(database), before);
+    } catch {
+      wrong.push('the database has changed');
+    }
+    return wrong;
+  };
+
+  for (const [kind, injection, only] of [
+    ['KILL', 'signal=KILL', /./],
+    ['EIO', 'error=EIO', /./],
+    ['ENOSPC', 'error=ENOSPC', /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/],
+  ] as const) {
+    it(`is harmless when ${kind} strikes at any operation on the backups folder`, async function () {
+      this.timeout(300_000);
+      const all = (await operations()).filter(({ call }) => only.test(call));
+      const before = bytesOf(database);
+      const wrong: string[] = [];
+      for (const { call, nth, line } of all) {
+        rmSync(folder('b'), { recursive: true });
+        mkdirSync(folder('b'));
+        const ended = await job('-e', `inject=${call}:${injection}:when=${nth}`);
+        const found = await judge(ended, kind, before);
+        const shown = line
+          .replace(/^\d+ +/, '')
+          .replaceAll(folder(), '')
+          .slice(0, 120);
+        wrong.push(...found.map((one) => `${one} <- ${shown}`));
+      }
+      assert.ok(existsSync(database));
+      assert.deepEqual(wrong, []);
+    });
+  }
+
+  it('publishes by another way where there are no hard links, and still overwrites nothing', async () => {
+    mkdirSync(folder('b'));
+    for (let n = 0; n < 2; n++) {
+      const ended = await job('-e', 'inject=link,linkat:error=EPERM');
+      assert.equal(ended.code, 0, ended.stdout);
+    }
+    const backups = readdirSync(folder('b')).filter((name) => !name.endsWith('.json'));
+    assert.equal(backups.length, 2);
+    for (const name of backups)
+      assert.equal(verifySnapshot(folder('b', name), () => undefined).status, 'ok');
+  });
+});

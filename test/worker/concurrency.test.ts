@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { verifySnapshot } from '../../src/core/verify.ts';
+import { WorkerClient } from '../../src/worker/client.ts';
+import { createDatabase, requestFor, valueOf } from '../support/databases.ts';
+import { endProcessesAfterEach, start, workerEntry } from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const worker = new WorkerClient({ entry: workerEntry });
+
+/** `left` and `right` lie at the two ends of the file, so that a mixture of two instants would show. */
+const generationsSql = `
+  CREATE TABLE left (id INTEGER PRIMARY KEY, generation INTEGER);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO left SELECT i, 0 FROM n;
+  CREATE TABLE filler (data BLOB);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1600) INSERT INTO filler SELECT randomblob(8000) FROM n;
+  CREATE TABLE log (generation INTEGER PRIMARY KEY, data BLOB);
+  CREATE TABLE right (id INTEGER PRIMARY KEY, generation INTEGER);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO right SELECT i, 0 FROM n;`;
+
+describe('while another process writes', () => {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+
+  for (const journalMode of ['wal', 'delete'] as const) {
+    it(`20 snapshots are each of exactly one generation, and none was restarted (${journalMode})`, async function () {
+      this.timeout(60_000);
+      const database = createDatabase(folder('app.db'), { journalMode, sql: generationsSql });
+      await start('writer.ts', database, '5');
+      let newest = 0;
+      for (let n = 0; n < 20; n++) {
+        const copied: number[] = [];
+        const { path, manifest } = await worker.call(
+          'backUp',
+          requestFor(database, { busyTimeoutMs: 5000 }),
+          {
+            onProgress: ({ phase, doneBytes }) => void (phase === 'copy' && copied.push(doneBytes)),
+          },
+        );
+        assert.equal(manifest.verdict.status, 'ok');
+        assert.deepEqual(
+          copied,
+          copied.toSorted((a, b) => a - b),
+          'a restart would begin again',
+        );
+        const generations = valueOf(
+          path,
+          `SELECT group_concat(DISTINCT generation) FROM
+            (SELECT generation FROM left UNION ALL SELECT generation FROM right UNION ALL SELECT max(generation) FROM log)`,
+        );
+        assert.match(String(generations), /^\d+$/, 'one generation everywhere');
+        assert.equal(
+          valueOf(path, 'SELECT count(*) FROM log'),
+          Number(generations),
+          'with all before it',
+        );
+        assert.ok(
+          Number(generations) > newest,
+          `${String(generations)} after ${newest}: the writer went on`,
+        );
+        newest = Number(generations);
+      }
+    });
+  }
+
+  it('several backups of one database in the same second are distinct and complete', async () => {
+    const database = createDatabase(folder('app.db'), { journalMode: 'wal' });
+    const results = await Promise.all(
+      [1, 2, 3, 4].map(() => worker.call('backUp', requestFor(database))),
+    );
+    assert.equal(new Set(results.map(({ path }) => path)).size, 4);
+    for (const { path } of results)
+      assert.equal(verifySnapshot(path, () => undefined).status, 'ok');
+    assert.equal(readdirSync(folder('backups')).length, 8);
+  });
+});

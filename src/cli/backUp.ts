@@ -1,9 +1,12 @@
 import { statSync } from 'node:fs';
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path';
-import { isBackupError, toPlainError, type PlainError } from '../core/errors.ts';
-import type { Snapshot } from '../core/snapshot.ts';
+import { isBackupError, toPlainError } from '../core/errors.ts';
+import { methods, type Method, type VerdictStatus } from '../core/manifest.ts';
+import type { RecordAs, Snapshot, SnapshotOptions, Snapshots } from '../core/snapshot.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
+import type { CallOptions } from '../worker/client.ts';
 import {
+  bytes,
   exitCodes,
   parse,
   requireFolder,
@@ -14,68 +17,114 @@ import {
 } from './verb.ts';
 
 const defaultBusyTimeoutMs = 5000;
+/** Far above what people keep in SQLite, far below what a sparse or hostile file may claim. */
+const defaultLargestBytes = 16e9;
 
 export const backUp: Verb = {
   summary: 'Take a verified snapshot of each database while it is in use.',
-  usage:
-    'back-up DATABASE… --to DIR [--no-verify] [--busy-timeout SECONDS] [--deadline SECONDS] [--json]',
+  usage: `back-up DATABASE… --to DIR [--method exact|compact] [--together] [--no-verify]
+          [--busy-timeout SECONDS] [--deadline SECONDS] [--max-size SIZE] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
       options: {
         to: { type: 'string' },
+        method: { type: 'string' },
+        together: { type: 'boolean' },
         'no-verify': { type: 'boolean' },
         'busy-timeout': { type: 'string' },
         deadline: { type: 'string' },
+        'max-size': { type: 'string' },
         json: { type: 'boolean' },
       },
     });
     if (positionals.length === 0) throw new UsageError('back-up takes at least one database.');
-    const folder = requireFolder(values.to);
-    const busyTimeoutMs = seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs;
-    const deadlineMs = seconds('deadline', values.deadline);
-
-    const backups: Snapshot[] = [];
-    const failures: { database: string; error: PlainError }[] = [];
-    for (const database of withoutRepeats(positionals)) {
-      try {
-        const snapshot = await context.worker.call(
-          'backUp',
-          {
-            database: resolve(database),
-            folder: resolve(folder),
-            recordAs: nameFor(database),
-            method: 'exact',
-            trigger: 'cli',
-            verify: values['no-verify'] !== true,
-            busyTimeoutMs,
-            toolVersion: context.toolVersion,
-          },
-          {
-            signal: context.signal,
-            deadlineMs,
-            onProgress: ({ phase, doneBytes, totalBytes }) =>
-              context.progress(`${database}: ${phase} ${percent(doneBytes, totalBytes)}`),
-          },
-        );
-        backups.push(snapshot);
-        if (!values.json) context.print(sentence(snapshot));
-      } catch (error) {
-        if (!isBackupError(error)) throw error;
-        failures.push({ database, error: toPlainError(error) });
-        if (!values.json) tellFailure(context, error.message, error.hint);
-      }
-    }
-    if (values.json) {
-      context.print(
-        JSON.stringify({ backups: backups.map(backupJson), failures: failures.map(failureJson) }),
+    const method = methodOf(values.method);
+    const together = values.together === true;
+    if (together && method === 'compact') {
+      throw new UsageError(
+        '--together needs the method exact: compacting cannot share an instant.',
       );
     }
+    const options: SnapshotOptions = {
+      folder: resolve(requireFolder(values.to)),
+      method,
+      trigger: 'cli',
+      verify: values['no-verify'] !== true,
+      busyTimeoutMs: seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs,
+      largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
+      toolVersion: context.toolVersion,
+      gitFolder: process.cwd(),
+    };
+    const call = callOptions(context, seconds('deadline', values.deadline));
+    const databases = withoutRepeats(positionals);
+    const result = together
+      ? await backUpTogether(databases, options, call, context)
+      : await backUpEach(databases, options, call, context);
+
+    if (values.json) context.print(JSON.stringify(resultJson(result, together)));
+    else printResult(result, together, context);
     if (context.signal.aborted) return exitCodes.interrupted;
-    return failures.length === 0 ? exitCodes.ok : exitCodes.failed;
+    return result.failures.length === 0 ? exitCodes.ok : exitCodes.failed;
   },
 };
+
+function methodOf(value: string | undefined): Method {
+  const method = value === undefined ? 'exact' : methods.find((one) => one === value);
+  if (method === undefined) throw new UsageError(`--method is exact or compact, not ${value}.`);
+  return method;
+}
+
+function callOptions({ signal, progress }: Context, deadlineMs: number | undefined): CallOptions {
+  return {
+    signal,
+    deadlineMs,
+    onProgress: ({ phase, doneBytes, totalBytes }) =>
+      progress(
+        `${phase} ${totalBytes === 0 ? '' : `${Math.floor((doneBytes / totalBytes) * 100)} %`}`,
+      ),
+  };
+}
+
+type Result = Pick<Snapshots, 'snapshots' | 'failures'> & Partial<Pick<Snapshots, 'cut'>>;
+
+async function backUpTogether(
+  paths: string[],
+  options: SnapshotOptions,
+  call: CallOptions,
+  { worker }: Context,
+): Promise<Result> {
+  const databases = paths.map((path) => ({ database: resolve(path), recordAs: nameFor(path) }));
+  try {
+    return await worker.call('backUpTogether', { ...options, databases }, call);
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    const failures = databases.map(({ database }) => ({ database, error: toPlainError(error) }));
+    return { snapshots: [], failures };
+  }
+}
+
+/** One after another: what is wrong with one keeps none of the others from its backup. */
+async function backUpEach(
+  paths: string[],
+  options: SnapshotOptions,
+  call: CallOptions,
+  { worker }: Context,
+): Promise<Result> {
+  const result: Result = { snapshots: [], failures: [] };
+  for (const path of paths) {
+    const database = resolve(path);
+    try {
+      const params = { ...options, database, recordAs: nameFor(path) };
+      result.snapshots.push(await worker.call('backUp', params, call));
+    } catch (error) {
+      if (!isBackupError(error)) throw error;
+      result.failures.push({ database, error: toPlainError(error) });
+    }
+  }
+  return result;
+}
 
 /** The same file under two names is backed up once. What cannot be looked at is left for the backup to refuse. */
 function withoutRepeats(paths: readonly string[]): string[] {
@@ -88,7 +137,7 @@ function withoutRepeats(paths: readonly string[]): string[] {
 }
 
 /** Relative to the current folder; of a database outside of it, only the file name. */
-function nameFor(database: string): { path: string; workspace?: string } {
+function nameFor(database: string): RecordAs {
   const path = relative(process.cwd(), resolve(database));
   const isOutside = path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path);
   return isOutside
@@ -96,23 +145,48 @@ function nameFor(database: string): { path: string; workspace?: string } {
     : { path: path.split(sep).join('/'), workspace: basename(process.cwd()) };
 }
 
-function percent(doneBytes: number, totalBytes: number): string {
-  return totalBytes === 0 ? '' : `${Math.floor((doneBytes / totalBytes) * 100)} %`;
+const verdictWords: Readonly<Record<VerdictStatus, string>> = {
+  ok: 'verified',
+  partial: 'verified as far as possible',
+  unchecked: 'not verified',
+  damaged: 'damaged',
+};
+
+function printResult(
+  { snapshots, failures, cut }: Result,
+  together: boolean,
+  context: Context,
+): void {
+  for (const { database, path, manifest, durationMs } of snapshots) {
+    const facts = `${formatBytes(manifest.sizeBytes)} in ${formatDuration(durationMs)}`;
+    context.print(
+      `Backed up ${database}: ${facts}, ${verdictWords[manifest.verdict.status]}.\n  ${path}`,
+    );
+    for (const { message } of manifest.warnings ?? []) context.tell(`  ${message}`);
+  }
+  if (together && snapshots.length > 1 && cut !== undefined) {
+    context.print(
+      cut.label === 'one-instant'
+        ? 'All at one instant.'
+        : `Each consistent in itself, not at one instant. ${cut.reason ?? ''}`.trim(),
+    );
+  }
+  for (const { error } of failures) {
+    context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+  }
 }
 
-function sentence({ database, path, manifest, durationMs }: Snapshot): string {
-  const how = {
-    ok: 'verified',
-    partial: 'verified as far as possible',
-    unchecked: 'not verified',
-    damaged: 'damaged',
+function resultJson({ snapshots, failures, cut }: Result, together: boolean): object {
+  return {
+    backups: snapshots.map(backupJson),
+    failures: failures.map(({ database, error: { code, message, hint } }) => ({
+      database,
+      code,
+      message,
+      hint: hint ?? '',
+    })),
+    ...(together && { cut: cut?.label ?? 'per-database' }),
   };
-  const facts = `${formatBytes(manifest.sizeBytes)} in ${formatDuration(durationMs)}`;
-  return `Backed up ${database}: ${facts}, ${how[manifest.verdict.status]}.\n  ${path}`;
-}
-
-function tellFailure({ tell }: Context, message: string, hint: string | undefined): void {
-  tell(hint === undefined ? message : `${message}\n  ${hint}`);
 }
 
 function backupJson({ path, database, manifest, durationMs }: Snapshot): object {
@@ -128,8 +202,4 @@ function backupJson({ path, database, manifest, durationMs }: Snapshot): object 
     durationMs: Math.round(durationMs),
     verified: manifest.verdict.status,
   };
-}
-
-function failureJson({ database, error }: { database: string; error: PlainError }): object {
-  return { database, code: error.code, message: error.message, hint: error.hint ?? '' };
 }

@@ -50,3 +50,15 @@ export function seconds(option: string, value: string | undefined): number | und
   if (Number.isFinite(number) && number > 0) return Math.round(number * 1000);
   throw new UsageError(`--${option} takes a positive number of seconds, not ${value}.`);
 }
+
+const units: Readonly<Record<string, number>> = { '': 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+
+/** A size such as `500MB` or a number of bytes. */
+export function bytes(option: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?) ?([KMGT]?B)?$/i.exec(value) ?? [];
+  const factor = units[unit.toUpperCase().replace(/^B$/, '')];
+  if (number !== '' && factor !== undefined && Number(number) > 0)
+    return Math.round(Number(number) * factor);
+  throw new UsageError(`--${option} takes a size such as 500MB, not ${value}.`);
+}

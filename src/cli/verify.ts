@@ -1,5 +1,7 @@
+import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { isBackupError } from '../core/errors.ts';
+import type { Drill } from '../core/manifest.ts';
 import type { Verdict } from '../core/verify.ts';
 import { exitCodes, parse, seconds, UsageError, type Context, type Verb } from './verb.ts';
 
@@ -8,37 +10,47 @@ const defaultDeadlineMs = 60 * 60 * 1000;
 
 export const verify: Verb = {
   summary: 'Check that backups are still what was backed up.',
-  usage: 'verify BACKUP… [--deadline SECONDS] [--json]',
+  usage: 'verify BACKUP… [--drill] [--deadline SECONDS] [--json]',
   async run(args, context) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: { deadline: { type: 'string' }, json: { type: 'boolean' } },
+      options: {
+        drill: { type: 'boolean' },
+        deadline: { type: 'string' },
+        json: { type: 'boolean' },
+      },
     });
     if (positionals.length === 0) throw new UsageError('verify takes at least one backup.');
     const deadlineMs = seconds('deadline', values.deadline) ?? defaultDeadlineMs;
-    const results: Verdict[] = [];
+    const drill = values.drill === true;
+    const results: DrilledVerdict[] = [];
     let failed = false;
     for (const path of positionals) {
-      const result = await verifyOne(resolve(path), deadlineMs, context);
+      const result = await verifyOne(resolve(path), { drill, deadlineMs }, context);
       results.push(result.verdict);
-      failed ||= result.unfinished || result.verdict.status === 'damaged';
+      failed ||=
+        result.unfinished ||
+        result.verdict.status === 'damaged' ||
+        result.verdict.drill?.status === 'failed';
       if (!values.json) printResult(result.verdict, context);
     }
-    if (values.json) context.print(JSON.stringify({ results }));
+    if (values.json) context.print(JSON.stringify({ results: results.map(resultJson) }));
     return failed ? exitCodes.failed : exitCodes.ok;
   },
 };
 
+type DrilledVerdict = Verdict & { drill?: Drill };
+
 async function verifyOne(
   path: string,
-  deadlineMs: number,
+  { drill, deadlineMs }: { drill: boolean; deadlineMs: number },
   context: Context,
-): Promise<{ verdict: Verdict; unfinished: boolean }> {
+): Promise<{ verdict: DrilledVerdict; unfinished: boolean }> {
   try {
     const verdict = await context.worker.call(
       'verify',
-      { path },
+      { path, drill, folder: tmpdir() },
       {
         signal: context.signal,
         deadlineMs,
@@ -54,7 +66,21 @@ async function verifyOne(
   }
 }
 
-function printResult({ path, status, findings }: Verdict, { print }: Context): void {
+function printResult({ path, status, findings, drill }: DrilledVerdict, { print }: Context): void {
   print(`${status.padEnd(7)}  ${path}`);
   for (const { message } of findings) print(`         ${message}`);
+  if (drill?.status === 'ok') print('         Proved restorable.');
+  if (drill?.status === 'failed') print('         Could not be restored for trial:');
+  for (const { message } of drill?.findings ?? []) print(`         ${message}`);
+}
+
+function resultJson({ path, status, findings, drill }: DrilledVerdict): object {
+  return {
+    path,
+    status,
+    findings,
+    ...(drill !== undefined && {
+      drill: { status: drill.status, at: drill.at, findings: drill.findings },
+    }),
+  };
 }

@@ -224,6 +224,22 @@ export function publishPair(
   throw new BackupError('name-taken', `${folder} has no free name left.`, { path: folder });
 }
 
+/** Replaces the manifest of a backup by a newer one, in one step. */
+export function replaceManifest(backupPath: string, text: string): void {
+  const folder = dirname(backupPath);
+  const scratch = makePrivateFolder(folder);
+  try {
+    const manifest = join(scratch.path, 'manifest.json');
+    writePrivateFile(manifest, text);
+    renameSync(manifest, manifestPathOf(backupPath));
+    syncFolder(folder);
+  } catch (error) {
+    throw explain(error, 'target', manifestPathOf(backupPath));
+  } finally {
+    scratch.remove();
+  }
+}
+
 export function manifestPathOf(backupPath: string): string {
   return `${backupPath}.json`;
 }

@@ -19,12 +19,30 @@ export type Trigger = (typeof triggers)[number];
 export const verdictStatuses = ['ok', 'damaged', 'partial', 'unchecked'] as const;
 export type VerdictStatus = (typeof verdictStatuses)[number];
 
+export const drillStatuses = ['ok', 'failed'] as const;
+export type DrillStatus = (typeof drillStatuses)[number];
+
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const instant = v.pipe(v.string(), v.isoTimestamp());
 const text = v.pipe(v.string(), v.maxLength(4096));
 const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 const findingSchema = v.object({ code: text, message: text });
+
+const drillSchema = v.object({
+  status: v.picklist(drillStatuses),
+  at: instant,
+  findings: v.array(findingSchema),
+});
+/** A restore for trial: `ok` is what "proved restorable" means. */
+export type Drill = v.InferOutput<typeof drillSchema>;
+
+/** Table names can be longer than any other text; the file as a whole is bounded. */
+const tableSchema = v.object({ name: v.string(), rows: v.optional(count) });
+export type TableFacts = v.InferOutput<typeof tableSchema>;
+
+export const cutLabels = ['one-instant', 'per-database'] as const;
+export type CutLabel = (typeof cutLabels)[number];
 
 export const factsSchema = v.object({
   /** In pages of `pageSize` bytes; their product is the size of the file. */
@@ -66,6 +84,19 @@ const manifestSchema = v.object({
     checkedAt: v.optional(instant),
     findings: v.array(findingSchema),
   }),
+  /** Of the snapshot itself, by name; `rows` is missing where they were not, or could not be, counted. */
+  tables: v.optional(v.array(tableSchema)),
+  /** How many more tables there are when their names would make the manifest unwieldy. */
+  tablesOmitted: v.optional(count),
+  migrations: v.optional(v.array(v.object({ tool: text, latest: text, count }))),
+  /** Of the work tree that the database belongs to. */
+  git: v.optional(v.object({ branch: v.optional(text), commit: v.optional(text) })),
+  /** Present when several databases were backed up together. */
+  cut: v.optional(
+    v.object({ label: v.picklist(cutLabels), members: count, reason: v.optional(text) }),
+  ),
+  /** The last time the backup was restored for trial. */
+  drill: v.optional(drillSchema),
   warnings: v.optional(v.array(findingSchema)),
   note: v.optional(text),
   pinned: v.optional(v.boolean()),
@@ -93,6 +124,20 @@ export function parseManifest(json: string): ParsedManifest {
   if (result.success) return { kind: 'manifest', manifest: result.output };
   const [issue] = result.issues;
   return { kind: 'foreign', reason: `${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}` };
+}
+
+const longestTableNames = 1024 * 1024;
+
+/** The tables as a manifest holds them: all of them, or the first ones with the number of the rest. */
+export function boundTables(
+  tables: readonly TableFacts[],
+): Pick<Manifest, 'tables' | 'tablesOmitted'> {
+  let bytes = 0;
+  const fitting = tables.filter(
+    ({ name }) => (bytes += Buffer.byteLength(name)) <= longestTableNames,
+  );
+  const tablesOmitted = tables.length - fitting.length;
+  return tablesOmitted === 0 ? { tables: fitting } : { tables: fitting, tablesOmitted };
 }
 
 export function serializeManifest(manifest: Manifest): string {

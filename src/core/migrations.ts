@@ -167,6 +167,7 @@ function readOne(reader: TableReader, description: Description): MigrationState[
 }
 
 function idText(id: unknown): string {
-  const text = typeof id === 'string' || typeof id === 'number' || typeof id === 'bigint' ? String(id) : '';
+  const text =
+    typeof id === 'string' || typeof id === 'number' || typeof id === 'bigint' ? String(id) : '';
   return text.slice(0, 200);
 }

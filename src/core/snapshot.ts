@@ -1,29 +1,35 @@
 /*
- * One consistent copy of a live database, proved and published. The order of the steps is the guarantee:
- * look at the file -> make sure of the target -> pin an instant -> copy -> unpin -> compare and check the copy ->
- * hash -> publish. Until the last step nothing exists under a final name, and the source is only ever read.
+ * Consistent copies of live databases, proved and published. The order of the steps is the guarantee:
+ * look at the files -> make sure of the target -> pin an instant -> copy -> unpin -> compare and check the copies ->
+ * hash -> publish. Until the last step nothing exists under a final name, and the sources are only ever read.
  */
-import { accessSync, constants, copyFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { BackupError, explain, isBackupError } from './errors.ts';
+import { statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { takeCut } from './cut.ts';
+import {
+  BackupError,
+  fromPlainError,
+  isBackupError,
+  toPlainError,
+  type PlainError,
+} from './errors.ts';
 import {
   createPrivateFile,
   fileIdentity,
-  freeBytes,
   makePrivateFolder,
   prepareFolder,
   publishPair,
-  resolveRegularFile,
   sha256File,
   siblingsOf,
   snapshotNames,
   sweepLeftovers,
 } from './files.ts';
-import { requireDatabase, type Header } from './header.ts';
-import { findLockers } from './holders.ts';
+import { readGitHead } from './gitHead.ts';
 import {
+  boundTables,
   manifestFormat,
   serializeManifest,
+  type CutLabel,
   type Facts,
   type Finding,
   type Manifest,
@@ -31,39 +37,66 @@ import {
   type Trigger,
 } from './manifest.ts';
 import {
+  inspectSource,
+  isReplaced,
+  openWherePossible,
+  requireSpace,
+  retarget,
+  type Source,
+} from './source.ts';
+import {
   checkDatabase,
+  compactInto,
   differingFacts,
   pin,
   settleCopy,
   sqliteVersion,
   type Check,
+  type Contents,
   type Pin,
 } from './sqlite.ts';
+import { formatBytes } from './units.ts';
 
 export type Phase = 'copy' | 'check' | 'hash' | 'publish';
 
-/** Bytes of the phase, not of the whole: a check has no measurable progress and reports 0 of the file's size. */
+/** Bytes of the phase over all databases. A check, and compacting, have no measurable progress: they report 0 done. */
 export interface Progress {
   phase: Phase;
   doneBytes: number;
   totalBytes: number;
 }
 
-export interface SnapshotRequest {
-  /** The live database. A symbolic link is followed. */
-  database: string;
+/** How a manifest names a database: `path` relative to the folder called `workspace`. */
+export interface RecordAs {
+  path: string;
+  workspace?: string;
+}
+
+export interface SnapshotOptions {
   /** The backups folder; made when it is missing. */
   folder: string;
-  /** How the manifest names the database: `path` relative to the folder called `workspace`. */
-  recordAs: { path: string; workspace?: string };
   method: Method;
   trigger: Trigger;
-  /** Whether to run SQLite's own check on the copy. Size, facts and hash are always looked at. */
+  /** Whether to check the copies with SQLite and to count rows. Size, facts and hash are always looked at. */
   verify: boolean;
   /** How long to wait for another program's lock, in ms. */
   busyTimeoutMs: number;
+  /** Databases larger than this are refused before anything is written. */
+  largestBytes: number;
   /** Of this extension, for the manifest. */
   toolVersion: string;
+  /** A folder in the work tree whose head is recorded. */
+  gitFolder?: string;
+}
+
+export interface SnapshotRequest extends SnapshotOptions {
+  /** The live database. A symbolic link is followed. */
+  database: string;
+  recordAs: RecordAs;
+}
+
+export interface SnapshotsRequest extends SnapshotOptions {
+  databases: { database: string; recordAs: RecordAs }[];
 }
 
 export interface SnapshotHooks {
@@ -71,6 +104,8 @@ export interface SnapshotHooks {
   onProgress: (progress: Progress) => void;
   /** Called once when all is proved. After it resolves the job can no longer be cancelled; a rejection ends it. */
   beforePublish: () => Promise<void>;
+  /** SHA-256 of a file beside this thread's own work. Without it, the file is hashed here. */
+  hashBeside?: (path: string) => Promise<string>;
 }
 
 export interface Snapshot {
@@ -82,55 +117,383 @@ export interface Snapshot {
   durationMs: number;
 }
 
+export interface Snapshots {
+  snapshots: Snapshot[];
+  /** The databases, as asked for, that have no backup now. */
+  failures: { database: string; error: PlainError }[];
+  /** Whether the snapshots share an instant, and why not. */
+  cut: { label: CutLabel; reason?: string };
+}
+
 /** Takes one snapshot. Throws a BackupError; whatever it throws, nothing is left under a final name. */
 export async function takeSnapshot(
-  request: SnapshotRequest,
+  { database, recordAs, ...options }: SnapshotRequest,
   hooks: SnapshotHooks,
 ): Promise<Snapshot> {
-  const startedAt = performance.now();
-  const database = resolveRegularFile(request.database);
-  const header = requireDatabase(database);
-  refuseHiddenWal(database, header);
-  const target = prepareFolder(request.folder);
-  try {
-    const stuck = await sweepLeftovers(target.path);
-    requireSpace(target.path, statSync(database).size);
-    const scratch = makePrivateFolder(target.path);
+  const { snapshots, failures } = await takeSnapshots(
+    { ...options, databases: [{ database, recordAs }] },
+    hooks,
+  );
+  const [snapshot] = snapshots;
+  if (snapshot !== undefined) return snapshot;
+  throw fromPlainError(failures[0]?.error ?? toPlainError(new Error('nothing was backed up')));
+}
+
+/**
+ * Takes snapshots of several databases, at one instant where that can be had. What is wrong with one database is in
+ * `failures`, and the others go on; what is wrong with the target ends all. A file under two names is backed up once.
+ */
+export async function takeSnapshots(
+  request: SnapshotsRequest,
+  hooks: SnapshotHooks,
+): Promise<Snapshots> {
+  const job = new Job(request, hooks);
+  return job.run();
+}
+
+interface Member {
+  /** As asked for. */
+  database: string;
+  recordAs: RecordAs;
+  source: Source;
+}
+
+interface Copied extends Member {
+  /** The private copy. */
+  copy: string;
+  /** Of the database at the instant of the copy. */
+  journalMode: string;
+  contents: Contents;
+  at: Date;
+  warnings: Finding[];
+}
+
+interface Proved extends Copied {
+  /** Undefined when no check was asked for. */
+  check: Check | undefined;
+  sha256: string;
+  sizeBytes: number;
+}
+
+/** One run over one or several databases. */
+class Job {
+  readonly #request: SnapshotsRequest;
+  readonly #hooks: SnapshotHooks;
+  readonly #startedAt = performance.now();
+  readonly #failures: Snapshots['failures'] = [];
+  #cut: Snapshots['cut'] = { label: 'one-instant' };
+  /** The real path of the backups folder. */
+  #folder = '';
+  /** A private folder in it. */
+  #scratch = '';
+
+  constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
+    this.#request = request;
+    this.#hooks = hooks;
+  }
+
+  async run(): Promise<Snapshots> {
+    const members = this.#inspectAll();
+    const snapshots = members.length === 0 ? [] : await this.#runIn(members);
+    return { snapshots, failures: this.#failures, cut: this.#cut };
+  }
+
+  async #runIn(members: Member[]): Promise<Snapshot[]> {
+    const target = prepareFolder(this.#request.folder);
+    this.#folder = target.path;
     try {
-      const copy = join(scratch.path, 'copy.db');
-      const copied = await copyDatabase(database, header, copy, target.path, request, hooks);
-      const check = proveCopy(copy, copied.facts, request.verify, hooks);
-      const sizeBytes = statSync(copy).size;
-      const sha256 = sha256File(copy, (doneBytes) =>
-        hooks.onProgress({ phase: 'hash', doneBytes, totalBytes: sizeBytes }),
+      const stuck = await sweepLeftovers(target.path);
+      requireSpace(target.path, sum(members.map(({ source }) => source.sizeBytes)));
+      const scratch = makePrivateFolder(target.path);
+      this.#scratch = scratch.path;
+      try {
+        const copied =
+          this.#request.method === 'compact'
+            ? this.#compactAll(members)
+            : await this.#copyAll(members);
+        const proved = await this.#proveAll(copied);
+        if (proved.length === 0) return [];
+        await this.#hooks.beforePublish();
+        return this.#publishAll(proved, stuck);
+      } finally {
+        scratch.remove();
+      }
+    } finally {
+      target.undo(); // Removes only what this run has made and left empty.
+    }
+  }
+
+  #fail({ database }: { database: string }, error: unknown): void {
+    this.#failures.push({ database, error: toPlainError(error) });
+  }
+
+  /** Runs `action` for one database; what it throws is that database's failure, unless the target is to blame. */
+  #attempt<T>(one: { database: string }, action: () => T): T | undefined {
+    try {
+      return action();
+    } catch (error) {
+      if (isBackupError(error) && error.code === 'target-full') throw error;
+      this.#fail(one, error);
+      return undefined;
+    }
+  }
+
+  #inspectAll(): Member[] {
+    const members = new Map<string, Member>();
+    for (const { database, recordAs } of this.#request.databases) {
+      const source = this.#attempt({ database }, () =>
+        inspectSource(database, this.#request.largestBytes),
       );
-      const warnings = [...copied.warnings, ...stuck.map(leftover)];
-      await hooks.beforePublish();
+      if (source === undefined || members.has(source.identity)) continue;
+      members.set(source.identity, { database, recordAs, source });
+    }
+    return [...members.values()];
+  }
+
+  async #copyAll(members: Member[]): Promise<Copied[]> {
+    const readable = this.#findReadable(members);
+    const held = await this.#pinAll(readable);
+    const at = new Date();
+    try {
+      const totalBytes = sum(held.map(({ pin: { facts } }) => facts.pageCount * facts.pageSize));
+      requireSpace(this.#folder, totalBytes);
+      const copied: Copied[] = [];
+      let before = 0;
+      for (const [index, { member, pin: one }] of held.entries()) {
+        const { facts } = one;
+        const copy = join(this.#scratch, `copy-${index}.db`);
+        const watch = new PinWatch(member.source, facts);
+        try {
+          await copyPinned(one, copy, this.#folder, (donePages) => {
+            const doneBytes = before + donePages * facts.pageSize;
+            requireSpace(this.#folder, totalBytes - doneBytes);
+            watch.look();
+            this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
+          });
+          one.release();
+          const contents = settle(copy, facts);
+          const { journalMode } = facts;
+          copied.push({ ...member, copy, journalMode, contents, at, warnings: watch.findings() });
+        } catch (error) {
+          if (isBackupError(error) && error.code === 'target-full') throw error;
+          this.#fail(member, error);
+        }
+        before += facts.pageCount * facts.pageSize;
+      }
+      return copied;
+    } finally {
+      for (const { pin: one } of held) one.release();
+    }
+  }
+
+  /** Opens each database once for a moment: what cannot be read must not keep the others from a shared instant. */
+  #findReadable(members: Member[]): { member: Member; path: string }[] {
+    return members.flatMap((member) => {
+      const path = this.#attempt(member, () =>
+        openWherePossible(member.source, this.#scratch, (candidate) => {
+          pin(candidate, this.#request.busyTimeoutMs, member.source.path).release();
+          return candidate;
+        }),
+      );
+      return path === undefined ? [] : [{ member, path }];
+    });
+  }
+
+  async #pinAll(
+    readable: { member: Member; path: string }[],
+  ): Promise<{ member: Member; pin: Pin }[]> {
+    if (readable.length === 0) return [];
+    const shownAs = new Map(readable.map(({ path, member }) => [path, member.source.path]));
+    try {
+      const { pins, ...cut } = await takeCut([...shownAs.keys()], (path) =>
+        pin(path, this.#request.busyTimeoutMs, shownAs.get(path)),
+      );
+      this.#cut = cut;
+      return readable.flatMap(({ member }, index) => {
+        const one = pins[index];
+        return one === undefined ? [] : [{ member, pin: one }];
+      });
+    } catch (error) {
+      for (const { member } of readable) this.#fail(member, error);
+      return [];
+    }
+  }
+
+  #compactAll(members: Member[]): Copied[] {
+    if (members.length > 1) {
+      this.#cut = {
+        label: 'per-database',
+        reason: 'Compacting cannot take part in a shared instant.',
+      };
+    }
+    return members.flatMap((member, index) => {
+      const copied = this.#attempt(member, () =>
+        this.#compactOne(member, join(this.#scratch, `copy-${index}.db`)),
+      );
+      return copied === undefined ? [] : [copied];
+    });
+  }
+
+  #compactOne(member: Member, copy: string): Copied {
+    const { source } = member;
+    this.#hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: source.sizeBytes });
+    createPrivateFile(copy);
+    const at = new Date();
+    const watch = new PinWatch(source, undefined);
+    const { before, after } = openWherePossible(source, this.#scratch, (path) => {
+      try {
+        return compactInto(path, copy, this.#request.busyTimeoutMs, source.path);
+      } catch (error) {
+        throw retarget(error, copy, this.#folder);
+      }
+    });
+    const contents = settleCopy(copy);
+    const differs = (facts: Facts): Finding[] =>
+      differingFacts({ ...facts, pageCount: contents.facts.pageCount }, contents.facts);
+    if (differs(before).length > 0 && differs(after).length > 0)
+      throw incomplete(differs(after), source.path);
+    return {
+      ...member,
+      copy,
+      journalMode: after.journalMode,
+      contents,
+      at,
+      warnings: watch.findings(),
+    };
+  }
+
+  async #proveAll(copied: Copied[]): Promise<Proved[]> {
+    const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
+    const proved: Proved[] = [];
+    let before = 0;
+    for (const one of copied) {
+      const sizeBytes = statSync(one.copy).size;
+      // Started first, it runs beside the check, which keeps this thread busy.
+      const hashing = this.#request.verify ? this.#hooks.hashBeside?.(one.copy) : undefined;
+      let check: Check | undefined;
+      if (this.#request.verify) {
+        this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
+        check = checkDatabase(one.copy, { access: 'private' });
+      }
+      const sha256 = await (hashing ??
+        sha256File(one.copy, (bytes) =>
+          this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes }),
+        ));
+      proved.push({ ...one, check, sha256, sizeBytes });
+      before += sizeBytes;
+    }
+    return proved;
+  }
+
+  /** Publishes the good copies; keeps a damaged one under a name that nobody takes for a backup, and fails it. */
+  #publishAll(proved: Proved[], stuck: string[]): Snapshot[] {
+    this.#hooks.onProgress({ phase: 'publish', doneBytes: 0, totalBytes: 0 });
+    const git =
+      this.#request.gitFolder === undefined ? undefined : readGitHead(this.#request.gitFolder);
+    return proved.flatMap((one) => {
+      const warnings = [...one.warnings, ...stuck.map(leftover)];
       const manifest: Manifest = {
-        format: manifestFormat,
-        kind: 'snapshot',
-        tool: { name: 'sqlite-backup', version: request.toolVersion, sqlite: sqliteVersion() },
-        createdAt: copied.at.toISOString(),
-        source: request.recordAs,
-        method: request.method,
-        trigger: request.trigger,
-        sizeBytes,
-        sha256,
-        facts: copied.facts,
-        verdict: request.verify
-          ? { status: check.status, checkedAt: new Date().toISOString(), findings: check.findings }
-          : { status: 'unchecked', findings: [] },
+        ...this.#describe(one),
+        ...(git !== undefined && { git }),
+        ...(proved.length > 1 && { cut: { ...this.#cut, members: proved.length } }),
         ...(warnings.length > 0 && { warnings }),
       };
-      const published = publish(copy, target.path, database, manifest);
-      return { ...published, database, manifest, durationMs: performance.now() - startedAt };
-    } finally {
-      scratch.remove();
-    }
-  } catch (error) {
-    target.undo();
-    throw error;
+      const snapshot = this.#attempt(one, () => this.#publishOne(one, manifest));
+      return snapshot === undefined ? [] : [snapshot];
+    });
   }
+
+  #describe({ at, recordAs, contents, journalMode, check, sha256, sizeBytes }: Proved): Manifest {
+    const { method, trigger, toolVersion } = this.#request;
+    return {
+      format: manifestFormat,
+      kind: 'snapshot',
+      tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
+      createdAt: at.toISOString(),
+      source: recordAs,
+      method,
+      trigger,
+      sizeBytes,
+      sha256,
+      facts: { ...contents.facts, journalMode },
+      verdict:
+        check === undefined
+          ? { status: 'unchecked', findings: [] }
+          : { status: check.status, checkedAt: new Date().toISOString(), findings: check.findings },
+      ...boundTables(check?.contents?.tables ?? contents.tables),
+      ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
+    };
+  }
+
+  #publishOne({ source, copy }: Proved, manifest: Manifest): Snapshot {
+    const names = snapshotNames(source.path, new Date(manifest.createdAt));
+    const isDamaged = manifest.verdict.status === 'damaged';
+    const { path, manifestPath } = publishPair(
+      copy,
+      this.#folder,
+      isDamaged ? suspectNames(names) : names,
+      () => serializeManifest(manifest),
+    );
+    if (isDamaged) throw damaged(source.path, path, manifest.verdict.findings);
+    const durationMs = performance.now() - this.#startedAt;
+    return { path, manifestPath, database: source.path, manifest, durationMs };
+  }
+}
+
+async function copyPinned(
+  one: Pin,
+  copy: string,
+  folder: string,
+  onStep: (donePages: number) => void,
+): Promise<void> {
+  try {
+    createPrivateFile(copy);
+    const created = fileIdentity(copy);
+    await one.copyTo(copy, onStep);
+    const sizeBytes = one.facts.pageCount * one.facts.pageSize;
+    const actual = statSync(copy).size;
+    if (fileIdentity(copy) === created && actual === sizeBytes) return;
+    throw new BackupError('incomplete', `The copy has ${actual} of ${sizeBytes} bytes.`, {
+      path: folder,
+      hint: 'Try again.',
+      facts: { reason: 'size' },
+    });
+  } catch (error) {
+    throw retarget(error, copy, folder);
+  }
+}
+
+/** Makes the copy stand alone, and insists that it says of itself what the pinned database said. */
+function settle(copy: string, recorded: Facts): Contents {
+  const contents = settleCopy(copy);
+  const differing = differingFacts(recorded, contents.facts);
+  if (differing.length > 0) throw incomplete(differing, copy);
+  return contents;
+}
+
+function incomplete([first]: Finding[], path: string): BackupError {
+  return new BackupError('incomplete', `The copy differs from the database: ${first?.message}`, {
+    path,
+    hint: 'Try again.',
+    facts: { reason: 'facts' },
+  });
+}
+
+function damaged(database: string, suspect: string, findings: Finding[]): BackupError {
+  const [first] = findings;
+  return new BackupError(
+    'corrupt',
+    `${database} is damaged: ${first?.message ?? 'its check failed'}. This is no backup; the damaged copy is kept as ${basename(suspect)}.`,
+    {
+      path: database,
+      hint: 'Restore it from an older backup, or try `sqlite3 DATABASE .recover` on the kept copy.',
+      facts: { suspect, findings: findings.length },
+    },
+  );
+}
+
+function* suspectNames(names: Iterable<string>): Generator<string> {
+  for (const name of names) yield `${name}.suspect`;
 }
 
 function leftover(name: string): Finding {
@@ -140,217 +503,66 @@ function leftover(name: string): Finding {
   };
 }
 
-/** Under a hard link's other name a WAL would not be seen, and with it the newest transactions. */
-function refuseHiddenWal(database: string, header: Header): void {
-  if (header.kind !== 'sqlite' || header.journalMode !== 'wal') return;
-  const { nlink } = statSync(database);
-  if (nlink < 2 || siblingsOf(database).has('-wal')) return;
-  throw new BackupError(
-    'incomplete',
-    `${database} is one of ${nlink} hard links to the same file, and its WAL may be beside another of them.`,
-    { path: database, hint: 'Name the path that the application uses.', facts: { links: nlink } },
-  );
-}
+const largestQuietWalBytes = 256 * 1024 * 1024;
+const smallestNotedWalBytes = 4 * 1024 * 1024;
 
-function requireSpace(folder: string, neededBytes: number): void {
-  const availableBytes = freeBytes(folder);
-  if (availableBytes >= neededBytes) return;
-  throw new BackupError(
-    'target-full',
-    `Not enough space in ${folder}: ${neededBytes} bytes needed, ${availableBytes} free.`,
-    {
-      path: folder,
-      hint: 'Free some space or choose another folder.',
-      facts: { neededBytes, availableBytes },
-    },
-  );
-}
+/** Notices what holding a database still does to the programs that write to it. Looks at sizes and times only. */
+class PinWatch {
+  readonly #source: Source;
+  readonly #walBytesBefore: number;
+  readonly #quietWalBytes: number;
+  readonly #since = Date.now();
+  #walBytes = 0;
+  #hasWaitingWriter = false;
 
-interface Copied {
-  facts: Facts;
-  at: Date;
-  warnings: Finding[];
-}
-
-async function copyDatabase(
-  database: string,
-  header: Extract<Header, { kind: 'sqlite' }>,
-  copy: string,
-  folder: string,
-  request: SnapshotRequest,
-  hooks: SnapshotHooks,
-): Promise<Copied> {
-  const identity = fileIdentity(database);
-  const warnings: Finding[] = [];
-  const pinned = pinWherePossible(database, header, dirname(copy), request.busyTimeoutMs);
-  const { facts } = pinned;
-  const at = new Date();
-  try {
-    const totalBytes = facts.pageCount * facts.pageSize;
-    requireSpace(folder, totalBytes);
-    createPrivateFile(copy);
-    const created = fileIdentity(copy);
-    await pinned.copyTo(copy, (donePages) => {
-      const doneBytes = donePages * facts.pageSize;
-      requireSpace(folder, totalBytes - doneBytes);
-      hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
-    });
-    requireSameFile(copy, created, totalBytes, folder);
-  } catch (error) {
-    // The driver knows only the private file; people know the folder.
-    throw isBackupError(error) && error.path !== copy ? error : retarget(error, folder);
-  } finally {
-    pinned.release();
+  constructor(source: Source, facts: Facts | undefined) {
+    this.#source = source;
+    this.#walBytesBefore = walBytesOf(source);
+    const twice = 2 * (facts === undefined ? source.sizeBytes : facts.pageCount * facts.pageSize);
+    this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
   }
-  if (replacedSince(database, identity)) {
-    warnings.push({
-      code: 'source-replaced',
-      message: 'The database file was replaced during the backup: the snapshot is of the old file.',
-    });
-  }
-  return { facts, at, warnings };
-}
 
-function retarget(error: unknown, folder: string): BackupError {
-  const cause: unknown = isBackupError(error) ? error.cause : error;
-  return explain(cause ?? error, 'target', folder);
-}
-
-function replacedSince(database: string, identity: string): boolean {
-  try {
-    return fileIdentity(database) !== identity;
-  } catch {
-    return true; // Moved or deleted: just as much no longer the file that was copied.
-  }
-}
-
-function requireSameFile(copy: string, identity: string, sizeBytes: number, folder: string): void {
-  const actual = statSync(copy).size;
-  if (fileIdentity(copy) === identity && actual === sizeBytes) return;
-  throw new BackupError('incomplete', `The copy has ${actual} of ${sizeBytes} bytes.`, {
-    path: folder,
-    hint: 'Try again.',
-    facts: { reason: 'size' },
-  });
-}
-
-/** Pins the database itself or, when SQLite cannot open it on a read-only medium, a private copy of its files. */
-function pinWherePossible(
-  database: string,
-  header: Extract<Header, { kind: 'sqlite' }>,
-  scratch: string,
-  busyTimeoutMs: number,
-): Pin {
-  try {
-    return pin(database, busyTimeoutMs);
-  } catch (error) {
-    const known = explain(error, 'source', database);
-    if (known.code === 'source-busy') throw nameLockers(known, database);
-    const cannotShare = known.code === 'read-only-media' || known.code === 'access';
-    if (!cannotShare || header.journalMode !== 'wal') throw sourceDiskFull(known, database);
-    if (!nothingCanWrite(database)) {
-      throw new BackupError(
-        'read-only-media',
-        `${database} is in WAL mode, and this user may not write beside it, which SQLite needs to read it.`,
-        {
-          path: database,
-          hint: 'Run as a user who may write to its folder, or copy the database with its -wal file elsewhere.',
-          cause: known,
-        },
-      );
+  look(): void {
+    if (this.#source.journalMode === 'wal') {
+      this.#walBytes = Math.max(this.#walBytes, walBytesOf(this.#source));
+      return;
     }
-    return pin(copyAside(database, scratch), busyTimeoutMs, database);
+    const journal = statSync(`${this.#source.path}-journal`, { throwIfNoEntry: false });
+    if (journal !== undefined && journal.mtimeMs >= this.#since) this.#hasWaitingWriter = true;
+  }
+
+  findings(): Finding[] {
+    this.look();
+    const grownBytes = this.#walBytes - this.#walBytesBefore;
+    const findings: Finding[] = [];
+    if (grownBytes > this.#quietWalBytes) {
+      findings.push({
+        code: 'wal-grew',
+        message: `The WAL grew by ${formatBytes(grownBytes)} during the backup, because it cannot be reset while it is read.`,
+      });
+    }
+    if (this.#hasWaitingWriter) {
+      findings.push({
+        code: 'rollback-writer',
+        message:
+          'The database was written to during the backup. In rollback mode its writers wait meanwhile; WAL mode avoids that.',
+      });
+    }
+    if (isReplaced(this.#source)) {
+      findings.push({
+        code: 'source-replaced',
+        message:
+          'The database file was replaced during the backup: the snapshot is of the old file.',
+      });
+    }
+    return findings;
   }
 }
 
-function nameLockers(busy: BackupError, database: string): BackupError {
-  const [locker] = findLockers(database);
-  if (locker === undefined) return busy;
-  return new BackupError(
-    'source-busy',
-    `${database} is locked by another program (${locker.name}, pid ${locker.pid}).`,
-    { ...busy, facts: { program: locker.name, pid: locker.pid }, cause: busy.cause },
-  );
+function walBytesOf({ path }: Source): number {
+  return siblingsOf(path).get('-wal')?.sizeBytes ?? 0;
 }
 
-/** On a full disk SQLite cannot make the -shm, and says only that it cannot open the file. */
-function sourceDiskFull(error: BackupError, database: string): BackupError {
-  const shmBytes = 32 * 1024;
-  const mayBeSpace = error.code === 'access' || error.code === 'io-error';
-  if (!mayBeSpace || freeBytes(dirname(database)) >= shmBytes) return error;
-  return new BackupError(
-    'source-fs-full',
-    `${database} cannot be read: its disk has no room for the small -shm file that WAL mode needs.`,
-    {
-      path: database,
-      hint: 'Free some space on the disk of the database and try again.',
-      cause: error,
-    },
-  );
-}
-
-/** True only where no process, whoever runs it, can be writing: plain copying of the files is safe nowhere else. */
-function nothingCanWrite(database: string): boolean {
-  try {
-    accessSync(dirname(database), constants.W_OK);
-    return false;
-  } catch (error) {
-    return error instanceof Error && Reflect.get(error, 'code') === 'EROFS';
-  }
-}
-
-function copyAside(database: string, scratch: string): string {
-  const aside = join(scratch, 'aside.db');
-  try {
-    copyFileSync(database, aside, constants.COPYFILE_FICLONE);
-    if (siblingsOf(database).has('-wal')) copyFileSync(`${database}-wal`, `${aside}-wal`);
-    return aside;
-  } catch (error) {
-    throw explain(error, 'target', dirname(scratch));
-  }
-}
-
-function proveCopy(copy: string, recorded: Facts, verify: boolean, hooks: SnapshotHooks): Check {
-  const totalBytes = recorded.pageCount * recorded.pageSize;
-  const differing = differingFacts(recorded, settleCopy(copy));
-  if (differing.length > 0) {
-    throw new BackupError(
-      'incomplete',
-      `The copy differs from the database: ${differing[0]?.message}`,
-      {
-        hint: 'Try again.',
-        facts: { reason: 'facts' },
-      },
-    );
-  }
-  if (!verify) return { status: 'partial', findings: [] };
-  hooks.onProgress({ phase: 'check', doneBytes: 0, totalBytes });
-  return checkDatabase(copy, 'private');
-}
-
-/** Publishes a good copy; keeps a damaged one under a name that nobody takes for a backup, and fails. */
-function publish(
-  copy: string,
-  folder: string,
-  database: string,
-  manifest: Manifest,
-): { path: string; manifestPath: string } {
-  const names = snapshotNames(database, new Date(manifest.createdAt));
-  const describe = (): string => serializeManifest(manifest);
-  if (manifest.verdict.status !== 'damaged') return publishPair(copy, folder, names, describe);
-  const suspect = publishPair(copy, folder, suspectNames(names), describe);
-  const [first] = manifest.verdict.findings;
-  throw new BackupError(
-    'corrupt',
-    `${database} is damaged: ${first?.message ?? 'its check failed'}. This is no backup; the damaged copy is kept as ${basename(suspect.path)}.`,
-    {
-      path: database,
-      hint: 'Restore it from an older backup, or try `sqlite3 DATABASE .recover` on the kept copy.',
-      facts: { suspect: suspect.path, findings: manifest.verdict.findings.length },
-    },
-  );
-}
-
-function* suspectNames(names: Iterable<string>): Generator<string> {
-  for (const name of names) yield `${name}.suspect`;
+function sum(numbers: number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }

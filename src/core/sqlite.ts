@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { BackupError, explain, type Side } from './errors.ts';
-import type { Facts, Finding, VerdictStatus } from './manifest.ts';
+import type { Facts, Finding, TableFacts, VerdictStatus } from './manifest.ts';
+import { readMigrations, type MigrationState, type TableReader } from './migrations.ts';
 
 /** The source of a restart would be a commit between two steps; big steps also keep the pin short. */
 const stepBytes = 8 * 1024 * 1024;
@@ -59,6 +60,7 @@ function open(path: string, options: Database.Options): Database.Database {
 
 /** A live database held at one instant. `release` must be called, and before any other access to the file. */
 export interface Pin {
+  /** Of the pinned instant; read when first asked for, so that several pins can be taken close together. */
   readonly facts: Facts;
   /**
    * Copies the pinned pages into the existing empty file `to`. `onStep` gets the pages done between two steps; what it
@@ -74,26 +76,120 @@ export interface Pin {
  * `shownAs`, the path that the person knows.
  */
 export function pin(path: string, busyTimeoutMs: number, shownAs: string = path): Pin {
-  let db: Database.Database | undefined;
-  try {
-    db = open(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs });
-    const held = db;
-    held.pragma('trusted_schema = off');
-    held.pragma('cell_size_check = on');
-    held.pragma(sourceCachePragma);
-    held.exec('BEGIN');
-    // BEGIN alone takes no lock. This read does, and it raises the real BUSY, NOTADB or CORRUPT.
-    held.prepare('SELECT count(*) FROM sqlite_schema').get();
-    const facts = readFacts(held);
+  return explained(shownAs, () => {
+    const db = openSource(path, busyTimeoutMs);
+    try {
+      db.exec('BEGIN');
+      // BEGIN alone takes no lock. This read does, and it raises the real BUSY, NOTADB or CORRUPT.
+      db.prepare('SELECT count(*) FROM sqlite_schema').get();
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    let facts: Facts | undefined;
+    const factsOf = (): Facts => (facts ??= explained(shownAs, () => readFacts(db)));
     return {
-      facts,
-      copyTo: (to, onStep) => copyPages(held, facts, shownAs, to, onStep),
-      release: () => held.close(),
+      get facts() {
+        return factsOf();
+      },
+      copyTo: (to, onStep) => copyPages(db, factsOf(), shownAs, to, onStep),
+      release: () => db.close(),
     };
+  });
+}
+
+function openSource(path: string, busyTimeoutMs: number): Database.Database {
+  const db = open(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs });
+  try {
+    db.pragma('trusted_schema = off');
+    db.pragma('cell_size_check = on');
+    db.pragma(sourceCachePragma);
+    return db;
   } catch (error) {
-    db?.close();
-    throw explain(error, 'source', shownAs);
+    db.close();
+    throw error;
   }
+}
+
+function explained<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw explain(error, 'source', path);
+  }
+}
+
+/** Sees whether others commit to a database, without holding anything of it between two looks. */
+export interface Watcher {
+  /** Changes whenever another connection has committed. Throws `source-busy` when it cannot look. */
+  version(): number;
+  close(): void;
+}
+
+export function watch(path: string): Watcher {
+  return explained(path, () => {
+    const db = openSource(path, 0);
+    return {
+      version: () => explained(path, () => Number(db.pragma('data_version', { simple: true }))),
+      close: () => db.close(),
+    };
+  });
+}
+
+/**
+ * Holds the write lock of a database for a moment, without writing. Release it while a pin on the same database is
+ * open: then it is not the last connection, and closing it checkpoints nothing.
+ */
+export function holdWriteLock(path: string, timeoutMs: number): { release: () => void } {
+  return explained(path, () => {
+    const db = open(path, { fileMustExist: true, timeout: timeoutMs });
+    try {
+      db.pragma('trusted_schema = off');
+      db.exec('BEGIN IMMEDIATE');
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    return {
+      release: () => {
+        db.exec('ROLLBACK');
+        db.close();
+      },
+    };
+  });
+}
+
+/**
+ * Writes a compacted copy of a live database into the existing empty file `to`. It is one committed state, but which one
+ * is only known to lie between the two facts returned. Cannot be interrupted but by ending the process.
+ */
+export function compactInto(
+  path: string,
+  to: string,
+  busyTimeoutMs: number,
+  shownAs: string = path,
+): { before: Facts; after: Facts } {
+  const db = explained(shownAs, () => openSource(path, busyTimeoutMs));
+  try {
+    const before = explained(shownAs, () => readFacts(db));
+    try {
+      db.prepare('VACUUM INTO ?').run(to);
+    } catch (error) {
+      if (isMissingFeature(error)) throw cannotCompact(error, shownAs);
+      throw explain(error, sideOf(error), sideOf(error) === 'target' ? to : shownAs);
+    }
+    return { before, after: explained(shownAs, () => readFacts(db)) };
+  } finally {
+    db.close();
+  }
+}
+
+function cannotCompact(error: Error, path: string): BackupError {
+  return new BackupError(
+    'feature-missing',
+    `${path} cannot be compacted here: ${error.message}, which its application brings along.`,
+    { path, hint: 'Use the method exact, which copies page for page.', cause: error },
+  );
 }
 
 async function copyPages(
@@ -156,20 +252,97 @@ function fingerprintSchema(db: Database.Database): string {
   return hash.digest('hex');
 }
 
+/** Brings a restored private file into the journal mode that its application had chosen, and closes it cleanly. */
+export function restoreJournalMode(path: string, journalMode: string): void {
+  const db = open(path, { fileMustExist: true, timeout: 0 });
+  try {
+    db.pragma('trusted_schema = off');
+    // Only WAL is written in the file; the other modes are each connection's own choice.
+    if (journalMode === 'wal') db.pragma('journal_mode = wal');
+    db.exec('BEGIN IMMEDIATE; ROLLBACK');
+  } finally {
+    db.close();
+  }
+}
+
+/** What a snapshot is known to contain. */
+export interface Contents {
+  facts: Facts;
+  /** Ordinary tables, without SQLite's own. `rows` only where they were counted. */
+  tables: TableFacts[];
+  migrations: MigrationState[];
+}
+
 /**
- * Makes a finished copy stand alone (rollback mode, so that nothing appears beside it when it is read) and returns its
- * facts. The file is a private one that nobody else has open.
+ * Makes a finished copy stand alone (rollback mode, so that nothing appears beside it when it is read) and returns what
+ * it contains, without counting rows. The file is a private one that nobody else has open.
  */
-export function settleCopy(path: string): Facts {
+export function settleCopy(path: string): Contents {
   const db = openPrivate(path);
   try {
     db.pragma('journal_mode = delete');
-    return readFacts(db);
+    return readContents(db, { countRows: false });
   } catch (error) {
     throw explain(error, sideOf(error), path);
   } finally {
     db.close();
   }
+}
+
+function readContents(db: Database.Database, { countRows }: { countRows: boolean }): Contents {
+  const facts = readFacts(db);
+  const names = ordinaryTables(db);
+  const tables = names
+    .filter((name) => !name.startsWith('sqlite_'))
+    .map((name) => {
+      const rows = countRows ? countRowsOf(db, name) : undefined;
+      return rows === undefined ? { name } : { name, rows };
+    });
+  return { facts, tables, migrations: readMigrations(tableReader(db, names, facts.userVersion)) };
+}
+
+/** Tables with a page of their own: no views and no virtual tables, whose reading would run what the file says. */
+function ordinaryTables(db: Database.Database): string[] {
+  const names = db
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 ORDER BY name")
+    .pluck()
+    .all();
+  return names.filter((name) => typeof name === 'string');
+}
+
+/** Undefined when the count needs something that only the application has. */
+function countRowsOf(db: Database.Database, table: string): number | undefined {
+  // The second form avoids indexes, which may use a collation that is missing here.
+  for (const suffix of ['', ' NOT INDEXED']) {
+    try {
+      return Number(
+        db
+          .prepare(`SELECT count(*) FROM ${quoted(table)}${suffix}`)
+          .pluck()
+          .get(),
+      );
+    } catch (error) {
+      if (!isMissingFeature(error)) throw error;
+    }
+  }
+  return undefined;
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function tableReader(db: Database.Database, names: string[], userVersion: number): TableReader {
+  const ordinary = new Set(names);
+  return {
+    columnsOf(table) {
+      if (!ordinary.has(table)) return undefined;
+      const columns = db.pragma(`table_info(${quoted(table)})`) as { name: string }[];
+      return columns.map(({ name }) => name);
+    },
+    rows: (sql) => db.prepare(sql).safeIntegers().all() as Record<string, unknown>[],
+    userVersion,
+  };
 }
 
 /** For private files only: exclusive locking keeps even a WAL-mode file from getting a `-shm`. */
@@ -202,15 +375,21 @@ const mostFindings = 100;
 export interface Check {
   status: Exclude<VerdictStatus, 'unchecked'>;
   findings: Finding[];
-  /** Undefined when the file cannot be read as a database at all. */
-  facts?: Facts;
+  /** Worth knowing, but no fault of the backup: rows without the parent that a foreign key asks for. */
+  remarks: Finding[];
+  /** With rows counted. Undefined when the file is damaged. */
+  contents?: Contents;
 }
 
 /**
- * Runs `integrity_check` on a private file, or on one in rollback mode that is opened read-only. Damage is a finding,
- * not an exception. Missing collations, functions or modules make the check `partial`: each table is then checked alone.
+ * Runs `integrity_check` on a private file, or on one in rollback mode that is opened read-only, and counts rows. Damage
+ * is a finding, not an exception. Missing collations, functions or modules make the check `partial`: each table is then
+ * checked alone.
  */
-export function checkDatabase(path: string, access: 'private' | 'read-only'): Check {
+export function checkDatabase(
+  path: string,
+  { access, foreignKeys = false }: { access: 'private' | 'read-only'; foreignKeys?: boolean },
+): Check {
   let db: Database.Database | undefined;
   try {
     db =
@@ -218,16 +397,46 @@ export function checkDatabase(path: string, access: 'private' | 'read-only'): Ch
         ? openPrivate(path)
         : open(path, { readonly: true, fileMustExist: true, timeout: 0 });
     db.pragma('trusted_schema = off');
-    const facts = readFacts(db);
-    return { ...checkIntegrity(db), facts };
+    const integrity = checkIntegrity(db);
+    // A damaged file may say anything of itself.
+    if (integrity.status === 'damaged') return { ...integrity, remarks: [] };
+    const remarks = foreignKeys ? foreignKeyRemarks(db) : [];
+    return { ...integrity, remarks, contents: readContents(db, { countRows: true }) };
   } catch (error) {
-    return { status: 'damaged', findings: [damage(error)] };
+    return { status: 'damaged', findings: [damage(error)], remarks: [] };
   } finally {
     db?.close();
   }
 }
 
-function checkIntegrity(db: Database.Database): Check {
+const mostOrphans = 1000;
+
+function foreignKeyRemarks(db: Database.Database): Finding[] {
+  const orphans = new Map<string, number>();
+  let total = 0;
+  try {
+    const rows = db.prepare('PRAGMA foreign_key_check').iterate() as Iterable<{ table: string }>;
+    for (const { table } of rows) {
+      orphans.set(table, (orphans.get(table) ?? 0) + 1);
+      if (++total >= mostOrphans) break;
+    }
+  } catch (error) {
+    // A foreign key to a table or column that does not exist: SQLite allows to declare it, and cannot check it.
+    const reason = error instanceof Error ? error.message : String(error);
+    return [finding('foreign-keys-not-checkable', `Foreign keys could not be checked: ${reason}.`)];
+  }
+  const atLeast = total >= mostOrphans ? 'at least ' : '';
+  return [...orphans].map(([table, count]) =>
+    finding(
+      'foreign-keys',
+      `${table}: ${atLeast}${count} rows refer to a parent that does not exist.`,
+    ),
+  );
+}
+
+type Integrity = Pick<Check, 'status' | 'findings'>;
+
+function checkIntegrity(db: Database.Database): Integrity {
   try {
     const findings = integrityFindings(
       db.pragma(`integrity_check(${mostFindings})`, { simple: false }),
@@ -239,11 +448,11 @@ function checkIntegrity(db: Database.Database): Check {
   }
 }
 
-function checkTableByTable(db: Database.Database, reason: Error): Check {
+function checkTableByTable(db: Database.Database, reason: Error): Integrity {
   const findings: Finding[] = [
     { code: 'not-fully-checkable', message: `Not everything could be checked: ${reason.message}.` },
   ];
-  let status: Check['status'] = 'partial';
+  let status: Integrity['status'] = 'partial';
   const names = db
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
     .pluck();
@@ -259,7 +468,7 @@ function checkTableByTable(db: Database.Database, reason: Error): Check {
         status = 'damaged';
         findings.push(damage(error));
       } else {
-        findings.push({ code: 'table-not-checkable', message: `${name}: ${error.message}.` });
+        findings.push(finding('table-not-checkable', `${name}: ${error.message}.`));
       }
     }
   }
@@ -270,7 +479,7 @@ function integrityFindings(rows: unknown): Finding[] {
   return (rows as { integrity_check: unknown }[])
     .map((row) => String(row.integrity_check))
     .filter((text) => text !== 'ok')
-    .map((message) => ({ code: 'integrity', message: message.slice(0, 500) }));
+    .map((message) => finding('integrity', message));
 }
 
 /** The check itself could not run: SQLite lacks something that the application brings along. */
@@ -284,5 +493,12 @@ function isMissingFeature(error: unknown): error is Error {
 }
 
 function damage(error: unknown): Finding {
-  return { code: 'unreadable', message: error instanceof Error ? error.message : String(error) };
+  return finding('unreadable', error instanceof Error ? error.message : String(error));
+}
+
+const longestMessage = 500;
+
+/** Messages of SQLite may quote names of any length. */
+function finding(code: string, message: string): Finding {
+  return { code, message: message.slice(0, longestMessage) };
 }

@@ -1,11 +1,12 @@
 /** Is a backup still what was backed up? Returns all that was found and never throws for damage. */
 import { constants, copyFileSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { explain, isBackupError } from './errors.ts';
 import {
   makePrivateFolder,
   manifestPathOf,
+  replaceManifest,
   resolveRegularFile,
   sha256File,
   siblingsOf,
@@ -14,12 +15,14 @@ import { readHeader, type Header } from './header.ts';
 import {
   longestManifestBytes,
   parseManifest,
+  serializeManifest,
+  type Drill,
   type Finding,
   type Manifest,
   type ParsedManifest,
 } from './manifest.ts';
 import type { Progress } from './snapshot.ts';
-import { checkDatabase, differingFacts, type Check } from './sqlite.ts';
+import { checkDatabase, differingFacts, type Check, type Contents } from './sqlite.ts';
 
 export interface Verdict {
   path: string;
@@ -38,8 +41,15 @@ export function readManifestOf(backup: string): ParsedManifest | undefined {
   return parseManifest(readFileSync(path, 'utf8'));
 }
 
-/** Checks a snapshot, or any SQLite file that stands for one. Writes nothing beside it. */
-export function verifySnapshot(backup: string, onProgress: (progress: Progress) => void): Verdict {
+/**
+ * Checks a snapshot, or any SQLite file that stands for one. Writes nothing beside it: what cannot be read in place is
+ * copied into a private folder in `scratchParent`.
+ */
+export function verifySnapshot(
+  backup: string,
+  onProgress: (progress: Progress) => void,
+  scratchParent: string = tmpdir(),
+): Verdict {
   let path = backup;
   try {
     path = resolveRegularFile(backup);
@@ -48,11 +58,35 @@ export function verifySnapshot(backup: string, onProgress: (progress: Progress) 
     const parsed = readManifestOf(path);
     return verdict(path, [
       ...manifestRemarks(parsed),
-      ...checkFile(path, header, parsed, onProgress),
+      ...checkFile(path, header, parsed, onProgress, scratchParent),
     ]);
   } catch (error) {
     const known = isBackupError(error) ? error : explain(error, 'source', path);
     return verdict(path, [{ damage: { code: known.code, message: known.message } }]);
+  }
+}
+
+/**
+ * Keeps a verdict, and a drill, in the manifest of a backup that has one. Returns the remark that says why it could not
+ * be kept: a read-only folder makes no verdict wrong.
+ */
+export function recordVerdict(
+  { path, status, findings }: Verdict,
+  drill?: Drill,
+): Finding | undefined {
+  const parsed = readManifestOf(path);
+  if (parsed?.kind !== 'manifest') return undefined;
+  const manifest: Manifest = {
+    ...parsed.manifest,
+    verdict: { status, checkedAt: new Date().toISOString(), findings },
+    ...(drill !== undefined && { drill }),
+  };
+  try {
+    replaceManifest(path, serializeManifest(manifest));
+    return undefined;
+  } catch (error) {
+    const { message } = explain(error, 'target', path);
+    return { code: 'not-recorded', message: `The verdict could not be recorded: ${message}` };
   }
 }
 
@@ -120,6 +154,7 @@ function* checkFile(
   header: Extract<Header, { kind: 'sqlite' }>,
   parsed: ParsedManifest | undefined,
   onProgress: (progress: Progress) => void,
+  scratchParent: string,
 ): Generator<Weighed> {
   const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
   const totalBytes = header.sizeBytes;
@@ -151,36 +186,54 @@ function* checkFile(
     }
   }
   onProgress({ phase: 'check', doneBytes: 0, totalBytes });
-  yield* weighCheck(checkWithoutTraces(path, header), manifest);
+  yield* weighCheck(checkWithoutTraces(path, header, scratchParent), manifest);
 }
 
 function* weighCheck(check: Check, manifest: Manifest | undefined): Generator<Weighed> {
-  if (manifest !== undefined && check.facts !== undefined) {
-    for (const damage of differingFacts(manifest.facts, check.facts)) yield { damage };
+  if (manifest !== undefined && check.contents !== undefined) {
+    for (const damage of differingContents(manifest, check.contents)) yield { damage };
   }
   for (const finding of check.findings) {
     yield check.status === 'damaged' ? { damage: finding } : { gap: finding };
   }
-  if (check.status === 'partial' && check.findings.length === 0) {
-    yield { gap: { code: 'not-fully-checkable', message: 'Not everything could be checked.' } };
-  }
+  for (const remark of check.remarks) yield { remark };
+}
+
+/** What of a manifest does not hold for what a file contains. */
+export function differingContents(manifest: Manifest, actual: Contents): Finding[] {
+  const rows = new Map(actual.tables.map((table) => [table.name, table.rows]));
+  const miscounted = (manifest.tables ?? []).filter(({ name, rows: recorded }) => {
+    const counted = rows.get(name);
+    return recorded !== undefined && counted !== undefined && counted !== recorded;
+  });
+  return [
+    ...differingFacts(manifest.facts, actual.facts),
+    ...miscounted.map(({ name, rows: recorded }) => ({
+      code: 'rows-differ',
+      message: `${name.slice(0, 200)} has ${rows.get(name)} rows, but ${recorded} were backed up.`,
+    })),
+  ];
 }
 
 /**
  * A file in rollback mode without siblings can be read where it is. Any other would get a `-wal` and a `-shm` beside it,
  * or be changed by what lies there, so a private copy is checked instead.
  */
-function checkWithoutTraces(path: string, header: Extract<Header, { kind: 'sqlite' }>): Check {
+function checkWithoutTraces(
+  path: string,
+  header: Extract<Header, { kind: 'sqlite' }>,
+  scratchParent: string,
+): Check {
   if (header.journalMode === 'rollback' && siblingsOf(path).size === 0) {
-    return checkDatabase(path, 'read-only');
+    return checkDatabase(path, { access: 'read-only', foreignKeys: true });
   }
-  const scratch = makePrivateFolder(tmpdir());
+  const scratch = makePrivateFolder(scratchParent);
   try {
     const copy = join(scratch.path, 'copy.db');
     copyFileSync(path, copy, constants.COPYFILE_FICLONE);
-    return checkDatabase(copy, 'private');
+    return checkDatabase(copy, { access: 'private', foreignKeys: true });
   } catch (error) {
-    throw explain(error, 'target', dirname(scratch.path));
+    throw explain(error, 'target', scratchParent);
   } finally {
     scratch.remove();
   }

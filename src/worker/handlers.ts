@@ -1,7 +1,8 @@
 import { listBackups } from '../core/catalog.ts';
 import { findDatabases, inspectFiles } from '../core/discovery.ts';
-import { takeSnapshot, type SnapshotHooks } from '../core/snapshot.ts';
-import { verifySnapshot } from '../core/verify.ts';
+import { drillSnapshot } from '../core/drill.ts';
+import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
+import { recordVerdict, verifySnapshot } from '../core/verify.ts';
 import type { Method, Methods, Params } from './protocol.ts';
 
 type Handlers = {
@@ -15,7 +16,18 @@ const handlers: Handlers = {
   inspect: ({ paths }) => inspectFiles(paths),
   find: ({ folder }) => findDatabases(folder),
   backUp: takeSnapshot,
-  verify: ({ path }, { onProgress }) => verifySnapshot(path, onProgress),
+  backUpTogether: takeSnapshots,
+  verify({ path, drill, folder }, { onProgress }) {
+    const verdict = verifySnapshot(path, onProgress, folder);
+    const drilled =
+      drill && verdict.status !== 'damaged' ? drillSnapshot(verdict.path, folder) : undefined;
+    const remark = recordVerdict(verdict, drilled);
+    return {
+      ...verdict,
+      findings: remark === undefined ? verdict.findings : [...verdict.findings, remark],
+      ...(drilled !== undefined && { drill: drilled }),
+    };
+  },
   list: ({ folder }) => listBackups(folder),
 };
 

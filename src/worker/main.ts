@@ -1,6 +1,7 @@
 import { toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite.ts';
 import { handle } from './handlers.ts';
+import { hashBeside, isHashThread, serveHash } from './hashThread.ts';
 import { parseToWorker, type FromWorker, type Method } from './protocol.ts';
 import { throttleProgress } from './throttle.ts';
 
@@ -12,20 +13,11 @@ const send = (message: FromWorker): Promise<void> =>
 let allowPublishing: () => void;
 const publishing = new Promise<void>((resolve) => (allowPublishing = resolve));
 
-// The face is gone, and with it whoever wanted the result. What is half-made lies in a private folder.
-process.on('disconnect', () => process.exit(1));
-
-process.on('message', (raw) => {
-  const message = parseToWorker(raw);
-  if (message === undefined) return;
-  if ('publish' in message) allowPublishing();
-  else void serve(message.call.method, message.call.params);
-});
-
 async function serve(method: Method, params: unknown): Promise<void> {
   const hooks = {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
     beforePublish: () => send({ ready: true }).then(() => publishing),
+    hashBeside,
   };
   try {
     requireDriver();
@@ -36,3 +28,17 @@ async function serve(method: Method, params: unknown): Promise<void> {
     process.exit(0);
   }
 }
+
+function listen(): void {
+  // The face is gone, and with it whoever wanted the result. What is half-made lies in a private folder.
+  process.on('disconnect', () => process.exit(1));
+  process.on('message', (raw) => {
+    const message = parseToWorker(raw);
+    if (message === undefined) return;
+    if ('publish' in message) allowPublishing();
+    else void serve(message.call.method, message.call.params);
+  });
+}
+
+if (isHashThread()) serveHash();
+else listen();

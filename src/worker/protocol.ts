@@ -10,7 +10,14 @@ import * as v from 'valibot';
 import type { CatalogEntry } from '../core/catalog.ts';
 import type { Inspection } from '../core/discovery.ts';
 import { errorCodes } from '../core/errors.ts';
-import type { Progress, Snapshot, SnapshotRequest } from '../core/snapshot.ts';
+import type { Drill } from '../core/manifest.ts';
+import type {
+  Progress,
+  Snapshot,
+  SnapshotRequest,
+  Snapshots,
+  SnapshotsRequest,
+} from '../core/snapshot.ts';
 import type { Verdict } from '../core/verify.ts';
 
 /** What a worker can do. Calls and replies are derived from this. */
@@ -20,7 +27,15 @@ export interface Methods {
   /** All databases below a folder. */
   find: (params: { folder: string }) => Inspection;
   backUp: (params: SnapshotRequest) => Snapshot;
-  verify: (params: { path: string }) => Verdict;
+  /** Several databases, at one instant where that can be had. */
+  backUpTogether: (params: SnapshotsRequest) => Snapshots;
+  /** Checks a backup, if asked also by restoring it for trial, and records the result in its manifest. */
+  verify: (params: {
+    path: string;
+    drill: boolean;
+    /** Where private copies go. */
+    folder: string;
+  }) => Verdict & { drill?: Drill };
   list: (params: { folder: string }) => CatalogEntry[];
 }
 
@@ -28,7 +43,14 @@ export type Method = keyof Methods;
 export type Params<M extends Method> = Parameters<Methods[M]>[0];
 export type Result<M extends Method> = ReturnType<Methods[M]>;
 
-const methodNames = ['inspect', 'find', 'backUp', 'verify', 'list'] as const satisfies Method[];
+const methodNames = [
+  'inspect',
+  'find',
+  'backUp',
+  'backUpTogether',
+  'verify',
+  'list',
+] as const satisfies Method[];
 
 const toWorkerSchema = v.union([
   v.object({ call: v.object({ method: v.picklist(methodNames), params: v.unknown() }) }),

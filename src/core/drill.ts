@@ -1,0 +1,82 @@
+/** A restore for trial: into a private folder, opened as the application would, compared with the backup byte by byte. */
+import { closeSync, copyFileSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isBackupError } from './errors.ts';
+import { makePrivateFolder, syncFile } from './files.ts';
+import type { Drill, Finding } from './manifest.ts';
+import { requireSpace } from './source.ts';
+import { checkDatabase, restoreJournalMode } from './sqlite.ts';
+import { differingContents, readManifestOf } from './verify.ts';
+
+/**
+ * Restores `backup` (a real path) into a private folder in `scratchParent` and takes it away again. What is wrong is in
+ * the findings; throws only when there is no room to try.
+ */
+export function drillSnapshot(backup: string, scratchParent: string): Drill {
+  const at = new Date().toISOString();
+  const parsed = readManifestOf(backup);
+  const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+  requireSpace(scratchParent, statSync(backup).size);
+  const scratch = makePrivateFolder(scratchParent);
+  try {
+    const restored = join(scratch.path, 'restored.db');
+    copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+    syncFile(restored);
+    restoreJournalMode(restored, manifest?.facts.journalMode ?? 'delete');
+    const check = checkDatabase(restored, { access: 'private' });
+    const findings: Finding[] = check.status === 'damaged' ? [...check.findings] : [];
+    if (manifest !== undefined && check.contents !== undefined) {
+      findings.push(...differingContents(manifest, check.contents));
+    }
+    const difference = firstDifference(backup, restored);
+    if (difference !== undefined) {
+      findings.push({
+        code: 'content-differs',
+        message: `The restored file differs from the backup at byte ${difference}.`,
+      });
+    }
+    return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
+  } catch (error) {
+    if (isBackupError(error) && error.code === 'target-full') throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    return { status: 'failed', at, findings: [{ code: 'not-restorable', message }] };
+  } finally {
+    scratch.remove();
+  }
+}
+
+const chunkBytes = 1024 * 1024;
+
+/** What SQLite rewrites in the header when the journal mode changes: the mode, two change counters, its own version. */
+const volatileHeader = [
+  { from: 18, to: 20 },
+  { from: 24, to: 28 },
+  { from: 92, to: 100 },
+];
+
+/** Offset of the first byte that differs, the volatile header apart; undefined when there is none. */
+function firstDifference(left: string, right: string): number | undefined {
+  const [a, b] = [openSync(left, 'r'), openSync(right, 'r')];
+  try {
+    const [x, y] = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)];
+    for (let offset = 0; ; offset += chunkBytes) {
+      const [n, m] = [readSync(a, x), readSync(b, y)];
+      if (offset === 0) {
+        for (const { from, to } of volatileHeader) {
+          x.fill(0, from, to);
+          y.fill(0, from, to);
+        }
+      }
+      if (n !== m || !x.subarray(0, n).equals(y.subarray(0, m))) {
+        const most = Math.min(n, m);
+        let index = 0;
+        while (index < most && x[index] === y[index]) index++;
+        return offset + index;
+      }
+      if (n < chunkBytes) return undefined;
+    }
+  } finally {
+    closeSync(a);
+    closeSync(b);
+  }
+}

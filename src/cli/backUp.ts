@@ -130,10 +130,18 @@ async function backUpEach(
 function withoutRepeats(paths: readonly string[]): string[] {
   const seen = new Set<string>();
   return paths.filter((path) => {
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    const identity = stats === undefined ? resolve(path) : `${stats.dev}:${stats.ino}`;
+    const identity = identityOf(path);
     return !seen.has(identity) && seen.add(identity);
   });
+}
+
+function identityOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return resolve(path);
+  }
 }
 
 /** Relative to the current folder; of a database outside of it, only the file name. */

@@ -43,11 +43,15 @@ export function requireFolder(to: string | undefined): string {
   throw new UsageError('Say where: --to DIR, or BACKUPS_DIR in the environment.');
 }
 
+/** Timers take no more: about 25 days. */
+const longestTimerMs = 2_147_483_647;
+
 /** A positive number of seconds, as ms. */
 export function seconds(option: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (Number.isFinite(number) && number > 0) return Math.round(number * 1000);
+  if (Number.isFinite(number) && number > 0)
+    return Math.min(Math.round(number * 1000), longestTimerMs);
   throw new UsageError(`--${option} takes a positive number of seconds, not ${value}.`);
 }
 

@@ -1,8 +1,8 @@
 /** What is in a backups folder. Foreign and half-written files are part of life: they are listed or left out, never an error. */
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { explain } from './errors.ts';
-import { isPrivateFolderName, isSiblingName, manifestPathOf } from './files.ts';
+import { BackupError, explain } from './errors.ts';
+import { isPrivateFolderName, isSiblingName } from './files.ts';
 import { readHeader } from './header.ts';
 import type { Manifest, VerdictStatus } from './manifest.ts';
 import { readManifestOf } from './verify.ts';
@@ -39,14 +39,28 @@ function namesIn(folder: string): string[] {
     return readdirSync(realpathSync(folder));
   } catch (error) {
     if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return [];
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOTDIR') {
+      throw new BackupError('access', `${folder} is not a folder.`, {
+        path: folder,
+        hint: 'Check the path.',
+        cause: error,
+      });
+    }
     throw explain(error, 'source', folder);
   }
 }
 
 function newestFirst(a: CatalogEntry, b: CatalogEntry): number {
   return (
-    b.createdAt.localeCompare(a.createdAt) || b.path.localeCompare(a.path, 'en', { numeric: true })
+    b.createdAt.localeCompare(a.createdAt) ||
+    sequenceOf(b.path) - sequenceOf(a.path) ||
+    b.path.localeCompare(a.path, 'en')
   );
+}
+
+/** The number that sets backups of the same second apart: none for the first, then 2, 3 … */
+function sequenceOf(path: string): number {
+  return Number(/_\d{8}_\d{6}Z(?:-(\d+))?/.exec(path)?.[1] ?? 1);
 }
 
 function describe(path: string): CatalogEntry | undefined {
@@ -86,8 +100,6 @@ function ours(path: string, sizeBytes: number, manifest: Manifest): CatalogEntry
 
 /** True for a file that is itself a backup of ours, so that outputs never become sources. */
 export function isOwnBackup(path: string): boolean {
-  return (
-    statSync(manifestPathOf(path), { throwIfNoEntry: false }) !== undefined &&
-    readManifestOf(path)?.kind !== 'foreign'
-  );
+  const parsed = readManifestOf(path);
+  return parsed !== undefined && parsed.kind !== 'foreign';
 }

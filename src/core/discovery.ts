@@ -82,7 +82,7 @@ const neverEntered = new Set(['node_modules', '.git']);
  */
 export function findDatabases(folder: string): Inspection {
   const root = resolve(folder);
-  if (!statSync(root, { throwIfNoEntry: false })?.isDirectory()) {
+  if (!isFolder(root)) {
     throw new BackupError('source-missing', `${root} is not a folder.`, {
       path: root,
       hint: 'Check the path.',
@@ -95,6 +95,14 @@ export function findDatabases(folder: string): Inspection {
     databaseExtensions.includes(extname(path).toLowerCase()),
   );
   return { databases, skipped: [...unreadable, ...expected] };
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    throw explain(error, 'source', path);
+  }
 }
 
 function* walk(folder: string, unreadable: SkippedFile[]): Generator<string> {

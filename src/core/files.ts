@@ -13,6 +13,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readSync,
   realpathSync,
   renameSync,
@@ -22,6 +23,7 @@ import {
   statSync,
   unlinkSync,
   writeFileSync,
+  type Stats,
 } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -32,9 +34,23 @@ import { BackupError, explain } from './errors.ts';
 export const siblingSuffixes = ['-wal', '-shm', '-journal'] as const;
 
 const privatePrefix = '.tmp-sqlite-backup-';
-/** Names the machine without revealing it: a shared folder may hold the private folders of several. */
-const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
-const foreignLeftoverAgeMs = 24 * 60 * 60 * 1000;
+/**
+ * Names the machine, or the container on it, without revealing it: a shared folder may hold the private folders of
+ * several, and a process number means something only where it was given.
+ */
+const machine = createHash('sha256')
+  .update(`${hostname()} ${processNamespace()}`)
+  .digest('hex')
+  .slice(0, 8);
+const leftoverAgeMs = 24 * 60 * 60 * 1000;
+
+function processNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return ''; // Only Linux has them.
+  }
+}
 
 /**
  * Makes sure that `folder` exists and can be written, and returns its real path with `undo`, which removes again what was
@@ -45,7 +61,7 @@ export function prepareFolder(folder: string): { path: string; undo: () => void 
   try {
     const firstCreated = mkdirSync(wanted, { recursive: true });
     const path = realpathSync(wanted);
-    return { path, undo: () => removeEmptyFolders(path, firstCreated) };
+    return { path, undo: () => removeEmptyFolders(wanted, firstCreated) };
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
     if (code === 'EEXIST') {
@@ -59,18 +75,47 @@ export function prepareFolder(folder: string): { path: string; undo: () => void 
   }
 }
 
-function removeEmptyFolders(from: string, upTo: string | undefined): void {
-  if (upTo === undefined) return;
-  for (let folder = from; folder.length >= upTo.length; folder = dirname(folder)) {
+/** The outermost folder that `mkdir` would have to make for `folder`, undefined when it is all there. */
+export function firstMissingFolder(folder: string): string | undefined {
+  let missing: string | undefined;
+  try {
+    for (let at = resolve(folder); statIfAny(at) === undefined; at = dirname(at)) {
+      missing = at;
+      if (dirname(at) === at) break;
+    }
+  } catch {
+    // What may not be looked into cannot be written to either.
+  }
+  return missing;
+}
+
+/** Removes `folder` and the folders above it up to `outermost`, as long as they are empty. */
+export function removeEmptyFolders(folder: string, outermost: string | undefined): void {
+  if (outermost === undefined) return;
+  for (let at = resolve(folder); ; at = dirname(at)) {
     try {
-      rmdirSync(folder);
+      rmdirSync(at);
     } catch {
       return; // Not empty any more: somebody uses it, so it stays.
     }
+    if (at === resolve(outermost) || dirname(at) === at) return;
   }
 }
 
-/** A folder only this user can enter, on the file system of `parent`; `remove` takes it away with all it holds. */
+/** What `stat` says, undefined for a name that leads nowhere, however long it is. */
+export function statIfAny(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A folder only this user can enter, on the file system of `parent`; `remove` takes it away with all it holds. It never
+ * throws: what cannot be removed now is swept by the next backup, which says so if it still cannot be.
+ */
 export function makePrivateFolder(parent: string): { path: string; remove: () => void } {
   const name = `${privatePrefix}${machine}-${process.pid}-${randomBytes(6).toString('hex')}`;
   const path = join(parent, name);
@@ -79,7 +124,16 @@ export function makePrivateFolder(parent: string): { path: string; remove: () =>
   } catch (error) {
     throw explain(error, 'target', parent);
   }
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  return {
+    path,
+    remove() {
+      try {
+        rmSync(path, { recursive: true, force: true });
+      } catch {
+        // Left for the sweep; the outcome of the job matters more.
+      }
+    },
+  };
 }
 
 export function isPrivateFolderName(name: string): boolean {
@@ -88,8 +142,8 @@ export function isPrivateFolderName(name: string): boolean {
 
 /**
  * Removes the private folders that dead processes left in `folder`, or only those of the dead process `pid`. A folder of
- * a living process stays, and so does one of another machine until it is a day old. Returns the names of those that
- * could not be removed.
+ * a living process stays, and so does one of another machine, until nothing in it has changed for a day. Returns the
+ * names of those that could not be removed.
  */
 export async function sweepLeftovers(
   folder: string,
@@ -104,9 +158,7 @@ export async function sweepLeftovers(
     const abandoned =
       options.pid !== undefined
         ? owner === machine && pid === options.pid
-        : owner === machine
-          ? !isAlive(pid)
-          : Date.now() - newestChange(path) > foreignLeftoverAgeMs;
+        : (owner === machine && !isAlive(pid)) || Date.now() - newestChange(path) > leftoverAgeMs;
     if (!abandoned) continue;
     await rm(path, { recursive: true, force: true }).catch(() => stuck.push(name));
   }
@@ -163,12 +215,11 @@ export function createPrivateFile(path: string): void {
 
 /**
  * Gives the synced file `from` the name `to`, in one step that fails with EEXIST when the name exists in any form.
- * `from` is gone afterwards. Both are on one file system.
+ * `from`, in a private folder of the same file system, may stay as a second name.
  */
 export function linkWithoutOverwriting(from: string, to: string): void {
   try {
     linkSync(from, to);
-    unlinkSync(from);
   } catch (error) {
     if (!lacksHardLinks(error)) throw error;
     // FAT, exFAT and some network shares have no hard links: claim the name first, then replace our own claim.
@@ -211,17 +262,28 @@ export function publishPair(
       if (error instanceof Error && Reflect.get(error, 'code') === 'EEXIST') continue;
       throw explain(error, 'target', path);
     }
+    let linkedManifest = false;
     try {
       linkWithoutOverwriting(manifest, manifestPath);
+      linkedManifest = true;
       syncFolder(folder);
     } catch (error) {
-      unlinkSync(path); // Half of a pair helps nobody: better no backup than one without its facts.
-      rmSync(manifest, { force: true });
+      // Half of a pair helps nobody, and names that may not survive a power failure are no backup.
+      tryToUnlink(path);
+      if (linkedManifest) tryToUnlink(manifestPath);
       throw explain(error, 'target', manifestPath);
     }
     return { path, manifestPath };
   }
   throw new BackupError('name-taken', `${folder} has no free name left.`, { path: folder });
+}
+
+function tryToUnlink(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // The first failure is the one to report.
+  }
 }
 
 /** Replaces the manifest of a backup by a newer one, in one step. */
@@ -244,14 +306,16 @@ export function manifestPathOf(backupPath: string): string {
   return `${backupPath}.json`;
 }
 
-const longestName = 255 - '.json'.length;
+const longestName = 255 - '.suspect.json'.length;
+const longestExtension = 32;
 
 /** The names to try for a snapshot of `source`: `<stem>_<YYYYMMDD>_<HHMMSS>Z<ext>` in UTC, then with `-2`, `-3` … */
 export function* snapshotNames(source: string, at: Date): Generator<string> {
   const extension = extname(source);
   const stem = basename(source, extension);
+  const shownExtension = truncateBytes(safeName(extension), longestExtension);
   for (let attempt = 1; attempt <= 9999; attempt++) {
-    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${safeName(extension)}`;
+    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${shownExtension}`;
     yield truncateBytes(safeName(stem), longestName - Buffer.byteLength(tail)) + tail;
   }
 }
@@ -298,8 +362,9 @@ export function sha256File(path: string, onProgress?: (doneBytes: number) => voi
 
 /** Bytes that this user can still write on the file system of `path`. */
 export function freeBytes(path: string): number {
-  const { bavail, bsize } = statfsSync(path);
-  return bavail * bsize;
+  const { bavail, blocks, bsize } = statfsSync(path);
+  // Some network and user-space file systems do not know: then the writing itself has to tell.
+  return blocks === 0 ? Infinity : bavail * bsize;
 }
 
 /** What identifies a file under all its names. */
@@ -314,7 +379,7 @@ export function siblingsOf(
 ): Map<(typeof siblingSuffixes)[number], { sizeBytes: number }> {
   const found = new Map<(typeof siblingSuffixes)[number], { sizeBytes: number }>();
   for (const suffix of siblingSuffixes) {
-    const stats = statSync(path + suffix, { throwIfNoEntry: false });
+    const stats = statIfAny(path + suffix);
     if (stats?.isFile()) found.set(suffix, { sizeBytes: stats.size });
   }
   return found;

@@ -163,7 +163,11 @@ function readOne(reader: TableReader, description: Description): MigrationState[
   const ids = reader.rows(applied).map((row) => idText(row['id']));
   const [latest] = ids.slice(-1);
   if (latest === undefined) return [{ tool, latest: '', count: 0 }];
-  return [heads ? { tool, latest: ids.join(', '), count: 1 } : { tool, latest, count: ids.length }];
+  return [
+    heads
+      ? { tool, latest: ids.join(', ').slice(0, 1000), count: 1 }
+      : { tool, latest, count: ids.length },
+  ];
 }
 
 function idText(id: unknown): string {

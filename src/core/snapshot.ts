@@ -8,6 +8,7 @@ import { basename, join } from 'node:path';
 import { takeCut } from './cut.ts';
 import {
   BackupError,
+  explain,
   fromPlainError,
   isBackupError,
   toPlainError,
@@ -218,13 +219,15 @@ class Job {
       } finally {
         scratch.remove();
       }
+    } catch (error) {
+      throw explain(error, 'target', target.path);
     } finally {
       target.undo(); // Removes only what this run has made and left empty.
     }
   }
 
   #fail({ database }: { database: string }, error: unknown): void {
-    this.#failures.push({ database, error: toPlainError(error) });
+    this.#failures.push({ database, error: toPlainError(explain(error, 'target', this.#folder)) });
   }
 
   /** Runs `action` for one database; what it throws is that database's failure, unless the target is to blame. */
@@ -271,7 +274,7 @@ class Job {
             this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
           });
           one.release();
-          const contents = settle(copy, facts);
+          const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
           copied.push({ ...member, copy, journalMode, contents, at, warnings: watch.findings() });
         } catch (error) {
@@ -344,10 +347,10 @@ class Job {
       try {
         return compactInto(path, copy, this.#request.busyTimeoutMs, source.path);
       } catch (error) {
-        throw retarget(error, copy, this.#folder);
+        throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
       }
     });
-    const contents = settleCopy(copy);
+    const contents = settleIn(copy, this.#folder);
     const differs = (facts: Facts): Finding[] =>
       differingFacts({ ...facts, pageCount: contents.facts.pageCount }, contents.facts);
     if (differs(before).length > 0 && differs(after).length > 0)
@@ -387,7 +390,8 @@ class Job {
 
   /** Publishes the good copies; keeps a damaged one under a name that nobody takes for a backup, and fails it. */
   #publishAll(proved: Proved[], stuck: string[]): Snapshot[] {
-    this.#hooks.onProgress({ phase: 'publish', doneBytes: 0, totalBytes: 0 });
+    const totalBytes = sum(proved.map(({ sizeBytes }) => sizeBytes));
+    this.#hooks.onProgress({ phase: 'publish', doneBytes: totalBytes, totalBytes });
     const git =
       this.#request.gitFolder === undefined ? undefined : readGitHead(this.#request.gitFolder);
     return proved.flatMap((one) => {
@@ -459,16 +463,25 @@ async function copyPinned(
       facts: { reason: 'size' },
     });
   } catch (error) {
-    throw retarget(error, copy, folder);
+    const wantedBytes = one.facts.pageCount * one.facts.pageSize;
+    throw retarget(error, copy, { folder, wantedBytes });
   }
 }
 
 /** Makes the copy stand alone, and insists that it says of itself what the pinned database said. */
-function settle(copy: string, recorded: Facts): Contents {
-  const contents = settleCopy(copy);
+function settle(copy: string, recorded: Facts, folder: string): Contents {
+  const contents = settleIn(copy, folder);
   const differing = differingFacts(recorded, contents.facts);
-  if (differing.length > 0) throw incomplete(differing, copy);
+  if (differing.length > 0) throw incomplete(differing, folder);
   return contents;
+}
+
+function settleIn(copy: string, folder: string): Contents {
+  try {
+    return settleCopy(copy);
+  } catch (error) {
+    throw retarget(error, copy, { folder, wantedBytes: statSync(copy).size });
+  }
 }
 
 function incomplete([first]: Finding[], path: string): BackupError {
@@ -546,6 +559,12 @@ class PinWatch {
         code: 'rollback-writer',
         message:
           'The database was written to during the backup. In rollback mode its writers wait meanwhile; WAL mode avoids that.',
+      });
+    }
+    if (this.#source.links > 1) {
+      findings.push({
+        code: 'hard-linked',
+        message: `The database file has ${this.#source.links} names. Only the siblings beside this one were seen.`,
       });
     }
     if (isReplaced(this.#source)) {

@@ -1,5 +1,16 @@
 /** A live database on its way to a backup: which file it really is, whether it can be read, and how to hold it still. */
-import { accessSync, constants, copyFileSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BackupError, explain, isBackupError } from './errors.ts';
 import { fileIdentity, freeBytes, resolveRegularFile, siblingsOf } from './files.ts';
@@ -14,13 +25,15 @@ export interface Source {
   identity: string;
   sizeBytes: number;
   journalMode: 'wal' | 'rollback';
+  /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
+  links: number;
 }
 
 /** Looks at a database before anything is opened or created. Refuses what cannot become a good backup, with the reason. */
 export function inspectSource(database: string, largestBytes: number): Source {
   const path = resolveRegularFile(database);
   const { journalMode } = requireDatabase(path);
-  const { size: sizeBytes } = statSync(path);
+  const { size: sizeBytes, nlink: links } = statSync(path);
   if (sizeBytes > largestBytes) {
     throw new BackupError(
       'too-large',
@@ -28,19 +41,20 @@ export function inspectSource(database: string, largestBytes: number): Source {
       { path, hint: 'Raise the limit if the size is real.', facts: { sizeBytes, largestBytes } },
     );
   }
-  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode };
+  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links };
   refuseHiddenWal(source);
   return source;
 }
 
 /** Under a hard link's other name a WAL would not be seen, and with it the newest transactions. */
-function refuseHiddenWal({ path, journalMode }: Source): void {
-  const { nlink } = statSync(path);
-  if (journalMode !== 'wal' || nlink < 2 || siblingsOf(path).has('-wal')) return;
+function refuseHiddenWal({ path, journalMode, links }: Source): void {
+  // An empty WAL proves nothing: any reader under the wrong name leaves one.
+  const walBytes = siblingsOf(path).get('-wal')?.sizeBytes ?? 0;
+  if (journalMode !== 'wal' || links < 2 || walBytes > 0) return;
   throw new BackupError(
     'incomplete',
-    `${path} is one of ${nlink} hard links to the same file, and its WAL may be beside another of them.`,
-    { path, hint: 'Name the path that the application uses.', facts: { links: nlink } },
+    `${path} is one of ${links} hard links to the same file, and its WAL may be beside another of them.`,
+    { path, hint: 'Name the path that the application uses.', facts: { links } },
   );
 }
 
@@ -61,7 +75,7 @@ export function openWherePossible<T>(
     if (known.code === 'source-busy') throw nameLockers(known, path);
     const cannotShare = known.code === 'read-only-media' || known.code === 'access';
     if (!cannotShare || journalMode !== 'wal') throw sourceDiskFull(known, path);
-    if (nothingCanWrite(path)) return open(copyAside(path, scratch));
+    if (isReadOnlyHere(path)) return open(copyAside(path, scratch));
     const full = sourceDiskFull(known, path);
     if (full !== known) throw full;
     throw new BackupError(
@@ -103,8 +117,8 @@ function sourceDiskFull(error: BackupError, path: string): BackupError {
   );
 }
 
-/** True only where no process, whoever runs it, can be writing: plain copying of the files is safe nowhere else. */
-function nothingCanWrite(path: string): boolean {
+/** True on a medium mounted read-only. Another mount of it, or another machine, may still write to the same files. */
+function isReadOnlyHere(path: string): boolean {
   try {
     accessSync(dirname(path), constants.W_OK);
     return false;
@@ -113,15 +127,36 @@ function nothingCanWrite(path: string): boolean {
   }
 }
 
+const copyTries = 5;
+
+/** Copies a database with its WAL by hand, and insists that neither changed meanwhile. */
 function copyAside(path: string, scratch: string): string {
-  const aside = join(scratch, 'aside.db');
-  try {
-    copyFileSync(path, aside, constants.COPYFILE_FICLONE);
-    if (siblingsOf(path).has('-wal')) copyFileSync(`${path}-wal`, `${aside}-wal`);
-    return aside;
-  } catch (error) {
-    throw explain(error, 'target', dirname(scratch));
+  for (let attempt = 0; attempt < copyTries; attempt++) {
+    const aside = join(scratch, `aside-${randomBytes(4).toString('hex')}.db`);
+    const before = stateOf(path);
+    try {
+      copyFileSync(path, aside, constants.COPYFILE_FICLONE);
+      if (siblingsOf(path).has('-wal')) copyFileSync(`${path}-wal`, `${aside}-wal`);
+    } catch (error) {
+      throw explain(error, 'target', dirname(scratch));
+    }
+    if (stateOf(path) === before) return aside;
+    rmSync(aside, { force: true });
+    rmSync(`${aside}-wal`, { force: true });
   }
+  throw new BackupError(
+    'source-busy',
+    `${path} is on a read-only mount, but something else is writing to it, so it cannot be copied safely from here.`,
+    { path, hint: 'Back it up where it can be written.' },
+  );
+}
+
+/** Changes when any of the three files that make up a WAL database is written, replaced, made or removed. */
+function stateOf(path: string): string {
+  return ['', '-wal', '-shm']
+    .map((suffix) => statSync(path + suffix, { bigint: true, throwIfNoEntry: false }))
+    .map((s) => (s === undefined ? '-' : [s.dev, s.ino, s.size, s.mtimeNs, s.ctimeNs].join()))
+    .join(' ');
 }
 
 /** True when another file, or none, is under the path by now. */
@@ -148,8 +183,37 @@ export function requireSpace(folder: string, neededBytes: number): void {
   );
 }
 
-/** An error of the driver that names its private file, told as one of the folder that people know. */
-export function retarget(error: unknown, privateFile: string, folder: string): BackupError {
-  if (!isBackupError(error)) return explain(error, 'target', folder);
-  return error.path === privateFile ? explain(error.cause ?? error, 'target', folder) : error;
+/**
+ * An error of the driver that names its private file, told as one of the folder that people know. SQLite has few words
+ * for what can go wrong with writing, so the system is asked by writing once more.
+ */
+export function retarget(
+  error: unknown,
+  privateFile: string,
+  { folder, wantedBytes }: { folder: string; wantedBytes: number },
+): BackupError {
+  if (isBackupError(error) && error.path !== privateFile) return error;
+  const known = explain(isBackupError(error) ? (error.cause ?? error) : error, 'target', folder);
+  if (known.code === 'target-full') return known;
+  const reason = whyNotWritable(privateFile, folder, wantedBytes);
+  return reason === undefined ? known : explain(reason, 'target', folder);
+}
+
+const leastFreeBytes = 64 * 1024;
+
+function whyNotWritable(privateFile: string, folder: string, wantedBytes: number): unknown {
+  try {
+    requireSpace(folder, leastFreeBytes);
+    const handle = openSync(privateFile, 'r+');
+    try {
+      // At the end that the file was to reach, where limits for the size of a file show.
+      writeSync(handle, Buffer.alloc(4096), 0, 4096, wantedBytes);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }

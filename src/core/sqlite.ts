@@ -441,7 +441,9 @@ function checkIntegrity(db: Database.Database): Integrity {
     const findings = integrityFindings(
       db.pragma(`integrity_check(${mostFindings})`, { simple: false }),
     );
-    return { status: findings.length === 0 ? 'ok' : 'damaged', findings };
+    if (findings.length > 0) return { status: 'damaged', findings };
+    const unknown = unknownModules(db);
+    return { status: unknown.length > 0 ? 'partial' : 'ok', findings: unknown };
   } catch (error) {
     if (!isMissingFeature(error)) return { status: 'damaged', findings: [damage(error)] };
     return checkTableByTable(db, error);
@@ -449,30 +451,67 @@ function checkIntegrity(db: Database.Database): Integrity {
 }
 
 function checkTableByTable(db: Database.Database, reason: Error): Integrity {
-  const findings: Finding[] = [
-    { code: 'not-fully-checkable', message: `Not everything could be checked: ${reason.message}.` },
+  const findings = [
+    finding('not-fully-checkable', `Not everything could be checked: ${reason.message}.`),
+    ...unknownModules(db),
   ];
   let status: Integrity['status'] = 'partial';
+  const found = (damages: Finding[]): void => {
+    if (damages.length > 0) status = 'damaged';
+    findings.push(...damages);
+  };
   const names = db
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1")
     .pluck();
+  const ordinary = new Set(ordinaryTables(db));
   for (const name of names.all()) {
     if (typeof name !== 'string') continue;
     try {
-      const quoted = `'${name.replaceAll("'", "''")}'`;
-      const found = integrityFindings(db.pragma(`integrity_check(${quoted})`, { simple: false }));
-      if (found.length > 0) status = 'damaged';
-      findings.push(...found);
+      found(integrityFindings(db.pragma(`integrity_check(${quoted(name)})`, { simple: false })));
     } catch (error) {
       if (!isMissingFeature(error)) {
-        status = 'damaged';
-        findings.push(damage(error));
-      } else {
-        findings.push(finding('table-not-checkable', `${name}: ${error.message}.`));
+        found([damage(error)]);
+        continue;
       }
+      findings.push(finding('table-not-checkable', `${name}: ${error.message}.`));
+      if (ordinary.has(name)) found(scanFindings(db, name));
     }
   }
   return { status, findings: findings.slice(0, mostFindings) };
+}
+
+function scanFindings(db: Database.Database, table: string): Finding[] {
+  try {
+    scanTable(db, table);
+    return [];
+  } catch (error) {
+    return isMissingFeature(error) ? [] : [damage(error)];
+  }
+}
+
+/** Virtual tables of modules that only the application has: SQLite passes over them without a word. */
+function unknownModules(db: Database.Database): Finding[] {
+  const known = new Set(
+    db.prepare('SELECT lower(name) FROM pragma_module_list').pluck().all() as string[],
+  );
+  const tables = db
+    .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0")
+    .all() as { name: unknown; sql: unknown }[];
+  return tables.flatMap(({ name, sql }) => {
+    const module = /\bUSING\s+["'`[]?(\w+)/i.exec(String(sql))?.[1];
+    return module === undefined || known.has(module.toLowerCase())
+      ? []
+      : [finding('table-not-checkable', `${String(name)}: no such module: ${module}.`)];
+  });
+}
+
+/** Reads every value of a table that the check cannot run on, so that at least its pages are proved readable. */
+function scanTable(db: Database.Database, table: string): void {
+  const stored = (db.pragma(`table_xinfo(${quoted(table)})`) as { name: string; hidden: number }[])
+    .filter(({ hidden }) => hidden === 0)
+    .map(({ name }) => quoted(name));
+  const rows = db.prepare(`SELECT ${stored.join(', ')} FROM ${quoted(table)} NOT INDEXED`).raw();
+  for (const row of rows.iterate()) void row;
 }
 
 function integrityFindings(rows: unknown): Finding[] {
@@ -485,11 +524,10 @@ function integrityFindings(rows: unknown): Finding[] {
 /** The check itself could not run: SQLite lacks something that the application brings along. */
 function isMissingFeature(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
+  // Damage has codes of its own. A plain error is SQL that cannot be run here: a missing function, collation, module,
+  // tokenizer. Modules word it as they like, so the words do not count.
   const code: unknown = Reflect.get(error, 'code');
-  if (code === 'SQLITE_ERROR_MISSING_COLLSEQ') return true;
-  const missing =
-    /^(no such (collation sequence|function|module|tokenizer)|unknown function|vtable constructor failed)/;
-  return code === 'SQLITE_ERROR' && missing.test(error.message);
+  return typeof code === 'string' && /^SQLITE_ERROR(_|$)/.test(code);
 }
 
 function damage(error: unknown): Finding {

@@ -1,5 +1,5 @@
 /** Is a backup still what was backed up? Returns all that was found and never throws for damage. */
-import { constants, copyFileSync, readFileSync, statSync } from 'node:fs';
+import { constants, copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { explain, isBackupError } from './errors.ts';
@@ -10,6 +10,7 @@ import {
   resolveRegularFile,
   sha256File,
   siblingsOf,
+  statIfAny,
 } from './files.ts';
 import { readHeader, type Header } from './header.ts';
 import {
@@ -33,7 +34,7 @@ export interface Verdict {
 /** The manifest beside a backup, without trusting it. Undefined when there is none. */
 export function readManifestOf(backup: string): ParsedManifest | undefined {
   const path = manifestPathOf(backup);
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statIfAny(path);
   if (stats === undefined) return undefined;
   if (!stats.isFile() || stats.size > longestManifestBytes) {
     return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
@@ -102,7 +103,14 @@ function verdict(path: string, weighed: Weighed[]): Verdict {
   const findings = weighed.map((one) =>
     'damage' in one ? one.damage : 'gap' in one ? one.gap : one.remark,
   );
-  return { path, status, findings };
+  return { path, status, findings: findings.map(shorten) };
+}
+
+const longestMessage = 500;
+
+/** A manifest keeps findings, and paths in them may be long. */
+function shorten({ code, message }: Finding): Finding {
+  return { code, message: message.slice(0, longestMessage) };
 }
 
 function notADatabase(header: Exclude<Header, { kind: 'sqlite' }>): Finding {
@@ -184,6 +192,15 @@ function* checkFile(
         damage: { code: 'hash-mismatch', message: 'The SHA-256 differs from the manifest.' },
       };
     }
+  }
+  for (const [suffix, { sizeBytes }] of siblingsOf(path)) {
+    if (suffix === '-shm' || sizeBytes === 0) continue;
+    yield {
+      gap: {
+        code: 'sibling',
+        message: `There is a ${suffix} file beside it: whoever opens the backup here gets what that says. Move it away.`,
+      },
+    };
   }
   onProgress({ phase: 'check', doneBytes: 0, totalBytes });
   yield* weighCheck(checkWithoutTraces(path, header, scratchParent), manifest);

@@ -190,6 +190,7 @@ export class Backups implements vscode.Disposable {
             trigger,
             verify: true,
             busyTimeoutMs,
+            largestBytes: 16e9,
             toolVersion: this.#toolVersion,
           },
           {

@@ -3,7 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
-import { sweepLeftovers } from '../core/files.ts';
+import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files.ts';
 import type { Progress } from '../core/snapshot.ts';
 import {
   parseFromWorker,
@@ -28,6 +28,8 @@ export interface CallOptions {
   deadlineMs?: number | undefined;
 }
 
+const farewellMs = 1000;
+
 export class WorkerClient {
   readonly #options: WorkerOptions;
 
@@ -45,13 +47,21 @@ export class WorkerClient {
     options: CallOptions = {},
   ): Promise<Result<M>> {
     if (options.signal?.aborted) throw cancelled();
+    const folder = 'folder' in params ? params.folder : undefined;
+    const missing = folder === undefined ? undefined : firstMissingFolder(folder);
     const child = this.#fork();
     const exited = exitOf(child);
     try {
       return await converse<M>(child, exited, { call: { method, params } }, options);
     } finally {
+      // An answer is all that was wanted: who does not go then is made to go.
+      const patience = setTimeout(() => child.kill('SIGKILL'), farewellMs);
       const exit = await exited;
-      if (exit.code !== 0 && 'folder' in params) await this.#cleanUpAfter(child.pid, params.folder);
+      clearTimeout(patience);
+      if (exit.code !== 0 && folder !== undefined) {
+        await this.#cleanUpAfter(child.pid, folder);
+        removeEmptyFolders(folder, missing);
+      }
     }
   }
 

@@ -309,7 +309,7 @@ describe('the command line', () => {
     it('in a missing folder ends with 1 and says so', async () => {
       const ended = await runCli(['find', folder('missing'), '--json']);
       assert.deepEqual([ended.code, ended.stdout], [1, '']);
-      assert.match(ended.stderr, /missing is not a folder/);
+      assert.match(ended.stderr, /missing does not exist/);
     });
 
     it('in a folder that may not be entered ends with 1 and says so', async function () {

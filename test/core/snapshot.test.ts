@@ -580,7 +580,7 @@ describe('a snapshot', () => {
     const seen: Progress[] = [];
     await snapshot(path, {}, { onProgress: (progress) => seen.push(progress) });
     const phases = seen.map(({ phase }) => phase);
-    assert.deepEqual([...new Set(phases)], ['copy', 'check', 'hash']);
+    assert.deepEqual([...new Set(phases)], ['copy', 'check', 'hash', 'publish']);
     for (const [index, { phase, doneBytes, totalBytes }] of seen.entries()) {
       const before = seen[index - 1];
       if (before?.phase === phase) assert.ok(doneBytes >= before.doneBytes);

@@ -134,6 +134,7 @@ export function requestFor(
     trigger: 'cli',
     verify: true,
     busyTimeoutMs: 100,
+    largestBytes: 1e12,
     toolVersion: '0.0.0-test',
     ...changes,
   };

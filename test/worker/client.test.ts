@@ -253,7 +253,7 @@ describe('a worker', () => {
     database = createDatabase(folder('app.db'));
     const controller = new AbortController();
     const onProgress = ({ phase }: { phase: string }): void => {
-      if (phase === 'hash') controller.abort();
+      if (phase === 'check') controller.abort();
     };
     await assert.rejects(backUp({ onProgress, signal: controller.signal }), { code: 'cancelled' });
     assert.deepEqual(left() ?? [], []);

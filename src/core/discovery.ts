@@ -12,7 +12,7 @@ import {
 import { requireDatabase } from './header.ts';
 import { isOwnBackup } from './catalog.ts';
 
-export const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
+const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
 
 export interface FoundDatabase {
   path: string;
@@ -25,7 +25,7 @@ export interface FoundDatabase {
   modifiedAt: string;
 }
 
-export interface SkippedFile {
+interface SkippedFile {
   path: string;
   /** `own-backup`: made by SQLite Backup, so never a source. */
   code: ErrorCode | 'own-backup';

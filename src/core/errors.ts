@@ -63,7 +63,7 @@ export function isBackupError(error: unknown): error is BackupError {
   );
 }
 
-export function isErrorCode(value: unknown): value is ErrorCode {
+function isErrorCode(value: unknown): value is ErrorCode {
   return (errorCodes as readonly unknown[]).includes(value);
 }
 

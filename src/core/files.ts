@@ -194,7 +194,7 @@ export function syncFile(path: string): void {
 }
 
 /** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */
-export function syncFolder(path: string): void {
+function syncFolder(path: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -204,7 +204,7 @@ export function syncFolder(path: string): void {
   }
 }
 
-export function writePrivateFile(path: string, text: string): void {
+function writePrivateFile(path: string, text: string): void {
   writeFileSync(path, text, { flag: 'wx', mode: 0o600, flush: true });
 }
 
@@ -321,7 +321,7 @@ export function* snapshotNames(source: string, at: Date): Generator<string> {
 }
 
 /** `20261121_134502Z`: sorts by time, says its zone, and is legal in file names everywhere. */
-export function timestamp(at: Date): string {
+function timestamp(at: Date): string {
   const digits = at.toISOString().replace(/[-:]/g, '');
   return `${digits.slice(0, 8)}_${digits.slice(9, 15)}Z`;
 }

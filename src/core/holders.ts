@@ -12,7 +12,7 @@ export interface Holder {
  * The processes that hold `path` (a real path) or one of its siblings open, this one left out. Linux only so far, and
  * without the processes of other users: an empty list is not a proof.
  */
-export function findHolders(path: string): Holder[] {
+function findHolders(path: string): Holder[] {
   if (process.platform !== 'linux' || !existsSync('/proc/self/fd')) return [];
   const wanted = new Set([path, ...siblingSuffixes.map((suffix) => path + suffix)]);
   const holders: Holder[] = [];

@@ -12,15 +12,14 @@ export const longestManifestBytes = 8 * 1024 * 1024;
 export const methods = ['exact', 'compact'] as const;
 export type Method = (typeof methods)[number];
 
-export const triggers = ['manual', 'schedule', 'task', 'agent', 'cli', 'pre-restore'] as const;
+const triggers = ['manual', 'schedule', 'task', 'agent', 'cli', 'pre-restore'] as const;
 export type Trigger = (typeof triggers)[number];
 
 /** `ok`: everything was checked and holds. `damaged`: something does not. `partial`: nothing wrong, not all checked. */
-export const verdictStatuses = ['ok', 'damaged', 'partial', 'unchecked'] as const;
+const verdictStatuses = ['ok', 'damaged', 'partial', 'unchecked'] as const;
 export type VerdictStatus = (typeof verdictStatuses)[number];
 
-export const drillStatuses = ['ok', 'failed'] as const;
-export type DrillStatus = (typeof drillStatuses)[number];
+const drillStatuses = ['ok', 'failed'] as const;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const instant = v.pipe(v.string(), v.isoTimestamp());
@@ -41,10 +40,10 @@ export type Drill = v.InferOutput<typeof drillSchema>;
 const tableSchema = v.object({ name: v.string(), rows: v.optional(count) });
 export type TableFacts = v.InferOutput<typeof tableSchema>;
 
-export const cutLabels = ['one-instant', 'per-database'] as const;
+const cutLabels = ['one-instant', 'per-database'] as const;
 export type CutLabel = (typeof cutLabels)[number];
 
-export const factsSchema = v.object({
+const factsSchema = v.object({
   /** In pages of `pageSize` bytes; their product is the size of the file. */
   pageCount: count,
   pageSize: v.pipe(v.number(), v.integer(), v.minValue(512), v.maxValue(65536)),

@@ -58,7 +58,7 @@ import {
 } from './sqlite.ts';
 import { formatBytes } from './units.ts';
 
-export type Phase = 'copy' | 'check' | 'hash' | 'publish';
+type Phase = 'copy' | 'check' | 'hash' | 'publish';
 
 /** Bytes of the phase over all databases. A check, and compacting, have no measurable progress: they report 0 done. */
 export interface Progress {
@@ -112,7 +112,9 @@ export interface SnapshotHooks {
 export interface Snapshot {
   path: string;
   manifestPath: string;
-  /** The real path of the database. */
+  /** The database as asked for. */
+  requested: string;
+  /** Its real path. */
   database: string;
   manifest: Manifest;
   durationMs: number;
@@ -429,7 +431,7 @@ class Job {
     };
   }
 
-  #publishOne({ source, copy }: Proved, manifest: Manifest): Snapshot {
+  #publishOne({ database, source, copy }: Proved, manifest: Manifest): Snapshot {
     const names = snapshotNames(source.path, new Date(manifest.createdAt));
     const isDamaged = manifest.verdict.status === 'damaged';
     const { path, manifestPath } = publishPair(
@@ -440,7 +442,7 @@ class Job {
     );
     if (isDamaged) throw damaged(source.path, path, manifest.verdict.findings);
     const durationMs = performance.now() - this.#startedAt;
-    return { path, manifestPath, database: source.path, manifest, durationMs };
+    return { path, manifestPath, requested: database, database: source.path, manifest, durationMs };
   }
 }
 

@@ -4,9 +4,9 @@ import { basename, isAbsolute, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import type { FoundDatabase } from '../core/discovery.ts';
-import { BackupError, isBackupError } from '../core/errors.ts';
-import type { Trigger } from '../core/manifest.ts';
-import type { Progress, Snapshot } from '../core/snapshot.ts';
+import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
+import type { CutLabel, Trigger } from '../core/manifest.ts';
+import type { Progress, Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { Jobs } from '../worker/jobs.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
@@ -48,6 +48,15 @@ interface Failure {
 export interface BackUpResult {
   done: Outcome[];
   failed: Failure[];
+  /** Whether several snapshots share an instant; undefined when they went to different folders or were compacted. */
+  cut: CutLabel | undefined;
+}
+
+/** A database on its way, with everything that decides how. */
+interface Order {
+  uri: vscode.Uri;
+  /** The backups folder. */
+  folder: string;
 }
 
 type Located = Omit<Database, 'snapshots' | 'job' | 'failure'>;
@@ -125,28 +134,29 @@ export class Backups implements vscode.Disposable {
   }
 
   /**
-   * Backs up each database into the backups folder of its workspace folder. Never rejects for what can go wrong with a
-   * backup: that is in `failed`. A database that is already being backed up waits its turn.
+   * Backs up databases into the backups folders of `folders` (by Uri), those of one folder at one instant where that can
+   * be had. Never rejects for what can go wrong with a backup: that is in `failed`. A database that is already being
+   * backed up waits its turn.
    */
   async backUp(
     uris: readonly vscode.Uri[],
     folders: ReadonlyMap<string, string>,
     trigger: Trigger,
   ): Promise<BackUpResult> {
-    const result: BackUpResult = { done: [], failed: [] };
-    await Promise.all(
-      uris.map(async (uri) => {
-        try {
-          result.done.push({
-            uri,
-            snapshot: await this.#backUpOne(uri, folders.get(uri.toString()), trigger),
-          });
-        } catch (error) {
-          if (!isBackupError(error)) throw error;
-          result.failed.push({ uri, error });
-        }
-      }),
+    const result: BackUpResult = { done: [], failed: [], cut: undefined };
+    const groups = Map.groupBy(this.#accept(uris, folders, result), ({ uri, folder }) => {
+      // What is compacted cannot share an instant, so it need not share a process.
+      const method = this.#settings.method(uri);
+      return method === 'exact' ? folder : `${folder}\0${uri.toString()}`;
+    });
+    const results = await Promise.all(
+      [...groups.values()].map((orders) => this.#backUpGroup(orders, trigger)),
     );
+    for (const { done, failed } of results) {
+      result.done.push(...done);
+      result.failed.push(...failed);
+    }
+    if (results.length === 1) result.cut = results[0]?.cut;
     await this.refresh();
     return result;
   }
@@ -164,65 +174,104 @@ export class Backups implements vscode.Disposable {
     this.#owned.dispose();
   }
 
-  async #backUpOne(
-    uri: vscode.Uri,
-    folder: string | undefined,
-    trigger: Trigger,
-  ): Promise<Snapshot> {
-    const key = uri.toString();
-    if (uri.scheme !== 'file' || folder === undefined) {
-      throw new BackupError('access', `${uri.toString()} is not a file on this machine.`, {
-        path: uri.path,
-      });
-    }
-    return this.#jobs.run(key, async () => {
+  #accept(
+    uris: readonly vscode.Uri[],
+    folders: ReadonlyMap<string, string>,
+    { failed }: BackUpResult,
+  ): Order[] {
+    return uris.flatMap((uri) => {
+      const folder = folders.get(uri.toString());
+      if (uri.scheme === 'file' && folder !== undefined) return [{ uri, folder }];
+      const message = `${uri.toString()} is not a file on this machine.`;
+      failed.push({ uri, error: new BackupError('access', message, { path: uri.path }) });
+      return [];
+    });
+  }
+
+  /** One job in one process: databases of one backups folder. */
+  async #backUpGroup(orders: Order[], trigger: Trigger): Promise<BackUpResult> {
+    const keys = orders.map(({ uri }) => uri.toString());
+    return this.#jobs.run(keys, async () => {
       const abort = new AbortController();
-      this.#running.set(key, { job: { startedAt: Date.now(), progress: undefined }, abort });
-      this.#changed.fire();
+      const startedAt = Date.now();
+      const show = (progress: Progress | undefined): void => {
+        for (const key of keys) this.#running.set(key, { job: { startedAt, progress }, abort });
+        this.#changed.fire();
+      };
+      show(undefined);
       try {
-        const snapshot = await this.#worker.call(
-          'backUp',
-          {
-            database: uri.fsPath,
-            folder,
-            recordAs: recordAs(uri),
-            method: 'exact',
-            trigger,
-            verify: true,
-            busyTimeoutMs,
-            largestBytes: 16e9,
-            toolVersion: this.#toolVersion,
-          },
-          {
-            signal: abort.signal,
-            onProgress: (progress) => {
-              const running = this.#running.get(key);
-              if (running === undefined) return;
-              running.job = { ...running.job, progress };
-              this.#changed.fire();
-            },
-          },
-        );
-        this.#failures.delete(key);
-        this.#log.info(
-          `Backed up ${uri.fsPath} to ${snapshot.path}: ${snapshot.manifest.sizeBytes} bytes in ${Math.round(snapshot.durationMs)} ms, ${snapshot.manifest.verdict.status}.`,
-        );
-        for (const { message } of [
-          ...snapshot.manifest.verdict.findings,
-          ...(snapshot.manifest.warnings ?? []),
-        ]) {
-          this.#log.warn(`${uri.fsPath}: ${message}`);
-        }
-        return snapshot;
+        const answer = await this.#worker.call('backUpTogether', this.#request(orders, trigger), {
+          signal: abort.signal,
+          deadlineMs: this.#settings.deadlineMs(orders[0]?.uri),
+          onProgress: show,
+        });
+        return this.#settle(orders, answer);
       } catch (error) {
-        this.#log.error(`Backing up ${uri.fsPath} failed`, error);
-        if (isBackupError(error) && error.code !== 'cancelled') this.#failures.set(key, error);
-        throw error;
+        if (!isBackupError(error)) throw error;
+        const failures = orders.map(({ uri }) => ({ database: uri.fsPath, error }));
+        return this.#settle(orders, { snapshots: [], failures });
       } finally {
-        this.#running.delete(key);
+        for (const key of keys) this.#running.delete(key);
         this.#changed.fire();
       }
     });
+  }
+
+  #request(orders: Order[], trigger: Trigger): SnapshotsRequest {
+    const [first] = orders;
+    const uri = first?.uri;
+    const workspaceFolder = uri && vscode.workspace.getWorkspaceFolder(uri);
+    return {
+      databases: orders.map((order) => ({
+        database: order.uri.fsPath,
+        recordAs: recordAs(order.uri),
+      })),
+      folder: first?.folder ?? '',
+      method: this.#settings.method(uri),
+      trigger,
+      verify: this.#settings.verifyAfterBackup(uri),
+      busyTimeoutMs,
+      largestBytes: this.#settings.largestBytes(uri),
+      toolVersion: this.#toolVersion,
+      ...(workspaceFolder && { gitFolder: workspaceFolder.uri.fsPath }),
+    };
+  }
+
+  /** Tells the log, remembers failures, and finds the Uri that each answer is about. */
+  #settle(
+    orders: Order[],
+    answer: {
+      snapshots: Snapshot[];
+      failures: { database: string; error: PlainError | BackupError }[];
+      cut?: { label: CutLabel };
+    },
+  ): BackUpResult {
+    const failed = answer.failures.flatMap(({ database, error }) => {
+      const uri = orders.find((order) => order.uri.fsPath === database)?.uri;
+      return uri === undefined
+        ? []
+        : [{ uri, error: isBackupError(error) ? error : fromPlainError(error) }];
+    });
+    const done = answer.snapshots.flatMap((snapshot) => {
+      const uri = orders.find((order) => order.uri.fsPath === snapshot.requested)?.uri;
+      return uri === undefined ? [] : [{ uri, snapshot }];
+    });
+    for (const { uri, snapshot } of done) this.#noteDone(uri, snapshot);
+    for (const { uri, error } of failed) {
+      this.#log.error(`Backing up ${uri.fsPath} failed`, error);
+      if (error.code !== 'cancelled') this.#failures.set(uri.toString(), error);
+    }
+    return { done, failed, cut: done.length > 1 ? answer.cut?.label : undefined };
+  }
+
+  #noteDone(uri: vscode.Uri, { path, manifest, durationMs }: Snapshot): void {
+    this.#failures.delete(uri.toString());
+    const { sizeBytes, verdict, warnings = [] } = manifest;
+    const facts = `${sizeBytes} bytes in ${Math.round(durationMs)} ms, ${verdict.status}`;
+    this.#log.info(`Backed up ${uri.fsPath} to ${path}: ${facts}.`);
+    for (const { message } of [...verdict.findings, ...warnings]) {
+      this.#log.warn(`${uri.fsPath}: ${message}`);
+    }
   }
 
   #describe(located: Located): Database {

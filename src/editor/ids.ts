@@ -1,6 +1,7 @@
 /** Every name that code and manifest share. A test compares both. */
 export const commands = {
   backUp: 'sqliteBackup.backUp',
+  backUpAll: 'sqliteBackup.backUpAll',
   quickBackUp: 'sqliteBackup.quickBackUp',
   cancel: 'sqliteBackup.cancel',
   refresh: 'sqliteBackup.refresh',
@@ -17,6 +18,10 @@ export const settingKeys = {
   backupsFolder: 'backupsFolder',
   include: 'include',
   exclude: 'exclude',
+  method: 'method',
+  verifyAfterBackup: 'verifyAfterBackup',
+  deadline: 'deadline',
+  maxSize: 'maxSize',
 } as const;
 
 /** What the `when` clauses of the manifest look at. */

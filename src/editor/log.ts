@@ -36,6 +36,6 @@ function describeCause(error: unknown): string {
 }
 
 /** `/home/ada/app.db` becomes `~/app.db`. */
-export function shortenHome(text: string, home: string = homedir()): string {
+function shortenHome(text: string, home: string = homedir()): string {
   return home.length > 1 ? text.replaceAll(home, '~') : text;
 }

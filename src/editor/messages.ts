@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
-import type { VerdictStatus } from '../core/manifest.ts';
+import type { Finding, VerdictStatus } from '../core/manifest.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import type { BackUpResult, Database, Job } from './backups.ts';
 import { folderName } from './backupsFolder.ts';
@@ -14,7 +14,33 @@ export function databaseName(uri: vscode.Uri): string {
 }
 
 /** One notification for one run, whatever it consisted of. */
-export function resultMessage({ done, failed }: BackUpResult): string {
+export function resultMessage(result: BackUpResult): string {
+  const warning = result.done.flatMap(({ snapshot }) => snapshot.manifest.warnings ?? [])[0];
+  const message = outcomeMessage(result);
+  return warning === undefined ? message : t('{0} Note: {1}', message, warningText(warning));
+}
+
+/** What was noticed during a backup that is good all the same. */
+function warningText({ code, message }: Finding): string {
+  switch (code) {
+    case 'wal-grew':
+      return t('The WAL grew a lot meanwhile, because it cannot be reset while it is read.');
+    case 'rollback-writer':
+      return t(
+        'The database was being written to, and in rollback mode its writers wait meanwhile. WAL mode avoids that.',
+      );
+    case 'source-replaced':
+      return t('The database file was replaced meanwhile: the snapshot is of the old file.');
+    case 'hard-linked':
+      return t(
+        'The database file has other names, and only the siblings beside this one were seen.',
+      );
+    default:
+      return message;
+  }
+}
+
+function outcomeMessage({ done, failed, cut }: BackUpResult): string {
   const [onlyDone] = done;
   const [firstFailure] = failed;
   if (firstFailure === undefined) {
@@ -25,11 +51,24 @@ export function resultMessage({ done, failed }: BackUpResult): string {
     const verdict = verdictWord(snapshot.manifest.verdict.status);
     return done.length === 1
       ? t('Backed up {0}: {1} in {2}, {3}.', databaseName(uri), size, duration, verdict)
-      : t('Backed up {0} databases: {1}.', done.length, formatBytes(totalBytes(done)));
+      : cut === 'one-instant'
+        ? t(
+            'Backed up {0} databases at one instant: {1}.',
+            done.length,
+            formatBytes(totalBytes(done)),
+          )
+        : t(
+            'Backed up {0} databases, each consistent in itself: {1}.',
+            done.length,
+            formatBytes(totalBytes(done)),
+          );
   }
   const reason = errorMessage(firstFailure.error, databaseName(firstFailure.uri));
   if (done.length === 0 && failed.length === 1) return reason;
-  return t('Backed up {0} of {1} databases. {2}', done.length, done.length + failed.length, reason);
+  const all = done.length + failed.length;
+  return cut === 'one-instant'
+    ? t('Backed up {0} of {1} databases at one instant. {2}', done.length, all, reason)
+    : t('Backed up {0} of {1} databases. {2}', done.length, all, reason);
 }
 
 function totalBytes(done: BackUpResult['done']): number {
@@ -109,13 +148,19 @@ export function errorMessage(error: BackupError, name: string): string {
       return t('Cancelled: {0} was not backed up.', name);
     case 'newer-format':
       return t('{0} was written by a newer version. Update SQLite Backup.', name);
+    case 'too-large':
+      return t(
+        '{0} has {1}, more than the limit of {2}. Nothing was written. Raise sqliteBackup.maxSize if the size is real.',
+        name,
+        formatBytes(Number(facts['sizeBytes'])),
+        formatBytes(Number(facts['largestBytes'])),
+      );
     case 'feature-missing':
     case 'incomplete':
     case 'name-taken':
     case 'bad-name':
     case 'backup-damaged':
     case 'target-in-use':
-    case 'too-large':
     case 'io-error':
     case 'internal':
       return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
@@ -144,6 +189,8 @@ export function progressText({ progress, startedAt }: Job, now: number): string 
   switch (phase) {
     case 'copy': {
       const elapsedMs = now - startedAt;
+      // Compacting does not say how far it is.
+      if (doneBytes === 0 && elapsedMs > 2000) return t('copying…');
       if (elapsedMs < 500 || doneBytes === 0) return t('{0} %', percent);
       const bytesPerMs = doneBytes / elapsedMs;
       const left = formatDuration((totalBytes - doneBytes) / bytesPerMs);

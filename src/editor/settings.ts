@@ -1,5 +1,8 @@
 import * as vscode from 'vscode';
+import type { Method } from '../core/manifest.ts';
 import { section, settingKeys } from './ids.ts';
+
+const longestTimerMs = 2_147_483_647;
 
 /** The only reader of the configuration. Defaults are in the manifest and nowhere else. */
 export class Settings {
@@ -14,6 +17,24 @@ export class Settings {
 
   exclude(scope: vscode.ConfigurationScope): string[] {
     return read<string[]>(settingKeys.exclude, scope);
+  }
+
+  method(scope: vscode.ConfigurationScope | undefined): Method {
+    return read<Method>(settingKeys.method, scope);
+  }
+
+  verifyAfterBackup(scope: vscode.ConfigurationScope | undefined): boolean {
+    return read<boolean>(settingKeys.verifyAfterBackup, scope);
+  }
+
+  /** How long a backup may take, in ms; undefined for as long as it likes. */
+  deadlineMs(scope: vscode.ConfigurationScope | undefined): number | undefined {
+    const minutes = read<number>(settingKeys.deadline, scope);
+    return minutes > 0 ? Math.min(minutes * 60_000, longestTimerMs) : undefined;
+  }
+
+  largestBytes(scope: vscode.ConfigurationScope | undefined): number {
+    return read<number>(settingKeys.maxSize, scope) * 1e9;
   }
 
   /** Remembers the folder where it belongs: in the folder's settings when the workspace has several, else in its own. */

@@ -9,17 +9,17 @@ export class Jobs {
     this.#most = Math.max(1, most);
   }
 
-  /** Runs `job` after all earlier jobs of the same `key`, and when there is room. */
-  async run<T>(key: string, job: () => Promise<T>): Promise<T> {
-    const before = this.#last.get(key) ?? Promise.resolve();
+  /** Runs `job` after all earlier jobs that share one of its `keys`, and when there is room. */
+  async run<T>(keys: readonly string[], job: () => Promise<T>): Promise<T> {
+    const before = Promise.all(keys.map((key) => this.#last.get(key) ?? Promise.resolve()));
     const result = before.then(() => this.#withRoom(job));
     const settled = result.then(
       () => undefined,
       () => undefined,
     );
-    this.#last.set(key, settled);
+    for (const key of keys) this.#last.set(key, settled);
     void settled.then(() => {
-      if (this.#last.get(key) === settled) this.#last.delete(key);
+      for (const key of keys) if (this.#last.get(key) === settled) this.#last.delete(key);
     });
     return result;
   }

@@ -14,6 +14,7 @@ export interface BackUpResult {
     verified: string;
   }[];
   failures: { database: string; code: string; message: string }[];
+  cut?: string;
   cancelled: boolean;
 }
 

@@ -15,6 +15,8 @@ export interface PlainResult {
     verified: string;
   }[];
   failures: { database: string; code: string; message: string }[];
+  /** Whether several backups share an instant: `one-instant` or `per-database`. */
+  cut?: string;
   /** True when the person turned away before anything ran. */
   cancelled: boolean;
 }
@@ -30,6 +32,19 @@ export async function backUp(
   const uris = urisOf(target, selection) ?? (await pick(parts, { several: true }));
   if (uris === undefined || uris.length === 0) return nothing;
   return run(parts, uris);
+}
+
+/** All databases of the workspace, at one instant where that can be had. */
+export async function backUpAll(parts: Parts): Promise<PlainResult> {
+  if (!parts.backups.isReady) await parts.backups.refresh();
+  const { databases } = parts.backups;
+  if (databases.length > 0)
+    return run(
+      parts,
+      databases.map(({ uri }) => uri),
+    );
+  tellNoDatabase();
+  return nothing;
 }
 
 /** The only database, else the one last backed up, else asks. */
@@ -61,9 +76,7 @@ async function pick(
   if (!backups.isReady) await backups.refresh();
   const { databases } = backups;
   if (databases.length === 0) {
-    void vscode.window.showInformationMessage(
-      vscode.l10n.t('There is no SQLite database in this workspace.'),
-    );
+    tellNoDatabase();
     return undefined;
   }
   const last = memory.get<string>(lastUsedKey);
@@ -81,6 +94,12 @@ async function pick(
   const placeHolder = vscode.l10n.t('Database to back up');
   const picked = await vscode.window.showQuickPick(items, { placeHolder });
   return picked && [picked.uri];
+}
+
+function tellNoDatabase(): void {
+  void vscode.window.showInformationMessage(
+    vscode.l10n.t('There is no SQLite database in this workspace.'),
+  );
 }
 
 async function run(parts: Parts, uris: vscode.Uri[]): Promise<PlainResult> {
@@ -155,7 +174,7 @@ async function tell(parts: Parts, result: BackUpResult): Promise<void> {
   if (answer === ignore) await ignoreInGit(folder);
 }
 
-function plain({ done, failed }: BackUpResult): PlainResult {
+function plain({ done, failed, cut }: BackUpResult): PlainResult {
   return {
     backups: done.map(({ uri, snapshot: { path, manifest } }) => ({
       database: uri.fsPath,
@@ -169,6 +188,7 @@ function plain({ done, failed }: BackUpResult): PlainResult {
       code: error.code,
       message: errorMessage(error, databaseName(uri)),
     })),
+    ...(cut !== undefined && { cut }),
     cancelled: false,
   };
 }

@@ -7,7 +7,7 @@ import type { Row } from '../databasesView.ts';
 import { commands, type CommandId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { databaseName, errorMessage } from '../messages.ts';
-import { backUp, quickBackUp } from './backUp.ts';
+import { backUp, backUpAll, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { refresh } from './refresh.ts';
 
@@ -24,6 +24,7 @@ type Command = (parts: Parts, ...args: unknown[]) => unknown;
 
 const table: Record<CommandId, Command> = {
   [commands.backUp]: backUp,
+  [commands.backUpAll]: backUpAll,
   [commands.quickBackUp]: quickBackUp,
   [commands.cancel]: ({ backups }, target) => {
     backups.cancel(isRow(target) && target.kind !== 'folder' ? target.uri : undefined);

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import * as vscode from 'vscode';
+import {
+  makeDatabase,
+  removeLater,
+  run,
+  uriOf,
+  useBackupsFolder,
+  type BackUpResult,
+} from './workspace.ts';
+
+interface Manifest {
+  method: string;
+  cut?: { label: string; members: number };
+  verdict: { status: string };
+  tables: { name: string; rows?: number }[];
+}
+
+const manifestOf = (path = ''): Manifest =>
+  JSON.parse(readFileSync(`${path}.json`, 'utf8')) as Manifest;
+
+async function withSetting<T>(key: string, value: unknown, use: () => Promise<T>): Promise<T> {
+  const update = (to: unknown): Thenable<void> =>
+    vscode.workspace
+      .getConfiguration('sqliteBackup')
+      .update(key, to, vscode.ConfigurationTarget.Workspace);
+  await update(value);
+  try {
+    return await use();
+  } finally {
+    await update(undefined);
+  }
+}
+
+describe('the engine behind the commands', () => {
+  before(() => {
+    removeLater('engine');
+    return useBackupsFolder('engine');
+  });
+  after(() => useBackupsFolder(undefined));
+
+  it('refuses a database above the limit for sizes, and says the limit', async () => {
+    makeDatabase('data/large.db', 100_000);
+    await withSetting('maxSize', 0.001, async () => {
+      const { failures, backups } = await run<BackUpResult>('backUp', uriOf('data/large.db'));
+      assert.deepEqual(backups, []);
+      assert.equal(failures[0]?.code, 'too-large');
+      assert.match(failures[0].message, /more than the limit of 1\.0 MB/);
+    });
+  });
+
+  it('backs up all databases at one instant, and says so in each manifest', async () => {
+    const { backups, failures, cut } = await run<BackUpResult>('backUpAll');
+    assert.deepEqual(failures, []);
+    assert.ok(backups.length >= 2);
+    assert.equal(cut, 'one-instant');
+    for (const { path } of backups) {
+      assert.deepEqual(manifestOf(path).cut, { label: 'one-instant', members: backups.length });
+    }
+  });
+
+  it('compacts when the setting says so', async () => {
+    const exact = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
+    assert.equal(manifestOf(exact.backups[0]?.path).method, 'exact');
+    await withSetting('method', 'compact', async () => {
+      const { backups } = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
+      assert.equal(manifestOf(backups[0]?.path).method, 'compact');
+      assert.equal(backups[0]?.verified, 'ok');
+    });
+  });
+
+  it('counts rows when it verifies, and claims nothing when it does not', async () => {
+    const verified = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
+    assert.deepEqual(manifestOf(verified.backups[0]?.path).tables, [
+      { name: 'sessions', rows: 500 },
+    ]);
+    await withSetting('verifyAfterBackup', false, async () => {
+      const { backups } = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
+      assert.equal(backups[0]?.verified, 'unchecked');
+      assert.deepEqual(manifestOf(backups[0]?.path).tables, [{ name: 'sessions' }]);
+    });
+  });
+});

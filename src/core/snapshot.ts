@@ -21,7 +21,6 @@ import {
   prepareFolder,
   publishPair,
   sha256File,
-  siblingsOf,
   snapshotNames,
   sweepLeftovers,
 } from './files.ts';
@@ -37,14 +36,8 @@ import {
   type Method,
   type Trigger,
 } from './manifest.ts';
-import {
-  inspectSource,
-  isReplaced,
-  openWherePossible,
-  requireSpace,
-  retarget,
-  type Source,
-} from './source.ts';
+import { PinWatch } from './pinWatch.ts';
+import { inspectSource, openWherePossible, requireSpace, retarget, type Source } from './source.ts';
 import {
   checkDatabase,
   compactInto,
@@ -56,7 +49,6 @@ import {
   type Contents,
   type Pin,
 } from './sqlite.ts';
-import { formatBytes } from './units.ts';
 
 type Phase = 'copy' | 'check' | 'hash' | 'publish';
 
@@ -516,72 +508,6 @@ function leftover(name: string): Finding {
     code: 'leftover',
     message: `${name} was left by an interrupted backup and could not be removed.`,
   };
-}
-
-const largestQuietWalBytes = 256 * 1024 * 1024;
-const smallestNotedWalBytes = 4 * 1024 * 1024;
-
-/** Notices what holding a database still does to the programs that write to it. Looks at sizes and times only. */
-class PinWatch {
-  readonly #source: Source;
-  readonly #walBytesBefore: number;
-  readonly #quietWalBytes: number;
-  readonly #since = Date.now();
-  #walBytes = 0;
-  #hasWaitingWriter = false;
-
-  constructor(source: Source, facts: Facts | undefined) {
-    this.#source = source;
-    this.#walBytesBefore = walBytesOf(source);
-    const twice = 2 * (facts === undefined ? source.sizeBytes : facts.pageCount * facts.pageSize);
-    this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
-  }
-
-  look(): void {
-    if (this.#source.journalMode === 'wal') {
-      this.#walBytes = Math.max(this.#walBytes, walBytesOf(this.#source));
-      return;
-    }
-    const journal = statSync(`${this.#source.path}-journal`, { throwIfNoEntry: false });
-    if (journal !== undefined && journal.mtimeMs >= this.#since) this.#hasWaitingWriter = true;
-  }
-
-  findings(): Finding[] {
-    this.look();
-    const grownBytes = this.#walBytes - this.#walBytesBefore;
-    const findings: Finding[] = [];
-    if (grownBytes > this.#quietWalBytes) {
-      findings.push({
-        code: 'wal-grew',
-        message: `The WAL grew by ${formatBytes(grownBytes)} during the backup, because it cannot be reset while it is read.`,
-      });
-    }
-    if (this.#hasWaitingWriter) {
-      findings.push({
-        code: 'rollback-writer',
-        message:
-          'The database was written to during the backup. In rollback mode its writers wait meanwhile; WAL mode avoids that.',
-      });
-    }
-    if (this.#source.links > 1) {
-      findings.push({
-        code: 'hard-linked',
-        message: `The database file has ${this.#source.links} names. Only the siblings beside this one were seen.`,
-      });
-    }
-    if (isReplaced(this.#source)) {
-      findings.push({
-        code: 'source-replaced',
-        message:
-          'The database file was replaced during the backup: the snapshot is of the old file.',
-      });
-    }
-    return findings;
-  }
-}
-
-function walBytesOf({ path }: Source): number {
-  return siblingsOf(path).get('-wal')?.sizeBytes ?? 0;
 }
 
 function sum(numbers: number[]): number {

@@ -5,12 +5,25 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { isBackupError } from '../core/errors.ts';
 import { WorkerClient } from '../worker/client.ts';
 import { backUp } from './backUp.ts';
+import { compare } from './compare.ts';
 import { find } from './find.ts';
 import { list } from './list.ts';
+import { prune } from './prune.ts';
+import { note, pin, unpin } from './remark.ts';
 import { exitCodes, UsageError, type Context, type Verb } from './verb.ts';
 import { verify } from './verify.ts';
 
-const verbs: Readonly<Record<string, Verb>> = { find, 'back-up': backUp, list, verify };
+const verbs: Readonly<Record<string, Verb>> = {
+  find,
+  'back-up': backUp,
+  list,
+  verify,
+  compare,
+  prune,
+  pin,
+  unpin,
+  note,
+};
 
 const help = [
   'Usage: sqlite-backup VERB …',

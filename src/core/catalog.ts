@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { BackupError, explain } from './errors.ts';
 import { isPrivateFolderName, isSiblingName } from './files.ts';
 import { readHeader } from './header.ts';
+import { sequenceOf } from './names.ts';
 import type { Manifest, VerdictStatus } from './manifest.ts';
 import { readManifestOf } from './verify.ts';
 
@@ -56,11 +57,6 @@ function newestFirst(a: CatalogEntry, b: CatalogEntry): number {
     sequenceOf(b.path) - sequenceOf(a.path) ||
     b.path.localeCompare(a.path, 'en')
   );
-}
-
-/** The number that sets backups of the same second apart: none for the first, then 2, 3 … */
-function sequenceOf(path: string): number {
-  return Number(/_\d{8}_\d{6}Z(?:-(\d+))?/.exec(path)?.[1] ?? 1);
 }
 
 function describe(path: string): CatalogEntry | undefined {

@@ -21,6 +21,7 @@ export const errorCodes = [
   'backup-damaged',
   'target-in-use',
   'too-large',
+  'bad-setting',
   'io-error',
   'internal',
 ] as const;

@@ -27,7 +27,7 @@ import {
 } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname, extname, join, parse, resolve } from 'node:path';
+import { dirname, join, parse, resolve } from 'node:path';
 import { BackupError, explain } from './errors.ts';
 
 /** What SQLite keeps beside a database. */
@@ -194,7 +194,7 @@ export function syncFile(path: string): void {
 }
 
 /** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   if (process.platform === 'win32') return;
   const handle = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -304,42 +304,6 @@ export function replaceManifest(backupPath: string, text: string): void {
 
 export function manifestPathOf(backupPath: string): string {
   return `${backupPath}.json`;
-}
-
-const longestName = 255 - '.suspect.json'.length;
-const longestExtension = 32;
-
-/** The names to try for a snapshot of `source`: `<stem>_<YYYYMMDD>_<HHMMSS>Z<ext>` in UTC, then with `-2`, `-3` … */
-export function* snapshotNames(source: string, at: Date): Generator<string> {
-  const extension = extname(source);
-  const stem = basename(source, extension);
-  const shownExtension = truncateBytes(safeName(extension), longestExtension);
-  for (let attempt = 1; attempt <= 9999; attempt++) {
-    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${shownExtension}`;
-    yield truncateBytes(safeName(stem), longestName - Buffer.byteLength(tail)) + tail;
-  }
-}
-
-/** `20261121_134502Z`: sorts by time, says its zone, and is legal in file names everywhere. */
-function timestamp(at: Date): string {
-  const digits = at.toISOString().replace(/[-:]/g, '');
-  return `${digits.slice(0, 8)}_${digits.slice(9, 15)}Z`;
-}
-
-/** Replaces what is not legal on every file system, or could hide what a name says (control and bidi characters). */
-function safeName(text: string): string {
-  return text.replace(/[\p{Cc}\p{Bidi_Control}<>:"/\\|?*]/gu, '_');
-}
-
-function truncateBytes(text: string, most: number): string {
-  let result = '';
-  let bytes = 0;
-  for (const character of text) {
-    bytes += Buffer.byteLength(character);
-    if (bytes > most) break;
-    result += character;
-  }
-  return result;
 }
 
 const hashChunkBytes = 1024 * 1024;

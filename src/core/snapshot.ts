@@ -21,7 +21,6 @@ import {
   prepareFolder,
   publishPair,
   sha256File,
-  snapshotNames,
   sweepLeftovers,
 } from './files.ts';
 import { readGitHead } from './gitHead.ts';
@@ -36,6 +35,7 @@ import {
   type Method,
   type Trigger,
 } from './manifest.ts';
+import { snapshotNames } from './names.ts';
 import { PinWatch } from './pinWatch.ts';
 import { inspectSource, openWherePossible, requireSpace, retarget, type Source } from './source.ts';
 import {

@@ -540,3 +540,59 @@ const longestMessage = 500;
 function finding(code: string, message: string): Finding {
   return { code, message: message.slice(0, longestMessage) };
 }
+
+/** Two databases in one connection, each held at one instant: `main` is the left one, `other` the right one. */
+export interface Pair {
+  rows(sql: string, ...parameters: unknown[]): Record<string, unknown>[];
+  /** The first column of the first row. */
+  value(sql: string, ...parameters: unknown[]): unknown;
+  close(): void;
+}
+
+/** Opens two databases read-only. Errors speak of the paths that the person knows. */
+export function openPair(left: string, right: string, busyTimeoutMs: number): Pair {
+  const db = explained(left, () => openSource(left, busyTimeoutMs));
+  try {
+    explained(right, () => db.prepare('ATTACH ? AS other').run(right));
+    db.exec('BEGIN');
+    for (const [schema, path] of [
+      ['main', left],
+      ['other', right],
+    ] as const) {
+      explained(path, () => db.prepare(`SELECT count(*) FROM ${schema}.sqlite_schema`).get());
+    }
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return {
+    rows: (sql, ...parameters) => db.prepare(sql).all(...parameters) as Record<string, unknown>[],
+    value: (sql, ...parameters) =>
+      db
+        .prepare(sql)
+        .pluck()
+        .get(...parameters),
+    close: () => db.close(),
+  };
+}
+
+/** The schema as text that can be compared: sorted, one statement after another. Opens read-only. */
+export function readSchemaText(path: string, busyTimeoutMs: number): string {
+  return explained(path, () => {
+    const db = openSource(path, busyTimeoutMs);
+    try {
+      const rows = db
+        .prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name')
+        .pluck()
+        .all();
+      return rows.map((sql) => `${String(sql)};\n`).join('\n');
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** True for an error of SQL that cannot be run here, such as a missing function: no damage, no fault of the caller. */
+export function isNotRunnable(error: unknown): error is Error {
+  return isMissingFeature(error);
+}

@@ -162,6 +162,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'backup-damaged':
     case 'target-in-use':
     case 'io-error':
+    case 'bad-setting':
     case 'internal':
       return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
   }

@@ -1,6 +1,8 @@
 import { listBackups } from '../core/catalog.ts';
+import { compareDatabases, schemaOf } from '../core/compare.ts';
 import { findDatabases, inspectFiles } from '../core/discovery.ts';
 import { drillSnapshot } from '../core/drill.ts';
+import { planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
 import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
 import { recordVerdict, verifySnapshot } from '../core/verify.ts';
 import type { Method, Methods, Params } from './protocol.ts';
@@ -29,6 +31,15 @@ const handlers: Handlers = {
     };
   },
   list: ({ folder }) => listBackups(folder),
+  compare: ({ left, right }, { onProgress }) =>
+    compareDatabases(left, right, (doneBytes, totalBytes) =>
+      onProgress({ phase: 'check', doneBytes, totalBytes }),
+    ),
+  schema: ({ path }) => schemaOf(path),
+  remark: ({ path, remark }) => remarkOn(path, remark),
+  rename: ({ path, name }) => renameBackup(path, name),
+  planPruning: ({ folder, policy }) => planPruning(folder, policy, new Date()),
+  remove: ({ folder, paths }) => removeBackups(folder, paths),
 };
 
 type Handler = (params: unknown, hooks: SnapshotHooks) => unknown;

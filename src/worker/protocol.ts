@@ -8,9 +8,12 @@
  */
 import * as v from 'valibot';
 import type { CatalogEntry } from '../core/catalog.ts';
+import type { Comparison } from '../core/compare.ts';
 import type { Inspection } from '../core/discovery.ts';
+import type { Pruned, Remark } from '../core/keeping.ts';
+import type { Policy, RetentionPlan } from '../core/retention.ts';
 import { errorCodes } from '../core/errors.ts';
-import type { Drill } from '../core/manifest.ts';
+import type { Drill, Manifest } from '../core/manifest.ts';
 import type {
   Progress,
   Snapshot,
@@ -37,6 +40,15 @@ export interface Methods {
     folder: string;
   }) => Verdict & { drill?: Drill };
   list: (params: { folder: string }) => CatalogEntry[];
+  compare: (params: { left: string; right: string }) => Comparison;
+  /** The schema of a database as sorted text. */
+  schema: (params: { path: string }) => string;
+  /** Pins, unpins or annotates a backup. */
+  remark: (params: { path: string; remark: Remark }) => Manifest;
+  /** Gives a backup another bare name; the new path. */
+  rename: (params: { path: string; name: string }) => string;
+  planPruning: (params: { folder: string; policy: Policy }) => RetentionPlan;
+  remove: (params: { folder: string; paths: string[] }) => Pruned;
 }
 
 export type Method = keyof Methods;
@@ -50,6 +62,12 @@ const methodNames = [
   'backUpTogether',
   'verify',
   'list',
+  'compare',
+  'schema',
+  'remark',
+  'rename',
+  'planPruning',
+  'remove',
 ] as const satisfies Method[];
 
 const toWorkerSchema = v.union([

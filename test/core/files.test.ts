@@ -21,10 +21,10 @@ import {
   publishPair,
   resolveRegularFile,
   siblingsOf,
-  snapshotNames,
   stemOf,
   sweepLeftovers,
 } from '../../src/core/files.ts';
+import { snapshotNames } from '../../src/core/names.ts';
 import { snapshot, createDatabase } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 

@@ -10,6 +10,7 @@ const pureCore = [
   'folderSetting',
   'manifest',
   'migrations',
+  'names',
   'retention',
   'runbook',
   'units',

@@ -1,0 +1,72 @@
+import { resolve } from 'node:path';
+import { keepRules, type Decision, type Policy } from '../core/retention.ts';
+import { formatBytes } from '../core/units.ts';
+import { bytes, exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
+
+/** `keepLast` as an option: `keep-last`. */
+const optionOf = (rule: string): string =>
+  rule.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+export const prune: Verb = {
+  summary:
+    'Remove the backups that no rule keeps. Never the newest good one of a database, nor a pinned one.',
+  usage: `prune --to DIR ${keepRules.map((rule) => `[--${optionOf(rule)} N]`).join(' ')}
+          [--max-total-size SIZE] [--dry-run] [--json]`,
+  async run(args, { worker, signal, print, tell }) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: {
+        to: { type: 'string' },
+        'dry-run': { type: 'boolean' },
+        'max-total-size': { type: 'string' },
+        json: { type: 'boolean' },
+        ...Object.fromEntries(
+          keepRules.map((rule) => [optionOf(rule), { type: 'string' as const }]),
+        ),
+      },
+    });
+    if (positionals.length > 0) throw new UsageError('prune takes no arguments but its options.');
+    const folder = resolve(requireFolder(values.to));
+    const policy = policyOf(values);
+    const plan = await worker.call('planPruning', { folder, policy }, { signal });
+    const paths = plan.remove.map(({ path }) => path);
+    const { removed, failures } =
+      values['dry-run'] === true || paths.length === 0
+        ? { removed: [], failures: [] }
+        : await worker.call('remove', { folder, paths }, { signal });
+    if (values.json) {
+      const short = ({ path, reasons }: Decision): object => ({ path, reasons });
+      print(
+        JSON.stringify({ keep: plan.keep.map(short), remove: plan.remove.map(short), removed }),
+      );
+    } else {
+      for (const { path, reasons } of plan.keep) print(`keep    ${path}  (${reasons.join(', ')})`);
+      for (const { path, reasons } of plan.remove)
+        print(`remove  ${path}  (${reasons.join(', ')})`);
+      const freed = plan.remove.reduce((sum, one) => sum + one.sizeBytes, 0);
+      const verb = values['dry-run'] === true ? 'Would remove' : 'Removed';
+      const count = values['dry-run'] === true ? paths.length : removed.length;
+      print(`${verb} ${count} backups (${formatBytes(freed)}), kept ${plan.keep.length}.`);
+    }
+    for (const { message } of failures) tell(message);
+    return failures.length === 0 ? exitCodes.ok : exitCodes.failed;
+  },
+};
+
+function policyOf(values: Readonly<Record<string, unknown>>): Policy {
+  const policy: Policy = {};
+  for (const rule of keepRules) {
+    const value = values[optionOf(rule)];
+    if (value === undefined) continue;
+    const count = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : 0;
+    if (count < 1) throw new UsageError(`--${optionOf(rule)} takes a whole number of at least 1.`);
+    policy[rule] = count;
+  }
+  const size = values['max-total-size'];
+  const maxTotalSize = bytes('max-total-size', typeof size === 'string' ? size : undefined);
+  if (maxTotalSize !== undefined) policy.maxTotalSize = maxTotalSize;
+  if (Object.keys(policy).length === 0)
+    throw new UsageError('Say what to keep: at least one rule.');
+  return policy;
+}

@@ -1,0 +1,129 @@
+/** Keeping backups in order: note, pin, rename, and removal. Only pairs of ours are ever changed. */
+import { lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { listBackups, type CatalogEntry } from './catalog.ts';
+import { BackupError, explain } from './errors.ts';
+import {
+  linkWithoutOverwriting,
+  manifestPathOf,
+  replaceManifest,
+  resolveRegularFile,
+  syncFolder,
+} from './files.ts';
+import { serializeManifest, type Manifest } from './manifest.ts';
+import { requireBareName } from './names.ts';
+import { planRetention, type Candidate, type Policy, type RetentionPlan } from './retention.ts';
+import { readManifestOf } from './verify.ts';
+
+const longestNote = 2000;
+
+/** What a person may say of a backup. An empty note takes the note away. */
+export interface Remark {
+  pinned?: boolean;
+  note?: string;
+}
+
+/** Writes a remark into the manifest of a backup and returns the manifest as it is now. */
+export function remarkOn(backup: string, remark: Remark): Manifest {
+  const { path, manifest } = requireOwn(backup);
+  const { note, pinned, ...facts } = { ...manifest, ...remark };
+  const changed: Manifest = {
+    ...facts,
+    ...(note !== undefined && note.trim() !== '' && { note: note.trim().slice(0, longestNote) }),
+    ...(pinned === true && { pinned }),
+  };
+  replaceManifest(path, serializeManifest(changed));
+  return changed;
+}
+
+/** Gives a backup and its manifest another bare name in the same folder. Returns the new path. */
+export function renameBackup(backup: string, name: string): string {
+  const { path } = requireOwn(backup);
+  const target = join(dirname(path), requireBareName(name));
+  for (const taken of [target, manifestPathOf(target)]) {
+    if (lstatSync(taken, { throwIfNoEntry: false }) !== undefined) throw nameTaken(name, taken);
+  }
+  try {
+    linkWithoutOverwriting(path, target);
+    try {
+      renameSync(manifestPathOf(path), manifestPathOf(target));
+    } catch (error) {
+      unlinkSync(target);
+      throw error;
+    }
+    // Where there are no hard links, the file has moved already.
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
+    syncFolder(dirname(target));
+    return target;
+  } catch (error) {
+    throw explain(error, 'target', target);
+  }
+}
+
+function nameTaken(name: string, path: string): BackupError {
+  return new BackupError('name-taken', `A backup named ${name} already exists.`, {
+    path,
+    hint: 'Choose another name: backups are never overwritten.',
+  });
+}
+
+function requireOwn(backup: string): { path: string; manifest: Manifest } {
+  const path = resolveRegularFile(backup);
+  const parsed = readManifestOf(path);
+  if (parsed?.kind === 'manifest') return { path, manifest: parsed.manifest };
+  throw new BackupError(
+    parsed?.kind === 'newer' ? 'newer-format' : 'access',
+    parsed?.kind === 'newer'
+      ? `${path} was made by a newer version, so this one does not change it.`
+      : `${path} was not made by SQLite Backup, so it is not changed.`,
+    { path, hint: 'Only backups with a manifest of this version can be changed.' },
+  );
+}
+
+/** Decides what of a folder may go. Removes nothing. */
+export function planPruning(folder: string, policy: Policy, now: Date): RetentionPlan {
+  return planRetention(listBackups(folder).map(candidateOf), policy, now);
+}
+
+function candidateOf({ path, createdAt, sizeBytes, verified, manifest }: CatalogEntry): Candidate {
+  return {
+    path,
+    group:
+      manifest === undefined ? path : `${manifest.source.workspace ?? ''}\0${manifest.source.path}`,
+    createdAt,
+    sizeBytes,
+    verified,
+    pinned: manifest?.pinned === true,
+    foreign: manifest === undefined,
+  };
+}
+
+export interface Pruned {
+  removed: string[];
+  failures: { path: string; message: string }[];
+}
+
+/**
+ * Removes the backups at `paths`, each with its manifest, as long as they are what the plan was about: ours, directly in
+ * `folder`, and not pinned meanwhile. One that cannot be removed is reported, and the others go on.
+ */
+export function removeBackups(folder: string, paths: readonly string[]): Pruned {
+  const result: Pruned = { removed: [], failures: [] };
+  const own = new Map(listBackups(folder).map((entry) => [entry.path, entry]));
+  for (const path of paths) {
+    const entry = own.get(path);
+    try {
+      if (entry?.manifest === undefined || entry.manifest.pinned === true) {
+        throw new BackupError('access', `${path} is not a backup that may be removed.`, { path });
+      }
+      // The backup first: a manifest without its backup is plainly nothing, the other way round looks foreign.
+      unlinkSync(path);
+      unlinkSync(manifestPathOf(path));
+      result.removed.push(path);
+    } catch (error) {
+      result.failures.push({ path, message: explain(error, 'target', path).message });
+    }
+  }
+  if (result.removed.length > 0) syncFolder(folder);
+  return result;
+}

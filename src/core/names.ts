@@ -1,0 +1,73 @@
+/** How backups are called. Pure: no file is looked at. */
+import { basename, extname } from 'node:path';
+import { BackupError } from './errors.ts';
+
+const longestName = 255 - '.suspect.json'.length;
+const longestExtension = 32;
+
+/** The names to try for a snapshot of `source`: `<stem>_<YYYYMMDD>_<HHMMSS>Z<ext>` in UTC, then with `-2`, `-3` … */
+export function* snapshotNames(source: string, at: Date): Generator<string> {
+  const extension = extname(source);
+  const stem = basename(source, extension);
+  const shownExtension = truncateBytes(safeName(extension), longestExtension);
+  for (let attempt = 1; attempt <= 9999; attempt++) {
+    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${shownExtension}`;
+    yield truncateBytes(safeName(stem), longestName - Buffer.byteLength(tail)) + tail;
+  }
+}
+
+/** `20261121_134502Z`: sorts by time, says its zone, and is legal in file names everywhere. */
+function timestamp(at: Date): string {
+  const digits = at.toISOString().replace(/[-:]/g, '');
+  return `${digits.slice(0, 8)}_${digits.slice(9, 15)}Z`;
+}
+
+/** Replaces what is not legal on every file system, or could hide what a name says (control and bidi characters). */
+function safeName(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}<>:"/\\|?*]/gu, '_');
+}
+
+function truncateBytes(text: string, most: number): string {
+  let result = '';
+  let bytes = 0;
+  for (const character of text) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > most) break;
+    result += character;
+  }
+  return result;
+}
+
+/** The number that sets backups of the same second apart: 1 for the first, then 2, 3 … */
+export function sequenceOf(path: string): number {
+  return Number(/_\d{8}_\d{6}Z(?:-(\d+))?/.exec(path)?.[1] ?? 1);
+}
+
+const reservedOnWindows = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+
+/**
+ * The name itself, if it is a bare file name that is legal and means the same on every system. Throws `bad-name` for
+ * paths, device names, control and bidi characters, blanks or dots at the ends, and names that SQLite reads otherwise.
+ */
+export function requireBareName(name: string): string {
+  const problem = problemOf(name);
+  if (problem === undefined) return name;
+  throw new BackupError('bad-name', `${JSON.stringify(name)} ${problem}.`, {
+    hint: 'Choose a plain file name.',
+  });
+}
+
+function problemOf(name: string): string | undefined {
+  if (name.trim() === '') return 'is no name';
+  if (/[/\\]/.test(name) || name === '.' || name === '..') return 'is a path, not a name';
+  if (/[\p{Cc}\p{Bidi_Control}]/u.test(name)) return 'has characters that cannot be seen';
+  if (/[<>:"|?*]/.test(name)) return 'has characters that are not allowed in names everywhere';
+  if (name !== name.trim() || name.endsWith('.'))
+    return 'begins or ends with a blank, or ends with a dot';
+  if (name.startsWith('.')) return 'begins with a dot, so it would be hidden';
+  if (reservedOnWindows.test(name)) return 'is the name of a device on Windows';
+  if (/-(wal|shm|journal)$/.test(name))
+    return 'is a name that SQLite gives to the siblings of a database';
+  if (Buffer.byteLength(name) > longestName) return 'is too long';
+  return undefined;
+}

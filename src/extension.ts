@@ -4,7 +4,9 @@ import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
 import type { PlainResult } from './editor/commands/backUp.ts';
 import { registerCommands } from './editor/commands/register.ts';
+import { BackupsView } from './editor/backupsView.ts';
 import { DatabasesView } from './editor/databasesView.ts';
+import { Documents } from './editor/documents.ts';
 import { commands, views } from './editor/ids.ts';
 import { Log } from './editor/log.ts';
 import { Settings } from './editor/settings.ts';
@@ -28,13 +30,21 @@ export function activate(context: vscode.ExtensionContext): Api {
   });
   const packageJson = context.extension.packageJSON as { version: string };
   const backups = new Backups({ worker, settings, folder, log, toolVersion: packageJson.version });
-  const parts = { backups, folder, log, memory: context.workspaceState, viewId: views.databases };
+  const documents = new Documents();
+  const databasesView = new DatabasesView(backups, settings);
   context.subscriptions.push(
     log,
     backups,
-    new DatabasesView(backups),
+    documents,
+    databasesView,
+    new BackupsView(backups),
     new StatusBar(backups),
-    registerCommands(parts),
+    registerCommands({
+      ...{ backups, databasesView, documents, folder, log, settings, worker },
+      memory: context.workspaceState,
+      storage: context.globalStorageUri,
+      viewId: views.databases,
+    }),
   );
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
   void vscode.commands.executeCommand(commands.refresh);

@@ -17,6 +17,7 @@ import {
 } from './verb.ts';
 
 const defaultBusyTimeoutMs = 5000;
+const defaultDeadlineMs = 60 * 60 * 1000;
 /** Far above what people keep in SQLite, far below what a sparse or hostile file may claim. */
 const defaultLargestBytes = 16e9;
 
@@ -55,9 +56,8 @@ export const backUp: Verb = {
       busyTimeoutMs: seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs,
       largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
       toolVersion: context.toolVersion,
-      gitFolder: process.cwd(),
     };
-    const call = callOptions(context, seconds('deadline', values.deadline));
+    const call = callOptions(context, seconds('deadline', values.deadline) ?? defaultDeadlineMs);
     const databases = withoutRepeats(positionals);
     const result = together
       ? await backUpTogether(databases, options, call, context)
@@ -76,7 +76,7 @@ function methodOf(value: string | undefined): Method {
   return method;
 }
 
-function callOptions({ signal, progress }: Context, deadlineMs: number | undefined): CallOptions {
+function callOptions({ signal, progress }: Context, deadlineMs: number): CallOptions {
   return {
     signal,
     deadlineMs,

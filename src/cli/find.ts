@@ -32,7 +32,9 @@ export const find: Verb = {
       const wal = walBytes > 0 ? ` + ${formatBytes(walBytes)} in the WAL` : '';
       print(`${path}  ${formatBytes(sizeBytes)}${wal}  ${journalMode}`);
     }
-    for (const { path, reason } of skipped) tell(`skipped ${path}: ${reason}`);
+    for (const { path, reason } of skipped) {
+      tell(`skipped: ${reason.includes(path) ? reason : `${path}: ${reason}`}`);
+    }
     if (databases.length === 0) tell('No SQLite databases found.');
     return exitCodes.ok;
   },

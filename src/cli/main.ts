@@ -75,6 +75,11 @@ async function run(args: string[], context: Context): Promise<number> {
   }
 }
 
+// npm runs scripts in the folder of the package; paths are meant from where the person is.
+const invokedFrom =
+  process.env['npm_lifecycle_event'] === 'cli' ? process.env['INIT_CWD'] : undefined;
+if (invokedFrom !== undefined) process.chdir(invokedFrom);
+
 const abort = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => abort.abort());

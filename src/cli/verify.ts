@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { isBackupError } from '../core/errors.ts';
@@ -26,7 +27,7 @@ export const verify: Verb = {
     const drill = values.drill === true;
     const results: DrilledVerdict[] = [];
     let failed = false;
-    for (const path of positionals) {
+    for (const path of positionals.filter((one) => !isManifest(one))) {
       const result = await verifyOne(resolve(path), { drill, deadlineMs }, context);
       results.push(result.verdict);
       failed ||=
@@ -39,6 +40,11 @@ export const verify: Verb = {
     return failed ? exitCodes.failed : exitCodes.ok;
   },
 };
+
+/** `backups/*` names the manifests too, and they are looked at with the backups that they are of. */
+function isManifest(path: string): boolean {
+  return path.endsWith('.json') && existsSync(path.slice(0, -'.json'.length));
+}
 
 type DrilledVerdict = Verdict & { drill?: Drill };
 

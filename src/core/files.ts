@@ -25,10 +25,11 @@ import {
   writeFileSync,
   type Stats,
 } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { open, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, parse, resolve } from 'node:path';
 import { BackupError, explain } from './errors.ts';
+import { manifestNameOf } from './names.ts';
 
 /** What SQLite keeps beside a database. */
 export const siblingSuffixes = ['-wal', '-shm', '-journal'] as const;
@@ -59,8 +60,12 @@ function processNamespace(): string {
 export function prepareFolder(folder: string): { path: string; undo: () => void } {
   const wanted = resolve(folder);
   try {
-    const firstCreated = mkdirSync(wanted, { recursive: true });
+    const firstCreated = firstMissingFolder(wanted);
+    // Not mkdir's own recursion: it never ends where a parent exists and refuses new folders with ENOENT, as /proc does.
+    if (firstCreated !== undefined) makeFolders(wanted, firstCreated);
     const path = realpathSync(wanted);
+    if (!statSync(path).isDirectory())
+      throw Object.assign(new Error('not a folder'), { code: 'EEXIST' });
     return { path, undo: () => removeEmptyFolders(wanted, firstCreated) };
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
@@ -72,6 +77,23 @@ export function prepareFolder(folder: string): { path: string; undo: () => void 
       });
     }
     throw explain(error, 'target', wanted);
+  }
+}
+
+function makeFolders(folder: string, outermost: string): void {
+  const missing: string[] = [];
+  for (let at = folder; ; at = dirname(at)) {
+    missing.unshift(at);
+    if (at === outermost) break;
+  }
+  for (const one of missing) {
+    try {
+      mkdirSync(one);
+    } catch (error) {
+      // Somebody else made it meanwhile: that is as good.
+      const isThere = error instanceof Error && Reflect.get(error, 'code') === 'EEXIST';
+      if (!isThere || !statSync(one).isDirectory()) throw error;
+    }
   }
 }
 
@@ -193,6 +215,16 @@ export function syncFile(path: string): void {
   }
 }
 
+/** The same on the pool of the system's threads, while this thread works on. Only for private files. */
+export async function syncFileBeside(path: string): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */
 export function syncFolder(path: string): void {
   if (process.platform === 'win32') return;
@@ -252,7 +284,7 @@ export function publishPair(
   syncFile(file);
   for (const name of names) {
     const path = join(folder, name);
-    const manifestPath = manifestPathOf(path);
+    const manifestPath = manifestNameOf(path);
     if (lstatSync(manifestPath, { throwIfNoEntry: false }) !== undefined) continue;
     const manifest = join(dirname(file), `${randomBytes(6).toString('hex')}.json`);
     writePrivateFile(manifest, describe(name));
@@ -293,17 +325,13 @@ export function replaceManifest(backupPath: string, text: string): void {
   try {
     const manifest = join(scratch.path, 'manifest.json');
     writePrivateFile(manifest, text);
-    renameSync(manifest, manifestPathOf(backupPath));
+    renameSync(manifest, manifestNameOf(backupPath));
     syncFolder(folder);
   } catch (error) {
-    throw explain(error, 'target', manifestPathOf(backupPath));
+    throw explain(error, 'target', manifestNameOf(backupPath));
   } finally {
     scratch.remove();
   }
-}
-
-export function manifestPathOf(backupPath: string): string {
-  return `${backupPath}.json`;
 }
 
 const hashChunkBytes = 1024 * 1024;

@@ -1,18 +1,28 @@
 /** Keeping backups in order: note, pin, rename, and removal. Only pairs of ours are ever changed. */
-import { lstatSync, renameSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  lstatSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { listBackups, type CatalogEntry } from './catalog.ts';
 import { BackupError, explain } from './errors.ts';
 import {
   linkWithoutOverwriting,
-  manifestPathOf,
+  makePrivateFolder,
   replaceManifest,
   resolveRegularFile,
+  syncFile,
   syncFolder,
 } from './files.ts';
 import { serializeManifest, type Manifest } from './manifest.ts';
-import { requireBareName } from './names.ts';
+import { manifestNameOf, requireBareName } from './names.ts';
 import { planRetention, type Candidate, type Policy, type RetentionPlan } from './retention.ts';
+import { requireSpace } from './source.ts';
 import { readManifestOf } from './verify.ts';
 
 const longestNote = 2000;
@@ -40,13 +50,13 @@ export function remarkOn(backup: string, remark: Remark): Manifest {
 export function renameBackup(backup: string, name: string): string {
   const { path } = requireOwn(backup);
   const target = join(dirname(path), requireBareName(name));
-  for (const taken of [target, manifestPathOf(target)]) {
+  for (const taken of [target, manifestNameOf(target)]) {
     if (lstatSync(taken, { throwIfNoEntry: false }) !== undefined) throw nameTaken(name, taken);
   }
   try {
     linkWithoutOverwriting(path, target);
     try {
-      renameSync(manifestPathOf(path), manifestPathOf(target));
+      renameSync(manifestNameOf(path), manifestNameOf(target));
     } catch (error) {
       unlinkSync(target);
       throw error;
@@ -78,6 +88,26 @@ function requireOwn(backup: string): { path: string; manifest: Manifest } {
       : `${path} was not made by SQLite Backup, so it is not changed.`,
     { path, hint: 'Only backups with a manifest of this version can be changed.' },
   );
+}
+
+/** Copies a backup to a path that is free, synced and in one step; `readOnly` takes all writing permissions away. */
+export function copyOut(backup: string, to: string, { readOnly }: { readOnly: boolean }): string {
+  const path = resolveRegularFile(backup);
+  const scratch = makePrivateFolder(dirname(to));
+  try {
+    requireSpace(dirname(to), statSync(path).size);
+    const copy = join(scratch.path, 'copy.db');
+    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    syncFile(copy);
+    if (readOnly) chmodSync(copy, 0o400);
+    linkWithoutOverwriting(copy, to);
+    syncFolder(dirname(to));
+    return to;
+  } catch (error) {
+    throw explain(error, 'target', to);
+  } finally {
+    scratch.remove();
+  }
 }
 
 /** Decides what of a folder may go. Removes nothing. */
@@ -118,7 +148,7 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
       }
       // The backup first: a manifest without its backup is plainly nothing, the other way round looks foreign.
       unlinkSync(path);
-      unlinkSync(manifestPathOf(path));
+      unlinkSync(manifestNameOf(path));
       result.removed.push(path);
     } catch (error) {
       result.failures.push({ path, message: explain(error, 'target', path).message });

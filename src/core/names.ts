@@ -43,6 +43,11 @@ export function sequenceOf(path: string): number {
   return Number(/_\d{8}_\d{6}Z(?:-(\d+))?/.exec(path)?.[1] ?? 1);
 }
 
+/** Where the manifest of a backup is. */
+export function manifestNameOf(backup: string): string {
+  return `${backup}.json`;
+}
+
 const reservedOnWindows = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
 
 /**

@@ -4,7 +4,7 @@
  * hash -> publish. Until the last step nothing exists under a final name, and the sources are only ever read.
  */
 import { statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { takeCut } from './cut.ts';
 import {
   BackupError,
@@ -21,6 +21,7 @@ import {
   prepareFolder,
   publishPair,
   sha256File,
+  syncFileBeside,
   sweepLeftovers,
 } from './files.ts';
 import { readGitHead } from './gitHead.ts';
@@ -78,8 +79,6 @@ export interface SnapshotOptions {
   largestBytes: number;
   /** Of this extension, for the manifest. */
   toolVersion: string;
-  /** A folder in the work tree whose head is recorded. */
-  gitFolder?: string;
 }
 
 export interface SnapshotRequest extends SnapshotOptions {
@@ -367,6 +366,8 @@ class Job {
       const sizeBytes = statSync(one.copy).size;
       // Started first, it runs beside the check, which keeps this thread busy.
       const hashing = this.#request.verify ? this.#hooks.hashBeside?.(one.copy) : undefined;
+      const syncing = syncFileBeside(one.copy);
+      syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
       let check: Check | undefined;
       if (this.#request.verify) {
         this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
@@ -376,6 +377,7 @@ class Job {
         sha256File(one.copy, (bytes) =>
           this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes }),
         ));
+      await syncing;
       proved.push({ ...one, check, sha256, sizeBytes });
       before += sizeBytes;
     }
@@ -386,10 +388,9 @@ class Job {
   #publishAll(proved: Proved[], stuck: string[]): Snapshot[] {
     const totalBytes = sum(proved.map(({ sizeBytes }) => sizeBytes));
     this.#hooks.onProgress({ phase: 'publish', doneBytes: totalBytes, totalBytes });
-    const git =
-      this.#request.gitFolder === undefined ? undefined : readGitHead(this.#request.gitFolder);
     return proved.flatMap((one) => {
       const warnings = [...one.warnings, ...stuck.map(leftover)];
+      const git = readGitHead(dirname(one.source.path));
       const manifest: Manifest = {
         ...this.#describe(one),
         ...(git !== undefined && { git }),

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { explain, isBackupError } from './errors.ts';
 import {
   makePrivateFolder,
-  manifestPathOf,
   replaceManifest,
   resolveRegularFile,
   sha256File,
@@ -22,6 +21,7 @@ import {
   type Manifest,
   type ParsedManifest,
 } from './manifest.ts';
+import { manifestNameOf } from './names.ts';
 import type { Progress } from './snapshot.ts';
 import { checkDatabase, differingFacts, type Check, type Contents } from './sqlite.ts';
 
@@ -33,7 +33,7 @@ export interface Verdict {
 
 /** The manifest beside a backup, without trusting it. Undefined when there is none. */
 export function readManifestOf(backup: string): ParsedManifest | undefined {
-  const path = manifestPathOf(backup);
+  const path = manifestNameOf(backup);
   const stats = statIfAny(path);
   if (stats === undefined) return undefined;
   if (!stats.isFile() || stats.size > longestManifestBytes) {

@@ -16,6 +16,9 @@ import type { Settings } from './settings.ts';
 
 const busyTimeoutMs = 5000;
 const changesSettleMs = 300;
+const drawnEveryMs = 400;
+/** How old the size of a database that is being written may be in the view. */
+const sizesRefreshMs = 10_000;
 
 export interface Database {
   readonly uri: vscode.Uri;
@@ -26,7 +29,16 @@ export interface Database {
   /** Newest first. */
   readonly snapshots: readonly CatalogEntry[];
   readonly job: Job | undefined;
-  readonly failure: BackupError | undefined;
+  /** The last attempt, when it failed; `at` in ms since 1970. */
+  readonly failure: { error: BackupError; at: number } | undefined;
+}
+
+/** A database whose file is not there any more, but whose backups are. */
+export interface GoneDatabase {
+  readonly folder: vscode.WorkspaceFolder;
+  readonly path: string;
+  /** Newest first. */
+  readonly snapshots: readonly CatalogEntry[];
 }
 
 export interface Job {
@@ -72,12 +84,16 @@ export class Backups implements vscode.Disposable {
   readonly #changed: vscode.EventEmitter<void>;
   readonly #jobs = new Jobs(availableParallelism());
   readonly #running = new Map<string, { job: Job; abort: AbortController }>();
-  readonly #failures = new Map<string, BackupError>();
+  readonly #failures = new Map<string, { error: BackupError; at: number }>();
   #located: Located[] | undefined;
+  /** The backups of each workspace folder (by its Uri), newest first. */
   #catalogs = new Map<string, CatalogEntry[]>();
+  /** The same, by the path of the database they are of. */
+  #byDatabase = new Map<string, CatalogEntry[]>();
   #refreshing: Promise<void> | undefined;
   #refreshAgain = false;
   #settleTimer: NodeJS.Timeout | undefined;
+  #sizesTimer: NodeJS.Timeout | undefined;
   readonly onDidChange: vscode.Event<void>;
 
   constructor(parts: {
@@ -108,6 +124,41 @@ export class Backups implements vscode.Disposable {
 
   get databases(): Database[] {
     return (this.#located ?? []).map((located) => this.#describe(located));
+  }
+
+  /** The backups folders in use, each once, with the first workspace folder that uses it. */
+  async folders(): Promise<{ folder: string; workspaceFolder: vscode.WorkspaceFolder }[]> {
+    const found = new Map<string, vscode.WorkspaceFolder>();
+    for (const workspaceFolder of vscode.workspace.workspaceFolders ?? []) {
+      const folder = await this.#folder.resolve(workspaceFolder);
+      if (folder !== undefined && !found.has(folder)) found.set(folder, workspaceFolder);
+    }
+    return [...found].map(([folder, workspaceFolder]) => ({ folder, workspaceFolder }));
+  }
+
+  /** Another object after every search: for listeners whom only what is on the disk concerns. */
+  get revision(): object {
+    return this.#catalogs;
+  }
+
+  /** Everything in the backups folders, newest first, each file once. */
+  get entries(): CatalogEntry[] {
+    const unique = new Map([...this.#catalogs.values()].flat().map((entry) => [entry.path, entry]));
+    return [...unique.values()];
+  }
+
+  /** The databases that only backups tell of. */
+  get gone(): GoneDatabase[] {
+    const present = new Set(this.#located?.map(({ folder, path }) => databaseKey(folder, path)));
+    return (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
+      const own = (this.#catalogs.get(folderKey(folder)) ?? []).filter(
+        (entry) => entry.manifest?.source.workspace === basename(folder.uri.fsPath),
+      );
+      const groups = Map.groupBy(own, ({ manifest }) => manifest?.source.path ?? '');
+      return [...groups]
+        .filter(([path]) => !present.has(databaseKey(folder, path)))
+        .map(([path, snapshots]) => ({ folder, path, snapshots }));
+    });
   }
 
   get isRunning(): boolean {
@@ -170,6 +221,7 @@ export class Backups implements vscode.Disposable {
 
   dispose(): void {
     clearTimeout(this.#settleTimer);
+    clearTimeout(this.#sizesTimer);
     this.cancel();
     this.#owned.dispose();
   }
@@ -194,8 +246,12 @@ export class Backups implements vscode.Disposable {
     return this.#jobs.run(keys, async () => {
       const abort = new AbortController();
       const startedAt = Date.now();
+      let shownAt = 0;
       const show = (progress: Progress | undefined): void => {
         for (const key of keys) this.#running.set(key, { job: { startedAt, progress }, abort });
+        // A view that is told more often than it can draw draws nothing at all.
+        if (Date.now() - shownAt < drawnEveryMs) return;
+        shownAt = Date.now();
         this.#changed.fire();
       };
       show(undefined);
@@ -220,7 +276,6 @@ export class Backups implements vscode.Disposable {
   #request(orders: Order[], trigger: Trigger): SnapshotsRequest {
     const [first] = orders;
     const uri = first?.uri;
-    const workspaceFolder = uri && vscode.workspace.getWorkspaceFolder(uri);
     return {
       databases: orders.map((order) => ({
         database: order.uri.fsPath,
@@ -233,7 +288,6 @@ export class Backups implements vscode.Disposable {
       busyTimeoutMs,
       largestBytes: this.#settings.largestBytes(uri),
       toolVersion: this.#toolVersion,
-      ...(workspaceFolder && { gitFolder: workspaceFolder.uri.fsPath }),
     };
   }
 
@@ -259,7 +313,7 @@ export class Backups implements vscode.Disposable {
     for (const { uri, snapshot } of done) this.#noteDone(uri, snapshot);
     for (const { uri, error } of failed) {
       this.#log.error(`Backing up ${uri.fsPath} failed`, error);
-      if (error.code !== 'cancelled') this.#failures.set(uri.toString(), error);
+      if (error.code !== 'cancelled') this.#failures.set(uri.toString(), { error, at: Date.now() });
     }
     return { done, failed, cut: done.length > 1 ? answer.cut?.label : undefined };
   }
@@ -278,8 +332,8 @@ export class Backups implements vscode.Disposable {
     const key = located.uri.toString();
     return {
       ...located,
-      snapshots: (this.#catalogs.get(folderKey(located.folder)) ?? []).filter((entry) =>
-        belongsTo(entry, located),
+      snapshots: (this.#byDatabase.get(databaseKey(located.folder, located.path)) ?? []).filter(
+        (entry) => isOfWorkspace(entry, located.folder),
       ),
       job: this.#running.get(key)?.job,
       failure: this.#failures.get(key),
@@ -287,6 +341,8 @@ export class Backups implements vscode.Disposable {
   }
 
   #refreshSoon(): void {
+    clearTimeout(this.#sizesTimer);
+    this.#sizesTimer = undefined;
     clearTimeout(this.#settleTimer);
     this.#settleTimer = setTimeout(() => {
       this.refresh().catch((error: unknown) =>
@@ -333,6 +389,13 @@ export class Backups implements vscode.Disposable {
     const catalogs = new Map<string, CatalogEntry[]>();
     for (const [key, path] of backupsFolders) catalogs.set(key, await this.#list(path));
     this.#catalogs = catalogs;
+    this.#byDatabase = new Map(
+      [...catalogs].flatMap(([key, entries]) =>
+        [...Map.groupBy(entries, ({ manifest }) => manifest?.source.path)].map(
+          ([path, some]): [string, CatalogEntry[]] => [`${key}\0${path ?? ''}`, some],
+        ),
+      ),
+    );
     this.#located = databases.map((file) => locate(file));
     this.#watch(folders, new Set(backupsFolders.values()));
     this.#changed.fire();
@@ -375,22 +438,25 @@ export class Backups implements vscode.Disposable {
       ...[...backupsFolders].map((path) => new vscode.RelativePattern(vscode.Uri.file(path), '*')),
     ];
     for (const pattern of patterns) {
-      // Not changes: a busy database changes many times a second, and none of it matters here.
-      this.#watchPattern(pattern, { changes: false });
+      this.#watchPattern(pattern);
     }
     for (const folder of folders) {
-      this.#watchPattern(new vscode.RelativePattern(folder, '.env'), { changes: true });
+      this.#watchPattern(new vscode.RelativePattern(folder, '.env'));
     }
   }
 
-  #watchPattern(pattern: vscode.RelativePattern, { changes }: { changes: boolean }): void {
-    const watcher = this.#watchers.add(
-      vscode.workspace.createFileSystemWatcher(pattern, false, !changes, false),
-    );
+  #watchPattern(pattern: vscode.RelativePattern): void {
+    const watcher = this.#watchers.add(vscode.workspace.createFileSystemWatcher(pattern));
     const refreshSoon = (): void => this.#refreshSoon();
     this.#watchers.add(watcher.onDidCreate(refreshSoon));
     this.#watchers.add(watcher.onDidDelete(refreshSoon));
-    if (changes) this.#watchers.add(watcher.onDidChange(refreshSoon));
+    this.#watchers.add(watcher.onDidChange((uri) => this.#noteChange(uri)));
+  }
+
+  /** A database that is written changes all the time, and only its size is news. Anything else may be a new one. */
+  #noteChange(uri: vscode.Uri): void {
+    if (this.find(uri) === undefined) this.#refreshSoon();
+    else this.#sizesTimer ??= setTimeout(() => this.#refreshSoon(), sizesRefreshMs);
   }
 }
 
@@ -409,14 +475,18 @@ function recordAs(uri: vscode.Uri): { path: string; workspace?: string } {
 }
 
 /** Two workspaces may share one backups folder, so the name of the workspace folder counts where it is known. */
-function belongsTo(entry: CatalogEntry, { path, folder }: Located): boolean {
-  if (entry.manifest === undefined) return false;
-  const { source } = entry.manifest;
-  const sameWorkspace =
-    source.workspace === undefined ||
-    folder === undefined ||
-    source.workspace === basename(folder.uri.fsPath);
-  return source.path === path && sameWorkspace;
+function isOfWorkspace(
+  { manifest }: CatalogEntry,
+  folder: vscode.WorkspaceFolder | undefined,
+): boolean {
+  const workspace = manifest?.source.workspace;
+  return (
+    workspace === undefined || folder === undefined || workspace === basename(folder.uri.fsPath)
+  );
+}
+
+function databaseKey(folder: vscode.WorkspaceFolder | undefined, path: string): string {
+  return `${folderKey(folder)}\0${path}`;
 }
 
 function folderKey(folder: vscode.WorkspaceFolder | undefined): string {

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
+import { notify } from './inert.ts';
 import { environmentVariable, expandFolder, folderFromEnv } from '../core/folderSetting.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
@@ -40,17 +41,29 @@ export class BackupsFolder {
     const choose = vscode.l10n.t('Choose Folder…');
     const openEnv = vscode.l10n.t('Open .env');
     const answers = folder === undefined ? [choose] : [useDefault, choose, openEnv];
-    const answer = await vscode.window.showInformationMessage(
-      vscode.l10n.t(
-        'Where should backups go? Set {0}, or {1} in .env.',
-        'sqliteBackup.backupsFolder',
-        environmentVariable,
-      ),
+    const answer = await notify.info(
+      isOneOfSeveral(folder)
+        ? vscode.l10n.t(
+            'Where should backups of {0} go? Set {1}, or {2} in .env.',
+            folder?.name ?? '',
+            'sqliteBackup.backupsFolder',
+            environmentVariable,
+          )
+        : folder === undefined
+          ? vscode.l10n.t('Where should backups go? Set {0}.', 'sqliteBackup.backupsFolder')
+          : vscode.l10n.t(
+              'Where should backups go? Set {0}, or {1} in .env.',
+              'sqliteBackup.backupsFolder',
+              environmentVariable,
+            ),
       ...answers,
     );
     if (answer === useDefault) return this.#remember(folder, defaultName);
     if (answer === choose) return this.choose(folder);
-    if (answer === openEnv && folder !== undefined) await openEnvFile(folder);
+    if (answer === openEnv && folder !== undefined) {
+      await openEnvFile(folder);
+      void notify.info(vscode.l10n.t('Save .env, then press Back Up again.'));
+    }
     return undefined;
   }
 
@@ -99,6 +112,10 @@ export class BackupsFolder {
     }
     return '';
   }
+}
+
+function isOneOfSeveral(folder: vscode.WorkspaceFolder | undefined): boolean {
+  return folder !== undefined && (vscode.workspace.workspaceFolders ?? []).length > 1;
 }
 
 function memoryKey(folder: vscode.WorkspaceFolder | undefined): string {

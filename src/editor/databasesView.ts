@@ -2,21 +2,13 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import { formatBytes } from '../core/units.ts';
-import type { Backups, Database } from './backups.ts';
+import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { Disposables } from './disposables.ts';
-import { contextKeys, rowContext, views } from './ids.ts';
-import {
-  databaseDescription,
-  dayAndTime,
-  errorMessage,
-  exactTime,
-  verdictWord,
-} from './messages.ts';
-
-export type Row =
-  | { kind: 'folder'; folder: vscode.WorkspaceFolder }
-  | { kind: 'database'; uri: vscode.Uri }
-  | { kind: 'snapshot'; uri: vscode.Uri; entry: CatalogEntry };
+import { commands, contextKeys, rowContext, views } from './ids.ts';
+import { inert } from './inert.ts';
+import { databaseDescription, errorMessage, exactTime } from './messages.ts';
+import { snapshotItem, tooltip, type Row } from './rows.ts';
+import type { Settings } from './settings.ts';
 
 /** Ages in rows are at most this old. */
 const agesRefreshMs = 30_000;
@@ -28,8 +20,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   readonly #changed = this.#owned.add(new vscode.EventEmitter<void>());
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(backups: Backups) {
+  readonly #settings: Settings;
+  /** Ids of the rows that show all their backups. */
+  readonly #unfolded = new Set<string>();
+
+  constructor(backups: Backups, settings: Settings) {
     this.#backups = backups;
+    this.#settings = settings;
     const tree = this.#owned.add(
       vscode.window.createTreeView(views.databases, {
         treeDataProvider: this,
@@ -41,9 +38,14 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       backups.onDidChange(() => {
         setContext(
           contextKeys.databases,
-          !backups.isReady ? 'searching' : backups.databases.length > 0 ? 'some' : 'none',
+          !backups.isReady
+            ? 'searching'
+            : backups.databases.length + backups.gone.length > 0
+              ? 'some'
+              : 'none',
         );
         setContext(contextKeys.running, backups.isRunning);
+        tree.badge = badgeFor(backups.databases);
         this.#changed.fire();
       }),
     );
@@ -53,30 +55,43 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     this.#owned.add({ dispose: () => clearInterval(ages) });
   }
 
+  /** Shows all backups of the database whose row has this id, until the window is closed. */
+  showAll(id: string): void {
+    this.#unfolded.add(id);
+    this.#changed.fire();
+  }
+
   getChildren(row?: Row): Row[] {
-    const { databases } = this.#backups;
-    const rows = (some: Database[]): Row[] => some.map(({ uri }) => ({ kind: 'database', uri }));
+    const { databases, gone } = this.#backups;
+    const rows = (isIn: (folder: vscode.WorkspaceFolder | undefined) => boolean): Row[] => [
+      ...databases
+        .filter(({ folder }) => isIn(folder))
+        .map(({ uri }): Row => ({ kind: 'database', uri })),
+      ...gone
+        .filter(({ folder }) => isIn(folder))
+        .map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),
+    ];
     if (row === undefined) {
       const folders = vscode.workspace.workspaceFolders ?? [];
-      if (folders.length < 2) return rows(databases);
+      if (folders.length < 2) return rows(() => true);
       return folders
-        .filter((folder) =>
-          databases.some((one) => one.folder?.uri.toString() === folder.uri.toString()),
-        )
+        .filter((folder) => rows((one) => one?.uri.toString() === folder.uri.toString()).length > 0)
         .map((folder) => ({ kind: 'folder', folder }));
     }
     switch (row.kind) {
       case 'folder':
-        return rows(
-          databases.filter((one) => one.folder?.uri.toString() === row.folder.uri.toString()),
-        );
+        return rows((one) => one?.uri.toString() === row.folder.uri.toString());
       case 'database':
-        return (this.#backups.find(row.uri)?.snapshots ?? []).map((entry) => ({
-          kind: 'snapshot',
-          uri: row.uri,
-          entry,
-        }));
+        return this.#snapshotRows(
+          this.#backups.find(row.uri)?.snapshots ?? [],
+          databaseId(row.uri),
+          row.uri,
+        );
+      case 'gone':
+        return this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row));
       case 'snapshot':
+      case 'more':
+      case 'day':
         return [];
     }
   }
@@ -89,9 +104,36 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         const database = this.#backups.find(row.uri);
         return database === undefined ? new vscode.TreeItem(row.uri) : databaseItem(database);
       }
+      case 'gone':
+        return goneItem(row, this.#findGone(row)?.snapshots.length ?? 0);
       case 'snapshot':
-        return snapshotItem(row.entry);
+        return snapshotItem(row.entry, { named: false });
+      case 'more':
+        return moreItem(row);
+      case 'day':
+        return new vscode.TreeItem(row.label);
     }
+  }
+
+  #findGone({
+    folder,
+    path,
+  }: {
+    folder: vscode.WorkspaceFolder;
+    path: string;
+  }): GoneDatabase | undefined {
+    return this.#backups.gone.find(
+      (one) => one.path === path && one.folder.uri.toString() === folder.uri.toString(),
+    );
+  }
+
+  #snapshotRows(snapshots: readonly CatalogEntry[], id: string, uri?: vscode.Uri): Row[] {
+    const most = this.#unfolded.has(id) ? Infinity : this.#settings.snapshotsShown();
+    const shown = snapshots
+      .slice(0, most)
+      .map((entry): Row => ({ kind: 'snapshot', entry, ...(uri !== undefined && { uri }) }));
+    const count = snapshots.length - shown.length;
+    return count > 0 ? [...shown, { kind: 'more', parent: id, count }] : shown;
   }
 
   dispose(): void {
@@ -101,6 +143,48 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
 
 function setContext(key: string, value: string | boolean): void {
   void vscode.commands.executeCommand('setContext', key, value);
+}
+
+function databaseId(uri: vscode.Uri): string {
+  return `database:${uri.toString()}`;
+}
+
+function goneId({ folder, path }: { folder: vscode.WorkspaceFolder; path: string }): string {
+  return `gone:${folder.uri.toString()}:${path}`;
+}
+
+/** A count of what needs attention: nothing else is worth a number. */
+function badgeFor(databases: Database[]): vscode.ViewBadge | undefined {
+  const damaged = databases.filter(({ snapshots }) => snapshots[0]?.verified === 'damaged').length;
+  const failed = databases.filter(({ failure }) => failure !== undefined).length;
+  const value = damaged + failed;
+  if (value === 0) return undefined;
+  return {
+    value,
+    tooltip: vscode.l10n.t('{0} databases whose last backup failed or is damaged', value),
+  };
+}
+
+function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.TreeItem {
+  const item = new vscode.TreeItem(inert(row.path), vscode.TreeItemCollapsibleState.Collapsed);
+  item.id = goneId(row);
+  item.contextValue = rowContext.gone;
+  item.description = vscode.l10n.t('file is gone · {0} backups', count);
+  item.iconPath = new vscode.ThemeIcon('circle-slash');
+  item.tooltip = tooltip([
+    row.path,
+    vscode.l10n.t('The file is not there any more, or is left out by a setting. Its backups are.'),
+  ]);
+  item.accessibilityInformation = { label: `${row.path}, ${item.description}` };
+  return item;
+}
+
+function moreItem({ parent, count }: Extract<Row, { kind: 'more' }>): vscode.TreeItem {
+  const item = new vscode.TreeItem(vscode.l10n.t('{0} more…', count));
+  item.id = `more:${parent}`;
+  item.contextValue = rowContext.more;
+  item.command = { command: commands.showAll, title: '', arguments: [parent] };
+  return item;
 }
 
 function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
@@ -116,12 +200,12 @@ function databaseItem(database: Database): vscode.TreeItem {
   const { uri, path, snapshots, job, failure } = database;
   const now = Date.now();
   const item = new vscode.TreeItem(
-    path,
+    inert(path),
     snapshots.length > 0
       ? vscode.TreeItemCollapsibleState.Collapsed
       : vscode.TreeItemCollapsibleState.None,
   );
-  item.id = `database:${uri.toString()}`;
+  item.id = databaseId(uri);
   item.contextValue =
     job === undefined ? rowContext.database : `${rowContext.database} ${rowContext.running}`;
   item.description = databaseDescription(database, now);
@@ -132,7 +216,7 @@ function databaseItem(database: Database): vscode.TreeItem {
         ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'))
         : new vscode.ThemeIcon('database');
   item.tooltip = databaseTooltip(database);
-  item.accessibilityInformation = { label: `${path}, ${item.description}` };
+  item.accessibilityInformation = { label: inert(`${path}, ${item.description}`) };
   return item;
 }
 
@@ -149,62 +233,6 @@ function databaseTooltip({ uri, file, snapshots, failure }: Database): vscode.Ma
     newest === undefined
       ? vscode.l10n.t('Never backed up')
       : vscode.l10n.t('Last backup {0}', exactTime(newest.createdAt)),
-    failure === undefined ? undefined : errorMessage(failure, basename(uri.fsPath)),
+    failure && errorMessage(failure.error, basename(uri.fsPath)),
   ]);
-}
-
-function snapshotItem(entry: CatalogEntry): vscode.TreeItem {
-  const label = dayAndTime(entry.createdAt, Date.now());
-  const item = new vscode.TreeItem(label);
-  item.id = `snapshot:${entry.path}`;
-  item.contextValue = rowContext.snapshot;
-  item.description = `${formatBytes(entry.sizeBytes)} · ${verdictWord(entry.verified)}`;
-  item.iconPath =
-    entry.verified === 'damaged'
-      ? new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'))
-      : new vscode.ThemeIcon(entry.verified === 'ok' ? 'verified' : 'archive');
-  item.tooltip = snapshotTooltip(entry);
-  item.accessibilityInformation = { label: `${label}, ${item.description}` };
-  return item;
-}
-
-function snapshotTooltip({
-  path,
-  createdAt,
-  sizeBytes,
-  verified,
-  manifest,
-}: CatalogEntry): vscode.MarkdownString {
-  const verdict = manifest?.verdict;
-  return tooltip([
-    path,
-    exactTime(createdAt),
-    [
-      formatBytes(sizeBytes),
-      manifest &&
-        vscode.l10n.t(
-          '{0} pages of {1}',
-          manifest.facts.pageCount,
-          formatBytes(manifest.facts.pageSize),
-        ),
-      manifest && vscode.l10n.t('journal mode {0}', manifest.facts.journalMode),
-      manifest?.method,
-    ]
-      .filter((part) => part !== undefined)
-      .join(' · '),
-    verdict?.checkedAt === undefined
-      ? verdictWord(verified)
-      : vscode.l10n.t('{0} at {1}', verdictWord(verified), exactTime(verdict.checkedAt)),
-    ...(verdict?.findings ?? []).map(({ message }) => message),
-    manifest && `SHA-256 ${manifest.sha256}`,
-  ]);
-}
-
-/** Lines of plain text: whatever names contain, nothing of it becomes a link or markup. */
-function tooltip(lines: (string | undefined)[]): vscode.MarkdownString {
-  const text = new vscode.MarkdownString();
-  for (const line of lines) {
-    if (line !== undefined) text.appendText(`${line}\n`);
-  }
-  return text;
 }

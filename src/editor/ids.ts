@@ -8,10 +8,29 @@ export const commands = {
   chooseBackupsFolder: 'sqliteBackup.chooseBackupsFolder',
   openBackupsFolder: 'sqliteBackup.openBackupsFolder',
   showLog: 'sqliteBackup.showLog',
+  showAll: 'sqliteBackup.showAll',
+  verify: 'sqliteBackup.verify',
+  proveRestorable: 'sqliteBackup.proveRestorable',
+  compareWithLive: 'sqliteBackup.compareWithLive',
+  compareSelected: 'sqliteBackup.compareSelected',
+  openReadOnly: 'sqliteBackup.openReadOnly',
+  saveCopyAs: 'sqliteBackup.saveCopyAs',
+  revealBackup: 'sqliteBackup.revealBackup',
+  copyPath: 'sqliteBackup.copyPath',
+  copySha256: 'sqliteBackup.copySha256',
+  rename: 'sqliteBackup.rename',
+  note: 'sqliteBackup.note',
+  pin: 'sqliteBackup.pin',
+  unpin: 'sqliteBackup.unpin',
+  delete: 'sqliteBackup.delete',
+  applyRetention: 'sqliteBackup.applyRetention',
 } as const;
 export type CommandId = (typeof commands)[keyof typeof commands];
 
-export const views = { databases: 'sqliteBackup.databases' } as const;
+export const views = {
+  databases: 'sqliteBackup.databases',
+  backups: 'sqliteBackup.backups',
+} as const;
 
 export const section = 'sqliteBackup';
 export const settingKeys = {
@@ -22,6 +41,14 @@ export const settingKeys = {
   verifyAfterBackup: 'verifyAfterBackup',
   deadline: 'deadline',
   maxSize: 'maxSize',
+  snapshotsShown: 'snapshotsShown',
+  keepLast: 'retention.keepLast',
+  keepHourly: 'retention.keepHourly',
+  keepDaily: 'retention.keepDaily',
+  keepWeekly: 'retention.keepWeekly',
+  keepMonthly: 'retention.keepMonthly',
+  keepYearly: 'retention.keepYearly',
+  maxTotalSize: 'retention.maxTotalSize',
 } as const;
 
 /** What the `when` clauses of the manifest look at. */
@@ -37,4 +64,7 @@ export const rowContext = {
   database: 'database',
   running: 'running',
   snapshot: 'snapshot',
+  gone: 'gone',
+  more: 'more',
+  day: 'day',
 } as const;

@@ -35,7 +35,7 @@ function describeCause(error: unknown): string {
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }
 
-/** `/home/ada/app.db` becomes `~/app.db`. */
+/** `/home/me/app.db` becomes `~/app.db`. */
 function shortenHome(text: string, home: string = homedir()): string {
   return home.length > 1 ? text.replaceAll(home, '~') : text;
 }

@@ -194,7 +194,7 @@ export function progressText({ progress, startedAt }: Job, now: number): string 
       if (doneBytes === 0 && elapsedMs > 2000) return t('copying…');
       if (elapsedMs < 500 || doneBytes === 0) return t('{0} %', percent);
       const bytesPerMs = doneBytes / elapsedMs;
-      const left = formatDuration((totalBytes - doneBytes) / bytesPerMs);
+      const left = t('{0} s', Math.max(1, Math.ceil((totalBytes - doneBytes) / bytesPerMs / 1000)));
       return t('{0} % · {1}/s · {2} left', percent, formatBytes(bytesPerMs * 1000), left);
     }
     case 'check':
@@ -225,14 +225,26 @@ export function dayAndTime(iso: string, now: number): string {
     minute: '2-digit',
     hour12: false,
   }).format(at);
-  const midnight = new Date(now).setHours(0, 0, 0, 0);
-  const days = Math.round((midnight - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
+  const days = daysBefore(iso, now);
   if (days === 0) return t('Today {0}', time);
   if (days === 1) return t('Yesterday {0}', time);
   return new Intl.DateTimeFormat(vscode.env.language, {
     dateStyle: 'medium',
     timeStyle: 'short',
   }).format(at);
+}
+
+/** `Today`, `Yesterday`, then the date: what groups the backups of a day. */
+export function dayName(iso: string, now: number): string {
+  const days = daysBefore(iso, now);
+  if (days === 0) return t('Today');
+  if (days === 1) return t('Yesterday');
+  return new Intl.DateTimeFormat(vscode.env.language, { dateStyle: 'full' }).format(new Date(iso));
+}
+
+function daysBefore(iso: string, now: number): number {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  return Math.round((midnight - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
 }
 
 /** The exact local time with its zone, for tooltips. */

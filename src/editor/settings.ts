@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { Method } from '../core/manifest.ts';
+import { keepRules, type Policy } from '../core/retention.ts';
 import { section, settingKeys } from './ids.ts';
 
 const longestTimerMs = 2_147_483_647;
@@ -35,6 +36,22 @@ export class Settings {
 
   largestBytes(scope: vscode.ConfigurationScope | undefined): number {
     return read<number>(settingKeys.maxSize, scope) * 1e9;
+  }
+
+  snapshotsShown(): number {
+    return read<number>(settingKeys.snapshotsShown, undefined);
+  }
+
+  /** The rules that are switched on; 0 in the settings switches one off. */
+  retention(scope: vscode.ConfigurationScope | undefined): Policy {
+    const policy: Policy = {};
+    for (const rule of keepRules) {
+      const value = read<number>(settingKeys[rule], scope);
+      if (value > 0) policy[rule] = value;
+    }
+    const gigabytes = read<number>(settingKeys.maxTotalSize, scope);
+    if (gigabytes > 0) policy.maxTotalSize = gigabytes * 1e9;
+    return policy;
   }
 
   /** Remembers the folder where it belongs: in the folder's settings when the workspace has several, else in its own. */

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { Backups, Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands } from './ids.ts';
+import { inert } from './inert.ts';
 import {
   databaseName,
   errorMessage,
@@ -41,9 +42,9 @@ export class StatusBar implements vscode.Disposable {
       return;
     }
     const look = describe(databases, Date.now());
-    this.#item.text = `$(${look.icon}) ${look.text}`;
+    this.#item.text = `$(${look.icon}) ${inert(look.text)}`;
     this.#item.tooltip = look.tooltip;
-    this.#item.accessibilityInformation = { label: `SQLite Backup: ${look.text}` };
+    this.#item.accessibilityInformation = { label: `SQLite Backup: ${inert(look.text)}` };
     this.#item.command = look.command;
     this.#item.backgroundColor = look.isWarning
       ? new vscode.ThemeColor('statusBarItem.warningBackground')
@@ -56,7 +57,7 @@ interface Look {
   icon: string;
   text: string;
   tooltip: string;
-  command: string;
+  command: string | vscode.Command;
   isWarning: boolean;
 }
 
@@ -73,25 +74,31 @@ function describe(databases: Database[], now: number): Look {
     return {
       icon: 'sync~spin',
       text,
-      tooltip: t('Click to cancel.'),
+      tooltip:
+        running.length === 1
+          ? t('Click to cancel.')
+          : t('Click to cancel all {0}.', running.length),
       command: commands.cancel,
       isWarning: false,
-    };
-  }
-  const failed = databases.find(({ failure }) => failure !== undefined);
-  if (failed?.failure !== undefined) {
-    const name = databaseName(failed.uri);
-    return {
-      icon: 'warning',
-      text: t('{0}: backup failed', name),
-      tooltip: errorMessage(failed.failure, name),
-      command: commands.quickBackUp,
-      isWarning: true,
     };
   }
   const last = databases
     .flatMap((database) => database.snapshots.slice(0, 1).map((entry) => ({ database, entry })))
     .sort((a, b) => b.entry.createdAt.localeCompare(a.entry.createdAt))[0];
+  const failed = databases
+    .flatMap(({ uri, failure }) => (failure === undefined ? [] : [{ uri, ...failure }]))
+    .sort((a, b) => b.at - a.at)[0];
+  // A later success elsewhere is the news; the row keeps the warning.
+  if (failed !== undefined && failed.at > Date.parse(last?.entry.createdAt ?? '1970-01-01')) {
+    const name = databaseName(failed.uri);
+    return {
+      icon: 'warning',
+      text: t('{0}: backup failed', name),
+      tooltip: `${errorMessage(failed.error, name)}\n${t('Click to try {0} again.', name)}`,
+      command: { command: commands.backUp, title: '', arguments: [failed.uri] },
+      isWarning: true,
+    };
+  }
   if (last === undefined) {
     return {
       icon: 'database',

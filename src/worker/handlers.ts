@@ -2,7 +2,7 @@ import { listBackups } from '../core/catalog.ts';
 import { compareDatabases, schemaOf } from '../core/compare.ts';
 import { findDatabases, inspectFiles } from '../core/discovery.ts';
 import { drillSnapshot } from '../core/drill.ts';
-import { planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
+import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
 import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
 import { recordVerdict, verifySnapshot } from '../core/verify.ts';
 import type { Method, Methods, Params } from './protocol.ts';
@@ -38,6 +38,7 @@ const handlers: Handlers = {
   schema: ({ path }) => schemaOf(path),
   remark: ({ path, remark }) => remarkOn(path, remark),
   rename: ({ path, name }) => renameBackup(path, name),
+  copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),
   planPruning: ({ folder, policy }) => planPruning(folder, policy, new Date()),
   remove: ({ folder, paths }) => removeBackups(folder, paths),
 };

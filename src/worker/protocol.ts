@@ -23,7 +23,7 @@ import type {
 } from '../core/snapshot.ts';
 import type { Verdict } from '../core/verify.ts';
 
-/** What a worker can do. Calls and replies are derived from this. */
+/** What a worker can do. Calls and replies are derived from this; each returns something, which JSON can carry. */
 export interface Methods {
   /** Which of these files are databases. */
   inspect: (params: { paths: string[] }) => Inspection;
@@ -47,6 +47,8 @@ export interface Methods {
   remark: (params: { path: string; remark: Remark }) => Manifest;
   /** Gives a backup another bare name; the new path. */
   rename: (params: { path: string; name: string }) => string;
+  /** Copies a backup to a free path, and returns that. */
+  copyOut: (params: { path: string; to: string; readOnly: boolean }) => string;
   planPruning: (params: { folder: string; policy: Policy }) => RetentionPlan;
   remove: (params: { folder: string; paths: string[] }) => Pruned;
 }
@@ -66,6 +68,7 @@ const methodNames = [
   'schema',
   'remark',
   'rename',
+  'copyOut',
   'planPruning',
   'remove',
 ] as const satisfies Method[];

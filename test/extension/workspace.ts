@@ -19,6 +19,7 @@ export interface BackUpResult {
 }
 
 export interface RefreshResult {
+  gone: { path: string; backups: string[] }[];
   databases: { path: string; sizeBytes: number; journalMode: string; backups: string[] }[];
 }
 

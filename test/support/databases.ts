@@ -1,9 +1,19 @@
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { siblingSuffixes } from '../../src/core/files.ts';
-import { takeSnapshot, type Snapshot, type SnapshotRequest } from '../../src/core/snapshot.ts';
+import { parseManifest, type Manifest } from '../../src/core/manifest.ts';
+import {
+  takeSnapshot,
+  takeSnapshots,
+  type Snapshot,
+  type SnapshotHooks,
+  type SnapshotOptions,
+  type SnapshotRequest,
+  type Snapshots,
+  type SnapshotsRequest,
+} from '../../src/core/snapshot.ts';
 
 interface DatabaseOptions {
   /** Pragmas that only count before the first table. */
@@ -55,18 +65,26 @@ export function valueOf(path: string, sql: string): unknown {
   });
 }
 
-/** The rows of all ordinary tables, rowids included where there are any, in a form that can be compared. */
+/** The schema and the rows of all ordinary tables, but not where they lie, in a form that can be compared. */
 export function contentOf(path: string): Record<string, unknown[]> {
   return withDatabase(
     path,
     (db) => {
+      const schema = db.prepare(
+        'SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2',
+      );
       const tables = db
-        .prepare("SELECT name FROM pragma_table_list WHERE type = 'table' ORDER BY 1")
+        .prepare(
+          `SELECT name FROM pragma_table_list
+            WHERE schema = 'main' AND type IN ('table', 'shadow') AND name <> 'sqlite_schema' ORDER BY 1`,
+        )
         .pluck()
         .all() as string[];
-      return Object.fromEntries(
-        tables.map((table) => [table, db.prepare(`SELECT * FROM "${table}" ORDER BY 1`).all()]),
-      );
+      const rows = tables.map((table) => {
+        const name = `"${table.replaceAll('"', '""')}"`;
+        return [`table ${table}`, db.prepare(`SELECT * FROM ${name} ORDER BY 1`).all()] as const;
+      });
+      return { schema: schema.all(), ...Object.fromEntries(rows) };
     },
     { readonly: true, fileMustExist: true },
   );
@@ -186,3 +204,110 @@ export function writeBytes(path: string, bytes: string | Uint8Array): string {
   writeFileSync(path, bytes);
   return path;
 }
+
+export const pageSizes = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536];
+export const encodings = ['UTF-8', 'UTF-16le', 'UTF-16be'];
+export const autoVacuums = [0, 1, 2];
+
+/** What SQLite can do, as SQL that makes a database of it: every method has to keep all of it. */
+export const features: [what: string, sql: string][] = [
+  ['FTS3', `CREATE VIRTUAL TABLE f USING fts3(body); INSERT INTO f VALUES ('a b'), ('c d')`],
+  ['FTS5', `CREATE VIRTUAL TABLE f USING fts5(body); INSERT INTO f VALUES ('a b'), ('c d')`],
+  [
+    'FTS5 with external content',
+    `CREATE TABLE c (id INTEGER PRIMARY KEY, body); INSERT INTO c VALUES (3, 'a'), (9, 'b');
+     CREATE VIRTUAL TABLE f USING fts5(body, content = c, content_rowid = id);
+     INSERT INTO f (f) VALUES ('rebuild')`,
+  ],
+  ['RTREE', 'CREATE VIRTUAL TABLE r USING rtree(id, x0, x1); INSERT INTO r VALUES (1, 2, 3)'],
+  [
+    'generated columns',
+    'CREATE TABLE g (a, b AS (a * 2) STORED, c AS (a + 1)); INSERT INTO g VALUES (4)',
+  ],
+  [
+    'STRICT tables',
+    `CREATE TABLE s (a INTEGER, b TEXT, c ANY) STRICT; INSERT INTO s VALUES (1, 'x', 2.5)`,
+  ],
+  [
+    'WITHOUT ROWID tables',
+    `CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('a', 1)`,
+  ],
+  [
+    'AUTOINCREMENT',
+    'CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO a (v) VALUES (1); DELETE FROM a',
+  ],
+  [
+    'views and triggers',
+    `CREATE TABLE t (a); CREATE VIEW v AS SELECT * FROM t; CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END`,
+  ],
+  ['statistics', `${itemsSql(500)}; ANALYZE`],
+  ['no table at all', 'CREATE TABLE t (a); DROP TABLE t'],
+  ['free pages', `${itemsSql(2000)}; DELETE FROM items WHERE id > 10`],
+  [
+    'a name with quotes',
+    `CREATE TABLE "it's ""odd""; --" (a); INSERT INTO "it's ""odd""; --" VALUES (1)`,
+  ],
+  ['large values', `CREATE TABLE l (a); INSERT INTO l VALUES (zeroblob(3000000))`],
+];
+
+/** A row in `left`, `right` and `log`, at the two ends of a file of about 13 MB: a mixture of two instants would show. */
+export const generationsSql = `
+  CREATE TABLE left (id INTEGER PRIMARY KEY, generation INTEGER);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO left SELECT i, 0 FROM n;
+  CREATE TABLE filler (data BLOB);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1600) INSERT INTO filler SELECT randomblob(8000) FROM n;
+  CREATE TABLE log (generation INTEGER PRIMARY KEY, data BLOB);
+  CREATE TABLE right (id INTEGER PRIMARY KEY, generation INTEGER);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO right SELECT i, 0 FROM n;`;
+
+/** The generations of `generationsSql` in a copy, joined by commas: a single number in one of a single instant. */
+export function generationsIn(path: string): string {
+  return String(
+    valueOf(
+      path,
+      `SELECT group_concat(DISTINCT generation) FROM
+        (SELECT generation FROM left UNION ALL SELECT generation FROM right UNION ALL SELECT coalesce(max(generation), 0) FROM log)`,
+    ),
+  );
+}
+
+/** Takes snapshots of several databases in this process, which must not have any of them open. */
+export function snapshots(
+  databases: string[],
+  changes: Partial<SnapshotsRequest> = {},
+  hooks: Partial<SnapshotHooks> = {},
+): Promise<Snapshots> {
+  return takeSnapshots(
+    { ...requestForAll(databases), ...changes },
+    { onProgress: () => undefined, beforePublish: () => Promise.resolve(), ...hooks },
+  );
+}
+
+/** A request for several databases; the backups folder is beside the first. */
+export function requestForAll(
+  databases: string[],
+  changes: Partial<SnapshotRequest> = {},
+): SnapshotsRequest {
+  const options: Partial<SnapshotRequest> = requestFor(databases[0] ?? '', changes);
+  delete options.database;
+  delete options.recordAs;
+  return {
+    ...(options as SnapshotOptions),
+    databases: databases.map((database) => ({ database, recordAs: { path: basename(database) } })),
+  };
+}
+
+/** The manifest beside a backup; fails where it cannot be read. */
+export function manifestOf(backup: string): Manifest {
+  const parsed = parseManifest(readFileSync(`${backup}.json`, 'utf8'));
+  if (parsed.kind !== 'manifest') throw new Error(`${backup}: ${JSON.stringify(parsed)}`);
+  return parsed.manifest;
+}
+
+/** An index that keeps SQLite's own check busy for a minute: it is not what its definition says that it is. */
+export const slowToCheckSql = `CREATE TABLE slow (a);
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO slow SELECT i FROM n;
+  CREATE INDEX slow_index ON slow (a);
+  PRAGMA writable_schema = on;
+  UPDATE sqlite_schema SET sql = 'CREATE INDEX slow_index ON slow (length(hex(zeroblob(20000000 + a))))'
+    WHERE name = 'slow_index';`;

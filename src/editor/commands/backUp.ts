@@ -1,8 +1,10 @@
 import * as vscode from 'vscode';
+import { inert, notify } from '../inert.ts';
 import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
-import { isRow, type Parts } from './register.ts';
+import { isRow } from '../rows.ts';
+import type { Parts } from './register.ts';
 import { ignoreInGit, reveal } from './reveal.ts';
 
 /** What commands and the public API return: plain data, no classes of ours. */
@@ -63,7 +65,7 @@ function urisOf(target: unknown, selection: unknown): vscode.Uri[] | undefined {
   const chosen =
     Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target].flat();
   const uris = chosen.flatMap((one) =>
-    one instanceof vscode.Uri ? [one] : isRow(one) && one.kind !== 'folder' ? [one.uri] : [],
+    one instanceof vscode.Uri ? [one] : isRow(one) && one.kind === 'database' ? [one.uri] : [],
   );
   const unique = new Map(uris.map((uri) => [uri.toString(), uri]));
   return unique.size > 0 ? [...unique.values()] : undefined;
@@ -81,7 +83,7 @@ async function pick(
   }
   const last = memory.get<string>(lastUsedKey);
   const items = databases.map((database) => ({
-    label: database.path,
+    label: inert(databaseName(database.uri)),
     description: databaseDescription(database, Date.now()),
     picked: databases.length === 1 || database.uri.toString() === last,
     uri: database.uri,
@@ -97,9 +99,7 @@ async function pick(
 }
 
 function tellNoDatabase(): void {
-  void vscode.window.showInformationMessage(
-    vscode.l10n.t('There is no SQLite database in this workspace.'),
-  );
+  void notify.info(vscode.l10n.t('There is no SQLite database in this workspace.'));
 }
 
 async function run(parts: Parts, uris: vscode.Uri[]): Promise<PlainResult> {
@@ -138,6 +138,20 @@ async function foldersFor(
   return result;
 }
 
+/** What may be over by the next try; text does not become a database by trying again. */
+const passingCodes = new Set<string>([
+  'source-busy',
+  'source-missing',
+  'hot-journal',
+  'source-fs-full',
+  'target-full',
+  'access',
+  'incomplete',
+  'worker-died',
+  'deadline',
+  'io-error',
+]);
+
 async function tell(parts: Parts, result: BackUpResult): Promise<void> {
   const { t } = vscode.l10n;
   const showLog = t('Show Log');
@@ -145,14 +159,14 @@ async function tell(parts: Parts, result: BackUpResult): Promise<void> {
   if (failed.length > 0) {
     const retry = t('Retry');
     const onlyCancelled = failed.every(({ error }) => error.code === 'cancelled');
-    const show = onlyCancelled
-      ? vscode.window.showInformationMessage
-      : vscode.window.showErrorMessage;
-    const answer = await show(resultMessage(result), retry, showLog);
+    const mayPass = failed.filter(({ error }) => passingCodes.has(error.code));
+    const actions = mayPass.length > 0 ? [retry, showLog] : [showLog];
+    const show = onlyCancelled ? notify.info : notify.error;
+    const answer = await show(resultMessage(result), ...actions);
     if (answer === retry)
       await run(
         parts,
-        failed.map(({ uri }) => uri),
+        mayPass.map(({ uri }) => uri),
       );
     if (answer === showLog) parts.log.show();
     return;
@@ -163,7 +177,7 @@ async function tell(parts: Parts, result: BackUpResult): Promise<void> {
   const ignore = t('Ignore in Git');
   const folder = vscode.Uri.joinPath(vscode.Uri.file(last.snapshot.path), '..');
   const offerIgnoring = await shouldOfferIgnoring(folder.fsPath);
-  const answer = await vscode.window.showInformationMessage(
+  const answer = await notify.info(
     resultMessage(result),
     revealIt,
     showLog,

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { BackupError } from '../../core/errors.ts';
-import { isRow, type Parts } from './register.ts';
+import { isRow } from '../rows.ts';
+import type { Parts } from './register.ts';
 import { reveal } from './reveal.ts';
 
 /** Asks for the backups folder of a workspace folder and remembers it. Returns its path, if one was chosen. */
@@ -19,7 +20,11 @@ export async function openBackupsFolder(
 ): Promise<{ path?: string }> {
   const row = isRow(target) ? target : undefined;
   const folder =
-    row?.kind === 'folder' ? row.folder : row && vscode.workspace.getWorkspaceFolder(row.uri);
+    row?.kind === 'folder' || row?.kind === 'gone'
+      ? row.folder
+      : row?.kind === 'database'
+        ? vscode.workspace.getWorkspaceFolder(row.uri)
+        : undefined;
   const chosen = folder ?? (await pickWorkspaceFolder());
   if (chosen === 'none') return {};
   const path = (await parts.folder.resolve(chosen)) ?? (await parts.folder.ask(chosen));

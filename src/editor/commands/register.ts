@@ -1,15 +1,25 @@
 /** The table of commands and the boundary where errors become words. */
 import * as vscode from 'vscode';
+import { notify } from '../inert.ts';
 import { isBackupError } from '../../core/errors.ts';
 import type { Backups } from '../backups.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
-import type { Row } from '../databasesView.ts';
+import type { DatabasesView } from '../databasesView.ts';
+import type { Documents } from '../documents.ts';
 import { commands, type CommandId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { databaseName, errorMessage } from '../messages.ts';
+import { isRow } from '../rows.ts';
+import type { Settings } from '../settings.ts';
+import type { WorkerClient } from '../../worker/client.ts';
 import { backUp, backUpAll, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
+import { compareSelected, compareWithLive } from './compare.ts';
+import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
+import { note, pin, remove, rename } from './keep.ts';
 import { refresh } from './refresh.ts';
+import { applyRetention } from './retention.ts';
+import { verify } from './verify.ts';
 
 /** What commands work with. */
 export interface Parts {
@@ -18,6 +28,12 @@ export interface Parts {
   log: Log;
   memory: vscode.Memento;
   viewId: string;
+  worker: WorkerClient;
+  settings: Settings;
+  documents: Documents;
+  databasesView: DatabasesView;
+  /** A folder of our own that outlives the window. */
+  storage: vscode.Uri;
 }
 
 type Command = (parts: Parts, ...args: unknown[]) => unknown;
@@ -27,12 +43,30 @@ const table: Record<CommandId, Command> = {
   [commands.backUpAll]: backUpAll,
   [commands.quickBackUp]: quickBackUp,
   [commands.cancel]: ({ backups }, target) => {
-    backups.cancel(isRow(target) && target.kind !== 'folder' ? target.uri : undefined);
+    backups.cancel(isRow(target) && target.kind === 'database' ? target.uri : undefined);
   },
   [commands.refresh]: refresh,
   [commands.chooseBackupsFolder]: chooseBackupsFolder,
   [commands.openBackupsFolder]: openBackupsFolder,
   [commands.showLog]: ({ log }) => log.show(),
+  [commands.showAll]: ({ databasesView }, id) => databasesView.showAll(String(id)),
+  [commands.verify]: (parts, target, selection) =>
+    verify(parts, target, selection, { drill: false }),
+  [commands.proveRestorable]: (parts, target, selection) =>
+    verify(parts, target, selection, { drill: true }),
+  [commands.compareWithLive]: compareWithLive,
+  [commands.compareSelected]: compareSelected,
+  [commands.openReadOnly]: openReadOnly,
+  [commands.saveCopyAs]: saveCopyAs,
+  [commands.revealBackup]: revealBackup,
+  [commands.copyPath]: copyPath,
+  [commands.copySha256]: copySha256,
+  [commands.rename]: rename,
+  [commands.note]: note,
+  [commands.pin]: (parts, target, selection) => pin(parts, target, selection, { pinned: true }),
+  [commands.unpin]: (parts, target, selection) => pin(parts, target, selection, { pinned: false }),
+  [commands.delete]: remove,
+  [commands.applyRetention]: applyRetention,
 };
 
 export function registerCommands(parts: Parts): vscode.Disposable {
@@ -56,15 +90,5 @@ async function tell({ log }: Parts, error: unknown): Promise<void> {
   const message = isBackupError(error)
     ? errorMessage(error, error.path === undefined ? '' : databaseName(vscode.Uri.file(error.path)))
     : vscode.l10n.t('SQLite Backup ran into a defect of its own. The log has the details.');
-  if ((await vscode.window.showErrorMessage(message, showLog)) === showLog) log.show();
-}
-
-/** A row of our trees, as VS Code hands it to a command. */
-export function isRow(value: unknown): value is Row {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'kind' in value &&
-    ('uri' in value || 'folder' in value)
-  );
+  if ((await notify.error(message, showLog)) === showLog) log.show();
 }

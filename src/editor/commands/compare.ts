@@ -1,0 +1,117 @@
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import { notify } from '../inert.ts';
+import type { CatalogEntry } from '../../core/catalog.ts';
+import type { Comparison } from '../../core/compare.ts';
+import { BackupError } from '../../core/errors.ts';
+import type { Parts } from './register.ts';
+import { backupsFor, withCancel } from './selection.ts';
+
+/** Compares a backup with the database as it is now: the live one on the left. */
+export async function compareWithLive(
+  parts: Parts,
+  target: unknown,
+): Promise<Comparison | undefined> {
+  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  if (entry === undefined) return undefined;
+  return compare(parts, liveOf(parts, entry), entry.path);
+}
+
+/** Compares two backups, the older one on the left. */
+export async function compareSelected(
+  parts: Parts,
+  target: unknown,
+  selection: unknown,
+): Promise<Comparison | undefined> {
+  const entries = await backupsFor(parts, target, selection, { several: true });
+  const [older, newer, ...rest] = entries.toSorted((a, b) =>
+    a.createdAt.localeCompare(b.createdAt),
+  );
+  if (older === undefined || newer === undefined || rest.length > 0) {
+    void notify.info(vscode.l10n.t('Select two backups to compare.'));
+    return undefined;
+  }
+  return compare(parts, older.path, newer.path);
+}
+
+function liveOf({ backups }: Parts, entry: CatalogEntry): string {
+  const live = backups.databases.find(({ snapshots }) =>
+    snapshots.some(({ path }) => path === entry.path),
+  );
+  if (live !== undefined) return live.uri.fsPath;
+  const message = vscode.l10n.t(
+    'The database of {0} is not in this workspace.',
+    basename(entry.path),
+  );
+  throw new BackupError('access', message, { path: entry.path });
+}
+
+async function compare(parts: Parts, left: string, right: string): Promise<Comparison> {
+  const { t } = vscode.l10n;
+  const names = [basename(left), basename(right)] as const;
+  const title = t('Comparing {0} with {1}', ...names);
+  const { comparison, schemas } = await withCancel(title, async (signal, report) => {
+    const found = await parts.worker.call(
+      'compare',
+      { left, right },
+      {
+        signal,
+        onProgress: ({ doneBytes, totalBytes }) =>
+          report(t('{0} of {1} tables', Math.floor(doneBytes), totalBytes)),
+      },
+    );
+    if (found.schema.same) return { comparison: found, schemas: undefined };
+    const texts = [
+      await parts.worker.call('schema', { path: left }, { signal }),
+      await parts.worker.call('schema', { path: right }, { signal }),
+    ] as const;
+    return { comparison: found, schemas: texts };
+  });
+  await parts.documents.show(t('{0} and {1}.txt', ...names), report(comparison, names));
+  if (schemas !== undefined) {
+    const uris = schemas.map((text, index) =>
+      parts.documents.add(`${names[index] ?? ''}.sql`, text),
+    );
+    const label = t('Schema: {0} ↔ {1}', ...names);
+    await vscode.commands.executeCommand('vscode.diff', ...uris, label, { preview: false });
+  }
+  return comparison;
+}
+
+function report(
+  { schema, tables, notCompared }: Comparison,
+  [left, right]: readonly [string, string],
+): string {
+  const { t } = vscode.l10n;
+  const differing = tables.filter((one) => one.onlyLeft + one.onlyRight + one.changed > 0);
+  const same = tables.filter((one) => one.compared).length - differing.length;
+  const lines = [
+    t('Left:  {0}', left),
+    t('Right: {0}', right),
+    '',
+    schema.same ? t('The schemas are the same.') : t('The schemas differ: see the diff.'),
+    t('{0} tables differ, {1} hold the same rows.', differing.length, same),
+  ];
+  if (differing.length > 0) {
+    const width = Math.max(...differing.map(({ name }) => printable(name).length));
+    const head = [t('only left'), t('only right'), t('changed')]
+      .map((text) => text.padStart(12))
+      .join('');
+    lines.push('', ' '.repeat(width) + head);
+    for (const { name, onlyLeft, onlyRight, changed } of differing) {
+      const numbers = [onlyLeft, onlyRight, changed].map((n) => String(n).padStart(12)).join('');
+      lines.push(printable(name).padEnd(width) + numbers);
+    }
+  }
+  if (notCompared.length > 0) {
+    lines.push('', t('Not compared:'));
+    for (const { name, reason } of notCompared) lines.push(`  ${printable(name)}: ${reason}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Names may hold anything, line breaks and invisible characters included. */
+function printable(name: string): string {
+  const shown = name.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '�');
+  return shown.length > 80 ? `${shown.slice(0, 79)}…` : shown;
+}

@@ -1,0 +1,67 @@
+import * as vscode from 'vscode';
+import { inert, notify } from '../inert.ts';
+import type { CatalogEntry } from '../../core/catalog.ts';
+import { formatBytes } from '../../core/units.ts';
+import { dayName, verdictWord } from '../messages.ts';
+import { isRow } from '../rows.ts';
+import type { Parts } from './register.ts';
+
+/** The backups that a command is about: the selected rows, else the row, else what the person picks. */
+export async function backupsFor(
+  parts: Parts,
+  target: unknown,
+  selection: unknown,
+  { several, own }: { several: boolean; own?: boolean },
+): Promise<CatalogEntry[]> {
+  const rows =
+    Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target];
+  const entries = rows.flatMap((row) => (isRow(row) && row.kind === 'snapshot' ? [row.entry] : []));
+  const unique = [...new Map(entries.map((entry) => [entry.path, entry])).values()];
+  const chosen = unique.length > 0 ? unique : await pick(parts, several);
+  const usable = own === true ? chosen.filter(({ manifest }) => manifest !== undefined) : chosen;
+  if (usable.length < chosen.length) {
+    void notify.info(vscode.l10n.t('Files that SQLite Backup has not made are left as they are.'));
+  }
+  return several ? usable : usable.slice(0, 1);
+}
+
+async function pick({ backups }: Parts, several: boolean): Promise<CatalogEntry[]> {
+  if (!backups.isReady) await backups.refresh();
+  const { entries } = backups;
+  if (entries.length === 0) {
+    void notify.info(vscode.l10n.t('There are no backups yet.'));
+    return [];
+  }
+  const now = Date.now();
+  const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
+  const items = [...days].flatMap(([label, some]) => [
+    { label, kind: vscode.QuickPickItemKind.Separator },
+    ...some.map((entry) => ({
+      label: inert(entry.path.split(/[/\\]/).at(-1) ?? entry.path),
+      description: `${formatBytes(entry.sizeBytes)} · ${verdictWord(entry.verified)}`,
+      entry,
+    })),
+  ]);
+  if (several) {
+    const placeHolder = vscode.l10n.t('Backups');
+    const picked = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder });
+    return (picked ?? []).flatMap((item) => ('entry' in item ? [item.entry] : []));
+  }
+  const picked = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t('Backup') });
+  return picked !== undefined && 'entry' in picked ? [picked.entry] : [];
+}
+
+/** A long action of a person: progress that can be cancelled. What it throws goes on to the boundary of commands. */
+export async function withCancel<T>(
+  title: string,
+  action: (signal: AbortSignal, report: (message: string) => void) => Promise<T>,
+): Promise<T> {
+  return vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    (progress, token) => {
+      const abort = new AbortController();
+      token.onCancellationRequested(() => abort.abort());
+      return action(abort.signal, (message) => progress.report({ message }));
+    },
+  );
+}

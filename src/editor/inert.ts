@@ -1,0 +1,30 @@
+/*
+ * Names of files, tables and programs come from anywhere, and VS Code reads `[text](command:…)` in notifications as a
+ * link and `$(name)` in labels as an icon. Everything that is shown goes through here.
+ */
+import * as vscode from 'vscode';
+
+const zeroWidthSpace = '\u200b';
+
+/** The text as it reads, with nothing in it that acts: no links, no icons, no control or direction characters. */
+export function inert(text: string): string {
+  return text
+    .replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character) => (character === '\n' ? '\n' : '\ufffd'))
+    .replace(/\]\(/g, `]${zeroWidthSpace}(`)
+    .replace(/\$\(/g, `$${zeroWidthSpace}(`);
+}
+
+/** The only way to show a notification. */
+export const notify = {
+  info: (message: string, ...actions: string[]): Thenable<string | undefined> =>
+    vscode.window.showInformationMessage(inert(message), ...actions),
+  error: (message: string, ...actions: string[]): Thenable<string | undefined> =>
+    vscode.window.showErrorMessage(inert(message), ...actions),
+  /** Modal: for what cannot be undone. */
+  confirm: (message: string, detail: string, ...actions: string[]): Thenable<string | undefined> =>
+    vscode.window.showWarningMessage(
+      inert(message),
+      { modal: true, detail: inert(detail) },
+      ...actions,
+    ),
+};

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import Database from 'better-sqlite3';
+import * as vscode from 'vscode';
+import {
+  inWorkspace,
+  makeDatabase,
+  removeLater,
+  run,
+  uriOf,
+  useBackupsFolder,
+  workspaceFolder,
+  type BackUpResult,
+  type RefreshResult,
+} from './workspace.ts';
+
+interface Manifest {
+  source: { path: string; workspace: string };
+  pinned?: boolean;
+  note?: string;
+  drill?: { status: string };
+  verdict: { status: string };
+}
+
+/** The row of a backup as a view hands it to a command. */
+interface SnapshotRow {
+  kind: 'snapshot';
+  entry: {
+    path: string;
+    createdAt: string;
+    sizeBytes: number;
+    verified: string;
+    foreign: boolean;
+    manifest?: Manifest;
+  };
+}
+
+const manifestOf = (path: string): Manifest =>
+  JSON.parse(readFileSync(`${path}.json`, 'utf8')) as Manifest;
+
+function rowOf(path: string): SnapshotRow {
+  const manifest = manifestOf(path);
+  const { size: sizeBytes } = statSync(path);
+  const entry = {
+    path,
+    createdAt: new Date().toISOString(),
+    sizeBytes,
+    verified: 'ok',
+    foreign: false,
+    manifest,
+  };
+  return { kind: 'snapshot', entry };
+}
+
+async function backUp(database: string): Promise<string> {
+  const { backups } = await run<BackUpResult>('backUp', uriOf(database));
+  assert.ok(backups[0]);
+  return backups[0].path;
+}
+
+describe('keeping backups', () => {
+  before(() => {
+    removeLater('kept-in-order');
+    return useBackupsFolder('kept-in-order');
+  });
+  after(() => useBackupsFolder(undefined));
+
+  it('verifies several, and keeps the verdict of a damaged one', async () => {
+    const [good, bad] = [await backUp('data/sessions.db'), await backUp('data/sessions.db')];
+    const bytes = readFileSync(bad);
+    bytes.writeUInt8(bytes.readUInt8(5000) ^ 1, 5000);
+    writeFileSync(bad, bytes);
+    const { results } = await run<{ results: { path: string; status: string }[] }>(
+      'verify',
+      rowOf(good),
+      [rowOf(good), rowOf(bad)],
+    );
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['ok', 'damaged'],
+    );
+    assert.equal(manifestOf(bad).verdict.status, 'damaged');
+    assert.equal(manifestOf(good).verdict.status, 'ok');
+  });
+
+  it('proves that a backup can be restored', async () => {
+    const path = await backUp('data/app.db');
+    const { results } = await run<{ results: { drill?: string }[] }>(
+      'proveRestorable',
+      rowOf(path),
+    );
+    assert.deepEqual(
+      results.map(({ drill }) => drill),
+      ['ok'],
+    );
+    assert.equal(manifestOf(path).drill?.status, 'ok');
+  });
+
+  it('pins, unpins and annotates, several at once where that makes sense', async () => {
+    const [one, two] = [await backUp('data/sessions.db'), await backUp('data/sessions.db')];
+    await run('pin', rowOf(one), [rowOf(one), rowOf(two)]);
+    assert.deepEqual([manifestOf(one).pinned, manifestOf(two).pinned], [true, true]);
+    await run('unpin', rowOf(one), [rowOf(one)]);
+    assert.deepEqual([manifestOf(one).pinned, manifestOf(two).pinned], [undefined, true]);
+    await run('note', rowOf(one), 'before <b>0042</b>');
+    assert.equal(manifestOf(one).note, 'before <b>0042</b>');
+  });
+
+  it('renames a backup with its manifest, to a bare and free name only', async () => {
+    const path = await backUp('data/sessions.db');
+    const other = await backUp('data/sessions.db');
+    for (const name of ['../out.db', 'a/b.db', 'CON.db', 'x.db ', basename(other)]) {
+      assert.equal(await run('rename', rowOf(path), name), undefined, name);
+      assert.ok(existsSync(path), name);
+    }
+    const renamed = await run<{ path: string }>('rename', rowOf(path), 'before-migration.db');
+    assert.equal(basename(renamed.path), 'before-migration.db');
+    assert.ok(existsSync(`${renamed.path}.json`));
+    assert.ok(!existsSync(path) && !existsSync(`${path}.json`));
+  });
+
+  it('saves a copy, and overwrites nothing', async () => {
+    const path = await backUp('data/sessions.db');
+    const to = vscode.Uri.file(inWorkspace('kept-in-order/copy-of-it.sqlite'));
+    assert.deepEqual(await run('saveCopyAs', rowOf(path), to), { path: to.fsPath });
+    assert.deepEqual(readFileSync(to.fsPath), readFileSync(path));
+    writeFileSync(to.fsPath, 'precious');
+    assert.equal(await run('saveCopyAs', rowOf(path), to), undefined);
+    assert.equal(readFileSync(to.fsPath, 'utf8'), 'precious');
+  });
+
+  it('hands out a private read-only copy, never the backup itself', async () => {
+    const path = await backUp('data/sessions.db');
+    const { path: opened } = await run<{ path: string }>('openReadOnly', rowOf(path));
+    assert.notEqual(opened, path);
+    assert.deepEqual(readFileSync(opened), readFileSync(path));
+    if (process.platform !== 'win32') assert.equal(statSync(opened).mode & 0o222, 0);
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+
+  it('copies paths and checksums', async () => {
+    const path = await backUp('data/sessions.db');
+    assert.equal(await run('copyPath', rowOf(path)), path);
+    const sum = await run<string>('copySha256', rowOf(path));
+    assert.match(sum, /^[0-9a-f]{64}$/);
+  });
+
+  it('compares a backup with the live database, exactly', async () => {
+    makeDatabase('data/compared.db', 100);
+    const path = await backUp('data/compared.db');
+    const db = new Database(inWorkspace('data/compared.db'));
+    db.exec(
+      "DELETE FROM t WHERE id <= 3; UPDATE t SET text = 'new' WHERE id = 10; INSERT INTO t (text) VALUES ('more')",
+    );
+    db.exec('CREATE TABLE added (x)');
+    db.close();
+    const { schema, tables } = await run<{
+      schema: { same: boolean };
+      tables: { name: string; onlyLeft: number; onlyRight: number; changed: number }[];
+    }>('compareWithLive', rowOf(path));
+    assert.equal(schema.same, false);
+    const difference = tables.find(({ name }) => name === 't');
+    assert.deepEqual([difference?.onlyLeft, difference?.onlyRight, difference?.changed], [1, 3, 1]);
+    const texts = vscode.workspace.textDocuments.map((document) => document.getText());
+    assert.ok(
+      texts.some((text) => /^t\s+1\s+3\s+1$/m.test(text)),
+      'the numbers are shown',
+    );
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+
+  it('lists a database whose file is gone with its backups', async () => {
+    makeDatabase('data/leaving.db');
+    const path = await backUp('data/leaving.db');
+    await vscode.workspace.fs.delete(uriOf('data/leaving.db'));
+    const { databases, gone } = await run<RefreshResult>('refresh');
+    assert.ok(!databases.some((one) => one.path === 'data/leaving.db'));
+    assert.deepEqual(gone.find((one) => one.path === 'data/leaving.db')?.backups, [path]);
+    assert.equal(manifestOf(path).source.workspace, basename(workspaceFolder().uri.fsPath));
+  });
+});

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { createDatabase, manifestOf } from '../support/databases.ts';
+import {
+  asNobody,
+  cliEntry,
+  endProcessesAfterEach,
+  fixture,
+  isLinuxRoot,
+  run,
+  start,
+} from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const counterSql = 'CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)';
+
+interface TakenCut {
+  label: string;
+  reason?: string;
+  numbers: number[];
+}
+
+/** By how much the first, written first, is ahead of the last: 0 or 1 at any instant. */
+const aheadOf = ({ numbers }: TakenCut): number => (numbers[0] ?? NaN) - (numbers.at(-1) ?? NaN);
+const isBroken = (ahead: number): boolean => ahead !== 0 && ahead !== 1;
+
+describe('a cut, with root to prepare it', function () {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  before(function () {
+    if (!isLinuxRoot) this.skip();
+  });
+
+  const counters = (names: string[]): string[] =>
+    names.map((name) => createDatabase(folder(name), { journalMode: 'wal', sql: counterSql }));
+
+  const takeCuts = async (
+    count: number,
+    paths: string[],
+    prefix: string[],
+  ): Promise<TakenCut[]> => {
+    mkdirSync(folder('copies'));
+    chmodSync(folder('copies'), 0o777);
+    chmodSync(folder(), 0o755);
+    const args = [fixture('cuts.ts'), String(count), folder('copies'), ...paths];
+    const { code, stdout, stderr } = await run([...prefix, process.execPath, ...args]);
+    assert.equal(code, 0, stderr);
+    const lines = stdout.trim().split('\n');
+    return lines.map((line) => JSON.parse(line) as TakenCut);
+  };
+
+  const backUpAsNobody = async (
+    paths: string[],
+  ): Promise<{ cut: string; backups: { path: string }[] }> => {
+    chmodSync(folder(), 0o755);
+    mkdirSync(folder('b'));
+    chmodSync(folder('b'), 0o777);
+    const args = ['back-up', ...paths, '--together', '--to', folder('b'), '--json'];
+    const ended = await run([...asNobody, process.execPath, cliEntry, ...args], { cwd: folder() });
+    assert.equal(ended.code, 0, ended.stdout + ended.stderr);
+    return JSON.parse(ended.stdout) as { cut: string; backups: { path: string }[] };
+  };
+
+  it('claims no instant that it has not got while somebody writes without a pause', async function () {
+    this.timeout(60_000);
+    const paths = counters(['a.db', 'b.db', 'c.db', 'd.db', 'e.db', 'f.db', 'g.db', 'h.db']);
+    await start('pairWriter.ts', 'restless', ...paths);
+    const cuts = await takeCuts(15, paths, asNobody);
+    const shared = cuts.filter(({ label }) => label === 'one-instant');
+    assert.deepEqual(shared.map(aheadOf).filter(isBroken), []);
+    const others = cuts.filter(({ label }) => label === 'per-database');
+    for (const { reason } of others) assert.match(reason ?? '', /\w{3}/);
+  });
+
+  it('tells in the manifests what kind of cut it was, and why', async () => {
+    const paths = counters(['a.db', 'b.db', 'c.db', 'd.db', 'e.db', 'f.db', 'g.db', 'h.db']);
+    await start('pairWriter.ts', 'restless', ...paths);
+    const { cut, backups } = await backUpAsNobody(paths);
+    for (const { path } of backups) {
+      const recorded = manifestOf(path).cut;
+      assert.deepEqual([recorded?.label, recorded?.members], [cut, paths.length]);
+      assert.equal(recorded?.reason !== undefined, cut === 'per-database');
+    }
+  });
+});

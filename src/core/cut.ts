@@ -8,117 +8,177 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isBackupError } from './errors.ts';
 import type { CutLabel } from './manifest.ts';
-import { holdWriteLock, watch, type Pin } from './sqlite.ts';
+import { holdWriteLock, watch, type Pin, type Watcher } from './sqlite.ts';
 
 const lockFreeTries = 20;
-const barrierTries = 40;
-const lockTimeoutMs = 50;
+const barrierTries = 25;
+/** While others wait behind locks of ours, we do not wait: only the first lock and lone pins may take this long. */
+const briefTimeoutMs = 50;
 const shortestPauseMs = 2;
-const longestPauseMs = 25;
+const longestPauseMs = 80;
 
 export interface Cut {
   label: CutLabel;
   /** Why it is no shared instant. */
   reason?: string;
-  /** In the order asked for. The caller releases them. */
-  pins: Pin[];
+  /** By path. The caller releases them. */
+  pins: Map<string, Pin>;
+  /** By path, what kept a database from being pinned in the end. */
+  failures: Map<string, unknown>;
 }
 
+/** Pins one database, waiting at most `timeoutMs` for a lock of others. */
+export type PinOne = (path: string, timeoutMs: number) => Pin;
+
 /**
- * Pins all databases, if it can be done at one instant. `pins[i]` belongs to `paths[i]`, which are real paths of
- * different files; `pinOne` must have succeeded on each before. Rejects when a database cannot be pinned at all.
+ * Pins all databases, if it can be done at one instant. `paths` are real paths of different files. Waits up to
+ * `busyTimeoutMs` for a database only when nothing else of ours is held.
  */
 export async function takeCut(
   paths: readonly string[],
-  pinOne: (path: string) => Pin,
+  pinOne: PinOne,
+  busyTimeoutMs: number,
   random: () => number = Math.random,
 ): Promise<Cut> {
-  const pause = (): Promise<void> =>
-    sleep(shortestPauseMs + random() * (longestPauseMs - shortestPauseMs));
-  if (paths.length === 1) return { label: 'one-instant', pins: pinAll(paths, pinOne) };
-  return (
-    (await pinLockFree(paths, pinOne, pause)) ??
-    (await pinBehindBarrier(paths, pinOne, pause)) ?? {
-      label: 'per-database',
-      reason: 'The databases were written to all the time, or could not be locked together.',
-      pins: pinAll(paths, pinOne),
-    }
-  );
+  if (paths.length === 1) return pinEach(paths, pinOne, busyTimeoutMs, { label: 'one-instant' });
+  const pause = (attempt: number): Promise<void> => {
+    const longest = Math.min(longestPauseMs, shortestPauseMs * (attempt + 2));
+    return sleep(shortestPauseMs + random() * (longest - shortestPauseMs));
+  };
+  const watchers = new Watchers(paths);
+  try {
+    const pins =
+      (await pinLockFree(watchers, paths, pinOne, pause)) ??
+      (await pinBehindBarrier(watchers, paths, pinOne, pause));
+    if (pins !== undefined) return { label: 'one-instant', pins, failures: new Map() };
+  } finally {
+    watchers.close();
+  }
+  return pinEach(paths, pinOne, busyTimeoutMs, {
+    label: 'per-database',
+    reason: 'The databases were written to all the time, or could not be locked together.',
+  });
 }
 
-function pinAll(paths: readonly string[], pinOne: (path: string) => Pin): Pin[] {
-  const pins: Pin[] = [];
+function pinEach(
+  paths: readonly string[],
+  pinOne: PinOne,
+  timeoutMs: number,
+  label: Pick<Cut, 'label' | 'reason'>,
+): Cut {
+  const cut: Cut = { ...label, pins: new Map(), failures: new Map() };
+  for (const path of paths) {
+    try {
+      cut.pins.set(path, pinOne(path, timeoutMs));
+    } catch (error) {
+      cut.failures.set(path, error);
+    }
+  }
+  return cut;
+}
+
+/** All pins or none: what was pinned before a failure is let go. */
+function pinAll(paths: readonly string[], pinOne: PinOne): Map<string, Pin> {
+  const pins = new Map<string, Pin>();
   try {
-    for (const path of paths) pins.push(pinOne(path));
+    for (const path of paths) pins.set(path, pinOne(path, 0));
     return pins;
   } catch (error) {
-    releaseAll(pins);
+    releaseAll(pins.values());
     throw error;
   }
 }
 
-function releaseAll(held: readonly { release: () => void }[]): void {
+function releaseAll(held: Iterable<{ release: () => void }>): void {
   for (const one of held) one.release();
 }
 
-async function pinLockFree(
-  paths: readonly string[],
-  pinOne: (path: string) => Pin,
-  pause: () => Promise<void>,
-): Promise<Cut | undefined> {
-  const watchers = paths.map((path) => watch(path));
-  try {
-    for (let attempt = 0; attempt < lockFreeTries; attempt++) {
-      const pins = pinIfUnchanged(watchers, paths, pinOne);
-      if (pins !== undefined) return { label: 'one-instant', pins };
-      await pause();
-    }
-    return undefined;
-  } finally {
-    for (const watcher of watchers) watcher.close();
+/**
+ * A read-only connection to each database. They tell whether somebody has committed, and while they are open no lock of
+ * ours is the last connection to a WAL database, whose closing would checkpoint it.
+ */
+class Watchers {
+  readonly #paths: readonly string[];
+  readonly #open = new Map<string, Watcher>();
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  /** The version of each database. Throws `source-busy` when one cannot be looked at just now. */
+  versions(): number[] {
+    return this.#paths.map((path) => {
+      const watcher = this.#open.get(path) ?? watch(path);
+      this.#open.set(path, watcher);
+      return watcher.version();
+    });
+  }
+
+  close(): void {
+    for (const watcher of this.#open.values()) watcher.close();
   }
 }
 
-function pinIfUnchanged(
-  watchers: ReturnType<typeof watch>[],
+type Pause = (attempt: number) => Promise<void>;
+
+async function pinLockFree(
+  watchers: Watchers,
   paths: readonly string[],
-  pinOne: (path: string) => Pin,
-): Pin[] | undefined {
-  const before = orBusy(() => watchers.map((watcher) => watcher.version()));
-  if (before === undefined) return undefined;
-  const pins = orBusy(() => pinAll(paths, pinOne));
-  if (pins === undefined) return undefined;
-  const after = orBusy(() => watchers.map((watcher) => watcher.version()));
-  if (after !== undefined && after.every((version, index) => version === before[index]))
-    return pins;
-  releaseAll(pins);
+  pinOne: PinOne,
+  pause: Pause,
+): Promise<Map<string, Pin> | undefined> {
+  for (let attempt = 0; attempt < lockFreeTries; attempt++) {
+    const pins = orBusy(() => pinIfUnchanged(watchers, paths, pinOne));
+    if (pins !== undefined) return pins;
+    await pause(attempt);
+  }
+  return undefined;
+}
+
+function pinIfUnchanged(
+  watchers: Watchers,
+  paths: readonly string[],
+  pinOne: PinOne,
+): Map<string, Pin> | undefined {
+  const before = watchers.versions();
+  const pins = pinAll(paths, pinOne);
+  try {
+    const after = watchers.versions();
+    if (after.every((version, index) => version === before[index])) return pins;
+  } catch (error) {
+    releaseAll(pins.values());
+    throw error;
+  }
+  releaseAll(pins.values());
   return undefined;
 }
 
 async function pinBehindBarrier(
+  watchers: Watchers,
   paths: readonly string[],
-  pinOne: (path: string) => Pin,
-  pause: () => Promise<void>,
-): Promise<Cut | undefined> {
+  pinOne: PinOne,
+  pause: Pause,
+): Promise<Map<string, Pin> | undefined> {
   const ordered = [...paths].sort();
   for (let attempt = 0; attempt < barrierTries; attempt++) {
     const locks: { release: () => void }[] = [];
-    let pins: Pin[] | undefined;
     try {
-      pins = orBusy(() => {
-        for (const path of ordered) locks.push(holdWriteLock(path, lockTimeoutMs));
+      const pins = orBusy(() => {
+        watchers.versions(); // Makes sure that each watcher has really opened its database.
+        for (const [index, path] of ordered.entries()) {
+          locks.push(holdWriteLock(path, index === 0 ? briefTimeoutMs : 0));
+        }
         return pinAll(paths, pinOne);
       });
+      if (pins !== undefined) return pins;
     } catch (error) {
       // A file that this user may only read cannot be locked, now or later.
       if (isBackupError(error) && error.code !== 'internal') return undefined;
       throw error;
     } finally {
-      // Before the pins are: a lock let go first is never the last connection, so it checkpoints nothing.
       releaseAll(locks);
     }
-    if (pins !== undefined) return { label: 'one-instant', pins };
-    await pause();
+    await pause(attempt);
   }
   return undefined;
 }

@@ -6,14 +6,16 @@ import { makePrivateFolder, syncFile } from './files.ts';
 import type { Drill, Finding } from './manifest.ts';
 import { requireSpace } from './source.ts';
 import { checkDatabase, restoreJournalMode } from './sqlite.ts';
-import { differingContents, readManifestOf } from './verify.ts';
+import { differingContents, readManifestOf, type Verdict } from './verify.ts';
 
 /**
- * Restores `backup` (a real path) into a private folder in `scratchParent` and takes it away again. What is wrong is in
- * the findings; throws only when there is no room to try.
+ * Restores a backup, of which `verdict` is known, into a private folder in `scratchParent` and takes it away again. What
+ * is wrong is in the findings; throws only when there is no room to try.
  */
-export function drillSnapshot(backup: string, scratchParent: string): Drill {
+export function drillSnapshot(verdict: Verdict, scratchParent: string): Drill {
   const at = new Date().toISOString();
+  if (verdict.status === 'damaged') return { status: 'failed', at, findings: verdict.findings };
+  const { path: backup } = verdict;
   const parsed = readManifestOf(backup);
   const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
   requireSpace(scratchParent, statSync(backup).size);

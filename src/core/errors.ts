@@ -164,7 +164,6 @@ function sqliteMeaning(code: string, side: Side): Meaning | undefined {
           ];
     case 'SQLITE_READONLY_CANTINIT':
     case 'SQLITE_READONLY_DIRECTORY':
-    case 'SQLITE_READONLY_RECOVERY':
       return [
         'read-only-media',
         'is in WAL mode in a folder that cannot be written, so SQLite cannot read it there',
@@ -189,6 +188,8 @@ function sqliteMeaning(code: string, side: Side): Meaning | undefined {
     default:
   }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return locked;
+  // Its WAL is being put in order by somebody who may write: a moment later it can be read.
+  if (code === 'SQLITE_READONLY_RECOVERY') return locked;
   if (code === 'SQLITE_NOTADB') {
     return [
       'encrypted-or-not-sqlite',

@@ -11,11 +11,19 @@ export interface GitHead {
 
 /** The head of the work tree that `folder` is in; undefined outside of one. Never throws. */
 export function readGitHead(folder: string): GitHead | undefined {
+  try {
+    return readHead(folder);
+  } catch {
+    return undefined; // A broken work tree is no reason to have no backup.
+  }
+}
+
+function readHead(folder: string): GitHead | undefined {
   const gitFolder = findGitFolder(folder);
   if (gitFolder === undefined) return undefined;
   const head = readText(join(gitFolder, 'HEAD'))?.trim();
   if (head === undefined) return undefined;
-  const reference = /^ref: (refs\/[^\0]+)$/.exec(head)?.[1];
+  const reference = /^ref: (refs\/[^\p{Cc}]{1,1000})$/u.exec(head)?.[1];
   if (reference === undefined) return isCommit(head) ? { commit: head } : undefined;
   const commit = resolveReference(gitFolder, reference);
   const branch = reference.replace(/^refs\/heads\//, '');
@@ -58,7 +66,8 @@ const longestBytes = 4 * 1024 * 1024;
 
 function readText(path: string): string | undefined {
   try {
-    return statSync(path).size <= longestBytes ? readFileSync(path, 'utf8') : undefined;
+    const stats = statSync(path);
+    return stats.isFile() && stats.size <= longestBytes ? readFileSync(path, 'utf8') : undefined;
   } catch {
     return undefined; // Not there, or not for us: then nothing is known, which is no error.
   }

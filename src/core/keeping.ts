@@ -14,16 +14,15 @@ import { BackupError, explain } from './errors.ts';
 import {
   linkWithoutOverwriting,
   makePrivateFolder,
-  replaceManifest,
   resolveRegularFile,
   syncFile,
   syncFolder,
 } from './files.ts';
-import { serializeManifest, type Manifest } from './manifest.ts';
+import type { Manifest } from './manifest.ts';
 import { manifestNameOf, requireBareName } from './names.ts';
 import { planRetention, type Candidate, type Policy, type RetentionPlan } from './retention.ts';
 import { requireSpace } from './source.ts';
-import { readManifestOf } from './verify.ts';
+import { readManifestOf, updateManifest } from './verify.ts';
 
 const longestNote = 2000;
 
@@ -35,15 +34,13 @@ export interface Remark {
 
 /** Writes a remark into the manifest of a backup and returns the manifest as it is now. */
 export function remarkOn(backup: string, remark: Remark): Manifest {
-  const { path, manifest } = requireOwn(backup);
-  const { note, pinned, ...facts } = { ...manifest, ...remark };
-  const changed: Manifest = {
-    ...facts,
-    ...(note !== undefined && note.trim() !== '' && { note: note.trim().slice(0, longestNote) }),
-    ...(pinned === true && { pinned }),
-  };
-  replaceManifest(path, serializeManifest(changed));
-  return changed;
+  const { path } = requireOwn(backup);
+  const note = remark.note?.trim().slice(0, longestNote);
+  updateManifest(path, {
+    ...(note !== undefined && { note: note === '' ? undefined : note }),
+    ...(remark.pinned !== undefined && { pinned: remark.pinned ? true : undefined }),
+  });
+  return requireOwn(path).manifest;
 }
 
 /** Gives a backup and its manifest another bare name in the same folder. Returns the new path. */

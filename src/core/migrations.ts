@@ -12,8 +12,8 @@ export interface MigrationState {
 export interface TableReader {
   /** Column names of an ordinary table, undefined when there is none of that name. */
   columnsOf: (table: string) => string[] | undefined;
-  /** All rows of a query, as objects; integers beyond 2^53 as strings. */
-  rows: (sql: string) => Record<string, unknown>[];
+  /** The rows of a query one by one, integers as bigint. */
+  rows: (sql: string) => Iterable<Record<string, unknown>>;
   userVersion: number;
 }
 
@@ -88,10 +88,9 @@ const descriptions: Description[] = [
     table: 'goose_db_version',
     columns: ['id', 'version_id', 'is_applied'],
     // A roll-back is a row of its own, and version 0 is the tool's first row, not a migration.
-    applied: `SELECT version_id AS id FROM goose_db_version AS one
-      WHERE is_applied AND version_id > 0 AND one.id =
-        (SELECT max(other.id) FROM goose_db_version AS other WHERE other.version_id = one.version_id)
-      ORDER BY version_id`,
+    applied: `SELECT version_id AS id
+      FROM (SELECT version_id, is_applied, max(id) FROM goose_db_version GROUP BY version_id)
+      WHERE is_applied AND version_id > 0 ORDER BY version_id`,
   },
   {
     tool: 'Knex',
@@ -132,9 +131,12 @@ const descriptions: Description[] = [
   {
     tool: 'Flyway',
     table: 'flyway_schema_history',
-    columns: ['installed_rank', 'version', 'success'],
-    applied: `SELECT version AS id FROM flyway_schema_history
-      WHERE success AND version IS NOT NULL ORDER BY installed_rank`,
+    columns: ['installed_rank', 'version', 'type', 'success'],
+    // Undoing and deleting are rows of their own as well.
+    applied: `SELECT version AS id
+      FROM (SELECT version, type, max(installed_rank) AS rank FROM flyway_schema_history
+        WHERE success AND version IS NOT NULL GROUP BY version)
+      WHERE type NOT LIKE 'UNDO%' AND type <> 'DELETE' ORDER BY rank`,
   },
   {
     tool: 'Phinx',
@@ -160,15 +162,24 @@ function readOne(reader: TableReader, description: Description): MigrationState[
   if (without?.some((column) => present.includes(column))) return [];
   if (beside !== undefined && reader.columnsOf(beside) === undefined) return [];
   if (notBeside !== undefined && reader.columnsOf(notBeside) !== undefined) return [];
-  const ids = reader.rows(applied).map((row) => idText(row['id']));
-  const [latest] = ids.slice(-1);
-  if (latest === undefined) return [{ tool, latest: '', count: 0 }];
-  return [
-    heads
-      ? { tool, latest: ids.join(', ').slice(0, 1000), count: 1 }
-      : { tool, latest, count: ids.length },
-  ];
+  try {
+    let count = 0;
+    const newest: string[] = [];
+    for (const row of reader.rows(applied)) {
+      count++;
+      newest.push(idText(row['id']));
+      if (newest.length > mostHeads) newest.shift();
+    }
+    const latest = heads ? newest.join(', ') : (newest.at(-1) ?? '');
+    return [{ tool, latest, count: heads ? Math.min(count, 1) : count }];
+  } catch {
+    // A table of that name which cannot be read here, for want of a collation or because of damage, is for the check to
+    // judge. It must not keep the database from its backup.
+    return [];
+  }
 }
+
+const mostHeads = 5;
 
 function idText(id: unknown): string {
   const text =

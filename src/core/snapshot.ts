@@ -38,7 +38,14 @@ import {
 } from './manifest.ts';
 import { snapshotNames } from './names.ts';
 import { PinWatch } from './pinWatch.ts';
-import { inspectSource, openWherePossible, requireSpace, retarget, type Source } from './source.ts';
+import {
+  inspectSource,
+  openWherePossible,
+  requireSize,
+  requireSpace,
+  retarget,
+  type Source,
+} from './source.ts';
 import {
   checkDatabase,
   compactInto,
@@ -255,21 +262,22 @@ class Job {
       requireSpace(this.#folder, totalBytes);
       const copied: Copied[] = [];
       let before = 0;
+      const watches = held.map(({ member, pin: { facts } }) => new PinWatch(member.source, facts));
       for (const [index, { member, pin: one }] of held.entries()) {
         const { facts } = one;
         const copy = join(this.#scratch, `copy-${index}.db`);
-        const watch = new PinWatch(member.source, facts);
         try {
           await copyPinned(one, copy, this.#folder, (donePages) => {
             const doneBytes = before + donePages * facts.pageSize;
             requireSpace(this.#folder, totalBytes - doneBytes);
-            watch.look();
+            for (const watch of watches.slice(index)) watch.look();
             this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
           });
           one.release();
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
-          copied.push({ ...member, copy, journalMode, contents, at, warnings: watch.findings() });
+          const warnings = watches[index]?.findings() ?? [];
+          copied.push({ ...member, copy, journalMode, contents, at, warnings });
         } catch (error) {
           if (isBackupError(error) && error.code === 'target-full') throw error;
           this.#fail(member, error);
@@ -300,19 +308,36 @@ class Job {
   ): Promise<{ member: Member; pin: Pin }[]> {
     if (readable.length === 0) return [];
     const shownAs = new Map(readable.map(({ path, member }) => [path, member.source.path]));
-    try {
-      const { pins, ...cut } = await takeCut([...shownAs.keys()], (path) =>
-        pin(path, this.#request.busyTimeoutMs, shownAs.get(path)),
-      );
-      this.#cut = cut;
-      return readable.flatMap(({ member }, index) => {
-        const one = pins[index];
-        return one === undefined ? [] : [{ member, pin: one }];
+    const { busyTimeoutMs, largestBytes } = this.#request;
+    const { pins, failures, ...cut } = await takeCut(
+      [...shownAs.keys()],
+      (path, timeoutMs) => pin(path, timeoutMs, shownAs.get(path)),
+      busyTimeoutMs,
+    );
+    // A copy by hand was made before the others were pinned.
+    const byHand = readable.find(({ path, member }) => path !== member.source.path);
+    this.#cut =
+      byHand === undefined || readable.length === 1
+        ? cut
+        : {
+            label: 'per-database',
+            reason: `${byHand.member.source.path} is on a read-only medium.`,
+          };
+    return readable.flatMap(({ member, path }) => {
+      const one = pins.get(path);
+      if (one === undefined) {
+        this.#fail(member, failures.get(path));
+        return [];
+      }
+      const isAcceptable = this.#attempt(member, () => {
+        // What is still in the WAL counts as well.
+        requireSize(member.source.path, one.facts.pageCount * one.facts.pageSize, largestBytes);
+        return true;
       });
-    } catch (error) {
-      for (const { member } of readable) this.#fail(member, error);
+      if (isAcceptable === true) return [{ member, pin: one }];
+      one.release();
       return [];
-    }
+    });
   }
 
   #compactAll(members: Member[]): Copied[] {
@@ -338,7 +363,8 @@ class Job {
     const watch = new PinWatch(source, undefined);
     const { before, after } = openWherePossible(source, this.#scratch, (path) => {
       try {
-        return compactInto(path, copy, this.#request.busyTimeoutMs, source.path);
+        const { busyTimeoutMs, verify: check } = this.#request;
+        return compactInto(path, copy, { busyTimeoutMs, shownAs: source.path, check });
       } catch (error) {
         throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
       }
@@ -371,7 +397,7 @@ class Job {
       let check: Check | undefined;
       if (this.#request.verify) {
         this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
-        check = checkDatabase(one.copy, { access: 'private' });
+        check = checkDatabase(one.copy, { access: 'read-only' });
       }
       const sha256 = await (hashing ??
         sha256File(one.copy, (bytes) =>
@@ -388,13 +414,14 @@ class Job {
   #publishAll(proved: Proved[], stuck: string[]): Snapshot[] {
     const totalBytes = sum(proved.map(({ sizeBytes }) => sizeBytes));
     this.#hooks.onProgress({ phase: 'publish', doneBytes: totalBytes, totalBytes });
+    const members = proved.filter(({ check }) => check?.status !== 'damaged').length;
     return proved.flatMap((one) => {
       const warnings = [...one.warnings, ...stuck.map(leftover)];
       const git = readGitHead(dirname(one.source.path));
       const manifest: Manifest = {
         ...this.#describe(one),
         ...(git !== undefined && { git }),
-        ...(proved.length > 1 && { cut: { ...this.#cut, members: proved.length } }),
+        ...(members > 1 && { cut: { ...this.#cut, members } }),
         ...(warnings.length > 0 && { warnings }),
       };
       const snapshot = this.#attempt(one, () => this.#publishOne(one, manifest));
@@ -418,7 +445,11 @@ class Job {
       verdict:
         check === undefined
           ? { status: 'unchecked', findings: [] }
-          : { status: check.status, checkedAt: new Date().toISOString(), findings: check.findings },
+          : {
+              status: check.status,
+              checkedAt: new Date().toISOString(),
+              findings: [...check.findings, ...check.remarks],
+            },
       ...boundTables(check?.contents?.tables ?? contents.tables),
       ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
     };

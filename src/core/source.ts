@@ -34,16 +34,20 @@ export function inspectSource(database: string, largestBytes: number): Source {
   const path = resolveRegularFile(database);
   const { journalMode } = requireDatabase(path);
   const { size: sizeBytes, nlink: links } = statSync(path);
-  if (sizeBytes > largestBytes) {
-    throw new BackupError(
-      'too-large',
-      `${path} has ${formatBytes(sizeBytes)}, more than the limit of ${formatBytes(largestBytes)}.`,
-      { path, hint: 'Raise the limit if the size is real.', facts: { sizeBytes, largestBytes } },
-    );
-  }
+  requireSize(path, sizeBytes, largestBytes);
   const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links };
   refuseHiddenWal(source);
   return source;
+}
+
+/** Refuses what is larger than the person allows: a sparse or hostile file may claim any size. */
+export function requireSize(path: string, sizeBytes: number, largestBytes: number): void {
+  if (sizeBytes <= largestBytes) return;
+  throw new BackupError(
+    'too-large',
+    `${path} has ${formatBytes(sizeBytes)}, more than the limit of ${formatBytes(largestBytes)}.`,
+    { path, hint: 'Raise the limit if the size is real.', facts: { sizeBytes, largestBytes } },
+  );
 }
 
 /** Under a hard link's other name a WAL would not be seen, and with it the newest transactions. */

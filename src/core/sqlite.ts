@@ -1,5 +1,6 @@
 /** The only importer of the SQLite driver. Everything here runs in the worker, on paths that are already resolved. */
 import { createHash } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BackupError, explain, type Side } from './errors.ts';
 import type { Facts, Finding, TableFacts, VerdictStatus } from './manifest.ts';
@@ -128,7 +129,7 @@ export interface Watcher {
 
 export function watch(path: string): Watcher {
   return explained(path, () => {
-    const db = openSource(path, 0);
+    const db = open(path, { readonly: true, fileMustExist: true, timeout: 0 });
     return {
       version: () => explained(path, () => Number(db.pragma('data_version', { simple: true }))),
       close: () => db.close(),
@@ -142,6 +143,8 @@ export function watch(path: string): Watcher {
  */
 export function holdWriteLock(path: string, timeoutMs: number): { release: () => void } {
   return explained(path, () => {
+    // On a file that may only be read, BEGIN IMMEDIATE says nothing and locks nothing.
+    accessSync(path, constants.W_OK);
     const db = open(path, { fileMustExist: true, timeout: timeoutMs });
     try {
       db.pragma('trusted_schema = off');
@@ -161,17 +164,18 @@ export function holdWriteLock(path: string, timeoutMs: number): { release: () =>
 
 /**
  * Writes a compacted copy of a live database into the existing empty file `to`. It is one committed state, but which one
- * is only known to lie between the two facts returned. Cannot be interrupted but by ending the process.
+ * is only known to lie between the two facts returned. Cannot be interrupted but by ending the process. VACUUM copies
+ * what it finds, without a word about what damage has hidden, so with `check` a damaged source is refused before.
  */
 export function compactInto(
   path: string,
   to: string,
-  busyTimeoutMs: number,
-  shownAs: string = path,
+  { busyTimeoutMs, shownAs, check }: { busyTimeoutMs: number; shownAs: string; check: boolean },
 ): { before: Facts; after: Facts } {
   const db = explained(shownAs, () => openSource(path, busyTimeoutMs));
   try {
     const before = explained(shownAs, () => readFacts(db));
+    if (check) refuseDamaged(db, shownAs);
     // The copy is synced like this read-only connection, which writes nothing else: the caller syncs it before publishing.
     db.pragma('synchronous = off');
     try {
@@ -184,6 +188,16 @@ export function compactInto(
   } finally {
     db.close();
   }
+}
+
+function refuseDamaged(db: Database.Database, path: string): void {
+  const { status, findings } = checkIntegrity(db);
+  if (status !== 'damaged') return;
+  const [first] = findings;
+  throw new BackupError('corrupt', `${path} is damaged: ${first?.message ?? 'its check failed'}.`, {
+    path,
+    hint: 'The method exact keeps a copy of all there is. Restore the database from an older backup.',
+  });
 }
 
 function cannotCompact(error: Error, path: string): BackupError {
@@ -342,7 +356,7 @@ function tableReader(db: Database.Database, names: string[], userVersion: number
       const columns = db.pragma(`table_info(${quoted(table)})`) as { name: string }[];
       return columns.map(({ name }) => name);
     },
-    rows: (sql) => db.prepare(sql).safeIntegers().all() as Record<string, unknown>[],
+    rows: (sql) => db.prepare(sql).safeIntegers().iterate() as Iterable<Record<string, unknown>>,
     userVersion,
   };
 }
@@ -377,7 +391,7 @@ const mostFindings = 100;
 export interface Check {
   status: Exclude<VerdictStatus, 'unchecked'>;
   findings: Finding[];
-  /** Worth knowing, but no fault of the backup: rows without the parent that a foreign key asks for. */
+  /** Worth knowing, but no fault of the backup: rows that break the rules of their own table. */
   remarks: Finding[];
   /** With rows counted. Undefined when the file is damaged. */
   contents?: Contents;
@@ -401,8 +415,8 @@ export function checkDatabase(
     db.pragma('trusted_schema = off');
     const integrity = checkIntegrity(db);
     // A damaged file may say anything of itself.
-    if (integrity.status === 'damaged') return { ...integrity, remarks: [] };
-    const remarks = foreignKeys ? foreignKeyRemarks(db) : [];
+    if (integrity.status === 'damaged') return integrity;
+    const remarks = [...integrity.remarks, ...(foreignKeys ? foreignKeyRemarks(db) : [])];
     return { ...integrity, remarks, contents: readContents(db, { countRows: true }) };
   } catch (error) {
     return { status: 'damaged', findings: [damage(error)], remarks: [] };
@@ -436,18 +450,20 @@ function foreignKeyRemarks(db: Database.Database): Finding[] {
   );
 }
 
-type Integrity = Pick<Check, 'status' | 'findings'>;
+type Integrity = Pick<Check, 'status' | 'findings' | 'remarks'>;
 
 function checkIntegrity(db: Database.Database): Integrity {
   try {
-    const findings = integrityFindings(
+    const { findings, remarks } = integrityFindings(
       db.pragma(`integrity_check(${mostFindings})`, { simple: false }),
     );
-    if (findings.length > 0) return { status: 'damaged', findings };
+    if (findings.length > 0) return { status: 'damaged', findings, remarks };
     const unknown = unknownModules(db);
-    return { status: unknown.length > 0 ? 'partial' : 'ok', findings: unknown };
+    return { status: unknown.length > 0 ? 'partial' : 'ok', findings: unknown, remarks };
   } catch (error) {
-    if (!isMissingFeature(error)) return { status: 'damaged', findings: [damage(error)] };
+    if (!isMissingFeature(error)) {
+      return { status: 'damaged', findings: [damage(error)], remarks: [] };
+    }
     return checkTableByTable(db, error);
   }
 }
@@ -457,6 +473,7 @@ function checkTableByTable(db: Database.Database, reason: Error): Integrity {
     finding('not-fully-checkable', `Not everything could be checked: ${reason.message}.`),
     ...unknownModules(db),
   ];
+  const remarks: Finding[] = [];
   let status: Integrity['status'] = 'partial';
   const found = (damages: Finding[]): void => {
     if (damages.length > 0) status = 'damaged';
@@ -469,7 +486,10 @@ function checkTableByTable(db: Database.Database, reason: Error): Integrity {
   for (const name of names.all()) {
     if (typeof name !== 'string') continue;
     try {
-      found(integrityFindings(db.pragma(`integrity_check(${quoted(name)})`, { simple: false })));
+      const rows = db.pragma(`integrity_check(${quoted(name)})`, { simple: false });
+      const one = integrityFindings(rows);
+      found(one.findings);
+      remarks.push(...one.remarks);
     } catch (error) {
       if (!isMissingFeature(error)) {
         found([damage(error)]);
@@ -479,7 +499,11 @@ function checkTableByTable(db: Database.Database, reason: Error): Integrity {
       if (ordinary.has(name)) found(scanFindings(db, name));
     }
   }
-  return { status, findings: findings.slice(0, mostFindings) };
+  return {
+    status,
+    findings: findings.slice(0, mostFindings),
+    remarks: remarks.slice(0, mostFindings),
+  };
 }
 
 function scanFindings(db: Database.Database, table: string): Finding[] {
@@ -516,11 +540,21 @@ function scanTable(db: Database.Database, table: string): void {
   for (const row of rows.iterate()) void row;
 }
 
-function integrityFindings(rows: unknown): Finding[] {
-  return (rows as { integrity_check: unknown }[])
+/** Rows that break a rule of their table were let in by the application: they are in the database, and in the copy. */
+const brokenRule = /^(CHECK constraint failed in|NULL value in) /;
+
+function integrityFindings(rows: unknown): Pick<Integrity, 'findings' | 'remarks'> {
+  const messages = (rows as { integrity_check: unknown }[])
     .map((row) => String(row.integrity_check))
-    .filter((text) => text !== 'ok')
-    .map((message) => finding('integrity', message));
+    .filter((text) => text !== 'ok');
+  return {
+    findings: messages
+      .filter((message) => !brokenRule.test(message))
+      .map((message) => finding('integrity', message)),
+    remarks: messages
+      .filter((message) => brokenRule.test(message))
+      .map((message) => finding('broken-rule', message)),
+  };
 }
 
 /** The check itself could not run: SQLite lacks something that the application brings along. */

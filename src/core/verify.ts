@@ -15,7 +15,6 @@ import { readHeader, type Header } from './header.ts';
 import {
   longestManifestBytes,
   parseManifest,
-  serializeManifest,
   type Drill,
   type Finding,
   type Manifest,
@@ -77,18 +76,27 @@ export function recordVerdict(
 ): Finding | undefined {
   const parsed = readManifestOf(path);
   if (parsed?.kind !== 'manifest') return undefined;
-  const manifest: Manifest = {
-    ...parsed.manifest,
-    verdict: { status, checkedAt: new Date().toISOString(), findings },
-    ...(drill !== undefined && { drill }),
-  };
   try {
-    replaceManifest(path, serializeManifest(manifest));
+    updateManifest(path, {
+      verdict: { status, checkedAt: new Date().toISOString(), findings },
+      // What was once restorable is not any more.
+      ...(status === 'damaged' && { drill: undefined }),
+      ...(drill !== undefined && { drill }),
+    });
     return undefined;
   } catch (error) {
     const { message } = explain(error, 'target', path);
     return { code: 'not-recorded', message: `The verdict could not be recorded: ${message}` };
   }
+}
+
+/** Writes `changes` into the manifest of a backup, and keeps what other versions of format 1 have added to it. */
+export function updateManifest(
+  path: string,
+  changes: Partial<Record<keyof Manifest, unknown>>,
+): void {
+  const before = JSON.parse(readFileSync(manifestNameOf(path), 'utf8')) as object;
+  replaceManifest(path, `${JSON.stringify({ ...before, ...changes }, null, 2)}\n`);
 }
 
 /** A finding with its weight: damage condemns, a gap makes the verdict partial, a remark changes nothing. */

@@ -21,14 +21,13 @@ const handlers: Handlers = {
   backUpTogether: takeSnapshots,
   verify({ path, drill, folder }, { onProgress }) {
     const verdict = verifySnapshot(path, onProgress, folder);
-    const drilled =
-      drill && verdict.status !== 'damaged' ? drillSnapshot(verdict.path, folder) : undefined;
-    const remark = recordVerdict(verdict, drilled);
-    return {
-      ...verdict,
-      findings: remark === undefined ? verdict.findings : [...verdict.findings, remark],
-      ...(drilled !== undefined && { drill: drilled }),
-    };
+    // First the verdict: there may be no room for a drill.
+    const remark = recordVerdict(verdict);
+    const findings = remark === undefined ? verdict.findings : [...verdict.findings, remark];
+    if (!drill) return { ...verdict, findings };
+    const drilled = drillSnapshot(verdict, folder);
+    recordVerdict(verdict, drilled);
+    return { ...verdict, findings, drill: drilled };
   },
   list: ({ folder }) => listBackups(folder),
   compare: ({ left, right }, { onProgress }) =>

@@ -139,14 +139,15 @@ describe('a cut', () => {
         let looks = 0;
         const { label, pins } = await takeCut(
           paths,
-          (path) => {
+          (path, timeoutMs) => {
             // All lock-free tries, so that the locks are needed.
             if (++looks <= 20) throw new BackupError('source-busy', 'busy');
-            return pin(path, 5000);
+            return pin(path, timeoutMs);
           },
+          5000,
           () => 0,
         );
-        for (const one of pins) one.release();
+        for (const one of pins.values()) one.release();
         labels.push(label);
         waits.push(await longest());
       }
@@ -171,10 +172,11 @@ describe('a cut', () => {
           if (path === busy && ++looks <= 21) throw new BackupError('source-busy', 'busy');
           return pin(path, 0);
         },
+        5000,
         () => 0,
       );
       const held = bytesOf(idle);
-      for (const one of pins) one.release();
+      for (const one of pins.values()) one.release();
       assert.equal(label, 'one-instant');
       assert.deepEqual([held, bytesOf(idle)], [before, before]);
     });

@@ -159,23 +159,27 @@ describe('a drill', () => {
     });
   }
 
+  /** Nothing was found before: the drill is on its own. */
+  const drillAlone = (): Drill =>
+    drillSnapshot({ path: backup, status: 'ok', findings: [] }, folder());
+
   it('alone notices a page of garbage, a cut and wrong facts', () => {
     changeManifest(({ tables }) => Object.assign(tables?.[0] ?? {}, { rows: 7 }));
-    const forged = drillSnapshot(backup, folder());
+    const forged = drillAlone();
     assert.deepEqual(
       [forged.status, forged.findings.map(({ code }) => code)],
       ['failed', ['rows-differ']],
     );
     overwrite(backup, 4096, Buffer.alloc(4096, 0xa5));
-    assert.equal(drillSnapshot(backup, folder()).status, 'failed');
+    assert.equal(drillAlone().status, 'failed');
     truncateSync(backup, 5000);
-    assert.equal(drillSnapshot(backup, folder()).status, 'failed');
+    assert.equal(drillAlone().status, 'failed');
     assert.deepEqual(leftovers(), []);
   });
 
   it('of what is no database is a failure, not an exception', () => {
     writeFileSync(backup, 'text');
-    assert.equal(drillSnapshot(backup, folder()).status, 'failed');
+    assert.equal(drillAlone().status, 'failed');
   });
 
   it('in a backups folder that may not be written has a verdict, says that it was not kept, and changes nothing', async function () {

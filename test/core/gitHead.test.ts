@@ -155,9 +155,7 @@ describe('the git head', () => {
       it(`keeps nobody from a backup, whose manifest can be read: ${what}`, async () => {
         make();
         const found = readGitHead(folder('repo'));
-        const { path } = await snapshot(createDatabase(folder('app.db')), {
-          gitFolder: folder('repo'),
-        });
+        const { path } = await snapshot(createDatabase(folder('repo/app.db')));
         assert.deepEqual(manifestOf(path).git, found);
         assert.equal(found?.commit, undefined);
         assert.ok((found?.branch ?? '').length <= 4096);

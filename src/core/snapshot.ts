@@ -397,7 +397,7 @@ class Job {
       let check: Check | undefined;
       if (this.#request.verify) {
         this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
-        check = checkDatabase(one.copy, { access: 'read-only' });
+        check = this.#check(one.copy, sizeBytes);
       }
       const sha256 = await (hashing ??
         sha256File(one.copy, (bytes) =>
@@ -408,6 +408,14 @@ class Job {
       before += sizeBytes;
     }
     return proved;
+  }
+
+  #check(copy: string, wantedBytes: number): Check {
+    try {
+      return checkDatabase(copy, { access: 'read-only' });
+    } catch (error) {
+      throw retarget(error, copy, { folder: this.#folder, wantedBytes });
+    }
   }
 
   /** Publishes the good copies; keeps a damaged one under a name that nobody takes for a backup, and fails it. */

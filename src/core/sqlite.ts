@@ -175,7 +175,7 @@ export function compactInto(
   const db = explained(shownAs, () => openSource(path, busyTimeoutMs));
   try {
     const before = explained(shownAs, () => readFacts(db));
-    if (check) refuseDamaged(db, shownAs);
+    if (check) explained(shownAs, () => refuseDamaged(db, shownAs));
     // The copy is synced like this read-only connection, which writes nothing else: the caller syncs it before publishing.
     db.pragma('synchronous = off');
     try {
@@ -399,8 +399,8 @@ export interface Check {
 
 /**
  * Runs `integrity_check` on a private file, or on one in rollback mode that is opened read-only, and counts rows. Damage
- * is a finding, not an exception. Missing collations, functions or modules make the check `partial`: each table is then
- * checked alone.
+ * is a finding; only trouble with reading is an exception. Missing collations, functions or modules make the check
+ * `partial`: each table is then checked alone.
  */
 export function checkDatabase(
   path: string,
@@ -419,10 +419,18 @@ export function checkDatabase(
     const remarks = [...integrity.remarks, ...(foreignKeys ? foreignKeyRemarks(db) : [])];
     return { ...integrity, remarks, contents: readContents(db, { countRows: true }) };
   } catch (error) {
+    if (isTrouble(error)) throw error;
     return { status: 'damaged', findings: [damage(error)], remarks: [] };
   } finally {
     db?.close();
   }
+}
+
+/** The disk or the system failed, which says nothing about the content. */
+function isTrouble(error: unknown): boolean {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  const trouble = /^SQLITE_(CANTOPEN|FULL|NOMEM|PERM|READONLY|IOERR(?!_SHORT_READ))/;
+  return typeof code === 'string' && trouble.test(code);
 }
 
 const mostOrphans = 1000;
@@ -461,6 +469,7 @@ function checkIntegrity(db: Database.Database): Integrity {
     const unknown = unknownModules(db);
     return { status: unknown.length > 0 ? 'partial' : 'ok', findings: unknown, remarks };
   } catch (error) {
+    if (isTrouble(error)) throw error;
     if (!isMissingFeature(error)) {
       return { status: 'damaged', findings: [damage(error)], remarks: [] };
     }

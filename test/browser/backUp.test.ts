@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../support/hosts/lifetime.ts';
-import { createSampleWorkspace, startWriter } from '../support/sampleWorkspace.ts';
-import { openWindow, type Window } from './window.ts';
-
-const themes = {
-  dark: 'Default Dark Modern',
-  light: 'Default Light Modern',
-  'high-contrast': 'Default High Contrast',
-};
+import { startWriter } from '../support/sampleWorkspace.ts';
+import { themes, withWindow } from './setup.ts';
 
 describe('backing up in a window', () => {
   for (const [look, theme] of Object.entries(themes)) {
@@ -110,43 +103,3 @@ describe('backing up in a window', () => {
     });
   });
 });
-
-interface Setup {
-  theme?: string;
-  settings?: Record<string, unknown>;
-  sample?: boolean;
-  trusted?: boolean;
-  /** The folder comes with settings of its own, as one from somebody else would. */
-  workspaceSettings?: boolean;
-}
-
-async function withWindow(
-  { theme, settings, sample = true, trusted = true, workspaceSettings = false }: Setup,
-  use: (window: Window, folder: string) => Promise<void>,
-): Promise<void> {
-  const workspace = temporaryFolder('workspace');
-  if (sample) createSampleWorkspace(workspace.path);
-  if (workspaceSettings) {
-    mkdirSync(join(workspace.path, '.vscode'));
-    writeFileSync(
-      join(workspace.path, '.vscode/settings.json'),
-      JSON.stringify({ 'sqliteBackup.backupsFolder': 'chosen-by-workspace' }),
-    );
-    writeFileSync(join(workspace.path, '.env'), 'BACKUPS_DIR=chosen-by-workspace\n');
-  }
-  const window = await openWindow({
-    folder: workspace.path,
-    trusted,
-    ...(theme !== undefined && { theme }),
-    ...(settings !== undefined && { settings }),
-  });
-  try {
-    await use(window, workspace.path);
-  } catch (error) {
-    await window.screenshot('failed');
-    throw error;
-  } finally {
-    await window.close();
-    workspace.remove();
-  }
-}

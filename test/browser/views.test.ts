@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { cpSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { themes, withWindow } from './setup.ts';
+
+const settings = { 'sqliteBackup.backupsFolder': 'backups' };
+
+describe('the views in a window', () => {
+  it('show names that could act as text that cannot', async () => {
+    await withWindow({ settings }, async (window, folder) => {
+      const name = '[Fix it](command:workbench.action.terminal.new) $(bug).db';
+      cpSync(join(folder, 'data/sessions.db'), join(folder, name));
+      await window.openSidebar();
+      const row = window.treeItem(/^\[Fix it\].*never backed up/);
+      await row.hover();
+      await row.getByRole('button', { name: /Back Up/ }).click();
+      const done = window.notification(/Backed up \[Fix it\].*verified\./);
+      await done.waitFor();
+      assert.equal(await done.locator('.notification-list-item-message a').count(), 0);
+      const item = window.statusBarItem(/Fix it/);
+      await item.waitFor();
+      assert.equal(await item.locator('.codicon-bug').count(), 0);
+      await window.screenshot('inert-names');
+    });
+  });
+
+  for (const [look, theme] of Object.entries(themes)) {
+    it(`list all backups by day, verify and pin them (${look})`, async () => {
+      await withWindow({ theme, settings }, async (window, folder) => {
+        await window.openSidebar();
+        await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
+        await window.page.getByRole('button', { name: 'Back Up All' }).first().click();
+        await window.notification(/Backed up 2 databases at one instant/).waitFor();
+        writeFileSync(join(folder, 'backups/notes.txt'), 'not a database');
+        cpSync(
+          join(folder, 'data/sessions.db'),
+          join(folder, 'backups/corescope-backup-1700000000.db'),
+        );
+
+        await window.treeItem(/^Today/).waitFor();
+        await window
+          .treeItem(/^corescope-backup-1700000000\.db, .*not made by SQLite Backup/)
+          .waitFor();
+        assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
+        const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
+        await backup.click({ button: 'right' });
+        await window.page.getByRole('menuitem', { name: 'Pin' }).waitFor();
+        await window.screenshot(`menu-${look}`);
+        await window.page.getByRole('menuitem', { name: 'Pin' }).click();
+        await window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/).waitFor();
+        await window.screenshot(`backups-${look}`);
+        assert.equal(readdirSync(join(folder, 'backups')).length, 6);
+      });
+    });
+  }
+
+  it('compare a backup with the live database in a diff and a document', async () => {
+    await withWindow({ settings }, async (window) => {
+      await window.openSidebar();
+      await window.treeItem(/^data\/sessions\.db, .*never backed up/).hover();
+      await window
+        .treeItem(/^data\/sessions\.db, /)
+        .getByRole('button', { name: /Back Up/ })
+        .click();
+      await window.notification(/Backed up data\/sessions\.db/).waitFor();
+      await window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /).click({ button: 'right' });
+      await window.page.getByRole('menuitem', { name: 'Compare with Live' }).click();
+      await window.page.getByText('The schemas are the same.').waitFor();
+      await window.screenshot('compare');
+    });
+  });
+});

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
+import { runCli, type Ended } from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const json = <T>({ stdout }: Ended): T => JSON.parse(stdout) as T;
+
+interface Decision {
+  path: string;
+  reasons: string[];
+}
+
+describe('the command line, keeping backups in order', () => {
+  const folder = useTempFolder();
+  let paths: string[] = [];
+
+  beforeEach(async () => {
+    const database = createDatabase(folder('app.db'));
+    paths = [];
+    for (let n = 0; n < 3; n++) paths.push((await snapshot(database)).path);
+    writeFileSync(folder('backups/notes.txt'), 'mine');
+  });
+
+  it('says with 2 what is missing or wrong', async () => {
+    for (const args of [
+      ['prune', '--to', folder('backups')],
+      ['prune', '--to', folder('backups'), '--keep-last', '0'],
+      ['prune', '--to', folder('backups'), '--keep-last', '-1'],
+      ['prune', '--keep-last', '1'],
+      ['pin'],
+      ['note', folder('x')],
+      ['compare', folder('app.db')],
+    ]) {
+      assert.equal((await runCli(args)).code, 2, args.join(' '));
+    }
+    assert.equal(readdirSync(folder('backups')).length, 7);
+  });
+
+  it('prunes only when it is not a dry run, with the manifests, and says why', async () => {
+    const prune = (...args: string[]): Promise<Ended> =>
+      runCli(['prune', '--to', folder('backups'), '--keep-last', '1', '--json', ...args]);
+    const dry = json<{ keep: Decision[]; remove: Decision[]; removed: string[] }>(
+      await prune('--dry-run'),
+    );
+    assert.deepEqual(dry.removed, []);
+    assert.equal(readdirSync(folder('backups')).length, 7);
+    const ended = await prune();
+    const done = json<typeof dry>(ended);
+    assert.equal(ended.code, 0);
+    assert.deepEqual(done.removed.sort(), [paths[0], paths[1]].sort());
+    assert.deepEqual(done.keep, [
+      { path: paths[2], reasons: ['the newest good one', 'last 1 of 1'] },
+    ]);
+    assert.equal(readdirSync(folder('backups')).length, 3);
+    assert.ok(existsSync(folder('backups/notes.txt')));
+  });
+
+  it('pins against pruning, unpins, and writes notes', async () => {
+    const [oldest = ''] = paths;
+    const pinned = await runCli(['pin', oldest, '--json']);
+    assert.deepEqual(json(pinned), { path: oldest, pinned: true, note: '' });
+    const noted = await runCli(['note', oldest, 'before 0042', '--json']);
+    assert.deepEqual(json(noted), { path: oldest, pinned: true, note: 'before 0042' });
+    await runCli(['prune', '--to', folder('backups'), '--keep-last', '1']);
+    assert.ok(existsSync(oldest));
+    assert.deepEqual(json(await runCli(['unpin', oldest, '--json'])), {
+      path: oldest,
+      pinned: false,
+      note: 'before 0042',
+    });
+  });
+
+  it('changes no file of others', async () => {
+    const foreign = createDatabase(folder('backups/corescope-backup-1700000000.db'));
+    const { code, stderr } = await runCli(['pin', foreign]);
+    assert.equal(code, 1);
+    assert.match(stderr, /not made by SQLite Backup/);
+    assert.ok(!existsSync(`${foreign}.json`));
+  });
+
+  it('compares, with numbers and without values', async () => {
+    withDatabase(folder('app.db'), (db) =>
+      db.exec("DELETE FROM items WHERE id = 1; UPDATE items SET name = 'secret' WHERE id = 2"),
+    );
+    const ended = await runCli(['compare', folder('app.db'), paths[0] ?? '', '--json']);
+    assert.deepEqual(json(ended), {
+      schema: { same: true, diff: '' },
+      tables: [{ name: 'items', onlyLeft: 0, onlyRight: 1, changed: 1, compared: true }],
+      notCompared: [],
+    });
+    assert.doesNotMatch(ended.stdout, /secret/);
+  });
+
+  it('verifies what a pattern names, manifests left out', async () => {
+    const names = readdirSync(folder('backups'))
+      .filter((name) => name.startsWith('app'))
+      .map((name) => folder('backups', name));
+    const ended = await runCli(['verify', ...names, '--json']);
+    assert.equal(ended.code, 0);
+    const { results } = json<{ results: { status: string }[] }>(ended);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['ok', 'ok', 'ok'],
+    );
+  });
+
+  it('gives up on a folder that can never be made', async function () {
+    if (process.platform !== 'linux') this.skip(); // /proc is there only.
+    const { code, stderr } = await runCli(['back-up', folder('app.db'), '--to', '/proc/backups']);
+    assert.equal(code, 1);
+    assert.match(stderr, /\/proc\/backups/);
+  });
+});

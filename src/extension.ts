@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { Audit } from './editor/audit.ts';
 import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
 import type { PlainResult } from './editor/commands/backUp.ts';
@@ -18,6 +19,8 @@ export interface Api {
   readonly apiVersion: 1;
   /** Backs up these database files, as the command Back Up does. Never rejects for what can go wrong with a backup. */
   backUp(uris: vscode.Uri[]): Thenable<PlainResult>;
+  /** The file that has one JSON line for each backup, deletion and prune. */
+  readonly auditLog: string;
 }
 
 export function activate(context: vscode.ExtensionContext): Api {
@@ -29,7 +32,9 @@ export function activate(context: vscode.ExtensionContext): Api {
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
   });
   const packageJson = context.extension.packageJSON as { version: string };
-  const backups = new Backups({ worker, settings, folder, log, toolVersion: packageJson.version });
+  const audit = new Audit(context.logUri.fsPath, log);
+  const toolVersion = packageJson.version;
+  const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const documents = new Documents();
   const databasesView = new DatabasesView(backups, settings);
   context.subscriptions.push(
@@ -40,7 +45,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     new BackupsView(backups),
     new StatusBar(backups),
     registerCommands({
-      ...{ backups, databasesView, documents, folder, log, settings, worker },
+      ...{ audit, backups, databasesView, documents, folder, log, settings, worker },
       memory: context.workspaceState,
       storage: context.globalStorageUri,
       viewId: views.databases,
@@ -50,6 +55,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   void vscode.commands.executeCommand(commands.refresh);
   return {
     apiVersion: 1,
+    auditLog: audit.path,
     backUp: (uris) => vscode.commands.executeCommand<PlainResult>(commands.backUp, uris),
   };
 }

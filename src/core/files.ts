@@ -7,6 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
+  fsync,
   fsyncSync,
   linkSync,
   lstatSync,
@@ -25,7 +26,7 @@ import {
   writeFileSync,
   type Stats,
 } from 'node:fs';
-import { open, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, parse, resolve } from 'node:path';
 import { BackupError, explain } from './errors.ts';
@@ -216,13 +217,16 @@ export function syncFile(path: string): void {
 }
 
 /** The same on the pool of the system's threads, while this thread works on. Only for private files. */
-export async function syncFileBeside(path: string): Promise<void> {
-  const handle = await open(path, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+export function syncFileBeside(path: string): Promise<void> {
+  // Opened here and now: a promise would not begin before this thread has nothing else to do.
+  const handle = openSync(path, 'r+');
+  return new Promise((resolve, reject) => {
+    fsync(handle, (error) => {
+      closeSync(handle);
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
 }
 
 /** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */

@@ -9,6 +9,7 @@ import type { CutLabel, Trigger } from '../core/manifest.ts';
 import type { Progress, Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { Jobs } from '../worker/jobs.ts';
+import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
 import { Disposables } from './disposables.ts';
 import type { Log } from './log.ts';
@@ -78,6 +79,7 @@ export class Backups implements vscode.Disposable {
   readonly #settings: Settings;
   readonly #folder: BackupsFolder;
   readonly #log: Log;
+  readonly #audit: Audit;
   readonly #toolVersion: string;
   readonly #owned = new Disposables();
   readonly #watchers: Disposables;
@@ -101,12 +103,14 @@ export class Backups implements vscode.Disposable {
     settings: Settings;
     folder: BackupsFolder;
     log: Log;
+    audit: Audit;
     toolVersion: string;
   }) {
     this.#worker = parts.worker;
     this.#settings = parts.settings;
     this.#folder = parts.folder;
     this.#log = parts.log;
+    this.#audit = parts.audit;
     this.#toolVersion = parts.toolVersion;
     this.#changed = this.#owned.add(new vscode.EventEmitter<void>());
     this.onDidChange = this.#changed.event;
@@ -261,11 +265,11 @@ export class Backups implements vscode.Disposable {
           deadlineMs: this.#settings.deadlineMs(orders[0]?.uri),
           onProgress: show,
         });
-        return this.#settle(orders, answer);
+        return this.#settle(orders, answer, trigger);
       } catch (error) {
         if (!isBackupError(error)) throw error;
         const failures = orders.map(({ uri }) => ({ database: uri.fsPath, error }));
-        return this.#settle(orders, { snapshots: [], failures });
+        return this.#settle(orders, { snapshots: [], failures }, trigger);
       } finally {
         for (const key of keys) this.#running.delete(key);
         this.#changed.fire();
@@ -299,6 +303,7 @@ export class Backups implements vscode.Disposable {
       failures: { database: string; error: PlainError | BackupError }[];
       cut?: { label: CutLabel };
     },
+    trigger: Trigger,
   ): BackUpResult {
     const failed = answer.failures.flatMap(({ database, error }) => {
       const uri = orders.find((order) => order.uri.fsPath === database)?.uri;
@@ -310,19 +315,22 @@ export class Backups implements vscode.Disposable {
       const uri = orders.find((order) => order.uri.fsPath === snapshot.requested)?.uri;
       return uri === undefined ? [] : [{ uri, snapshot }];
     });
-    for (const { uri, snapshot } of done) this.#noteDone(uri, snapshot);
+    for (const { uri, snapshot } of done) this.#noteDone(uri, snapshot, trigger);
     for (const { uri, error } of failed) {
       this.#log.error(`Backing up ${uri.fsPath} failed`, error);
+      void this.#audit.record({ what: 'backup', path: uri.fsPath, trigger, result: error.code });
       if (error.code !== 'cancelled') this.#failures.set(uri.toString(), { error, at: Date.now() });
     }
     return { done, failed, cut: done.length > 1 ? answer.cut?.label : undefined };
   }
 
-  #noteDone(uri: vscode.Uri, { path, manifest, durationMs }: Snapshot): void {
+  #noteDone(uri: vscode.Uri, { path, manifest, durationMs }: Snapshot, trigger: Trigger): void {
     this.#failures.delete(uri.toString());
     const { sizeBytes, verdict, warnings = [] } = manifest;
     const facts = `${sizeBytes} bytes in ${Math.round(durationMs)} ms, ${verdict.status}`;
     this.#log.info(`Backed up ${uri.fsPath} to ${path}: ${facts}.`);
+    const result = verdict.status;
+    void this.#audit.record({ what: 'backup', path: uri.fsPath, backup: path, trigger, result });
     for (const { message } of [...verdict.findings, ...warnings]) {
       this.#log.warn(`${uri.fsPath}: ${message}`);
     }

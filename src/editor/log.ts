@@ -36,6 +36,6 @@ function describeCause(error: unknown): string {
 }
 
 /** `/home/me/app.db` becomes `~/app.db`. */
-function shortenHome(text: string, home: string = homedir()): string {
+export function shortenHome(text: string, home: string = homedir()): string {
   return home.length > 1 ? text.replaceAll(home, '~') : text;
 }

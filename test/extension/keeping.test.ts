@@ -170,6 +170,25 @@ describe('keeping backups', () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 
+  it('leaves one line for each thing done in the audit log, without home folders', async () => {
+    const extension = vscode.extensions.getExtension<{ auditLog: string }>(
+      'sqlite-backup.sqlite-backup',
+    );
+    const auditLog = (await extension?.activate())?.auditLog ?? '';
+    const path = await backUp('data/sessions.db');
+    await run('backUp', uriOf('data/none.db'));
+    const lines = readFileSync(auditLog, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const [done, failed] = lines.slice(-2);
+    assert.deepEqual(
+      [done?.['what'], done?.['backup'], done?.['trigger'], done?.['result']],
+      ['backup', path, 'manual', 'ok'],
+    );
+    assert.deepEqual([failed?.['what'], failed?.['result']], ['backup', 'source-missing']);
+  });
+
   it('lists a database whose file is gone with its backups', async () => {
     makeDatabase('data/leaving.db');
     const path = await backUp('data/leaving.db');

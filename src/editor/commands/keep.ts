@@ -106,6 +106,7 @@ export async function remove(
     if (outcome === 'permanently') useTrash = false;
     paths.push(path);
     parts.log.info(`Deleted ${path}.`);
+    void parts.audit.record({ what: 'deletion', path, trigger: 'manual', result: 'ok' });
   }
   await parts.backups.refresh();
   return { paths };

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { notify } from '../inert.ts';
 import { isBackupError } from '../../core/errors.ts';
+import type { Audit } from '../audit.ts';
 import type { Backups } from '../backups.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
 import type { DatabasesView } from '../databasesView.ts';
@@ -23,6 +24,7 @@ import { verify } from './verify.ts';
 
 /** What commands work with. */
 export interface Parts {
+  audit: Audit;
   backups: Backups;
   folder: BackupsFolder;
   log: Log;

@@ -34,7 +34,10 @@ export async function applyRetention(parts: Parts): Promise<RetentionResult> {
     const paths = plan.remove.map(({ path }) => path);
     const { removed, failures } = await parts.worker.call('remove', { folder, paths });
     result.removed.push(...removed);
-    for (const path of removed) parts.log.info(`Removed by retention: ${path}.`);
+    for (const path of removed) {
+      parts.log.info(`Removed by retention: ${path}.`);
+      void parts.audit.record({ what: 'prune', path, trigger: 'manual', result: 'ok' });
+    }
     for (const { path, message } of failures) parts.log.warn(`Not removed: ${path}: ${message}`);
     const [first] = failures;
     if (first !== undefined) void notify.error(first.message);

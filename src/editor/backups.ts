@@ -90,6 +90,7 @@ export class Backups implements vscode.Disposable {
   #located: Located[] | undefined;
   /** The backups of each workspace folder (by its Uri), newest first. */
   #catalogs = new Map<string, CatalogEntry[]>();
+  #revision = '';
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   #refreshing: Promise<void> | undefined;
@@ -140,9 +141,9 @@ export class Backups implements vscode.Disposable {
     return [...found].map(([folder, workspaceFolder]) => ({ folder, workspaceFolder }));
   }
 
-  /** Another object after every search: for listeners whom only what is on the disk concerns. */
-  get revision(): object {
-    return this.#catalogs;
+  /** Changes with what is in the backups folders: for listeners whom nothing else concerns. */
+  get revision(): string {
+    return this.#revision;
   }
 
   /** Everything in the backups folders, newest first, each file once. */
@@ -397,6 +398,12 @@ export class Backups implements vscode.Disposable {
     const catalogs = new Map<string, CatalogEntry[]>();
     for (const [key, path] of backupsFolders) catalogs.set(key, await this.#list(path));
     this.#catalogs = catalogs;
+    this.#revision = JSON.stringify(
+      this.entries.map(({ path, sizeBytes, verified, manifest }) => [
+        ...[path, sizeBytes, verified],
+        ...[manifest?.pinned, manifest?.note, manifest?.drill?.at, manifest?.verdict.checkedAt],
+      ]),
+    );
     this.#byDatabase = new Map(
       [...catalogs].flatMap(([key, entries]) =>
         [...Map.groupBy(entries, ({ manifest }) => manifest?.source.path)].map(

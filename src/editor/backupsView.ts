@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { Backups } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { rowContext, views } from './ids.ts';
-import { dayName } from './messages.ts';
+import { backupCount, dayName } from './messages.ts';
 import { snapshotItem, type Row } from './rows.ts';
 
 /** The view Backups: everything in the backups folders by day, files of others included. */
@@ -21,7 +21,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
         showCollapseAll: true,
       }),
     );
-    let shown: unknown;
+    let shown: string | undefined;
     this.#owned.add(
       backups.onDidChange(() => {
         // Progress of a job changes nothing here, and a folder may hold thousands.
@@ -52,7 +52,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
     item.id = `day:${label}`;
     item.contextValue = rowContext.day;
-    if (row.kind === 'day') item.description = vscode.l10n.t('{0} backups', row.entries.length);
+    if (row.kind === 'day') item.description = backupCount(row.entries.length);
     return item;
   }
 

@@ -6,7 +6,7 @@ import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands, contextKeys, rowContext, views } from './ids.ts';
 import { inert } from './inert.ts';
-import { databaseDescription, errorMessage, exactTime } from './messages.ts';
+import { backupCount, databaseDescription, errorMessage, exactTime } from './messages.ts';
 import { snapshotItem, tooltip, type Row } from './rows.ts';
 import type { Settings } from './settings.ts';
 
@@ -169,7 +169,7 @@ function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.Tr
   const item = new vscode.TreeItem(inert(row.path), vscode.TreeItemCollapsibleState.Collapsed);
   item.id = goneId(row);
   item.contextValue = rowContext.gone;
-  item.description = vscode.l10n.t('file is gone · {0} backups', count);
+  item.description = vscode.l10n.t('file is gone · {0}', backupCount(count));
   item.iconPath = new vscode.ThemeIcon('circle-slash');
   item.tooltip = tooltip([
     row.path,

@@ -247,6 +247,11 @@ function daysBefore(iso: string, now: number): number {
   return Math.round((midnight - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
 }
 
+/** `1 backup`, `12 backups`. */
+export function backupCount(count: number): string {
+  return count === 1 ? t('1 backup') : t('{0} backups', count);
+}
+
 /** The exact local time with its zone, for tooltips. */
 export function exactTime(iso: string): string {
   return new Intl.DateTimeFormat(vscode.env.language, {

@@ -110,6 +110,15 @@ export class Window {
     return this.page.getByRole('treeitem', { name });
   }
 
+  /** Presses an entry of the open context menu. */
+  async chooseFromMenu(name: string): Promise<void> {
+    const entry = this.page.getByRole('menuitem', { name, exact: true });
+    await entry.waitFor();
+    // A menu ignores a press that follows too closely on its opening.
+    await this.page.waitForTimeout(300);
+    await entry.click();
+  }
+
   /** A notification that shows `text`; its buttons are inside. */
   notification(text: string | RegExp): Locator {
     return this.page.locator('.notification-toast').filter({ hasText: text });

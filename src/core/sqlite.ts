@@ -78,15 +78,7 @@ export interface Pin {
  */
 export function pin(path: string, busyTimeoutMs: number, shownAs: string = path): Pin {
   return explained(shownAs, () => {
-    const db = openSource(path, busyTimeoutMs);
-    try {
-      db.exec('BEGIN');
-      // BEGIN alone takes no lock. This read does, and it raises the real BUSY, NOTADB or CORRUPT.
-      db.prepare('SELECT count(*) FROM sqlite_schema').get();
-    } catch (error) {
-      db.close();
-      throw error;
-    }
+    const db = openPinned(path, busyTimeoutMs);
     let facts: Facts | undefined;
     const factsOf = (): Facts => (facts ??= explained(shownAs, () => readFacts(db)));
     return {
@@ -97,6 +89,38 @@ export function pin(path: string, busyTimeoutMs: number, shownAs: string = path)
       release: () => db.close(),
     };
   });
+}
+
+function openPinned(path: string, busyTimeoutMs: number): Database.Database {
+  const giveUpAt = performance.now() + busyTimeoutMs;
+  for (;;) {
+    const db = openSource(path, busyTimeoutMs);
+    try {
+      db.exec('BEGIN');
+      // BEGIN alone takes no lock. This read does, and it raises the real BUSY, NOTADB or CORRUPT.
+      db.prepare('SELECT count(*) FROM sqlite_schema').get();
+      return db;
+    } catch (error) {
+      db.close();
+      if (!isInRecovery(error) || performance.now() > giveUpAt) throw error;
+      sleep(recoveryPauseMs);
+    }
+  }
+}
+
+const recoveryPauseMs = 10;
+
+/**
+ * Somebody who may write is putting the WAL in order, for a moment. To a reader who may not, SQLite says so at once,
+ * without waiting as it does for locks.
+ */
+function isInRecovery(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, 'code') === 'SQLITE_READONLY_RECOVERY';
+}
+
+/** Blocks this thread, as SQLite's own waiting for locks does. */
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 function openSource(path: string, busyTimeoutMs: number): Database.Database {

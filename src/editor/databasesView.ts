@@ -193,6 +193,7 @@ function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
   item.contextValue = rowContext.folder;
   item.iconPath = new vscode.ThemeIcon('root-folder');
   item.tooltip = folder.uri.fsPath;
+  item.accessibilityInformation = { label: vscode.l10n.t('{0}, workspace folder', folder.name) };
   return item;
 }
 

@@ -14,6 +14,8 @@ interface Setup {
   theme?: string;
   settings?: Record<string, unknown>;
   sample?: boolean;
+  /** Several workspace folders instead of one, each a sample. */
+  folders?: string[];
   trusted?: boolean;
   /** The folder comes with settings of its own, as one from somebody else would. */
   workspaceSettings?: boolean;
@@ -21,11 +23,16 @@ interface Setup {
 
 /** Opens a window on a sample workspace, and takes a picture when something is not as it should be. */
 export async function withWindow(
-  { theme, settings, sample = true, trusted = true, workspaceSettings = false }: Setup,
+  { theme, settings, sample = true, trusted = true, workspaceSettings = false, folders }: Setup,
   use: (window: Window, folder: string) => Promise<void>,
 ): Promise<void> {
   const workspace = temporaryFolder('workspace');
-  if (sample) createSampleWorkspace(workspace.path);
+  if (sample && folders === undefined) createSampleWorkspace(workspace.path);
+  for (const name of folders ?? []) createSampleWorkspace(join(workspace.path, name));
+  const several = join(workspace.path, 'several.code-workspace');
+  if (folders !== undefined) {
+    writeFileSync(several, JSON.stringify({ folders: folders.map((path) => ({ path })) }));
+  }
   if (workspaceSettings) {
     mkdirSync(join(workspace.path, '.vscode'));
     writeFileSync(
@@ -35,7 +42,7 @@ export async function withWindow(
     writeFileSync(join(workspace.path, '.env'), 'BACKUPS_DIR=chosen-by-workspace\n');
   }
   const window = await openWindow({
-    folder: workspace.path,
+    folder: folders === undefined ? workspace.path : several,
     trusted,
     ...(theme !== undefined && { theme }),
     ...(settings !== undefined && { settings }),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { themes, withWindow } from './setup.ts';
 
@@ -53,6 +53,25 @@ describe('the views in a window', () => {
       });
     });
   }
+
+  it('show each workspace folder when there are several, and follow files that come and go', async () => {
+    await withWindow({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
+      await window.openSidebar();
+      await window.treeItem(/^shop/).waitFor();
+      await window.treeItem(/^blog/).waitFor();
+      assert.equal(await window.treeItem(/app\.db, .*never backed up/).count(), 2);
+      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/late.sqlite'));
+      await window.treeItem(/^late\.sqlite, /).waitFor();
+      rmSync(join(folder, 'blog/late.sqlite'));
+      await window.treeItem(/^late\.sqlite, /).waitFor({ state: 'detached' });
+      // A program that opens its file first and writes to it later.
+      writeFileSync(join(folder, 'blog/slow.db'), '');
+      await window.page.waitForTimeout(1500);
+      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/slow.db'));
+      await window.treeItem(/^slow\.db, /).waitFor();
+      await window.screenshot('several-folders');
+    });
+  });
 
   it('compare a backup with the live database in a diff and a document', async () => {
     await withWindow({ settings }, async (window) => {

@@ -10,7 +10,7 @@ const SCREENSHOTS = resolve(import.meta.dirname, '../../out/screenshots');
 const OPEN_TIMEOUT_MS = 60_000;
 
 export interface WindowOptions {
-  /** Absolute path of the folder to open. */
+  /** Absolute path of the folder to open, or of a `.code-workspace` file. */
   folder: string;
   /** Path of the packed extension to install. Default: packed from the sources, once per run. */
   vsix?: string;

@@ -109,7 +109,7 @@ export function windowUrl(
   development?: { extension: string; tests?: string },
 ): string {
   const url = new URL(server.url);
-  url.searchParams.set('folder', folder);
+  url.searchParams.set(folder.endsWith('.code-workspace') ? 'workspace' : 'folder', folder);
   if (development) {
     const remote = (path: string): string => `vscode-remote://${url.host}${path}`;
     const payload = [['extensionDevelopmentPath', remote(development.extension)]];
@@ -131,7 +131,7 @@ async function installServer(): Promise<string> {
   const partial = await mkdtemp(`${installed}.partial-`);
   try {
     await writeFile(join(partial, 'package.json'), '{ "private": true }');
-    // Scripts would compile native helpers, without which the server merely logs more.
+    // Scripts would compile native helpers for minutes. Without them log channels stay empty, and there is more noise.
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund'];
     await npm(['install', ...flags, PACKAGE], partial);
     await npm(['install', ...flags, '--omit=dev'], join(partial, inside));

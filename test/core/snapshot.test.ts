@@ -23,6 +23,7 @@ import {
   bytesOf,
   contentOf,
   createDatabase,
+  features,
   createForeign,
   createWithForeignCollation,
   flipValue,
@@ -144,44 +145,6 @@ describe('a snapshot', () => {
       }
     }
 
-    const features: [what: string, sql: string][] = [
-      ['FTS3', `CREATE VIRTUAL TABLE f USING fts3(body); INSERT INTO f VALUES ('a b'), ('c d')`],
-      ['FTS5', `CREATE VIRTUAL TABLE f USING fts5(body); INSERT INTO f VALUES ('a b'), ('c d')`],
-      [
-        'FTS5 with external content',
-        `CREATE TABLE c (id INTEGER PRIMARY KEY, body); INSERT INTO c VALUES (3, 'a'), (9, 'b');
-         CREATE VIRTUAL TABLE f USING fts5(body, content = c, content_rowid = id);
-         INSERT INTO f (f) VALUES ('rebuild')`,
-      ],
-      ['RTREE', 'CREATE VIRTUAL TABLE r USING rtree(id, x0, x1); INSERT INTO r VALUES (1, 2, 3)'],
-      [
-        'generated columns',
-        'CREATE TABLE g (a, b AS (a * 2) STORED, c AS (a + 1)); INSERT INTO g VALUES (4)',
-      ],
-      [
-        'STRICT tables',
-        `CREATE TABLE s (a INTEGER, b TEXT, c ANY) STRICT; INSERT INTO s VALUES (1, 'x', 2.5)`,
-      ],
-      [
-        'WITHOUT ROWID tables',
-        `CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('a', 1)`,
-      ],
-      [
-        'AUTOINCREMENT',
-        'CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO a (v) VALUES (1); DELETE FROM a',
-      ],
-      [
-        'views and triggers',
-        `CREATE TABLE t (a); CREATE VIEW v AS SELECT * FROM t; CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END`,
-      ],
-      ['no table at all', 'CREATE TABLE t (a); DROP TABLE t'],
-      ['free pages', `${itemsSql(2000)}; DELETE FROM items WHERE id > 10`],
-      [
-        'a name with quotes',
-        `CREATE TABLE "it's ""odd""; --" (a); INSERT INTO "it's ""odd""; --" VALUES (1)`,
-      ],
-      ['large values', `CREATE TABLE l (a); INSERT INTO l VALUES (zeroblob(3000000))`],
-    ];
     for (const [what, sql] of features) {
       it(`is exact with ${what}`, async () => {
         const path = createDatabase(folder('app.db'), { sql });

@@ -2,21 +2,11 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { verifySnapshot } from '../../src/core/verify.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
-import { createDatabase, requestFor, valueOf } from '../support/databases.ts';
+import { createDatabase, generationsSql, requestFor, valueOf } from '../support/databases.ts';
 import { endProcessesAfterEach, start, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const worker = new WorkerClient({ entry: workerEntry });
-
-/** `left` and `right` lie at the two ends of the file, so that a mixture of two instants would show. */
-const generationsSql = `
-  CREATE TABLE left (id INTEGER PRIMARY KEY, generation INTEGER);
-  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO left SELECT i, 0 FROM n;
-  CREATE TABLE filler (data BLOB);
-  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1600) INSERT INTO filler SELECT randomblob(8000) FROM n;
-  CREATE TABLE log (generation INTEGER PRIMARY KEY, data BLOB);
-  CREATE TABLE right (id INTEGER PRIMARY KEY, generation INTEGER);
-  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO right SELECT i, 0 FROM n;`;
 
 describe('while another process writes', () => {
   endProcessesAfterEach();

@@ -91,6 +91,7 @@ export class Backups implements vscode.Disposable {
   /** The backups of each workspace folder (by its Uri), newest first. */
   #catalogs = new Map<string, CatalogEntry[]>();
   #revision = '';
+  #watched = '';
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   #refreshing: Promise<void> | undefined;
@@ -442,22 +443,23 @@ export class Backups implements vscode.Disposable {
     return found.flat();
   }
 
+  /** Watches what the last search was about. Watchers that fit already stay: one that is made anew misses events. */
   #watch(folders: readonly vscode.WorkspaceFolder[], backupsFolders: ReadonlySet<string>): void {
-    this.#watchers.clear();
     const patterns = [
-      ...folders.flatMap((folder) => [
-        ...this.#settings
-          .include(folder)
-          .map((pattern) => new vscode.RelativePattern(folder, pattern)),
-      ]),
+      ...folders.flatMap((folder) =>
+        [...this.#settings.include(folder), '.env'].map(
+          (pattern) => new vscode.RelativePattern(folder, pattern),
+        ),
+      ),
       ...[...backupsFolders].map((path) => new vscode.RelativePattern(vscode.Uri.file(path), '*')),
     ];
-    for (const pattern of patterns) {
-      this.#watchPattern(pattern);
-    }
-    for (const folder of folders) {
-      this.#watchPattern(new vscode.RelativePattern(folder, '.env'));
-    }
+    const watched = JSON.stringify(
+      patterns.map(({ baseUri, pattern }) => [baseUri.toString(), pattern]),
+    );
+    if (watched === this.#watched) return;
+    this.#watched = watched;
+    this.#watchers.clear();
+    for (const pattern of patterns) this.#watchPattern(pattern);
   }
 
   #watchPattern(pattern: vscode.RelativePattern): void {

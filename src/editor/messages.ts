@@ -140,10 +140,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'deadline':
       return t('{0} took too long and was stopped. Nothing was written.', name);
     case 'worker-died':
-      return t(
-        'The backup of {0} ended unexpectedly. Nothing was written. The log has the details.',
-        name,
-      );
+      return t('The backup of {0} ended unexpectedly. Try again; the log has the details.', name);
     case 'cancelled':
       return t('Cancelled: {0} was not backed up.', name);
     case 'newer-format':

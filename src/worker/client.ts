@@ -174,7 +174,7 @@ function died({ code, signal, error }: Exit): BackupError {
   }
   const how = error?.message ?? (signal ? `signal ${signal}` : `exit code ${code}`);
   return new BackupError('worker-died', `The worker process ended unexpectedly (${how}).`, {
-    hint: 'Nothing was written. Try again; the log has the details.',
+    hint: 'Try again; the log has the details.',
     facts: { reason: how },
     ...(error && { cause: error }),
   });

@@ -16,6 +16,7 @@ import { takeCut } from '../../src/core/cut.ts';
 import { takeSnapshots } from '../../src/core/snapshot.ts';
 import { BackupError } from '../../src/core/errors.ts';
 import { pin } from '../../src/core/sqlite.ts';
+import { aheadOf, counterSql, isBroken, takeCuts } from '../support/cuts.ts';
 import {
   bytesOf,
   createDatabase,
@@ -43,8 +44,6 @@ import {
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
-const counterSql = 'CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)';
-
 describe('a cut', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
@@ -53,32 +52,6 @@ describe('a cut', () => {
   const counters = (names: string[], journalMode: 'wal' | 'delete' = 'wal'): string[] =>
     names.map((name) => createDatabase(folder(name), { journalMode, sql: counterSql }));
   const numberIn = (path: string): number => Number(valueOf(path, 'SELECT n FROM counter'));
-
-  interface TakenCut {
-    label: string;
-    reason?: string;
-    numbers: number[];
-  }
-
-  /** Cuts in a process of its own, of another user if `prefix` says so. */
-  const takeCuts = async (
-    count: number,
-    paths: string[],
-    prefix: string[] = [],
-  ): Promise<TakenCut[]> => {
-    mkdirSync(folder('copies'));
-    chmodSync(folder('copies'), 0o777);
-    chmodSync(folder(), 0o755);
-    const args = [fixture('cuts.ts'), String(count), folder('copies'), ...paths];
-    const { code, stdout, stderr } = await run([...prefix, process.execPath, ...args]);
-    assert.equal(code, 0, stderr);
-    const lines = stdout.trim().split('\n');
-    return lines.map((line) => JSON.parse(line) as TakenCut);
-  };
-
-  /** By how much the first, written first, is ahead of the last: 0 or 1 at any instant. */
-  const aheadOf = ({ numbers }: TakenCut): number => (numbers[0] ?? NaN) - (numbers.at(-1) ?? NaN);
-  const isBroken = (ahead: number): boolean => ahead !== 0 && ahead !== 1;
 
   describe('of two databases, to which a program writes the same numbers one after the other', () => {
     for (const journalMode of ['wal', 'delete'] as const) {
@@ -112,7 +85,7 @@ describe('a cut', () => {
       this.timeout(60_000);
       const paths = counters(['a.db', 'b.db']);
       await start('pairWriter.ts', 'restless', ...paths);
-      const cuts = await takeCuts(40, paths);
+      const cuts = await takeCuts(folder(), 40, paths);
       const shared = cuts.filter(({ label }) => label === 'one-instant');
       assert.ok(shared.length >= cuts.length * 0.9, `${shared.length} of ${cuts.length} cuts`);
       assert.deepEqual(shared.map(aheadOf).filter(isBroken), []);

@@ -1,28 +1,16 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync } from 'node:fs';
+import { aheadOf, counterSql, isBroken, takeCuts } from '../support/cuts.ts';
 import { createDatabase, manifestOf } from '../support/databases.ts';
 import {
   asNobody,
   cliEntry,
   endProcessesAfterEach,
-  fixture,
   isLinuxRoot,
   run,
   start,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-const counterSql = 'CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)';
-
-interface TakenCut {
-  label: string;
-  reason?: string;
-  numbers: number[];
-}
-
-/** By how much the first, written first, is ahead of the last: 0 or 1 at any instant. */
-const aheadOf = ({ numbers }: TakenCut): number => (numbers[0] ?? NaN) - (numbers.at(-1) ?? NaN);
-const isBroken = (ahead: number): boolean => ahead !== 0 && ahead !== 1;
 
 describe('a cut, with root to prepare it', function () {
   endProcessesAfterEach();
@@ -33,21 +21,6 @@ describe('a cut, with root to prepare it', function () {
 
   const counters = (names: string[]): string[] =>
     names.map((name) => createDatabase(folder(name), { journalMode: 'wal', sql: counterSql }));
-
-  const takeCuts = async (
-    count: number,
-    paths: string[],
-    prefix: string[],
-  ): Promise<TakenCut[]> => {
-    mkdirSync(folder('copies'));
-    chmodSync(folder('copies'), 0o777);
-    chmodSync(folder(), 0o755);
-    const args = [fixture('cuts.ts'), String(count), folder('copies'), ...paths];
-    const { code, stdout, stderr } = await run([...prefix, process.execPath, ...args]);
-    assert.equal(code, 0, stderr);
-    const lines = stdout.trim().split('\n');
-    return lines.map((line) => JSON.parse(line) as TakenCut);
-  };
 
   const backUpAsNobody = async (
     paths: string[],
@@ -65,7 +38,7 @@ describe('a cut, with root to prepare it', function () {
     this.timeout(60_000);
     const paths = counters(['a.db', 'b.db', 'c.db', 'd.db', 'e.db', 'f.db', 'g.db', 'h.db']);
     await start('pairWriter.ts', 'restless', ...paths);
-    const cuts = await takeCuts(15, paths, asNobody);
+    const cuts = await takeCuts(folder(), 15, paths, asNobody);
     const shared = cuts.filter(({ label }) => label === 'one-instant');
     assert.deepEqual(shared.map(aheadOf).filter(isBroken), []);
     const others = cuts.filter(({ label }) => label === 'per-database');

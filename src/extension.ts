@@ -8,6 +8,7 @@ import { registerCommands } from './editor/commands/register.ts';
 import { BackupsView } from './editor/backupsView.ts';
 import { DatabasesView } from './editor/databasesView.ts';
 import { Documents } from './editor/documents.ts';
+import { Filter } from './editor/filter.ts';
 import { commands, views } from './editor/ids.ts';
 import { Log } from './editor/log.ts';
 import { Settings } from './editor/settings.ts';
@@ -36,16 +37,18 @@ export function activate(context: vscode.ExtensionContext): Api {
   const toolVersion = packageJson.version;
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const documents = new Documents();
-  const databasesView = new DatabasesView(backups, settings);
+  const filter = new Filter();
+  const databasesView = new DatabasesView(backups, settings, filter);
   context.subscriptions.push(
     log,
     backups,
     documents,
+    filter,
     databasesView,
-    new BackupsView(backups),
-    new StatusBar(backups),
+    new BackupsView(backups, settings, filter),
+    new StatusBar(backups, settings),
     registerCommands({
-      ...{ audit, backups, databasesView, documents, folder, log, settings, worker },
+      ...{ audit, backups, databasesView, documents, filter, folder, log, settings, worker },
       memory: context.workspaceState,
       storage: context.globalStorageUri,
       viewId: views.databases,

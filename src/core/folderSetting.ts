@@ -1,5 +1,5 @@
 /** How the backups folder may be written down, in the setting or in `.env`. Pure: no file is looked at. */
-import { isAbsolute, join, normalize, resolve } from 'node:path';
+import { isAbsolute, join, normalize, relative, resolve, sep } from 'node:path';
 import { parseEnv } from 'node:util';
 
 export const environmentVariable = 'BACKUPS_DIR';
@@ -28,4 +28,10 @@ export function expandFolder(
 export function folderFromEnv(text: string): string | undefined {
   const value = parseEnv(text)[environmentVariable];
   return value === undefined || value.trim() === '' ? undefined : value;
+}
+
+/** True for the folder itself and all below it. */
+export function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

@@ -21,6 +21,7 @@ import {
 import type { Manifest } from './manifest.ts';
 import { manifestNameOf, requireBareName } from './names.ts';
 import { planRetention, type Candidate, type Policy, type RetentionPlan } from './retention.ts';
+import type { RecordAs } from './snapshot.ts';
 import { requireSpace } from './source.ts';
 import { readManifestOf, updateManifest } from './verify.ts';
 
@@ -107,16 +108,30 @@ export function copyOut(backup: string, to: string, { readOnly }: { readOnly: bo
   }
 }
 
-/** Decides what of a folder may go. Removes nothing. */
-export function planPruning(folder: string, policy: Policy, now: Date): RetentionPlan {
-  return planRetention(listBackups(folder).map(candidateOf), policy, now);
+/** Decides what of a folder may go, or of the databases `only` in it, as manifests name them. Removes nothing. */
+export function planPruning(
+  folder: string,
+  policy: Policy,
+  now: Date,
+  only?: readonly RecordAs[],
+): RetentionPlan {
+  const groups = only && new Set(only.map(groupOf));
+  const candidates = listBackups(folder).map(candidateOf);
+  return planRetention(
+    groups === undefined ? candidates : candidates.filter(({ group }) => groups.has(group)),
+    policy,
+    now,
+  );
+}
+
+function groupOf({ workspace = '', path }: RecordAs): string {
+  return `${workspace}\0${path}`;
 }
 
 function candidateOf({ path, createdAt, sizeBytes, verified, manifest }: CatalogEntry): Candidate {
   return {
     path,
-    group:
-      manifest === undefined ? path : `${manifest.source.workspace ?? ''}\0${manifest.source.path}`,
+    group: manifest === undefined ? path : groupOf(manifest.source),
     createdAt,
     sizeBytes,
     verified,

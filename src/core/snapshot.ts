@@ -70,7 +70,7 @@ export interface Progress {
 /** How a manifest names a database: `path` relative to the folder called `workspace`. */
 export interface RecordAs {
   path: string;
-  workspace?: string;
+  workspace?: string | undefined;
 }
 
 export interface SnapshotOptions {

@@ -1,11 +1,12 @@
 /** The one owner of what is known: databases, their backups, running jobs, last failures. Views and status bar listen. */
 import { availableParallelism } from 'node:os';
-import { basename, isAbsolute, relative, sep } from 'node:path';
+import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import type { FoundDatabase } from '../core/discovery.ts';
 import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
-import type { CutLabel, Trigger } from '../core/manifest.ts';
+import { isInside } from '../core/folderSetting.ts';
+import type { CutLabel, Method, Trigger } from '../core/manifest.ts';
 import type { Progress, Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { Jobs } from '../worker/jobs.ts';
@@ -13,6 +14,7 @@ import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
 import { Disposables } from './disposables.ts';
 import type { Log } from './log.ts';
+import { retainAfterBackup } from './retention.ts';
 import type { Settings } from './settings.ts';
 
 const busyTimeoutMs = 5000;
@@ -32,7 +34,12 @@ export interface Database {
   readonly job: Job | undefined;
   /** The last attempt, when it failed; `at` in ms since 1970. */
   readonly failure: { error: BackupError; at: number } | undefined;
+  /** Why somebody should look at it. */
+  readonly attention: Attention | undefined;
 }
+
+/** `never` and `stale` are about the newest backup that is not damaged. */
+export type Attention = 'failed' | 'damaged' | 'never' | 'stale';
 
 /** A database whose file is not there any more, but whose backups are. */
 export interface GoneDatabase {
@@ -70,9 +77,16 @@ interface Order {
   uri: vscode.Uri;
   /** The backups folder. */
   folder: string;
+  method: Method;
 }
 
-type Located = Omit<Database, 'snapshots' | 'job' | 'failure'>;
+/** How a backup came about, and where it is to differ from the settings. */
+export interface BackUpOptions {
+  trigger: Trigger;
+  method?: Method;
+}
+
+type Located = Omit<Database, 'snapshots' | 'job' | 'failure' | 'attention'>;
 
 export class Backups implements vscode.Disposable {
   readonly #worker: WorkerClient;
@@ -94,6 +108,9 @@ export class Backups implements vscode.Disposable {
   #watched = '';
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
+  #gone: GoneDatabase[] = [];
+  /** What was told of files that are not offered, so that it is told once. */
+  readonly #told = new Set<string>();
   #refreshing: Promise<void> | undefined;
   #refreshAgain = false;
   #settleTimer: NodeJS.Timeout | undefined;
@@ -154,7 +171,11 @@ export class Backups implements vscode.Disposable {
   }
 
   /** The databases that only backups tell of. */
-  get gone(): GoneDatabase[] {
+  get gone(): readonly GoneDatabase[] {
+    return this.#gone;
+  }
+
+  #findGone(): GoneDatabase[] {
     const present = new Set(this.#located?.map(({ folder, path }) => databaseKey(folder, path)));
     return (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
       const own = (this.#catalogs.get(folderKey(folder)) ?? []).filter(
@@ -198,14 +219,14 @@ export class Backups implements vscode.Disposable {
   async backUp(
     uris: readonly vscode.Uri[],
     folders: ReadonlyMap<string, string>,
-    trigger: Trigger,
+    { trigger, method }: BackUpOptions,
   ): Promise<BackUpResult> {
     const result: BackUpResult = { done: [], failed: [], cut: undefined };
-    const groups = Map.groupBy(this.#accept(uris, folders, result), ({ uri, folder }) => {
-      // What is compacted cannot share an instant, so it need not share a process.
-      const method = this.#settings.method(uri);
-      return method === 'exact' ? folder : `${folder}\0${uri.toString()}`;
-    });
+    const accepted = this.#accept(uris, folders, method, result);
+    // What is compacted cannot share an instant, so it need not share a process.
+    const groups = Map.groupBy(accepted, (order) =>
+      order.method === 'exact' ? order.folder : `${order.folder}\0${order.uri.toString()}`,
+    );
     const results = await Promise.all(
       [...groups.values()].map((orders) => this.#backUpGroup(orders, trigger)),
     );
@@ -214,6 +235,15 @@ export class Backups implements vscode.Disposable {
       result.failed.push(...failed);
     }
     if (results.length === 1) result.cut = results[0]?.cut;
+    await retainAfterBackup(
+      { worker: this.#worker, settings: this.#settings, log: this.#log, audit: this.#audit },
+      result.done.map(({ uri, snapshot }) => ({
+        uri,
+        folder: folders.get(uri.toString()) ?? '',
+        source: snapshot.manifest.source,
+      })),
+      trigger,
+    );
     await this.refresh();
     return result;
   }
@@ -235,11 +265,14 @@ export class Backups implements vscode.Disposable {
   #accept(
     uris: readonly vscode.Uri[],
     folders: ReadonlyMap<string, string>,
+    method: Method | undefined,
     { failed }: BackUpResult,
   ): Order[] {
     return uris.flatMap((uri) => {
       const folder = folders.get(uri.toString());
-      if (uri.scheme === 'file' && folder !== undefined) return [{ uri, folder }];
+      if (uri.scheme === 'file' && folder !== undefined) {
+        return [{ uri, folder, method: method ?? this.#settings.method(uri) }];
+      }
       const message = `${uri.toString()} is not a file on this machine.`;
       failed.push({ uri, error: new BackupError('access', message, { path: uri.path }) });
       return [];
@@ -288,7 +321,7 @@ export class Backups implements vscode.Disposable {
         recordAs: recordAs(order.uri),
       })),
       folder: first?.folder ?? '',
-      method: this.#settings.method(uri),
+      method: first?.method ?? this.#settings.method(uri),
       trigger,
       verify: this.#settings.verifyAfterBackup(uri),
       busyTimeoutMs,
@@ -340,13 +373,18 @@ export class Backups implements vscode.Disposable {
 
   #describe(located: Located): Database {
     const key = located.uri.toString();
+    const failure = this.#failures.get(key);
+    const snapshots = (
+      this.#byDatabase.get(databaseKey(located.folder, located.path)) ?? []
+    ).filter((entry) => isOfWorkspace(entry, located.folder));
+    const staleAfterMs = this.#settings.staleAfterMs(located.uri);
     return {
       ...located,
-      snapshots: (this.#byDatabase.get(databaseKey(located.folder, located.path)) ?? []).filter(
-        (entry) => isOfWorkspace(entry, located.folder),
-      ),
+      snapshots,
       job: this.#running.get(key)?.job,
-      failure: this.#failures.get(key),
+      failure,
+      attention:
+        failure === undefined ? attentionFor(located.file, snapshots, staleAfterMs) : 'failed',
     };
   }
 
@@ -393,8 +431,11 @@ export class Backups implements vscode.Disposable {
       candidates.size === 0
         ? { databases: [], skipped: [] }
         : await this.#worker.call('inspect', { paths: [...candidates.keys()].sort() });
-    for (const { path, code, reason } of skipped)
-      this.#log.info(`Not offered: ${path} [${code}]: ${reason}`);
+    for (const { path, code, reason } of skipped) {
+      const text = `Not offered: ${path} [${code}]: ${reason}`;
+      if (!this.#told.has(text)) this.#log.info(text);
+      this.#told.add(text);
+    }
 
     const catalogs = new Map<string, CatalogEntry[]>();
     for (const [key, path] of backupsFolders) catalogs.set(key, await this.#list(path));
@@ -413,6 +454,7 @@ export class Backups implements vscode.Disposable {
       ),
     );
     this.#located = databases.map((file) => locate(file));
+    this.#gone = this.#findGone();
     this.#watch(folders, new Set(backupsFolders.values()));
     this.#changed.fire();
   }
@@ -445,14 +487,18 @@ export class Backups implements vscode.Disposable {
 
   /** Watches what the last search was about. Watchers that fit already stay: one that is made anew misses events. */
   #watch(folders: readonly vscode.WorkspaceFolder[], backupsFolders: ReadonlySet<string>): void {
-    const patterns = [
-      ...folders.flatMap((folder) =>
-        [...this.#settings.include(folder), '.env'].map(
-          (pattern) => new vscode.RelativePattern(folder, pattern),
-        ),
-      ),
-      ...[...backupsFolders].map((path) => new vscode.RelativePattern(vscode.Uri.file(path), '*')),
-    ];
+    const patterns = !this.#settings.autoRefresh()
+      ? []
+      : [
+          ...folders.flatMap((folder) =>
+            [...this.#settings.include(folder), '.env'].map(
+              (pattern) => new vscode.RelativePattern(folder, pattern),
+            ),
+          ),
+          ...[...backupsFolders].map(
+            (path) => new vscode.RelativePattern(vscode.Uri.file(path), '*'),
+          ),
+        ];
     const watched = JSON.stringify(
       patterns.map(({ baseUri, pattern }) => [baseUri.toString(), pattern]),
     );
@@ -475,6 +521,20 @@ export class Backups implements vscode.Disposable {
     if (this.find(uri) === undefined) this.#refreshSoon();
     else this.#sizesTimer ??= setTimeout(() => this.#refreshSoon(), sizesRefreshMs);
   }
+}
+
+function attentionFor(
+  { modifiedAt }: FoundDatabase,
+  snapshots: readonly CatalogEntry[],
+  staleAfterMs: number | undefined,
+): Attention | undefined {
+  if (snapshots[0]?.verified === 'damaged') return 'damaged';
+  const newest = snapshots.find(({ verified }) => verified !== 'damaged');
+  if (staleAfterMs === undefined) return undefined;
+  if (newest === undefined) return 'never';
+  const isOld = Date.now() - Date.parse(newest.createdAt) > staleAfterMs;
+  // What was not written since is as good as backed up just now.
+  return isOld && modifiedAt > newest.createdAt ? 'stale' : undefined;
 }
 
 function locate(file: FoundDatabase): Located {
@@ -508,10 +568,4 @@ function databaseKey(folder: vscode.WorkspaceFolder | undefined, path: string): 
 
 function folderKey(folder: vscode.WorkspaceFolder | undefined): string {
   return folder?.uri.toString() ?? '';
-}
-
-/** True for the folder itself and all below it. */
-function isInside(path: string, folder: string): boolean {
-  const way = relative(folder, path);
-  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }

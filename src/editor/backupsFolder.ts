@@ -4,10 +4,22 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
 import { notify } from './inert.ts';
-import { environmentVariable, expandFolder, folderFromEnv } from '../core/folderSetting.ts';
+import {
+  environmentVariable,
+  expandFolder,
+  folderFromEnv,
+  isInside,
+} from '../core/folderSetting.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
 
+/** A backups folder, and whether the workspace chose it rather than the person. */
+interface Choice {
+  path: string;
+  byWorkspace: boolean;
+}
+
+const consentKey = 'foldersAgreedTo';
 const longestEnvBytes = 256 * 1024;
 const defaultName = 'backups';
 
@@ -22,21 +34,62 @@ export class BackupsFolder {
     this.#log = log;
   }
 
-  /** The chosen folder as an absolute path, or undefined when nobody has chosen one yet. Asks nothing. */
+  /**
+   * The chosen folder as an absolute path, or undefined when nobody has chosen one yet, or the workspace has chosen one
+   * outside of itself that the person has not agreed to. Asks nothing.
+   */
   async resolve(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
+    const choice = await this.#choiceFor(folder);
+    return choice === undefined || this.#needsConsent(choice) ? undefined : choice.path;
+  }
+
+  async #choiceFor(folder: vscode.WorkspaceFolder | undefined): Promise<Choice | undefined> {
     const base = { workspaceFolder: folder?.uri.fsPath, home: homedir() };
     const fromSetting = expandFolder(this.#settings.backupsFolder(folder), base);
-    if (fromSetting !== undefined) return fromSetting;
+    if (fromSetting !== undefined) {
+      return { path: fromSetting, byWorkspace: this.#settings.isFolderOfWorkspace(folder) };
+    }
     const remembered = this.#memory.get<string>(memoryKey(folder));
-    if (remembered !== undefined) return remembered;
+    if (remembered !== undefined) return { path: remembered, byWorkspace: false };
     // A folder chosen by a workspace that is not trusted does not count, however it is written down.
     if (folder === undefined || !vscode.workspace.isTrusted) return undefined;
     const fromEnv = folderFromEnv(await this.#readEnv(folder));
-    return fromEnv === undefined ? undefined : expandFolder(fromEnv, base);
+    const path = fromEnv === undefined ? undefined : expandFolder(fromEnv, base);
+    return path === undefined ? undefined : { path, byWorkspace: true };
   }
 
-  /** Asks where backups should go. Undefined when the person turns away or goes to edit `.env` instead. */
+  /** A workspace may come from anybody, and a folder outside of it is none of its business until the person says so. */
+  #needsConsent({ path, byWorkspace }: Choice): boolean {
+    const folders = vscode.workspace.workspaceFolders ?? [];
+    const isOutside = folders.every(({ uri }) => !isInside(path, uri.fsPath));
+    return byWorkspace && isOutside && !this.#consented().includes(path);
+  }
+
+  #consented(): string[] {
+    return this.#memory.get<string[]>(consentKey) ?? [];
+  }
+
+  async #consent(path: string): Promise<string> {
+    await this.#memory.update(consentKey, [...new Set([...this.#consented(), path])]);
+    return path;
+  }
+
+  /**
+   * Asks where backups should go, or whether the folder that the workspace wants may be used. Undefined when the person
+   * turns away or goes to edit `.env` instead.
+   */
   async ask(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
+    const choice = await this.#choiceFor(folder);
+    if (choice !== undefined && this.#needsConsent(choice)) {
+      const [use, choose] = [vscode.l10n.t('Use This Folder'), vscode.l10n.t('Choose Folder…')];
+      const message = vscode.l10n.t(
+        'This workspace wants its backups in {0}, outside of itself. Nothing is written there until you agree.',
+        choice.path,
+      );
+      const answer = await notify.info(message, use, choose);
+      if (answer === use) return this.#consent(choice.path);
+      return answer === choose ? this.choose(folder) : undefined;
+    }
     const useDefault = vscode.l10n.t('Use "{0}"', defaultName);
     const choose = vscode.l10n.t('Choose Folder…');
     const openEnv = vscode.l10n.t('Open .env');
@@ -91,6 +144,7 @@ export class BackupsFolder {
     const base = { workspaceFolder: folder?.uri.fsPath, home: homedir() };
     const path = expandFolder(text, base);
     if (vscode.workspace.isTrusted) {
+      if (path !== undefined) await this.#consent(path);
       await this.#settings.setBackupsFolder(folder, text);
     } else {
       // Restricted Mode ignores the workspace's own setting, but this is the person's answer.

@@ -1,9 +1,26 @@
+import { basename } from 'node:path';
 import * as vscode from 'vscode';
+import type { CatalogEntry } from '../core/catalog.ts';
 import type { Backups } from './backups.ts';
 import { Disposables } from './disposables.ts';
+import type { Filter } from './filter.ts';
 import { rowContext, views } from './ids.ts';
 import { backupCount, dayName } from './messages.ts';
 import { snapshotItem, type Row } from './rows.ts';
+import type { Settings, SortBy } from './settings.ts';
+
+/** Days are open as long as they are needed to show this many backups. */
+const fewestExpanded = 30;
+
+const byName = (a: CatalogEntry, b: CatalogEntry): number =>
+  basename(a.path).localeCompare(basename(b.path), 'en') || a.path.localeCompare(b.path, 'en');
+
+const orders: Readonly<Record<Exclude<SortBy, 'age'>, typeof byName>> = {
+  name: byName,
+  size: (a, b) => b.sizeBytes - a.sizeBytes || byName(a, b),
+};
+
+const rowOf = (entry: CatalogEntry): Row => ({ kind: 'snapshot', entry });
 
 /** The view Backups: everything in the backups folders by day, files of others included. */
 export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposable {
@@ -12,8 +29,13 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   readonly #changed = this.#owned.add(new vscode.EventEmitter<void>());
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(backups: Backups) {
+  readonly #settings: Settings;
+  readonly #filter: Filter;
+
+  constructor(backups: Backups, settings: Settings, filter: Filter) {
     this.#backups = backups;
+    this.#settings = settings;
+    this.#filter = filter;
     const tree = this.#owned.add(
       vscode.window.createTreeView(views.backups, {
         treeDataProvider: this,
@@ -22,11 +44,22 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
       }),
     );
     let shown: string | undefined;
+    const showFilter = (): void => {
+      tree.message = filter.message(this.#shown().length, backups.entries.length) ?? '';
+    };
+    this.#owned.add(
+      filter.onDidChange(() => {
+        showFilter();
+        this.#changed.fire();
+      }),
+    );
+    this.#owned.add(settings.onDidChange(() => this.#changed.fire()));
     this.#owned.add(
       backups.onDidChange(() => {
         // Progress of a job changes nothing here, and a folder may hold thousands.
         if (backups.revision === shown) return;
         shown = backups.revision;
+        showFilter();
         const damaged = backups.entries.filter(({ verified }) => verified === 'damaged').length;
         tree.badge =
           damaged === 0
@@ -38,22 +71,40 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   }
 
   getChildren(row?: Row): Row[] {
-    if (row === undefined) {
-      const now = Date.now();
-      const days = Map.groupBy(this.#backups.entries, ({ createdAt }) => dayName(createdAt, now));
-      return [...days].map(([label, entries]) => ({ kind: 'day', label, entries }));
-    }
-    return row.kind === 'day' ? row.entries.map((entry) => ({ kind: 'snapshot', entry })) : [];
+    if (row !== undefined) return row.kind === 'day' ? row.entries.map(rowOf) : [];
+    const entries = this.#shown();
+    const sortBy = this.#settings.sortBackups();
+    if (sortBy !== 'age') return entries.sort(orders[sortBy]).map(rowOf);
+    const now = Date.now();
+    const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
+    return [...days].map(([label, some]) => ({ kind: 'day', label, entries: some }));
+  }
+
+  #shown(): CatalogEntry[] {
+    return this.#backups.entries.filter((entry) => this.#filter.matchesBackup(entry));
   }
 
   getTreeItem(row: Row): vscode.TreeItem {
     if (row.kind === 'snapshot') return snapshotItem(row.entry, { named: true });
     const label = row.kind === 'day' ? row.label : '';
-    const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Expanded);
+    // A folder may hold years of backups: what is long ago is opened when it is wanted.
+    const isRecent = row.kind === 'day' && this.#recentDays().has(label);
+    const item = new vscode.TreeItem(
+      label,
+      isRecent
+        ? vscode.TreeItemCollapsibleState.Expanded
+        : vscode.TreeItemCollapsibleState.Collapsed,
+    );
     item.id = `day:${label}`;
     item.contextValue = rowContext.day;
     if (row.kind === 'day') item.description = backupCount(row.entries.length);
     return item;
+  }
+
+  #recentDays(): Set<string> {
+    const now = Date.now();
+    const newest = this.#shown().slice(0, fewestExpanded);
+    return new Set(newest.map(({ createdAt }) => dayName(createdAt, now)));
   }
 
   dispose(): void {

@@ -4,11 +4,18 @@ import type { CatalogEntry } from '../core/catalog.ts';
 import { formatBytes } from '../core/units.ts';
 import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { Disposables } from './disposables.ts';
+import type { Filter } from './filter.ts';
 import { commands, contextKeys, rowContext, views } from './ids.ts';
 import { inert } from './inert.ts';
-import { backupCount, databaseDescription, errorMessage, exactTime } from './messages.ts';
+import {
+  attentionSummary,
+  backupCount,
+  databaseDescription,
+  errorMessage,
+  exactTime,
+} from './messages.ts';
 import { snapshotItem, tooltip, type Row } from './rows.ts';
-import type { Settings } from './settings.ts';
+import type { Settings, SortBy } from './settings.ts';
 
 /** Ages in rows are at most this old. */
 const agesRefreshMs = 30_000;
@@ -24,9 +31,12 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   /** Ids of the rows that show all their backups. */
   readonly #unfolded = new Set<string>();
 
-  constructor(backups: Backups, settings: Settings) {
+  readonly #filter: Filter;
+
+  constructor(backups: Backups, settings: Settings, filter: Filter) {
     this.#backups = backups;
     this.#settings = settings;
+    this.#filter = filter;
     const tree = this.#owned.add(
       vscode.window.createTreeView(views.databases, {
         treeDataProvider: this,
@@ -46,6 +56,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         );
         setContext(contextKeys.running, backups.isRunning);
         tree.badge = badgeFor(backups.databases);
+        tree.message = this.#message() ?? '';
+        this.#changed.fire();
+      }),
+    );
+    this.#owned.add(
+      filter.onDidChange(() => {
+        tree.message = this.#message() ?? '';
         this.#changed.fire();
       }),
     );
@@ -62,7 +79,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   }
 
   getChildren(row?: Row): Row[] {
-    const { databases, gone } = this.#backups;
+    const { databases, gone } = this.#shown();
     const rows = (isIn: (folder: vscode.WorkspaceFolder | undefined) => boolean): Row[] => [
       ...databases
         .filter(({ folder }) => isIn(folder))
@@ -115,6 +132,23 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     }
   }
 
+  /** What the filter leaves, in the order of the setting. */
+  #shown(): { databases: Database[]; gone: GoneDatabase[] } {
+    const isShown = ({ path, snapshots }: Pick<Database, 'path' | 'snapshots'>): boolean =>
+      this.#filter.matches([path]) || snapshots.some((entry) => this.#filter.matchesBackup(entry));
+    const databases = this.#backups.databases.filter(isShown);
+    return {
+      databases: databases.sort(orders[this.#settings.sortDatabases()]),
+      gone: this.#backups.gone.filter(isShown),
+    };
+  }
+
+  #message(): string | undefined {
+    const { databases, gone } = this.#shown();
+    const all = this.#backups.databases.length + this.#backups.gone.length;
+    return this.#filter.message(databases.length + gone.length, all);
+  }
+
   #findGone({
     folder,
     path,
@@ -129,10 +163,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
 
   #snapshotRows(snapshots: readonly CatalogEntry[], id: string, uri?: vscode.Uri): Row[] {
     const most = this.#unfolded.has(id) ? Infinity : this.#settings.snapshotsShown();
-    const shown = snapshots
+    // A database that is itself what was looked for shows all it has.
+    const found = snapshots.filter((entry) => this.#filter.matchesBackup(entry));
+    const left = found.length > 0 ? found : snapshots;
+    const shown = left
       .slice(0, most)
       .map((entry): Row => ({ kind: 'snapshot', entry, ...(uri !== undefined && { uri }) }));
-    const count = snapshots.length - shown.length;
+    const count = left.length - shown.length;
     return count > 0 ? [...shown, { kind: 'more', parent: id, count }] : shown;
   }
 
@@ -153,16 +190,21 @@ function goneId({ folder, path }: { folder: vscode.WorkspaceFolder; path: string
   return `gone:${folder.uri.toString()}:${path}`;
 }
 
+const byPath = (a: Database, b: Database): number => a.path.localeCompare(b.path, 'en');
+
+const orders: Readonly<Record<SortBy, (a: Database, b: Database) => number>> = {
+  name: byPath,
+  size: (a, b) => b.file.sizeBytes - a.file.sizeBytes || byPath(a, b),
+  age: (a, b) =>
+    (a.snapshots[0]?.createdAt ?? '').localeCompare(b.snapshots[0]?.createdAt ?? '') ||
+    byPath(a, b),
+};
+
 /** A count of what needs attention: nothing else is worth a number. */
 function badgeFor(databases: Database[]): vscode.ViewBadge | undefined {
-  const damaged = databases.filter(({ snapshots }) => snapshots[0]?.verified === 'damaged').length;
-  const failed = databases.filter(({ failure }) => failure !== undefined).length;
-  const value = damaged + failed;
-  if (value === 0) return undefined;
-  return {
-    value,
-    tooltip: vscode.l10n.t('{0} databases whose last backup failed or is damaged', value),
-  };
+  const needing = databases.filter(({ attention }) => attention !== undefined);
+  if (needing.length === 0) return undefined;
+  return { value: needing.length, tooltip: attentionSummary(needing) };
 }
 
 function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.TreeItem {
@@ -198,7 +240,7 @@ function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
 }
 
 function databaseItem(database: Database): vscode.TreeItem {
-  const { uri, path, snapshots, job, failure } = database;
+  const { uri, path, snapshots, job, attention } = database;
   const now = Date.now();
   const item = new vscode.TreeItem(
     inert(path),
@@ -213,7 +255,7 @@ function databaseItem(database: Database): vscode.TreeItem {
   item.iconPath =
     job !== undefined
       ? new vscode.ThemeIcon('sync~spin')
-      : failure !== undefined
+      : attention === 'failed' || attention === 'damaged'
         ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'))
         : new vscode.ThemeIcon('database');
   item.tooltip = databaseTooltip(database);

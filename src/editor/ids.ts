@@ -2,6 +2,7 @@
 export const commands = {
   backUp: 'sqliteBackup.backUp',
   backUpAll: 'sqliteBackup.backUpAll',
+  backUpCompact: 'sqliteBackup.backUpCompact',
   quickBackUp: 'sqliteBackup.quickBackUp',
   cancel: 'sqliteBackup.cancel',
   refresh: 'sqliteBackup.refresh',
@@ -10,6 +11,7 @@ export const commands = {
   showLog: 'sqliteBackup.showLog',
   showAll: 'sqliteBackup.showAll',
   verify: 'sqliteBackup.verify',
+  verifyAll: 'sqliteBackup.verifyAll',
   proveRestorable: 'sqliteBackup.proveRestorable',
   compareWithLive: 'sqliteBackup.compareWithLive',
   compareSelected: 'sqliteBackup.compareSelected',
@@ -24,6 +26,11 @@ export const commands = {
   unpin: 'sqliteBackup.unpin',
   delete: 'sqliteBackup.delete',
   applyRetention: 'sqliteBackup.applyRetention',
+  filter: 'sqliteBackup.filter',
+  clearFilter: 'sqliteBackup.clearFilter',
+  sort: 'sqliteBackup.sort',
+  showInEditorTitle: 'sqliteBackup.showInEditorTitle',
+  hideFromEditorTitle: 'sqliteBackup.hideFromEditorTitle',
 } as const;
 export type CommandId = (typeof commands)[keyof typeof commands];
 
@@ -42,6 +49,16 @@ export const settingKeys = {
   deadline: 'deadline',
   maxSize: 'maxSize',
   snapshotsShown: 'snapshotsShown',
+  autoRefresh: 'autoRefresh',
+  staleAfter: 'staleAfter',
+  sortDatabases: 'databases.sortBy',
+  sortBackups: 'backups.sortBy',
+  statusBarVisible: 'statusBar.visible',
+  statusBarText: 'statusBar.text',
+  statusBarClick: 'statusBar.click',
+  editorTitleButton: 'editorTitleButton',
+  confirmations: 'confirmations',
+  retainAfterBackup: 'retention.afterBackup',
   keepLast: 'retention.keepLast',
   keepHourly: 'retention.keepHourly',
   keepDaily: 'retention.keepDaily',
@@ -56,6 +73,8 @@ export const contextKeys = {
   /** `searching`, `none` or `some`: whether the workspace has databases. */
   databases: 'sqliteBackup.databases',
   running: 'sqliteBackup.running',
+  /** Whether a filter leaves rows out. */
+  filtered: 'sqliteBackup.filtered',
 } as const;
 
 /** Words of a tree row's `contextValue`, matched by the manifest with `viewItem =~ /…/`. */

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
 import type { Finding, VerdictStatus } from '../core/manifest.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
-import type { BackUpResult, Database, Job } from './backups.ts';
+import type { Attention, BackUpResult, Database, Job } from './backups.ts';
 import { folderName } from './backupsFolder.ts';
 
 const { t } = vscode.l10n;
@@ -242,6 +242,20 @@ export function dayName(iso: string, now: number): string {
 function daysBefore(iso: string, now: number): number {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
   return Math.round((midnight - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
+}
+
+/** `2 never backed up, 1 backed up long ago`: what the number on the view is made of. */
+export function attentionSummary(databases: readonly Database[]): string {
+  const count = (attention: Attention): number =>
+    databases.filter((database) => database.attention === attention).length;
+  const parts = [
+    [count('failed'), (n: number) => t('{0} failed', n)],
+    [count('damaged'), (n: number) => t('{0} with a damaged backup', n)],
+    [count('never'), (n: number) => t('{0} never backed up', n)],
+    [count('stale'), (n: number) => t('{0} backed up long ago', n)],
+  ] as const;
+  const facts = parts.flatMap(([n, say]) => (n === 0 ? [] : [say(n)]));
+  return t('Databases that need attention: {0}', facts.join(', '));
 }
 
 /** `1 backup`, `12 backups`. */

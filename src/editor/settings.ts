@@ -4,12 +4,30 @@ import { keepRules, type Policy } from '../core/retention.ts';
 import { section, settingKeys } from './ids.ts';
 
 const longestTimerMs = 2_147_483_647;
+const dayMs = 24 * 60 * 60 * 1000;
+
+export const sortOrders = ['name', 'size', 'age'] as const;
+export type SortBy = (typeof sortOrders)[number];
+
+export interface StatusBarSettings {
+  visible: boolean;
+  text: 'lastBackup' | 'attention' | 'icon';
+  click: 'quickBackUp' | 'backUpAll' | 'backUp' | 'showView';
+}
 
 /** The only reader of the configuration. Defaults are in the manifest and nowhere else. */
 export class Settings {
   /** As written; see `expandFolder` for what it may contain. Empty when nobody has chosen. */
   backupsFolder(scope: vscode.ConfigurationScope | undefined): string {
     return read<string>(settingKeys.backupsFolder, scope);
+  }
+
+  /** True when the workspace, and not the person, has chosen the backups folder. */
+  isFolderOfWorkspace(scope: vscode.ConfigurationScope | undefined): boolean {
+    const found = vscode.workspace
+      .getConfiguration(section, scope)
+      .inspect<string>(settingKeys.backupsFolder);
+    return found?.workspaceValue !== undefined || found?.workspaceFolderValue !== undefined;
   }
 
   include(scope: vscode.ConfigurationScope): string[] {
@@ -42,6 +60,42 @@ export class Settings {
     return read<number>(settingKeys.snapshotsShown, undefined);
   }
 
+  autoRefresh(): boolean {
+    return read<boolean>(settingKeys.autoRefresh, undefined);
+  }
+
+  /** Age in ms from which the newest backup counts as old; undefined when no age does. */
+  staleAfterMs(scope: vscode.ConfigurationScope | undefined): number | undefined {
+    const days = read<number>(settingKeys.staleAfter, scope);
+    return days > 0 ? days * dayMs : undefined;
+  }
+
+  sortDatabases(): SortBy {
+    return read<SortBy>(settingKeys.sortDatabases, undefined);
+  }
+
+  sortBackups(): SortBy {
+    return read<SortBy>(settingKeys.sortBackups, undefined);
+  }
+
+  statusBar(): StatusBarSettings {
+    return {
+      visible: read<boolean>(settingKeys.statusBarVisible, undefined),
+      text: read<StatusBarSettings['text']>(settingKeys.statusBarText, undefined),
+      click: read<StatusBarSettings['click']>(settingKeys.statusBarClick, undefined),
+    };
+  }
+
+  /** Whether to ask also before what can be undone. */
+  confirmsAlways(): boolean {
+    return read<string>(settingKeys.confirmations, undefined) === 'always';
+  }
+
+  /** Whether the person, and nobody else, has switched retention on for after each backup. */
+  retainsAfterBackup(): boolean {
+    return read<boolean>(settingKeys.retainAfterBackup, undefined);
+  }
+
   /** The rules that are switched on; 0 in the settings switches one off. */
   retention(scope: vscode.ConfigurationScope | undefined): Policy {
     const policy: Policy = {};
@@ -65,6 +119,16 @@ export class Settings {
     await vscode.workspace
       .getConfiguration(section, folder)
       .update(settingKeys.backupsFolder, value, target);
+  }
+
+  /** Writes a choice of the person's, for all their workspaces. */
+  async remember(
+    key: (typeof settingKeys)[keyof typeof settingKeys],
+    value: unknown,
+  ): Promise<void> {
+    await vscode.workspace
+      .getConfiguration(section)
+      .update(key, value, vscode.ConfigurationTarget.Global);
   }
 
   onDidChange(listener: () => void): vscode.Disposable {

@@ -1,9 +1,10 @@
 import * as vscode from 'vscode';
 import type { Backups, Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
-import { commands } from './ids.ts';
+import { commands, views } from './ids.ts';
 import { inert } from './inert.ts';
 import {
+  attentionSummary,
   databaseName,
   errorMessage,
   exactTime,
@@ -11,6 +12,7 @@ import {
   relativeTime,
   verdictWord,
 } from './messages.ts';
+import type { Settings, StatusBarSettings } from './settings.ts';
 
 const agesRefreshMs = 30_000;
 
@@ -20,13 +22,17 @@ export class StatusBar implements vscode.Disposable {
   readonly #owned = new Disposables();
   readonly #item: vscode.StatusBarItem;
 
-  constructor(backups: Backups) {
+  readonly #settings: Settings;
+
+  constructor(backups: Backups, settings: Settings) {
     this.#backups = backups;
+    this.#settings = settings;
     this.#item = this.#owned.add(
       vscode.window.createStatusBarItem('sqliteBackup.status', vscode.StatusBarAlignment.Left),
     );
     this.#item.name = 'SQLite Backup';
     this.#owned.add(backups.onDidChange(() => this.#show()));
+    this.#owned.add(settings.onDidChange(() => this.#show()));
     const ages = setInterval(() => this.#show(), agesRefreshMs);
     this.#owned.add({ dispose: () => clearInterval(ages) });
   }
@@ -37,12 +43,14 @@ export class StatusBar implements vscode.Disposable {
 
   #show(): void {
     const { databases } = this.#backups;
-    if (databases.length === 0 && !this.#backups.isRunning) {
+    const settings = this.#settings.statusBar();
+    if (!settings.visible || (databases.length === 0 && !this.#backups.isRunning)) {
       this.#item.hide();
       return;
     }
-    const look = describe(databases, Date.now());
-    this.#item.text = `$(${look.icon}) ${inert(look.text)}`;
+    const look = describe(databases, settings, Date.now());
+    const text = settings.text === 'icon' && !look.isWarning ? '' : ` ${inert(look.text)}`;
+    this.#item.text = `$(${look.icon})${text}`;
     this.#item.tooltip = look.tooltip;
     this.#item.accessibilityInformation = { label: `SQLite Backup: ${inert(look.text)}` };
     this.#item.command = look.command;
@@ -61,9 +69,20 @@ interface Look {
   isWarning: boolean;
 }
 
-function describe(databases: Database[], now: number): Look {
+const clicks: Readonly<Record<StatusBarSettings['click'], string>> = {
+  quickBackUp: commands.quickBackUp,
+  backUpAll: commands.backUpAll,
+  backUp: commands.backUp,
+  showView: `${views.databases}.focus`,
+};
+
+function describe(
+  databases: Database[],
+  { text: wanted, click }: StatusBarSettings,
+  now: number,
+): Look {
   const { t } = vscode.l10n;
-  const calm = { command: commands.quickBackUp, isWarning: false };
+  const calm = { command: clicks[click], isWarning: false };
   const running = databases.filter(({ job }) => job !== undefined);
   const [first] = running;
   if (first?.job !== undefined) {
@@ -99,6 +118,18 @@ function describe(databases: Database[], now: number): Look {
       isWarning: true,
     };
   }
+  const needing = databases.filter(({ attention }) => attention !== undefined);
+  if (wanted === 'attention') {
+    return {
+      icon: needing.length === 0 ? 'check' : 'database',
+      text: needing.length === 0 ? t('All backed up') : t('{0} need attention', needing.length),
+      tooltip: [
+        needing.length === 0 ? t('No database needs attention.') : attentionSummary(needing),
+        clickHint(click),
+      ].join('\n'),
+      ...calm,
+    };
+  }
   if (last === undefined) {
     return {
       icon: 'database',
@@ -114,8 +145,22 @@ function describe(databases: Database[], now: number): Look {
     tooltip: [
       t('Last backup: {0}, {1}', name, exactTime(last.entry.createdAt)),
       `${last.entry.path} (${verdictWord(last.entry.verified)})`,
-      t('Click to back up.'),
+      clickHint(click),
     ].join('\n'),
     ...calm,
   };
+}
+
+function clickHint(click: StatusBarSettings['click']): string {
+  const { t } = vscode.l10n;
+  switch (click) {
+    case 'quickBackUp':
+      return t('Click to back up.');
+    case 'backUpAll':
+      return t('Click to back up all databases.');
+    case 'backUp':
+      return t('Click to choose what to back up.');
+    case 'showView':
+      return t('Click to show the databases.');
+  }
 }

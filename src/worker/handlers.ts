@@ -38,7 +38,7 @@ const handlers: Handlers = {
   remark: ({ path, remark }) => remarkOn(path, remark),
   rename: ({ path, name }) => renameBackup(path, name),
   copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),
-  planPruning: ({ folder, policy }) => planPruning(folder, policy, new Date()),
+  planPruning: ({ folder, policy, only }) => planPruning(folder, policy, new Date(), only),
   remove: ({ folder, paths }) => removeBackups(folder, paths),
 };
 

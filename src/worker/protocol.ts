@@ -16,6 +16,7 @@ import { errorCodes } from '../core/errors.ts';
 import type { Drill, Manifest } from '../core/manifest.ts';
 import type {
   Progress,
+  RecordAs,
   Snapshot,
   SnapshotRequest,
   Snapshots,
@@ -49,7 +50,8 @@ export interface Methods {
   rename: (params: { path: string; name: string }) => string;
   /** Copies a backup to a free path, and returns that. */
   copyOut: (params: { path: string; to: string; readOnly: boolean }) => string;
-  planPruning: (params: { folder: string; policy: Policy }) => RetentionPlan;
+  /** What of a folder may go, or of the databases `only` in it. */
+  planPruning: (params: { folder: string; policy: Policy; only?: RecordAs[] }) => RetentionPlan;
   remove: (params: { folder: string; paths: string[] }) => Pruned;
 }
 

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { Method } from '../../core/manifest.ts';
 import { inert, notify } from '../inert.ts';
 import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
@@ -34,6 +35,17 @@ export async function backUp(
   const uris = urisOf(target, selection) ?? (await pick(parts, { several: true }));
   if (uris === undefined || uris.length === 0) return nothing;
   return run(parts, uris);
+}
+
+/** The same, rewritten without what was deleted, whatever the setting says. */
+export async function backUpCompact(
+  parts: Parts,
+  target?: unknown,
+  selection?: unknown,
+): Promise<PlainResult> {
+  const uris = urisOf(target, selection) ?? (await pick(parts, { several: true }));
+  if (uris === undefined || uris.length === 0) return nothing;
+  return run(parts, uris, 'compact');
 }
 
 /** All databases of the workspace, at one instant where that can be had. */
@@ -102,16 +114,19 @@ function tellNoDatabase(): void {
   void notify.info(vscode.l10n.t('There is no SQLite database in this workspace.'));
 }
 
-async function run(parts: Parts, uris: vscode.Uri[]): Promise<PlainResult> {
+async function run(parts: Parts, uris: vscode.Uri[], method?: Method): Promise<PlainResult> {
   const folders = await foldersFor(parts, uris);
   if (folders === undefined) return nothing;
   const result = await vscode.window.withProgress({ location: { viewId: parts.viewId } }, () =>
-    parts.backups.backUp(uris, folders, 'manual'),
+    parts.backups.backUp(uris, folders, {
+      trigger: 'manual',
+      ...(method !== undefined && { method }),
+    }),
   );
   const [last] = uris.slice(-1);
   if (last !== undefined) await parts.memory.update(lastUsedKey, last.toString());
   // The caller has the result; the notification may stay for as long as the person likes.
-  void tell(parts, result).catch((error: unknown) =>
+  void tell(parts, result, method).catch((error: unknown) =>
     parts.log.error('Telling the result failed', error),
   );
   return plain(result);
@@ -152,7 +167,7 @@ const passingCodes = new Set<string>([
   'io-error',
 ]);
 
-async function tell(parts: Parts, result: BackUpResult): Promise<void> {
+async function tell(parts: Parts, result: BackUpResult, method: Method | undefined): Promise<void> {
   const { t } = vscode.l10n;
   const showLog = t('Show Log');
   const { done, failed } = result;
@@ -167,6 +182,7 @@ async function tell(parts: Parts, result: BackUpResult): Promise<void> {
       await run(
         parts,
         mayPass.map(({ uri }) => uri),
+        method,
       );
     if (answer === showLog) parts.log.show();
     return;

@@ -96,8 +96,9 @@ export async function remove(
       ? t('Move {0} ({1}) to the trash?', names[0] ?? '', size)
       : t('Move {0} backups ({1}) to the trash?', entries.length, size);
   const yes = t('Move to Trash');
-  const answer = await notify.confirm(question, detail, yes);
-  if (answer !== yes) return { paths: [] };
+  if (parts.settings.confirmsAlways() && (await notify.confirm(question, detail, yes)) !== yes) {
+    return { paths: [] };
+  }
   const paths: string[] = [];
   let useTrash = true;
   for (const { path } of entries) {

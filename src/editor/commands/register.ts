@@ -7,20 +7,22 @@ import type { Backups } from '../backups.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
 import type { DatabasesView } from '../databasesView.ts';
 import type { Documents } from '../documents.ts';
-import { commands, type CommandId } from '../ids.ts';
+import type { Filter } from '../filter.ts';
+import { commands, settingKeys, type CommandId } from '../ids.ts';
 import type { Log } from '../log.ts';
 import { databaseName, errorMessage } from '../messages.ts';
 import { isRow } from '../rows.ts';
 import type { Settings } from '../settings.ts';
 import type { WorkerClient } from '../../worker/client.ts';
-import { backUp, backUpAll, quickBackUp } from './backUp.ts';
+import { backUp, backUpAll, backUpCompact, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { compareSelected, compareWithLive } from './compare.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
 import { note, pin, remove, rename } from './keep.ts';
 import { refresh } from './refresh.ts';
 import { applyRetention } from './retention.ts';
-import { verify } from './verify.ts';
+import { verify, verifyAll } from './verify.ts';
+import { setFilter, sort } from './view.ts';
 
 /** What commands work with. */
 export interface Parts {
@@ -33,6 +35,7 @@ export interface Parts {
   worker: WorkerClient;
   settings: Settings;
   documents: Documents;
+  filter: Filter;
   databasesView: DatabasesView;
   /** A folder of our own that outlives the window. */
   storage: vscode.Uri;
@@ -43,6 +46,7 @@ type Command = (parts: Parts, ...args: unknown[]) => unknown;
 const table: Record<CommandId, Command> = {
   [commands.backUp]: backUp,
   [commands.backUpAll]: backUpAll,
+  [commands.backUpCompact]: backUpCompact,
   [commands.quickBackUp]: quickBackUp,
   [commands.cancel]: ({ backups }, target) => {
     backups.cancel(isRow(target) && target.kind === 'database' ? target.uri : undefined);
@@ -56,6 +60,7 @@ const table: Record<CommandId, Command> = {
     verify(parts, target, selection, { drill: false }),
   [commands.proveRestorable]: (parts, target, selection) =>
     verify(parts, target, selection, { drill: true }),
+  [commands.verifyAll]: verifyAll,
   [commands.compareWithLive]: compareWithLive,
   [commands.compareSelected]: compareSelected,
   [commands.openReadOnly]: openReadOnly,
@@ -69,6 +74,13 @@ const table: Record<CommandId, Command> = {
   [commands.unpin]: (parts, target, selection) => pin(parts, target, selection, { pinned: false }),
   [commands.delete]: remove,
   [commands.applyRetention]: applyRetention,
+  [commands.filter]: setFilter,
+  [commands.clearFilter]: ({ filter }) => filter.set(''),
+  [commands.sort]: sort,
+  [commands.showInEditorTitle]: ({ settings }) =>
+    settings.remember(settingKeys.editorTitleButton, true),
+  [commands.hideFromEditorTitle]: ({ settings }) =>
+    settings.remember(settingKeys.editorTitleButton, false),
 };
 
 export function registerCommands(parts: Parts): vscode.Disposable {

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { notify } from '../inert.ts';
 import type { Decision, RetentionPlan } from '../../core/retention.ts';
 import { formatBytes } from '../../core/units.ts';
+import { prune } from '../retention.ts';
 import type { Parts } from './register.ts';
 
 export interface RetentionResult {
@@ -32,13 +33,8 @@ export async function applyRetention(parts: Parts): Promise<RetentionResult> {
     if (answer === review) await parts.documents.show(t('Retention.txt'), describe(plan));
     if (answer !== remove) continue;
     const paths = plan.remove.map(({ path }) => path);
-    const { removed, failures } = await parts.worker.call('remove', { folder, paths });
+    const { removed, failures } = await prune(parts, folder, paths, 'manual');
     result.removed.push(...removed);
-    for (const path of removed) {
-      parts.log.info(`Removed by retention: ${path}.`);
-      void parts.audit.record({ what: 'prune', path, trigger: 'manual', result: 'ok' });
-    }
-    for (const { path, message } of failures) parts.log.warn(`Not removed: ${path}: ${message}`);
     const [first] = failures;
     if (first !== undefined) void notify.error(first.message);
   }

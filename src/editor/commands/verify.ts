@@ -2,6 +2,7 @@ import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { notify } from '../inert.ts';
+import type { CatalogEntry } from '../../core/catalog.ts';
 import type { Finding } from '../../core/manifest.ts';
 import type { Parts } from './register.ts';
 import { backupsFor, withCancel } from './selection.ts';
@@ -18,6 +19,22 @@ export async function verify(
   { drill }: { drill: boolean },
 ): Promise<VerifyResult> {
   const entries = await backupsFor(parts, target, selection, { several: true });
+  return verifyEntries(parts, entries, { drill });
+}
+
+/** Checks every backup of ours in the backups folders, the newest first. */
+export async function verifyAll(parts: Parts): Promise<VerifyResult> {
+  if (!parts.backups.isReady) await parts.backups.refresh();
+  const own = parts.backups.entries.filter(({ manifest }) => manifest !== undefined);
+  if (own.length === 0) void notify.info(vscode.l10n.t('There are no backups yet.'));
+  return verifyEntries(parts, own, { drill: false });
+}
+
+async function verifyEntries(
+  parts: Parts,
+  entries: readonly CatalogEntry[],
+  { drill }: { drill: boolean },
+): Promise<VerifyResult> {
   const results: VerifyResult['results'] = [];
   if (entries.length === 0) return { results };
   const { t } = vscode.l10n;

@@ -1,0 +1,50 @@
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../core/catalog.ts';
+import { contextKeys } from './ids.ts';
+import { verdictWord } from './messages.ts';
+
+/** What both views leave out: rows that do not hold every word of the text. Forgotten with the window. */
+export class Filter implements vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onDidChange = this.#changed.event;
+  #text = '';
+
+  get text(): string {
+    return this.#text;
+  }
+
+  set(text: string): void {
+    this.#text = text.trim();
+    void vscode.commands.executeCommand('setContext', contextKeys.filtered, this.#text !== '');
+    this.#changed.fire();
+  }
+
+  /** True when every word is in one of the facts, in whatever case. */
+  matches(facts: readonly (string | undefined)[]): boolean {
+    if (this.#text === '') return true;
+    const all = facts.join('\n').toLowerCase();
+    return this.#text
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => all.includes(word));
+  }
+
+  /** A backup is found by its name, its database, its note, its verdict, and by being pinned. */
+  matchesBackup({ path, database, verified, manifest }: CatalogEntry): boolean {
+    if (this.#text === '') return true;
+    const pinned = manifest?.pinned === true ? vscode.l10n.t('pinned') : undefined;
+    return this.matches([basename(path), database, manifest?.note, verdictWord(verified), pinned]);
+  }
+
+  /** What a view says above its rows while it leaves some out. */
+  message(shown: number, all: number): string | undefined {
+    return this.#text === ''
+      ? undefined
+      : vscode.l10n.t('Filter "{0}": {1} of {2}', this.#text, shown, all);
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+}

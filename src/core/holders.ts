@@ -8,6 +8,10 @@ export interface Holder {
   name: string;
 }
 
+/** Whose processes can be seen: an empty list of holders is a proof only when it is `all`. */
+export const holdersKnown = ['all', 'own-user', 'unknown'] as const;
+export type HoldersKnown = (typeof holdersKnown)[number];
+
 /**
  * The processes that hold `path` (a real path) or one of its siblings open, this one left out. Linux only so far, and
  * without the processes of other users: an empty list is not a proof.

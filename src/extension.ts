@@ -5,6 +5,7 @@ import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
 import type { PlainResult } from './editor/commands/backUp.ts';
 import { registerCommands } from './editor/commands/register.ts';
+import { offerRecoveries } from './editor/commands/restore.ts';
 import { BackupsView } from './editor/backupsView.ts';
 import { DatabasesView } from './editor/databasesView.ts';
 import { Documents } from './editor/documents.ts';
@@ -13,6 +14,7 @@ import { commands, views } from './editor/ids.ts';
 import { Log } from './editor/log.ts';
 import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
+import { Runbooks } from './runbook/panel.ts';
 import { WorkerClient } from './worker/client.ts';
 
 /** For other extensions: `vscode.extensions.getExtension('sqlite-backup.sqlite-backup')?.exports`. */
@@ -20,42 +22,42 @@ export interface Api {
   readonly apiVersion: 1;
   /** Backs up these database files, as the command Back Up does. Never rejects for what can go wrong with a backup. */
   backUp(uris: vscode.Uri[]): Thenable<PlainResult>;
-  /** The file that has one JSON line for each backup, deletion and prune. */
+  /** The file that has one JSON line for each backup, restore, deletion and prune. */
   readonly auditLog: string;
 }
 
 export function activate(context: vscode.ExtensionContext): Api {
   const log = new Log();
   const settings = new Settings();
-  const folder = new BackupsFolder(settings, context.workspaceState, log);
+  const memory = context.workspaceState;
+  const folder = new BackupsFolder(settings, memory, log);
   const worker = new WorkerClient({
     entry: join(context.extensionPath, 'dist', 'worker.cjs'),
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
   });
-  const packageJson = context.extension.packageJSON as { version: string };
+  const { version: toolVersion } = context.extension.packageJSON as { version: string };
   const audit = new Audit(context.logUri.fsPath, log);
-  const toolVersion = packageJson.version;
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const documents = new Documents();
   const filter = new Filter();
   const databasesView = new DatabasesView(backups, settings, filter);
+  const shared = { audit, backups, documents, folder, log, memory, settings, toolVersion, worker };
+  const runbooks = new Runbooks({ ...shared, extensionUri: context.extensionUri });
+  const parts = {
+    ...{ ...shared, databasesView, filter, runbooks },
+    ...{ storage: context.globalStorageUri, viewId: views.databases },
+  };
   context.subscriptions.push(
-    log,
-    backups,
-    documents,
-    filter,
-    databasesView,
+    ...[log, backups, documents, filter, databasesView, runbooks],
     new BackupsView(backups, settings, filter),
     new StatusBar(backups, settings),
-    registerCommands({
-      ...{ audit, backups, databasesView, documents, filter, folder, log, settings, worker },
-      memory: context.workspaceState,
-      storage: context.globalStorageUri,
-      viewId: views.databases,
-    }),
+    registerCommands(parts),
   );
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
   void vscode.commands.executeCommand(commands.refresh);
+  offerRecoveries(parts).catch((error: unknown) =>
+    log.error('Looking for interrupted restores failed', error),
+  );
   return {
     apiVersion: 1,
     auditLog: audit.path,

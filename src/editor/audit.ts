@@ -6,7 +6,7 @@ import type { Trigger } from '../core/manifest.ts';
 import { shortenHome, type Log } from './log.ts';
 
 export interface AuditEntry {
-  what: 'backup' | 'deletion' | 'prune';
+  what: 'backup' | 'deletion' | 'prune' | 'restore' | 'undo' | 'clean-up';
   /** The database or the backup that it was done to. */
   path: string;
   /** The backup that came of it. */

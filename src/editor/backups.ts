@@ -542,7 +542,8 @@ function locate(file: FoundDatabase): Located {
   return { uri, file, folder: vscode.workspace.getWorkspaceFolder(uri), path: recordAs(uri).path };
 }
 
-function recordAs(uri: vscode.Uri): { path: string; workspace?: string } {
+/** How manifests name a file: relative to its workspace folder. */
+export function recordAs(uri: vscode.Uri): { path: string; workspace?: string } {
   const folder = vscode.workspace.getWorkspaceFolder(uri);
   if (folder === undefined) return { path: basename(uri.fsPath) };
   return {

@@ -26,6 +26,12 @@ export const commands = {
   unpin: 'sqliteBackup.unpin',
   delete: 'sqliteBackup.delete',
   applyRetention: 'sqliteBackup.applyRetention',
+  restore: 'sqliteBackup.restore',
+  showHolders: 'sqliteBackup.showHolders',
+  undoRestore: 'sqliteBackup.undoRestore',
+  recoverRestore: 'sqliteBackup.recoverRestore',
+  deleteSetAside: 'sqliteBackup.deleteSetAside',
+  exportRunbook: 'sqliteBackup.exportRunbook',
   filter: 'sqliteBackup.filter',
   clearFilter: 'sqliteBackup.clearFilter',
   sort: 'sqliteBackup.sort',
@@ -38,6 +44,9 @@ export const views = {
   databases: 'sqliteBackup.databases',
   backups: 'sqliteBackup.backups',
 } as const;
+
+/** The type of the runbook's panel. */
+export const runbookView = 'sqliteBackup.runbook';
 
 export const section = 'sqliteBackup';
 export const settingKeys = {
@@ -59,6 +68,10 @@ export const settingKeys = {
   editorTitleButton: 'editorTitleButton',
   confirmations: 'confirmations',
   retainAfterBackup: 'retention.afterBackup',
+  stopTask: 'restore.stopTask',
+  startTask: 'restore.startTask',
+  healthUrl: 'restore.healthUrl',
+  spotChecks: 'restore.spotChecks',
   keepLast: 'retention.keepLast',
   keepHourly: 'retention.keepHourly',
   keepDaily: 'retention.keepDaily',

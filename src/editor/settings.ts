@@ -15,6 +15,14 @@ export interface StatusBarSettings {
   click: 'quickBackUp' | 'backUpAll' | 'backUp' | 'showView';
 }
 
+/** Empty where nothing was set. */
+export interface RestoreSettings {
+  stopTask: string;
+  startTask: string;
+  healthUrl: string;
+  spotChecks: string[];
+}
+
 /** The only reader of the configuration. Defaults are in the manifest and nowhere else. */
 export class Settings {
   /** As written; see `expandFolder` for what it may contain. Empty when nobody has chosen. */
@@ -94,6 +102,15 @@ export class Settings {
   /** Whether the person, and nobody else, has switched retention on for after each backup. */
   retainsAfterBackup(): boolean {
     return read<boolean>(settingKeys.retainAfterBackup, undefined);
+  }
+
+  restore(scope: vscode.ConfigurationScope | undefined): RestoreSettings {
+    return {
+      stopTask: read<string>(settingKeys.stopTask, scope).trim(),
+      startTask: read<string>(settingKeys.startTask, scope).trim(),
+      healthUrl: read<string>(settingKeys.healthUrl, scope).trim(),
+      spotChecks: read<string[]>(settingKeys.spotChecks, scope),
+    };
   }
 
   /** The rules that are switched on; 0 in the settings switches one off. */

@@ -13,6 +13,7 @@ import type { Log } from '../log.ts';
 import { databaseName, errorMessage } from '../messages.ts';
 import { isRow } from '../rows.ts';
 import type { Settings } from '../settings.ts';
+import type { Runbooks } from '../../runbook/panel.ts';
 import type { WorkerClient } from '../../worker/client.ts';
 import { backUp, backUpAll, backUpCompact, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
@@ -20,6 +21,14 @@ import { compareSelected, compareWithLive } from './compare.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
 import { note, pin, remove, rename } from './keep.ts';
 import { refresh } from './refresh.ts';
+import {
+  deleteSetAside,
+  exportRunbook,
+  recoverRestore,
+  restore,
+  showHolders,
+  undoRestore,
+} from './restore.ts';
 import { applyRetention } from './retention.ts';
 import { verify, verifyAll } from './verify.ts';
 import { setFilter, sort } from './view.ts';
@@ -31,6 +40,8 @@ export interface Parts {
   folder: BackupsFolder;
   log: Log;
   memory: vscode.Memento;
+  runbooks: Runbooks;
+  toolVersion: string;
   viewId: string;
   worker: WorkerClient;
   settings: Settings;
@@ -74,6 +85,12 @@ const table: Record<CommandId, Command> = {
   [commands.unpin]: (parts, target, selection) => pin(parts, target, selection, { pinned: false }),
   [commands.delete]: remove,
   [commands.applyRetention]: applyRetention,
+  [commands.restore]: restore,
+  [commands.showHolders]: showHolders,
+  [commands.undoRestore]: undoRestore,
+  [commands.recoverRestore]: recoverRestore,
+  [commands.deleteSetAside]: deleteSetAside,
+  [commands.exportRunbook]: exportRunbook,
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),
   [commands.sort]: sort,

@@ -1,0 +1,226 @@
+import { basename, dirname, join } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../../core/catalog.ts';
+import type { Interrupted } from '../../core/restore.ts';
+import type { RunItem } from '../../runbook/run.ts';
+import { notify } from '../inert.ts';
+import { databaseName, dayAndTime, verdictWord } from '../messages.ts';
+import { isRow } from '../rows.ts';
+import type { Parts } from './register.ts';
+import { backupsFor, withCancel } from './selection.ts';
+
+/** Opens the runbook of a backup. A row of a database asks which of its backups; nothing asks among all. */
+export async function restore(parts: Parts, target?: unknown): Promise<{ runbook?: string }> {
+  const entry = await backupToRestore(parts, target);
+  if (entry === undefined) return {};
+  const items = await itemsFor(parts, entry);
+  if (items.length === 0) return {};
+  const { run } = await parts.runbooks.open(entry.path, items);
+  return { runbook: run.id };
+}
+
+async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEntry | undefined> {
+  const { backups } = parts;
+  const row = isRow(target) ? target : undefined;
+  const uri =
+    target instanceof vscode.Uri ? target : row?.kind === 'database' ? row.uri : undefined;
+  const gone =
+    row?.kind === 'gone' ? backups.gone.find(({ path }) => path === row.path) : undefined;
+  const own = uri === undefined ? gone?.snapshots : backups.find(uri)?.snapshots;
+  if (own === undefined) {
+    const [entry] = await backupsFor(parts, target, undefined, { several: false });
+    return entry;
+  }
+  // What is known to be damaged is not offered; its own row still opens the runbook, which says why not.
+  const usable = own.filter(({ verified }) => verified !== 'damaged');
+  if (usable.length === 0) {
+    void notify.info(vscode.l10n.t('There is no good backup of it.'));
+    return undefined;
+  }
+  const items = usable.map((entry) => ({
+    label: dayAndTime(entry.createdAt, Date.now()),
+    description: `${basename(entry.path)} · ${verdictWord(entry.verified)}`,
+    entry,
+  }));
+  const placeHolder = vscode.l10n.t('Backup to restore');
+  return (await vscode.window.showQuickPick(items, { placeHolder }))?.entry;
+}
+
+/** The live databases that a backup is of, whether they exist or not; asks when nothing tells. */
+async function itemsFor(parts: Parts, entry: CatalogEntry): Promise<RunItem[]> {
+  const live = livePath(parts, entry);
+  if (live !== undefined) return [{ live, chosen: true }];
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const picked = await vscode.window.showSaveDialog({
+    title: vscode.l10n.t('Which database is {0} to replace?', basename(entry.path)),
+    saveLabel: vscode.l10n.t('Plan the Restore'),
+    ...(folder !== undefined && { defaultUri: folder }),
+  });
+  return picked === undefined ? [] : [{ live: picked.fsPath, chosen: true }];
+}
+
+function livePath({ backups }: Parts, { path, manifest }: CatalogEntry): string | undefined {
+  const known = backups.databases.find(({ snapshots }) =>
+    snapshots.some((snapshot) => snapshot.path === path),
+  );
+  if (known !== undefined) return known.uri.fsPath;
+  const gone = backups.gone.find(({ snapshots }) =>
+    snapshots.some((snapshot) => snapshot.path === path),
+  );
+  if (gone !== undefined) return join(gone.folder.uri.fsPath, gone.path);
+  const workspace = manifest?.source.workspace;
+  const folder = vscode.workspace.workspaceFolders?.find(
+    ({ uri }) => basename(uri.fsPath) === workspace,
+  );
+  return folder === undefined || manifest === undefined
+    ? undefined
+    : join(folder.uri.fsPath, manifest.source.path);
+}
+
+/** Who has a database open, by name and number. */
+export async function showHolders(
+  { backups, worker }: Parts,
+  target?: unknown,
+): Promise<{ holders: { pid: number; name: string }[] }> {
+  const { t } = vscode.l10n;
+  const row = isRow(target) ? target : undefined;
+  const uri =
+    target instanceof vscode.Uri
+      ? target
+      : row?.kind === 'database'
+        ? row.uri
+        : (
+            await vscode.window.showQuickPick(
+              backups.databases.map((one) => ({ label: databaseName(one.uri), uri: one.uri })),
+              { placeHolder: t('Database') },
+            )
+          )?.uri;
+  if (uri === undefined) return { holders: [] };
+  const { holders, known } = await worker.call('findHolders', { paths: [uri.fsPath] });
+  const name = databaseName(uri);
+  const limit = known === 'all' ? '' : t('Programs of other users cannot be seen from here.');
+  const who = holders.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
+  const message =
+    holders.length === 0
+      ? t('Nobody is seen to have {0} open.', name)
+      : t('{0} is open in {1}.', name, who);
+  void notify.info(`${message} ${limit}`.trim());
+  return { holders };
+}
+
+/** Puts the old database of a restore back. Asks which, of those that are kept in the workspace. */
+export async function undoRestore(parts: Parts, target?: unknown): Promise<{ target?: string }> {
+  const { t } = vscode.l10n;
+  const setAside =
+    target instanceof vscode.Uri ? target.fsPath : (await pickSetAside(parts, t('Put back')))?.path;
+  if (setAside === undefined) return {};
+  const { toolVersion } = parts;
+  const done = await withCancel(t('Putting the old database back'), (signal) =>
+    parts.worker.call('undoRestore', { setAside, toolVersion }, { signal }),
+  );
+  parts.log.info(`undo: ${done.target} is what ${setAside} kept.`);
+  void parts.audit.record({ what: 'undo', path: done.target, trigger: 'manual', result: 'ok' });
+  await parts.backups.refresh();
+  void notify.info(t('{0} is the old database again.', databaseName(vscode.Uri.file(done.target))));
+  return { target: done.target };
+}
+
+/** Deletes an old database that a restore has kept, after asking. */
+export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ path?: string }> {
+  const { t } = vscode.l10n;
+  const path =
+    target instanceof vscode.Uri ? target.fsPath : (await pickSetAside(parts, t('Delete')))?.path;
+  if (path === undefined) return {};
+  const yes = t('Delete');
+  const question = t('Delete the old database {0} for good?', basename(path));
+  const detail = t('What only it has is gone then, and the restore cannot be undone any more.');
+  if ((await notify.confirm(question, detail, yes)) !== yes) return {};
+  await parts.worker.call('deleteSetAside', { setAside: path });
+  void parts.audit.record({ what: 'clean-up', path, trigger: 'manual', result: 'ok' });
+  await parts.backups.refresh();
+  return { path };
+}
+
+async function pickSetAside(
+  { backups, worker }: Parts,
+  verb: string,
+): Promise<{ path: string } | undefined> {
+  const { t } = vscode.l10n;
+  const found = [];
+  for (const { uri } of backups.databases) {
+    found.push(...(await worker.call('listSetAsides', { path: uri.fsPath })));
+  }
+  if (found.length === 0) {
+    void notify.info(t('No old database of a restore is kept in this workspace.'));
+    return undefined;
+  }
+  const items = found.map(({ path }) => ({
+    label: basename(path),
+    description: databaseName(vscode.Uri.file(dirname(path))),
+    path,
+  }));
+  return vscode.window.showQuickPick(items, { placeHolder: t('{0} which old database', verb) });
+}
+
+/** Finishes or rolls back restores that were interrupted; says so when there are none. */
+export async function recoverRestore(parts: Parts): Promise<{ recovered: string[] }> {
+  const found = await interruptedRestores(parts);
+  if (found.length === 0) void notify.info(vscode.l10n.t('No restore was interrupted.'));
+  const recovered: string[] = [];
+  for (const one of found) if (await offerRecovery(parts, one)) recovered.push(one.id);
+  return { recovered };
+}
+
+/** At the start of a window: what a crash has left in the middle is offered, and nothing is said otherwise. */
+export async function offerRecoveries(parts: Parts): Promise<void> {
+  for (const one of await interruptedRestores(parts)) await offerRecovery(parts, one);
+}
+
+async function interruptedRestores({ worker, runbooks }: Parts): Promise<Interrupted[]> {
+  const intents = await vscode.workspace.findFiles('**/.sqlite-backup-restore-*.json', null, 100);
+  const folders = new Set([
+    ...intents.map(({ fsPath }) => dirname(fsPath)),
+    ...runbooks.unfinished.flatMap(({ items }) => items.map(({ live }) => dirname(live))),
+  ]);
+  const found = new Map<string, Interrupted>();
+  for (const folder of folders) {
+    for (const one of await worker.call('findInterrupted', { folder })) found.set(one.id, one);
+  }
+  return [...found.values()];
+}
+
+async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
+  const { t } = vscode.l10n;
+  const names = one.items.map(({ realTarget }) => databaseName(vscode.Uri.file(realTarget)));
+  const [finish, rollBack, show] = [t('Finish'), t('Roll Back'), t('Open Runbook')];
+  const run = parts.runbooks.unfinished.find(({ moved }) => moved?.id === one.id);
+  const answer = await notify.info(
+    t('A restore of {0} was interrupted. {1}', names.join(', '), one.words),
+    ...(one.can.includes('finish') ? [finish] : []),
+    ...(one.can.includes('roll-back') ? [rollBack] : []),
+    ...(run === undefined ? [] : [show]),
+  );
+  if (answer === show && run !== undefined) await parts.runbooks.resume(run);
+  if (answer !== finish && answer !== rollBack) return false;
+  const how = answer === finish ? 'finish' : 'roll-back';
+  await parts.worker.call('recoverInterrupted', { intent: one.intent, how });
+  parts.log.info(`recover: ${one.intent}: ${how}`);
+  await parts.backups.refresh();
+  void notify.info(
+    how === 'finish'
+      ? t('Finished: {0} is the backup now.', names.join(', '))
+      : t('Rolled back: {0} is the old database.', names.join(', ')),
+  );
+  return true;
+}
+
+/** Writes the runbook that the person looks at as Markdown. `to` is for callers that need not ask. */
+export async function exportRunbook(parts: Parts, to?: unknown): Promise<void> {
+  const session = parts.runbooks.active;
+  if (session?.plan === undefined) {
+    void notify.info(vscode.l10n.t('Open the runbook of a backup first: Restore…'));
+    return;
+  }
+  const uri = to instanceof vscode.Uri ? to : undefined;
+  await parts.runbooks.exportTo(session.plan, session.run, uri);
+}

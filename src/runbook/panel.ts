@@ -1,0 +1,384 @@
+/** The runbook page in an editor tab: one for each restore, brought back after the window was reloaded. */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { basename, join, parse } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../core/catalog.ts';
+import { isBackupError } from '../core/errors.ts';
+import type { RestorePlan } from '../core/restore.ts';
+import { renderMarkdown } from '../core/runbook.ts';
+import type { Audit } from '../editor/audit.ts';
+import { recordAs, type Backups } from '../editor/backups.ts';
+import type { BackupsFolder } from '../editor/backupsFolder.ts';
+import { Disposables } from '../editor/disposables.ts';
+import type { Documents } from '../editor/documents.ts';
+import { runbookView } from '../editor/ids.ts';
+import { notify } from '../editor/inert.ts';
+import type { Log } from '../editor/log.ts';
+import { dayAndTime, errorMessage, verdictWord } from '../editor/messages.ts';
+import { runTask } from '../editor/runTask.ts';
+import type { Settings } from '../editor/settings.ts';
+import type { WorkerClient } from '../worker/client.ts';
+import { isLoopback, requestHealth } from './health.ts';
+import { runbookHtml } from './html.ts';
+import { parseMemory, parseToHost, type RunbookState, type ToPage } from './protocol.ts';
+import { isUnderWay, newRun, type Run, type RunItem } from './run.ts';
+import { RestoreSession, type Host } from './session.ts';
+import { stateOf, type Wording } from './view.ts';
+
+const lookEveryMs = 2500;
+const drawEveryMs = 100;
+const mostRemembered = 20;
+const memoryKey = 'runbooks';
+
+export interface RunbookParts {
+  worker: WorkerClient;
+  settings: Settings;
+  backups: Backups;
+  folder: BackupsFolder;
+  documents: Documents;
+  log: Log;
+  audit: Audit;
+  memory: vscode.Memento;
+  extensionUri: vscode.Uri;
+  toolVersion: string;
+}
+
+/** All runbooks of this window. */
+export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposable {
+  readonly #parts: RunbookParts;
+  readonly #owned = new Disposables();
+  readonly #open = new Map<string, Page>();
+
+  constructor(parts: RunbookParts) {
+    this.#parts = parts;
+    this.#owned.add(vscode.window.registerWebviewPanelSerializer(runbookView, this));
+  }
+
+  /** Opens the page for a backup and the live databases it may go to; the one that is open already is shown. */
+  async open(backup: string, items: RunItem[]): Promise<RestoreSession> {
+    const same = [...this.#open.values()].find(
+      ({ session: { run } }) =>
+        run.backup === backup &&
+        run.ending === undefined &&
+        JSON.stringify(run.items.map(({ live }) => live)) ===
+          JSON.stringify(items.map(({ live }) => live)),
+    );
+    if (same !== undefined) {
+      same.reveal();
+      return same.session;
+    }
+    const id = `r${randomBytes(8).toString('hex')}`;
+    const run = newRun(id, backup, items, new Date());
+    const title = vscode.l10n.t('Restore {0}', items.map(({ live }) => basename(live)).join(', '));
+    const panel = vscode.window.createWebviewPanel(runbookView, title, vscode.ViewColumn.Active);
+    return this.#show(panel, run);
+  }
+
+  /** The page that the person looks at, or the only one. */
+  get active(): RestoreSession | undefined {
+    const pages = [...this.#open.values()];
+    return (pages.find(({ isActive }) => isActive) ?? (pages.length === 1 ? pages[0] : undefined))
+      ?.session;
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel, memory: unknown): Promise<void> {
+    const id = parseMemory(memory)?.runbook;
+    const run = id === undefined ? undefined : this.#remembered()[id];
+    if (run === undefined) {
+      panel.dispose();
+      return;
+    }
+    await this.#show(panel, run);
+  }
+
+  /** The restores that a crash or a reload has left in the middle. */
+  get unfinished(): Run[] {
+    return Object.values(this.#remembered()).filter(
+      (run) => isUnderWay(run) && run.restored === undefined,
+    );
+  }
+
+  /** Shows the page of a remembered restore again. */
+  async resume(run: Run): Promise<void> {
+    const page = this.#open.get(run.id);
+    if (page !== undefined) return page.reveal();
+    const title = vscode.l10n.t(
+      'Restore {0}',
+      run.items.map(({ live }) => basename(live)).join(', '),
+    );
+    const panel = vscode.window.createWebviewPanel(runbookView, title, vscode.ViewColumn.Active);
+    await this.#show(panel, run);
+  }
+
+  dispose(): void {
+    for (const page of this.#open.values()) page.dispose();
+    this.#owned.dispose();
+  }
+
+  async #show(panel: vscode.WebviewPanel, run: Run): Promise<RestoreSession> {
+    const host = await this.#hostFor(run);
+    const session = new RestoreSession(run, host);
+    const page = new Page(panel, session, this.#parts, this.#wording(run));
+    this.#open.set(run.id, page);
+    panel.onDidDispose(() => {
+      this.#open.delete(run.id);
+      page.dispose();
+    });
+    await this.#save(run);
+    page.start();
+    return session;
+  }
+
+  #remembered(): Record<string, Run> {
+    return this.#parts.memory.get<Record<string, Run>>(memoryKey) ?? {};
+  }
+
+  async #save(run: Run): Promise<void> {
+    const others = Object.values(this.#remembered())
+      .filter(({ id }) => id !== run.id)
+      .sort((a, b) => b.startedAt.localeCompare(a.startedAt))
+      .slice(0, mostRemembered - 1);
+    const all = Object.fromEntries([run, ...others].map((one) => [one.id, one]));
+    await this.#parts.memory.update(memoryKey, all);
+  }
+
+  async #hostFor(run: Run): Promise<Host> {
+    const { worker, settings, folder, log, audit, toolVersion } = this.#parts;
+    const [first] = run.items;
+    const uri = first && vscode.Uri.file(first.live);
+    const workspaceFolder = uri && vscode.workspace.getWorkspaceFolder(uri);
+    const restore = settings.restore(uri);
+    return {
+      ...{ worker, toolVersion },
+      backupsFolder: await folder.resolve(
+        workspaceFolder ?? vscode.workspace.workspaceFolders?.[0],
+      ),
+      tasks: { stop: restore.stopTask, start: restore.startTask },
+      healthUrl: restore.healthUrl,
+      recordAs: (path) => recordAs(vscode.Uri.file(path)),
+      nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
+      freePath,
+      explain: (error) => errorMessage(error, nameOf(error.path)),
+      confirm: async ({ message, detail, yes }) =>
+        (await notify.confirm(message, detail, yes)) === yes,
+      runTask,
+      askHealth: async (url) => {
+        if (isLoopback(url) || (await askToLeave(url))) return requestHealth(url);
+        return { ok: false, text: vscode.l10n.t('{0} was not asked.', url) };
+      },
+      showSchema: (plan, item) => this.#showSchema(plan, item),
+      exportRunbook: (plan, one) => this.exportTo(plan, one),
+      save: (one) => this.#save(one),
+      note: (what, text, result) => {
+        if (isBackupError(result)) log.error(`${what} failed: ${text}`, result);
+        else log.info(`${what}: ${text}`);
+        const code = isBackupError(result) ? result.code : result;
+        void audit.record({ what, path: run.backup, trigger: 'manual', result: code });
+        if (!isBackupError(result)) {
+          this.#parts.backups
+            .refresh()
+            .catch((error: unknown) => log.error('Looking again failed', error));
+        }
+      },
+      t: (message, ...values) => vscode.l10n.t(message, ...values),
+    };
+  }
+
+  #wording({ backup, items: [first] }: Run): Wording {
+    const entry = this.#parts.backups.entries.find(({ path }) => path === backup);
+    return {
+      day: (iso) => dayAndTime(iso, Date.now()),
+      time: (iso) => new Date(iso).toLocaleTimeString(vscode.env.language),
+      verdict: verdictWord,
+      shell: process.platform === 'win32' ? 'powershell' : 'posix',
+      spotChecks: this.#parts.settings.restore(first && vscode.Uri.file(first.live)).spotChecks,
+      backupFacts: entry === undefined ? [] : factsOf(entry),
+    };
+  }
+
+  async #showSchema(plan: RestorePlan, index: number): Promise<void> {
+    const item = plan.items[index];
+    if (item === undefined) return;
+    const { worker, documents } = this.#parts;
+    const names = [basename(item.target), basename(plan.backup)] as const;
+    const schemas = [
+      await worker.call('schema', { path: item.target }),
+      await worker.call('schema', {
+        path: plan.backup,
+        ...(item.member !== undefined && { member: item.member }),
+      }),
+    ];
+    const uris = schemas.map((text, side) => documents.add(`${names[side] ?? ''}.sql`, text));
+    const title = vscode.l10n.t('Schema: {0} ↔ {1}', ...names);
+    await vscode.commands.executeCommand('vscode.diff', ...uris, title, { preview: false });
+  }
+
+  /** Writes the runbook, filled in, as Markdown. Asks where unless `to` says so; the written file, or undefined. */
+  async exportTo(plan: RestorePlan, run: Run, to?: vscode.Uri): Promise<void> {
+    const [first] = run.items;
+    const stem = first === undefined ? 'database' : parse(first.live).name;
+    const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+    const uri =
+      to ??
+      (await vscode.window.showSaveDialog({
+        title: vscode.l10n.t('Export Runbook'),
+        filters: { Markdown: ['md'] },
+        ...(folder !== undefined && {
+          defaultUri: vscode.Uri.joinPath(folder, `restore-${stem}.md`),
+        }),
+      }));
+    if (uri === undefined) return;
+    const text = renderMarkdown(plan, { now: new Date(run.startedAt) }, run.log);
+    await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
+    await vscode.window.showTextDocument(uri, {
+      preview: false,
+      viewColumn: vscode.ViewColumn.Beside,
+    });
+  }
+}
+
+/** An address on another machine may come from the workspace. */
+async function askToLeave(url: string): Promise<boolean> {
+  const yes = vscode.l10n.t('Ask It');
+  const question = vscode.l10n.t(
+    'Ask {0}, which is not on this machine, how the application is?',
+    url,
+  );
+  return (await notify.confirm(question, '', yes)) === yes;
+}
+
+function nameOf(path: string | undefined): string {
+  return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
+}
+
+function freePath(path: string): string {
+  const { dir, name, ext } = parse(path);
+  for (let attempt = 1; ; attempt++) {
+    const candidate = attempt === 1 ? path : join(dir, `${name}-${attempt}${ext}`);
+    if (!existsSync(candidate)) return candidate;
+  }
+}
+
+function factsOf({ manifest }: CatalogEntry): string[] {
+  const git = manifest?.git;
+  const place = git && [git.branch, git.commit?.slice(0, 7)].filter((part) => part !== undefined);
+  return [
+    ...(manifest === undefined ? [] : [manifest.method]),
+    ...(manifest?.note === undefined ? [] : [`“${manifest.note}”`]),
+    ...(place === undefined || place.length === 0 ? [] : [place.join('@')]),
+  ];
+}
+
+/** One panel: pushes the state, and takes nothing from the page but ids that it was shown. */
+class Page implements vscode.Disposable {
+  readonly session: RestoreSession;
+  readonly #panel: vscode.WebviewPanel;
+  readonly #parts: RunbookParts;
+  readonly #wording: Wording;
+  readonly #owned = new Disposables();
+  #shown: RunbookState | undefined;
+  #drawTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    panel: vscode.WebviewPanel,
+    session: RestoreSession,
+    parts: RunbookParts,
+    wording: Wording,
+  ) {
+    this.session = session;
+    this.#panel = panel;
+    this.#parts = parts;
+    this.#wording = wording;
+  }
+
+  get isActive(): boolean {
+    return this.#panel.active;
+  }
+
+  reveal(): void {
+    this.#panel.reveal();
+  }
+
+  start(): void {
+    const { webview } = this.#panel;
+    const { extensionUri } = this.#parts;
+    const at = (...path: string[]): string =>
+      webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, ...path)).toString();
+    webview.options = {
+      enableScripts: true,
+      enableForms: false,
+      localResourceRoots: ['dist', 'media'].map((path) => vscode.Uri.joinPath(extensionUri, path)),
+    };
+    this.#panel.iconPath = vscode.Uri.joinPath(extensionUri, 'media', 'view.svg');
+    this.#owned.add(webview.onDidReceiveMessage((message) => this.#receive(message)));
+    this.#owned.add(this.#panel.onDidChangeViewState(() => this.#draw()));
+    this.#owned.add(this.session.onDidChange(() => this.#drawSoon()));
+    const watching = setInterval(() => {
+      if (this.#panel.visible) this.#run(this.session.look());
+    }, lookEveryMs);
+    this.#owned.add({ dispose: () => clearInterval(watching) });
+    webview.html = runbookHtml({
+      cspSource: webview.cspSource,
+      script: at('dist', 'runbook.js'),
+      style: at('media', 'runbook.css'),
+      language: vscode.env.language,
+      title: this.#panel.title,
+    });
+    this.#run(this.session.open());
+  }
+
+  dispose(): void {
+    clearTimeout(this.#drawTimer);
+    this.session.dispose();
+    this.#owned.dispose();
+  }
+
+  #receive(raw: unknown): void {
+    const parsed = parseToHost(raw, this.#shown);
+    if ('refused' in parsed) {
+      this.#parts.log.warn(
+        `The runbook page sent something that was not offered: ${parsed.refused}`,
+      );
+      this.#draw();
+      return;
+    }
+    const { message } = parsed;
+    if ('ready' in message) this.#draw();
+    else if ('trouble' in message) this.#parts.log.warn(`The runbook page: ${message.trouble}`);
+    else if ('copy' in message) this.#run(this.#copy(message.copy));
+    else if ('act' in message) this.#run(this.session.act(message.act));
+    else if ('tick' in message) this.#run(this.session.tick(message.tick, message.value));
+  }
+
+  async #copy(copy: Extract<ToPage, { copied: unknown }>['copied']): Promise<void> {
+    const commands = this.#shown?.steps.find(({ id }) => id === copy.step)?.commands;
+    if (commands === undefined) return;
+    await vscode.env.clipboard.writeText(commands[copy.shell]);
+    await this.#panel.webview.postMessage({ copied: copy } satisfies ToPage);
+  }
+
+  /** Progress comes faster than anybody reads. */
+  #drawSoon(): void {
+    this.#drawTimer ??= setTimeout(() => this.#draw(), drawEveryMs);
+  }
+
+  #draw(): void {
+    clearTimeout(this.#drawTimer);
+    this.#drawTimer = undefined;
+    // A hidden page gets no messages; it is told all again when it is seen.
+    if (!this.#panel.visible) return;
+    this.#shown = stateOf(this.session, this.#wording);
+    void this.#panel.webview.postMessage({ state: this.#shown } satisfies ToPage);
+  }
+
+  #run(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#parts.log.error('The runbook ran into a defect of its own', error);
+      const message = vscode.l10n.t(
+        'SQLite Backup ran into a defect of its own. The log has the details.',
+      );
+      void notify.error(message);
+    });
+  }
+}

@@ -1,0 +1,57 @@
+/** What is remembered of one restore: enough to go on after the window was closed, crashed or reloaded. */
+import type { MovedAside, Restored } from '../core/restore.ts';
+import { stepIds, type LogEntry, type StepId } from '../core/runbook.ts';
+
+export interface RunItem {
+  /** The name inside a bundle. */
+  member?: string;
+  /** Absolute path of the live database. */
+  live: string;
+  chosen: boolean;
+}
+
+export type Ending = 'kept' | 'archived' | 'deleted' | 'undone';
+
+export interface Run {
+  id: string;
+  /** Absolute. */
+  backup: string;
+  items: RunItem[];
+  /** `beside`: a new file, and nothing that exists is touched. */
+  destination: 'undecided' | 'beside' | 'live';
+  /** The new files, one for each chosen item, when the destination is `beside`. */
+  besides?: string[];
+  /** ISO 8601. */
+  startedAt: string;
+  done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' | 'skipped' }>>;
+  log: LogEntry[];
+  moved?: MovedAside;
+  restored?: Restored;
+  /** Ids of the spot checks that the person has ticked. */
+  ticked: string[];
+  ending?: Ending;
+}
+
+export function newRun(id: string, backup: string, items: RunItem[], now: Date): Run {
+  return {
+    ...{ id, backup, items, destination: 'undecided' },
+    ...{ startedAt: now.toISOString(), done: {}, log: [], ticked: [] },
+  };
+}
+
+/** The steps that this restore has: a new file beside replaces nothing, so nothing has to be stopped or moved. */
+export function stepsOf({ destination }: Run): readonly StepId[] {
+  return destination === 'beside' ? ['plan', 'copy', 'verify'] : stepIds;
+}
+
+/** The first step that is not done; undefined when all are. */
+export function currentStep(run: Run): StepId | undefined {
+  return run.ending === undefined
+    ? stepsOf(run).find((step) => run.done[step] === undefined)
+    : undefined;
+}
+
+/** True from the first change on disk until the person has cleaned up. */
+export function isUnderWay(run: Run): boolean {
+  return run.moved !== undefined && run.ending === undefined;
+}

@@ -1,11 +1,13 @@
 // Bundles what ships (dist/) and, with --tests, the suites that run inside VS Code (out/).
 //   node esbuild.mjs [--target=<vsce target>] [--production] [--tests] [--watch]
+//   node esbuild.mjs --page=<folder>    only the script of the runbook page, as it ships
 import { build, context } from 'esbuild';
 import { globSync, rmSync } from 'node:fs';
 
 const flags = new Set(process.argv.slice(2));
 const target = process.argv.find((flag) => flag.startsWith('--target='))?.slice('--target='.length);
-const production = flags.has('--production');
+const pageFolder = process.argv.find((flag) => flag.startsWith('--page='))?.slice('--page='.length);
+const production = flags.has('--production') || pageFolder !== undefined;
 
 /** The prebuilt SQLite of a vsce target: vsce says "alpine" where the driver says "linuxmusl". */
 const prebuild = (target ?? `${process.platform}-${process.arch}`).replace('alpine', 'linuxmusl');
@@ -41,7 +43,17 @@ const shared = {
   sourcemap: production ? false : 'linked',
 };
 
+const page = {
+  ...shared,
+  entryPoints: { runbook: 'src/runbook/page/main.ts' },
+  outdir: pageFolder ?? 'dist',
+  format: 'iife',
+  platform: 'browser',
+  target: 'chrome134',
+};
+
 const bundles = [
+  page,
   {
     ...shared,
     entryPoints: { extension: 'src/extension.ts' },
@@ -82,9 +94,11 @@ if (flags.has('--tests')) {
   });
 }
 
-if (!flags.has('--watch')) rmSync('dist', { recursive: true, force: true });
-if (flags.has('--watch')) {
+if (pageFolder !== undefined) {
+  await build(page);
+} else if (flags.has('--watch')) {
   await Promise.all(bundles.map(async (options) => (await context(options)).watch()));
 } else {
+  rmSync('dist', { recursive: true, force: true });
   await Promise.all(bundles.map((options) => build(options)));
 }

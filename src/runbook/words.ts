@@ -1,0 +1,41 @@
+import type { PageWords } from './protocol.ts';
+
+/** The page's own words through the `t` of `vscode.l10n`. */
+export function pageWords(t: (message: string) => string): PageWords {
+  return {
+    steps: t('Steps'),
+    step: t('Step {0}: {1}'),
+    stepChanged: t('Step {0}, {1}: {2}.'),
+    status: {
+      waiting: t('Waiting'),
+      current: t('Now'),
+      running: t('Running'),
+      done: t('Done'),
+      confirmed: t('Confirmed by you'),
+      skipped: t('Skipped'),
+      failed: t('Failed'),
+    },
+    warning: t('Warning'),
+    error: t('Error'),
+    proof: t('Checked'),
+    holders: t('Programs that have it open'),
+    pid: t('pid {0}'),
+    checks: t('Check for yourself'),
+    table: t('Table'),
+    live: t('Live'),
+    backup: t('Backup'),
+    lost: t('Lost'),
+    gained: t('Brought back'),
+    changed: t('Changed'),
+    total: t('Total'),
+    byTable: t('By table'),
+    unknown: t('unknown'),
+    notCompared: t('Not compared'),
+    byHand: t('By hand'),
+    shells: t('Shell'),
+    posix: t('POSIX shell'),
+    powershell: t('PowerShell'),
+    copy: t('Copy'),
+    copied: t('Copied'),
+  };
+}

@@ -38,6 +38,11 @@ function truncateBytes(text: string, most: number): string {
   return result;
 }
 
+/** True for a name as snapshots get it, false for one that a person has given. */
+export function hasNameOfOurs(path: string): boolean {
+  return /_\d{8}_\d{6}Z(?:-\d+)?(?:\.[^.]*)?$/.test(path);
+}
+
 /** The number that sets backups of the same second apart: 1 for the first, then 2, 3 … */
 export function sequenceOf(path: string): number {
   return Number(/_\d{8}_\d{6}Z(?:-(\d+))?/.exec(path)?.[1] ?? 1);

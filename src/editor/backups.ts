@@ -149,16 +149,6 @@ export class Backups implements vscode.Disposable {
     return (this.#located ?? []).map((located) => this.#describe(located));
   }
 
-  /** The backups folders in use, each once, with the first workspace folder that uses it. */
-  async folders(): Promise<{ folder: string; workspaceFolder: vscode.WorkspaceFolder }[]> {
-    const found = new Map<string, vscode.WorkspaceFolder>();
-    for (const workspaceFolder of vscode.workspace.workspaceFolders ?? []) {
-      const folder = await this.#folder.resolve(workspaceFolder);
-      if (folder !== undefined && !found.has(folder)) found.set(folder, workspaceFolder);
-    }
-    return [...found].map(([folder, workspaceFolder]) => ({ folder, workspaceFolder }));
-  }
-
   /** Changes with what is in the backups folders: for listeners whom nothing else concerns. */
   get revision(): string {
     return this.#revision;

@@ -1,5 +1,5 @@
 /** Where backups go: the setting, else `BACKUPS_DIR` in `.env`, else what the person answers, which is remembered. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
@@ -40,7 +40,7 @@ export class BackupsFolder {
    */
   async resolve(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
     const choice = await this.#choiceFor(folder);
-    return choice === undefined || this.#needsConsent(choice) ? undefined : choice.path;
+    return choice === undefined || (await this.#needsConsent(choice)) ? undefined : choice.path;
   }
 
   async #choiceFor(folder: vscode.WorkspaceFolder | undefined): Promise<Choice | undefined> {
@@ -59,10 +59,13 @@ export class BackupsFolder {
   }
 
   /** A workspace may come from anybody, and a folder outside of it is none of its business until the person says so. */
-  #needsConsent({ path, byWorkspace }: Choice): boolean {
-    const folders = vscode.workspace.workspaceFolders ?? [];
-    const isOutside = folders.every(({ uri }) => !isInside(path, uri.fsPath));
-    return byWorkspace && isOutside && !this.#consented().includes(path);
+  async #needsConsent({ path, byWorkspace }: Choice): Promise<boolean> {
+    if (!byWorkspace || this.#consented().includes(path)) return false;
+    const place = await realPlace(path);
+    for (const { uri } of vscode.workspace.workspaceFolders ?? []) {
+      if (isInside(path, uri.fsPath) && isInside(place, await realPlace(uri.fsPath))) return false;
+    }
+    return true;
   }
 
   #consented(): string[] {
@@ -80,7 +83,7 @@ export class BackupsFolder {
    */
   async ask(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
     const choice = await this.#choiceFor(folder);
-    if (choice !== undefined && this.#needsConsent(choice)) {
+    if (choice !== undefined && (await this.#needsConsent(choice))) {
       const [use, choose] = [vscode.l10n.t('Use This Folder'), vscode.l10n.t('Choose Folder…')];
       const message = vscode.l10n.t(
         'This workspace wants its backups in {0}, outside of itself. Nothing is written there until you agree.',
@@ -165,6 +168,15 @@ export class BackupsFolder {
       if (!missing) this.#log.error(`${path} could not be read`, error);
     }
     return '';
+  }
+}
+
+/** Where a path leads to when links are followed, those of its parents too while it is not there itself. */
+async function realPlace(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return dirname(path) === path ? path : join(await realPlace(dirname(path)), basename(path));
   }
 }
 

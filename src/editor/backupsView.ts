@@ -5,7 +5,7 @@ import type { Backups } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { rowContext, views } from './ids.ts';
-import { backupCount, dayName } from './messages.ts';
+import { backupCount, damagedCount, dayName } from './messages.ts';
 import { snapshotItem, type Row } from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
 
@@ -22,15 +22,17 @@ const orders: Readonly<Record<Exclude<SortBy, 'age'>, typeof byName>> = {
 
 const rowOf = (entry: CatalogEntry): Row => ({ kind: 'snapshot', entry });
 
+/** How long after midnight Today may still be called so. */
+const dayRefreshMs = 60_000;
+
 /** The view Backups: everything in the backups folders by day, files of others included. */
 export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposable {
   readonly #backups: Backups;
+  readonly #settings: Settings;
+  readonly #filter: Filter;
   readonly #owned = new Disposables();
   readonly #changed = this.#owned.add(new vscode.EventEmitter<void>());
   readonly onDidChangeTreeData = this.#changed.event;
-
-  readonly #settings: Settings;
-  readonly #filter: Filter;
 
   constructor(backups: Backups, settings: Settings, filter: Filter) {
     this.#backups = backups;
@@ -54,6 +56,13 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
       }),
     );
     this.#owned.add(settings.onDidChange(() => this.#changed.fire()));
+    let today = new Date().toDateString();
+    const midnight = setInterval(() => {
+      if (new Date().toDateString() === today) return;
+      today = new Date().toDateString();
+      this.#changed.fire();
+    }, dayRefreshMs);
+    this.#owned.add({ dispose: () => clearInterval(midnight) });
     this.#owned.add(
       backups.onDidChange(() => {
         // Progress of a job changes nothing here, and a folder may hold thousands.
@@ -61,10 +70,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
         shown = backups.revision;
         showFilter();
         const damaged = backups.entries.filter(({ verified }) => verified === 'damaged').length;
-        tree.badge =
-          damaged === 0
-            ? undefined
-            : { value: damaged, tooltip: vscode.l10n.t('{0} damaged backups', damaged) };
+        tree.badge = damaged === 0 ? undefined : { value: damaged, tooltip: damagedCount(damaged) };
         this.#changed.fire();
       }),
     );
@@ -85,7 +91,9 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   }
 
   getTreeItem(row: Row): vscode.TreeItem {
-    if (row.kind === 'snapshot') return snapshotItem(row.entry, { named: true });
+    if (row.kind === 'snapshot') {
+      return snapshotItem(row.entry, this.#settings.sortBackups() === 'age' ? 'day' : 'list');
+    }
     const label = row.kind === 'day' ? row.label : '';
     // A folder may hold years of backups: what is long ago is opened when it is wanted.
     const isRecent = row.kind === 'day' && this.#recentDays().has(label);

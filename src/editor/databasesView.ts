@@ -6,13 +6,14 @@ import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { commands, contextKeys, rowContext, views } from './ids.ts';
-import { inert } from './inert.ts';
+import { inertLine } from './inert.ts';
 import {
   attentionSummary,
   backupCount,
   databaseDescription,
   errorMessage,
   exactTime,
+  verdictWord,
 } from './messages.ts';
 import { snapshotItem, tooltip, type Row } from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
@@ -124,7 +125,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'gone':
         return goneItem(row, this.#findGone(row)?.snapshots.length ?? 0);
       case 'snapshot':
-        return snapshotItem(row.entry, { named: false });
+        return snapshotItem(row.entry, 'database');
       case 'more':
         return moreItem(row);
       case 'day':
@@ -208,7 +209,7 @@ function badgeFor(databases: Database[]): vscode.ViewBadge | undefined {
 }
 
 function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.TreeItem {
-  const item = new vscode.TreeItem(inert(row.path), vscode.TreeItemCollapsibleState.Collapsed);
+  const item = new vscode.TreeItem(inertLine(row.path), vscode.TreeItemCollapsibleState.Collapsed);
   item.id = goneId(row);
   item.contextValue = rowContext.gone;
   item.description = vscode.l10n.t('file is gone · {0}', backupCount(count));
@@ -217,7 +218,7 @@ function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.Tr
     row.path,
     vscode.l10n.t('The file is not there any more, or is left out by a setting. Its backups are.'),
   ]);
-  item.accessibilityInformation = { label: `${row.path}, ${item.description}` };
+  item.accessibilityInformation = { label: inertLine(`${row.path}, ${item.description}`) };
   return item;
 }
 
@@ -230,12 +231,13 @@ function moreItem({ parent, count }: Extract<Row, { kind: 'more' }>): vscode.Tre
 }
 
 function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
-  const item = new vscode.TreeItem(folder.name, vscode.TreeItemCollapsibleState.Expanded);
+  const name = inertLine(folder.name);
+  const item = new vscode.TreeItem(name, vscode.TreeItemCollapsibleState.Expanded);
   item.id = `folder:${folder.uri.toString()}`;
   item.contextValue = rowContext.folder;
   item.iconPath = new vscode.ThemeIcon('root-folder');
-  item.tooltip = folder.uri.fsPath;
-  item.accessibilityInformation = { label: vscode.l10n.t('{0}, workspace folder', folder.name) };
+  item.tooltip = tooltip([folder.uri.fsPath]);
+  item.accessibilityInformation = { label: vscode.l10n.t('{0}, workspace folder', name) };
   return item;
 }
 
@@ -243,7 +245,7 @@ function databaseItem(database: Database): vscode.TreeItem {
   const { uri, path, snapshots, job, attention } = database;
   const now = Date.now();
   const item = new vscode.TreeItem(
-    inert(path),
+    inertLine(path),
     snapshots.length > 0
       ? vscode.TreeItemCollapsibleState.Collapsed
       : vscode.TreeItemCollapsibleState.None,
@@ -259,12 +261,13 @@ function databaseItem(database: Database): vscode.TreeItem {
         ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'))
         : new vscode.ThemeIcon('database');
   item.tooltip = databaseTooltip(database);
-  item.accessibilityInformation = { label: inert(`${path}, ${item.description}`) };
+  item.accessibilityInformation = { label: inertLine(`${path}, ${item.description}`) };
   return item;
 }
 
 function databaseTooltip({ uri, file, snapshots, failure }: Database): vscode.MarkdownString {
   const [newest] = snapshots;
+  const good = snapshots.find(({ verified }) => verified !== 'damaged');
   const wal =
     file.walBytes > 0 ? vscode.l10n.t('{0} in the WAL', formatBytes(file.walBytes)) : undefined;
   const mode =
@@ -275,7 +278,14 @@ function databaseTooltip({ uri, file, snapshots, failure }: Database): vscode.Ma
     vscode.l10n.t('Last written {0}', exactTime(file.modifiedAt)),
     newest === undefined
       ? vscode.l10n.t('Never backed up')
-      : vscode.l10n.t('Last backup {0}', exactTime(newest.createdAt)),
+      : vscode.l10n.t(
+          'Last backup {0}, {1}',
+          exactTime(newest.createdAt),
+          verdictWord(newest.verified),
+        ),
+    good !== undefined && good !== newest
+      ? vscode.l10n.t('Last good backup {0}', exactTime(good.createdAt))
+      : undefined,
     failure && errorMessage(failure.error, basename(uri.fsPath)),
   ]);
 }

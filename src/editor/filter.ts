@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import { contextKeys } from './ids.ts';
+import { inertLine } from './inert.ts';
 import { verdictWord } from './messages.ts';
 
 /** What both views leave out: rows that do not hold every word of the text. Forgotten with the window. */
@@ -41,7 +42,7 @@ export class Filter implements vscode.Disposable {
   message(shown: number, all: number): string | undefined {
     return this.#text === ''
       ? undefined
-      : vscode.l10n.t('Filter "{0}": {1} of {2}', this.#text, shown, all);
+      : vscode.l10n.t('Filter "{0}": {1} of {2}', inertLine(this.#text), shown, all);
   }
 
   dispose(): void {

@@ -9,9 +9,14 @@ const zeroWidthSpace = '\u200b';
 /** The text as it reads, with nothing in it that acts: no links, no icons, no control or direction characters. */
 export function inert(text: string): string {
   return text
-    .replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character) => (character === '\n' ? '\n' : '\ufffd'))
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (one) => (one === '\n' ? '\n' : '\ufffd'))
     .replace(/\]\(/g, `]${zeroWidthSpace}(`)
     .replace(/\$\(/g, `$${zeroWidthSpace}(`);
+}
+
+/** The same in one line: a name with a line break in it must not look like two names. */
+export function inertLine(text: string): string {
+  return inert(text).replaceAll('\n', '↵');
 }
 
 /** The only way to show a notification. */

@@ -214,29 +214,41 @@ export function relativeTime(iso: string, now: number): string {
   return days === 1 ? t('1 day ago') : t('{0} days ago', days);
 }
 
-/** `Today 13:45`, `Yesterday 18:00`, then the date. Local time. */
+/** `13:45`, local time. */
+export function timeOfDay(iso: string): string {
+  return format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }, iso);
+}
+
+/** `Today 13:45`, `Yesterday 18:00`, `Nov 19, 13:45`, and the year when it is another. Local time. */
 export function dayAndTime(iso: string, now: number): string {
-  const at = new Date(iso);
-  const time = new Intl.DateTimeFormat(vscode.env.language, {
-    hour: '2-digit',
-    minute: '2-digit',
-    hour12: false,
-  }).format(at);
+  const time = timeOfDay(iso);
   const days = daysBefore(iso, now);
   if (days === 0) return t('Today {0}', time);
   if (days === 1) return t('Yesterday {0}', time);
-  return new Intl.DateTimeFormat(vscode.env.language, {
-    dateStyle: 'medium',
-    timeStyle: 'short',
-  }).format(at);
+  return t('{0}, {1}', format({ month: 'short', day: 'numeric', ...yearOf(iso, now) }, iso), time);
 }
 
-/** `Today`, `Yesterday`, then the date: what groups the backups of a day. */
+/** `Today`, `Yesterday`, then `Thu, Nov 19`: what groups the backups of a day. */
 export function dayName(iso: string, now: number): string {
   const days = daysBefore(iso, now);
   if (days === 0) return t('Today');
   if (days === 1) return t('Yesterday');
-  return new Intl.DateTimeFormat(vscode.env.language, { dateStyle: 'full' }).format(new Date(iso));
+  return format({ weekday: 'short', month: 'short', day: 'numeric', ...yearOf(iso, now) }, iso);
+}
+
+/** The year is said only when it is another one. */
+function yearOf(iso: string, now: number): Intl.DateTimeFormatOptions {
+  return new Date(iso).getFullYear() === new Date(now).getFullYear() ? {} : { year: 'numeric' };
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Making a format takes longer than using it, and a folder may hold thousands of backups. */
+function format(options: Intl.DateTimeFormatOptions, iso: string): string {
+  const key = JSON.stringify(options);
+  const known = formats.get(key) ?? new Intl.DateTimeFormat(vscode.env.language, options);
+  formats.set(key, known);
+  return known.format(new Date(iso));
 }
 
 function daysBefore(iso: string, now: number): number {
@@ -263,21 +275,30 @@ export function backupCount(count: number): string {
   return count === 1 ? t('1 backup') : t('{0} backups', count);
 }
 
+/** `1 damaged backup`, `12 damaged backups`. */
+export function damagedCount(count: number): string {
+  return count === 1 ? t('1 damaged backup') : t('{0} damaged backups', count);
+}
+
 /** The exact local time with its zone, for tooltips. */
 export function exactTime(iso: string): string {
-  return new Intl.DateTimeFormat(vscode.env.language, {
-    dateStyle: 'full',
-    timeStyle: 'long',
-  }).format(new Date(iso));
+  return format({ dateStyle: 'full', timeStyle: 'long' }, iso);
 }
 
 /** What a row of a database says beside its name. */
 export function databaseDescription(database: Database, now: number): string {
   if (database.job !== undefined) return progressText(database.job, now);
   const size = formatBytes(database.file.sizeBytes);
-  const [newest] = database.snapshots;
   if (database.failure !== undefined) return t('{0} · backup failed', size);
-  return newest === undefined
-    ? t('{0} · never backed up', size)
-    : t('{0} · backed up {1}', size, relativeTime(newest.createdAt, now));
+  const good = database.snapshots.find(({ verified }) => verified !== 'damaged');
+  const age = good && relativeTime(good.createdAt, now);
+  if (database.attention === 'damaged') {
+    return age === undefined
+      ? t('{0} · only damaged backups', size)
+      : t('{0} · newest backup is damaged, good one {1}', size, age);
+  }
+  if (age === undefined) return t('{0} · never backed up', size);
+  return database.attention === 'stale'
+    ? t('{0} · backed up {1}, changed since', size, age)
+    : t('{0} · backed up {1}', size, age);
 }

@@ -2,10 +2,11 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
+import { hasNameOfOurs } from '../core/names.ts';
 import { formatBytes } from '../core/units.ts';
 import { rowContext } from './ids.ts';
-import { inert } from './inert.ts';
-import { dayAndTime, exactTime, verdictWord } from './messages.ts';
+import { inertLine } from './inert.ts';
+import { dayAndTime, exactTime, timeOfDay, verdictWord } from './messages.ts';
 
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
@@ -26,30 +27,51 @@ export function isRow(value: unknown): value is Row {
   );
 }
 
-/** What a row shows in which view: the time below its database, the file name among all backups. */
-export function snapshotItem(entry: CatalogEntry, { named }: { named: boolean }): vscode.TreeItem {
-  const { path, createdAt, sizeBytes, verified, foreign, manifest } = entry;
-  const label = named ? basename(path) : dayAndTime(createdAt, Date.now());
-  const item = new vscode.TreeItem(inert(label));
-  item.id = `${named ? 'backup' : 'snapshot'}:${path}`;
+/** Where a row is: below its database, below its day, or in a list of all. */
+export type Place = 'database' | 'day' | 'list';
+
+/** The file name is in the tooltip and in what a screen reader says: a narrow view has no room for it. */
+export function snapshotItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
+  const { path, verified, foreign, manifest } = entry;
+  const label = inertLine(labelOf(entry, place));
+  const item = new vscode.TreeItem(label);
+  item.id = `${place === 'database' ? 'snapshot' : 'backup'}:${path}`;
   item.contextValue = [
     rowContext.snapshot,
     foreign ? 'foreign' : 'own',
     manifest?.pinned === true ? 'pinned' : 'unpinned',
   ].join(' ');
-  item.description = [
-    manifest?.pinned === true ? vscode.l10n.t('pinned') : undefined,
-    formatBytes(sizeBytes),
-    foreign ? vscode.l10n.t('not made by SQLite Backup') : stateWord(entry),
-    manifest?.note === undefined ? undefined : `"${manifest.note}"`,
-  ]
-    .filter((part) => part !== undefined)
-    .join(' · ');
-  item.description = inert(item.description);
+  item.description = descriptionOf(entry);
   item.iconPath = iconOf(entry, verified);
   item.tooltip = snapshotTooltip(entry);
-  item.accessibilityInformation = { label: `${label}, ${item.description}` };
+  const name = place === 'database' ? label : inertLine(basename(path));
+  const spoken = [name, item.description, ...(name === label ? [] : [label])];
+  item.accessibilityInformation = { label: spoken.join(', ') };
   return item;
+}
+
+/** A name that a person has given says more than the time. */
+function labelOf(entry: CatalogEntry, place: Place): string {
+  const { path, createdAt, database } = entry;
+  const now = Date.now();
+  if (place === 'database') return dayAndTime(createdAt, now);
+  if (database === undefined || !hasNameOfOurs(path)) return basename(path);
+  const time = place === 'day' ? timeOfDay(createdAt) : dayAndTime(createdAt, now);
+  return `${basename(database)} ${time}`;
+}
+
+/** What is wrong comes first, then what people say of it, then size and verdict. */
+function descriptionOf(entry: CatalogEntry): string {
+  const { sizeBytes, verified, foreign, manifest } = entry;
+  const size = formatBytes(sizeBytes);
+  const state = foreign ? vscode.l10n.t('not made by SQLite Backup') : stateWord(entry);
+  const parts = [
+    manifest?.pinned === true ? vscode.l10n.t('pinned') : undefined,
+    manifest?.note === undefined ? undefined : `"${manifest.note}"`,
+    ...(verified === 'damaged' ? [] : [size, state]),
+  ];
+  const all = verified === 'damaged' ? [state, ...parts, size] : parts;
+  return inertLine(all.filter((part) => part !== undefined).join(' · '));
 }
 
 /** The most that was proved of it. */
@@ -107,6 +129,6 @@ function snapshotTooltip(entry: CatalogEntry): vscode.MarkdownString {
 /** Lines of plain text: whatever names contain, nothing of it becomes a link or markup. */
 export function tooltip(lines: (string | undefined)[]): vscode.MarkdownString {
   const text = new vscode.MarkdownString();
-  for (const line of lines) if (line !== undefined) text.appendText(`${inert(line)}\n`);
+  for (const line of lines) if (line !== undefined) text.appendText(`${inertLine(line)}\n`);
   return text;
 }

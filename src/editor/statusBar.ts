@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { Backups, Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands, views } from './ids.ts';
-import { inert } from './inert.ts';
+import { inert, inertLine } from './inert.ts';
 import {
   attentionSummary,
   databaseName,
@@ -49,10 +49,11 @@ export class StatusBar implements vscode.Disposable {
       return;
     }
     const look = describe(databases, settings, Date.now());
-    const text = settings.text === 'icon' && !look.isWarning ? '' : ` ${inert(look.text)}`;
+    const said = inertLine(look.text);
+    const text = settings.text === 'icon' && !look.isWarning ? '' : ` ${said}`;
     this.#item.text = `$(${look.icon})${text}`;
-    this.#item.tooltip = look.tooltip;
-    this.#item.accessibilityInformation = { label: `SQLite Backup: ${inert(look.text)}` };
+    this.#item.tooltip = inert(look.tooltip);
+    this.#item.accessibilityInformation = { label: `SQLite Backup: ${said}` };
     this.#item.command = look.command;
     this.#item.backgroundColor = look.isWarning
       ? new vscode.ThemeColor('statusBarItem.warningBackground')
@@ -122,7 +123,12 @@ function describe(
   if (wanted === 'attention') {
     return {
       icon: needing.length === 0 ? 'check' : 'database',
-      text: needing.length === 0 ? t('All backed up') : t('{0} need attention', needing.length),
+      text:
+        needing.length === 0
+          ? t('All backed up')
+          : needing.length === 1
+            ? t('1 needs attention')
+            : t('{0} need attention', needing.length),
       tooltip: [
         needing.length === 0 ? t('No database needs attention.') : attentionSummary(needing),
         clickHint(click),

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import * as vscode from 'vscode';
 import {
   makeDatabase,
   removeLater,
   run,
   uriOf,
   useBackupsFolder,
+  withSetting,
   type BackUpResult,
 } from './workspace.ts';
 
@@ -19,19 +19,6 @@ interface Manifest {
 
 const manifestOf = (path = ''): Manifest =>
   JSON.parse(readFileSync(`${path}.json`, 'utf8')) as Manifest;
-
-async function withSetting<T>(key: string, value: unknown, use: () => Promise<T>): Promise<T> {
-  const update = (to: unknown): Thenable<void> =>
-    vscode.workspace
-      .getConfiguration('sqliteBackup')
-      .update(key, to, vscode.ConfigurationTarget.Workspace);
-  await update(value);
-  try {
-    return await use();
-  } finally {
-    await update(undefined);
-  }
-}
 
 describe('the engine behind the commands', () => {
   before(() => {

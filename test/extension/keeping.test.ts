@@ -4,60 +4,18 @@ import { basename } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import {
+  backUp,
   inWorkspace,
   makeDatabase,
+  manifestOf,
   removeLater,
+  rowOf,
   run,
   uriOf,
   useBackupsFolder,
   workspaceFolder,
-  type BackUpResult,
   type RefreshResult,
 } from './workspace.ts';
-
-interface Manifest {
-  source: { path: string; workspace: string };
-  pinned?: boolean;
-  note?: string;
-  drill?: { status: string };
-  verdict: { status: string };
-}
-
-/** The row of a backup as a view hands it to a command. */
-interface SnapshotRow {
-  kind: 'snapshot';
-  entry: {
-    path: string;
-    createdAt: string;
-    sizeBytes: number;
-    verified: string;
-    foreign: boolean;
-    manifest?: Manifest;
-  };
-}
-
-const manifestOf = (path: string): Manifest =>
-  JSON.parse(readFileSync(`${path}.json`, 'utf8')) as Manifest;
-
-function rowOf(path: string): SnapshotRow {
-  const manifest = manifestOf(path);
-  const { size: sizeBytes } = statSync(path);
-  const entry = {
-    path,
-    createdAt: new Date().toISOString(),
-    sizeBytes,
-    verified: 'ok',
-    foreign: false,
-    manifest,
-  };
-  return { kind: 'snapshot', entry };
-}
-
-async function backUp(database: string): Promise<string> {
-  const { backups } = await run<BackUpResult>('backUp', uriOf(database));
-  assert.ok(backups[0]);
-  return backups[0].path;
-}
 
 describe('keeping backups', () => {
   before(() => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
@@ -20,7 +20,13 @@ export interface BackUpResult {
 
 export interface RefreshResult {
   gone: { path: string; backups: string[] }[];
-  databases: { path: string; sizeBytes: number; journalMode: string; backups: string[] }[];
+  databases: {
+    path: string;
+    sizeBytes: number;
+    journalMode: string;
+    backups: string[];
+    attention?: string;
+  }[];
 }
 
 export function workspaceFolder(): vscode.WorkspaceFolder {
@@ -47,6 +53,75 @@ export async function useBackupsFolder(value: string | undefined): Promise<void>
   await vscode.workspace
     .getConfiguration('sqliteBackup')
     .update('backupsFolder', value, vscode.ConfigurationTarget.Workspace);
+}
+
+/** Runs `use` while a setting has a value, in the workspace's settings unless `target` says otherwise. */
+export async function withSetting<T>(
+  key: string,
+  value: unknown,
+  use: () => Promise<T>,
+  target = vscode.ConfigurationTarget.Workspace,
+): Promise<T> {
+  const update = (to: unknown): Thenable<void> =>
+    vscode.workspace.getConfiguration('sqliteBackup').update(key, to, target);
+  await update(value);
+  try {
+    return await use();
+  } finally {
+    await update(undefined);
+  }
+}
+
+export interface Manifest {
+  method: string;
+  createdAt: string;
+  source: { path: string; workspace: string };
+  pinned?: boolean;
+  note?: string;
+  drill?: { status: string };
+  verdict: { status: string };
+}
+
+/** The row of a backup as a view hands it to a command. */
+export interface SnapshotRow {
+  kind: 'snapshot';
+  entry: {
+    path: string;
+    createdAt: string;
+    sizeBytes: number;
+    verified: string;
+    foreign: boolean;
+    manifest?: Manifest;
+  };
+}
+
+export const manifestOf = (path: string): Manifest =>
+  JSON.parse(readFileSync(`${path}.json`, 'utf8')) as Manifest;
+
+/** Writes a manifest as a test wants it. */
+export function editManifest(path: string, change: (manifest: Manifest) => Manifest): void {
+  writeFileSync(`${path}.json`, JSON.stringify(change(manifestOf(path))));
+}
+
+export function rowOf(path: string): SnapshotRow {
+  const manifest = manifestOf(path);
+  const { size: sizeBytes } = statSync(path);
+  const entry = {
+    path,
+    createdAt: new Date().toISOString(),
+    sizeBytes,
+    verified: 'ok',
+    foreign: false,
+    manifest,
+  };
+  return { kind: 'snapshot', entry };
+}
+
+/** Backs up one database and returns the path of the backup. */
+export async function backUp(database: string): Promise<string> {
+  const { backups } = await run<BackUpResult>('backUp', uriOf(database));
+  assert.ok(backups[0]);
+  return backups[0].path;
 }
 
 /** Makes a database with `rows` rows and removes it, with its siblings, when the suite is over. */

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { Method } from '../../core/manifest.ts';
-import { inert, notify } from '../inert.ts';
+import { inertLine, notify } from '../inert.ts';
 import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
@@ -95,7 +95,7 @@ async function pick(
   }
   const last = memory.get<string>(lastUsedKey);
   const items = databases.map((database) => ({
-    label: inert(databaseName(database.uri)),
+    label: inertLine(databaseName(database.uri)),
     description: databaseDescription(database, Date.now()),
     picked: databases.length === 1 || database.uri.toString() === last,
     uri: database.uri,

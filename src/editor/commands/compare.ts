@@ -48,7 +48,7 @@ function liveOf({ backups }: Parts, entry: CatalogEntry): string {
 
 async function compare(parts: Parts, left: string, right: string): Promise<Comparison> {
   const { t } = vscode.l10n;
-  const names = [basename(left), basename(right)] as const;
+  const names = [printable(basename(left)), printable(basename(right))] as const;
   const title = t('Comparing {0} with {1}', ...names);
   const { comparison, schemas } = await withCancel(title, async (signal, report) => {
     const found = await parts.worker.call(

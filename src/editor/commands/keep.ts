@@ -1,11 +1,16 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { notify } from '../inert.ts';
-import { isBackupError } from '../../core/errors.ts';
+import { inertLine, notify } from '../inert.ts';
+import type { CatalogEntry } from '../../core/catalog.ts';
+import { BackupError, isBackupError } from '../../core/errors.ts';
 import { manifestNameOf, requireBareName } from '../../core/names.ts';
 import { formatBytes } from '../../core/units.ts';
+import { backupCount } from '../messages.ts';
 import type { Parts } from './register.ts';
 import { backupsFor } from './selection.ts';
+
+/** How many files a question names one by one. */
+const mostNamed = 10;
 
 export async function pin(
   parts: Parts,
@@ -31,7 +36,7 @@ export async function note(
     typeof text === 'string'
       ? text
       : await vscode.window.showInputBox({
-          title: vscode.l10n.t('Note on {0}', basename(entry.path)),
+          title: vscode.l10n.t('Note on {0}', inertLine(basename(entry.path))),
           value: entry.manifest?.note ?? '',
           placeHolder: vscode.l10n.t('before migration 0042'),
         });
@@ -57,7 +62,7 @@ export async function rename(
     typeof to === 'string'
       ? to
       : await vscode.window.showInputBox({
-          title: vscode.l10n.t('Rename {0}', current),
+          title: vscode.l10n.t('Rename {0}', inertLine(current)),
           value: current,
           valueSelection: [0, current.length],
           validateInput: (value) => (value === current ? undefined : problemWith(value)),
@@ -73,7 +78,7 @@ function problemWith(name: string): string | undefined {
     requireBareName(name);
     return undefined;
   } catch (error) {
-    if (isBackupError(error)) return error.message;
+    if (isBackupError(error)) return inertLine(error.message);
     throw error;
   }
 }
@@ -84,50 +89,68 @@ export async function remove(
   target: unknown,
   selection: unknown,
 ): Promise<{ paths: string[] }> {
-  const entries = await backupsFor(parts, target, selection, { several: true, own: true });
-  if (entries.length === 0) return { paths: [] };
   const { t } = vscode.l10n;
-  const names = entries.map(({ path }) => basename(path));
-  const size = formatBytes(entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  const shown = names.slice(0, 10).join('\n');
-  const detail = names.length > 10 ? t('{0}\nand {1} more', shown, names.length - 10) : shown;
-  const question =
-    entries.length === 1
-      ? t('Move {0} ({1}) to the trash?', names[0] ?? '', size)
-      : t('Move {0} backups ({1}) to the trash?', entries.length, size);
-  const yes = t('Move to Trash');
-  if (parts.settings.confirmsAlways() && (await notify.confirm(question, detail, yes)) !== yes) {
-    return { paths: [] };
-  }
+  const entries = await backupsFor(parts, target, selection, { several: true, own: true });
   const paths: string[] = [];
-  let useTrash = true;
-  for (const { path } of entries) {
-    const outcome = await removePair(path, useTrash);
-    if (outcome === 'refused') break;
-    if (outcome === 'permanently') useTrash = false;
-    paths.push(path);
-    parts.log.info(`Deleted ${path}.`);
-    void parts.audit.record({ what: 'deletion', path, trigger: 'manual', result: 'ok' });
+  if (entries.length === 0) return { paths };
+  const yes = t('Move to Trash');
+  const question = t('Move {0} to the trash?', summary(entries));
+  if (
+    parts.settings.confirmsAlways() &&
+    (await notify.confirm(question, names(entries), yes)) !== yes
+  ) {
+    return { paths };
   }
-  await parts.backups.refresh();
+  let useTrash = true;
+  try {
+    for (const [index, { path }] of entries.entries()) {
+      if (useTrash && !(await removePair(path, { useTrash }))) {
+        const left = entries.slice(index);
+        // Remote machines have no trash.
+        const permanently = t('Delete Permanently');
+        const question = t('There is no trash here. Delete {0} permanently?', summary(left));
+        if ((await notify.confirm(question, names(left), permanently)) !== permanently) break;
+        useTrash = false;
+      }
+      if (!useTrash) await removePair(path, { useTrash });
+      paths.push(path);
+      parts.log.info(`Deleted ${path}.`);
+      void parts.audit.record({ what: 'deletion', path, trigger: 'manual', result: 'ok' });
+    }
+  } finally {
+    await parts.backups.refresh();
+  }
   return { paths };
 }
 
-async function removePair(
-  path: string,
-  useTrash: boolean,
-): Promise<'trashed' | 'permanently' | 'refused'> {
-  const uris = [vscode.Uri.file(path), vscode.Uri.file(manifestNameOf(path))];
-  try {
-    for (const uri of uris) await vscode.workspace.fs.delete(uri, { useTrash });
-    return useTrash ? 'trashed' : 'permanently';
-  } catch (error) {
-    if (!useTrash) throw error;
-    // Remote machines have no trash.
-    const yes = vscode.l10n.t('Delete Permanently');
-    const question = vscode.l10n.t('There is no trash for {0}. Delete it permanently?', path);
-    const answer = await notify.confirm(question, '', yes);
-    if (answer !== yes) return 'refused';
-    return removePair(path, false);
+/** `app_….db (48.2 MB)` or `3 backups (140 MB)`. */
+function summary(entries: readonly CatalogEntry[]): string {
+  const size = formatBytes(entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const [only, ...rest] = entries;
+  return only !== undefined && rest.length === 0
+    ? `${inertLine(basename(only.path))} (${size})`
+    : `${backupCount(entries.length)} (${size})`;
+}
+
+function names(entries: readonly CatalogEntry[]): string {
+  const shown = entries.slice(0, mostNamed).map(({ path }) => inertLine(basename(path)));
+  const more = entries.length - shown.length;
+  return [...shown, ...(more > 0 ? [vscode.l10n.t('and {0} more', more)] : [])].join('\n');
+}
+
+/** False when there is no trash for them. What another window has removed already is no reason to stop. */
+async function removePair(path: string, { useTrash }: { useTrash: boolean }): Promise<boolean> {
+  for (const uri of [vscode.Uri.file(path), vscode.Uri.file(manifestNameOf(path))]) {
+    try {
+      await vscode.workspace.fs.delete(uri, { useTrash });
+    } catch (error) {
+      if (error instanceof vscode.FileSystemError && error.code === 'FileNotFound') continue;
+      if (useTrash) return false;
+      throw new BackupError('access', vscode.l10n.t('{0} could not be deleted.', uri.fsPath), {
+        path: uri.fsPath,
+        cause: error,
+      });
+    }
   }
+  return true;
 }

@@ -1,18 +1,26 @@
 import * as vscode from 'vscode';
+import type { Attention } from '../backups.ts';
 import type { Parts } from './register.ts';
 
 /** Looks again, and returns what is there now. */
 export async function refresh({ backups, viewId }: Parts): Promise<{
-  databases: { path: string; sizeBytes: number; journalMode: string; backups: string[] }[];
+  databases: {
+    path: string;
+    sizeBytes: number;
+    journalMode: string;
+    backups: string[];
+    attention?: Attention;
+  }[];
   gone: { path: string; backups: string[] }[];
 }> {
   await vscode.window.withProgress({ location: { viewId } }, () => backups.refresh());
   return {
-    databases: backups.databases.map(({ path, file, snapshots }) => ({
+    databases: backups.databases.map(({ path, file, snapshots, attention }) => ({
       path,
       sizeBytes: file.sizeBytes,
       journalMode: file.journalMode,
       backups: snapshots.map((snapshot) => snapshot.path),
+      ...(attention !== undefined && { attention }),
     })),
     gone: backups.gone.map(({ path, snapshots }) => ({
       path,

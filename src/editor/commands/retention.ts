@@ -1,48 +1,117 @@
-import { basename } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import * as vscode from 'vscode';
-import { notify } from '../inert.ts';
+import { inertLine, notify } from '../inert.ts';
+import { backupCount } from '../messages.ts';
+import { commands, section } from '../ids.ts';
 import type { Decision, RetentionPlan } from '../../core/retention.ts';
+import type { RecordAs } from '../../core/snapshot.ts';
 import { formatBytes } from '../../core/units.ts';
 import { prune } from '../retention.ts';
 import type { Parts } from './register.ts';
 
 export interface RetentionResult {
   removed: string[];
+  /** How many backups of this workspace there are afterwards. */
   kept: number;
 }
+
+/** What the rules of one workspace folder mean for its backups. */
+interface FolderPlan extends RetentionPlan {
+  /** The backups folder. */
+  folder: string;
+}
+
+const mostNamed = 10;
 
 /** Shows what the rules keep and what they let go, with reasons, and removes only what the person agreed to. */
 export async function applyRetention(parts: Parts): Promise<RetentionResult> {
   const { t } = vscode.l10n;
-  const result: RetentionResult = { removed: [], kept: 0 };
-  for (const { folder, workspaceFolder } of await parts.backups.folders()) {
-    const policy = parts.settings.retention(workspaceFolder);
-    const plan = await parts.worker.call('planPruning', { folder, policy });
-    result.kept += plan.keep.length;
+  await parts.backups.refresh();
+  const plans = await planAll(parts);
+  const keep = plans.flatMap((plan) => plan.keep);
+  const remove = plans.flatMap((plan) => plan.remove);
+  const result: RetentionResult = { removed: [], kept: keep.length + remove.length };
+  if (remove.length === 0) {
+    void tellNothingGoes(parts, result.kept);
+    return result;
+  }
+  const [review, agree] = [t('Review…'), t('Remove')];
+  const size = formatBytes(sum(remove));
+  const question = t(
+    'Retention would remove {0} ({1}) and keep {2}.',
+    backupCount(remove.length),
+    size,
+    keep.length,
+  );
+  const more = remove.length - mostNamed;
+  const detail = [
+    ...remove.slice(0, mostNamed).map(line),
+    ...(more > 0 ? [t('and {0} more', more)] : []),
+  ].join('\n');
+  const answer = await notify.confirm(question, detail, agree, review);
+  if (answer === review) {
+    await parts.documents.show(t('Retention.txt'), describe({ keep, remove }));
+    void askAgain(question);
+  }
+  if (answer !== agree) return result;
+  for (const plan of plans) {
     if (plan.remove.length === 0) continue;
-    const [review, remove] = [t('Review…'), t('Remove')];
-    const size = formatBytes(sum(plan.remove));
-    const question = t(
-      'Retention would remove {0} backups ({1}) and keep {2}.',
-      plan.remove.length,
-      size,
-      plan.keep.length,
-    );
-    const detail = plan.remove.slice(0, 10).map(line).join('\n');
-    const answer = await notify.confirm(question, detail, remove, review);
-    if (answer === review) await parts.documents.show(t('Retention.txt'), describe(plan));
-    if (answer !== remove) continue;
     const paths = plan.remove.map(({ path }) => path);
-    const { removed, failures } = await prune(parts, folder, paths, 'manual');
+    const { removed, failures } = await prune(parts, plan.folder, paths, 'manual');
     result.removed.push(...removed);
     const [first] = failures;
     if (first !== undefined) void notify.error(first.message);
   }
+  result.kept -= result.removed.length;
   await parts.backups.refresh();
-  if (result.removed.length === 0) {
-    void notify.info(t('Retention removed nothing: {0} backups stay.', result.kept));
-  }
   return result;
+}
+
+/** Only the workspace's own databases: others may share its backups folder, and their rules are not known here. */
+async function planAll(parts: Parts): Promise<FolderPlan[]> {
+  const plans: FolderPlan[] = [];
+  const planned = new Set<string>();
+  for (const workspaceFolder of vscode.workspace.workspaceFolders ?? []) {
+    const chosen = await parts.folder.resolve(workspaceFolder);
+    if (chosen === undefined) continue;
+    const folder = resolve(chosen);
+    const only = parts.backups.entries.flatMap(({ path, manifest }): RecordAs[] => {
+      const source = manifest?.source;
+      const isOwn =
+        source?.workspace === undefined ||
+        source.workspace === basename(workspaceFolder.uri.fsPath);
+      if (source === undefined || !isOwn || dirname(path) !== folder || planned.has(path))
+        return [];
+      planned.add(path);
+      return [source];
+    });
+    if (only.length === 0) continue;
+    const policy = parts.settings.retention(workspaceFolder);
+    plans.push({ folder, ...(await parts.worker.call('planPruning', { folder, policy, only })) });
+  }
+  return plans;
+}
+
+async function tellNothingGoes({ settings }: Parts, kept: number): Promise<void> {
+  const { t } = vscode.l10n;
+  const hasRules = (vscode.workspace.workspaceFolders ?? []).some(
+    (folder) => Object.keys(settings.retention(folder)).length > 0,
+  );
+  if (hasRules || kept === 0) {
+    void notify.info(t('Retention removes nothing: {0} in all.', backupCount(kept)));
+    return;
+  }
+  const openSettings = t('Open Settings');
+  const message = t('No retention rule is set, so everything stays: {0}.', backupCount(kept));
+  if ((await notify.info(message, openSettings)) !== openSettings) return;
+  await vscode.commands.executeCommand('workbench.action.openSettings', `${section}.retention`);
+}
+
+/** After reading, the question comes again, about what is there by then. */
+async function askAgain(question: string): Promise<void> {
+  const apply = vscode.l10n.t('Apply Retention…');
+  if ((await notify.info(question, apply)) !== apply) return;
+  await vscode.commands.executeCommand(commands.applyRetention);
 }
 
 function sum(decisions: readonly Decision[]): number {
@@ -50,16 +119,16 @@ function sum(decisions: readonly Decision[]): number {
 }
 
 function line({ path, sizeBytes, reasons }: Decision): string {
-  return `${basename(path)}  ${formatBytes(sizeBytes)}  (${reasons.join(', ')})`;
+  return `${inertLine(basename(path))}  ${formatBytes(sizeBytes)}  (${reasons.join(', ')})`;
 }
 
 function describe({ keep, remove }: RetentionPlan): string {
   const { t } = vscode.l10n;
   return [
-    t('Goes: {0} backups, {1}', remove.length, formatBytes(sum(remove))),
+    t('Goes: {0}, {1}', backupCount(remove.length), formatBytes(sum(remove))),
     ...remove.map((one) => `  ${line(one)}`),
     '',
-    t('Stays: {0} backups, {1}', keep.length, formatBytes(sum(keep))),
+    t('Stays: {0}, {1}', backupCount(keep.length), formatBytes(sum(keep))),
     ...keep.map((one) => `  ${line(one)}`),
     '',
   ].join('\n');

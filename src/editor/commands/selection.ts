@@ -1,5 +1,6 @@
+import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { inert, notify } from '../inert.ts';
+import { inertLine, notify } from '../inert.ts';
 import type { CatalogEntry } from '../../core/catalog.ts';
 import { formatBytes } from '../../core/units.ts';
 import { dayName, verdictWord } from '../messages.ts';
@@ -17,7 +18,7 @@ export async function backupsFor(
     Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target];
   const entries = rows.flatMap((row) => (isRow(row) && row.kind === 'snapshot' ? [row.entry] : []));
   const unique = [...new Map(entries.map((entry) => [entry.path, entry])).values()];
-  const chosen = unique.length > 0 ? unique : await pick(parts, several);
+  const chosen = unique.length > 0 ? unique : await pick(parts, { several, own: own === true });
   const usable = own === true ? chosen.filter(({ manifest }) => manifest !== undefined) : chosen;
   if (usable.length < chosen.length) {
     void notify.info(vscode.l10n.t('Files that SQLite Backup has not made are left as they are.'));
@@ -25,9 +26,12 @@ export async function backupsFor(
   return several ? usable : usable.slice(0, 1);
 }
 
-async function pick({ backups }: Parts, several: boolean): Promise<CatalogEntry[]> {
+async function pick(
+  { backups }: Parts,
+  { several, own }: { several: boolean; own: boolean },
+): Promise<CatalogEntry[]> {
   if (!backups.isReady) await backups.refresh();
-  const { entries } = backups;
+  const entries = backups.entries.filter(({ manifest }) => !own || manifest !== undefined);
   if (entries.length === 0) {
     void notify.info(vscode.l10n.t('There are no backups yet.'));
     return [];
@@ -37,7 +41,7 @@ async function pick({ backups }: Parts, several: boolean): Promise<CatalogEntry[
   const items = [...days].flatMap(([label, some]) => [
     { label, kind: vscode.QuickPickItemKind.Separator },
     ...some.map((entry) => ({
-      label: inert(entry.path.split(/[/\\]/).at(-1) ?? entry.path),
+      label: inertLine(basename(entry.path)),
       description: `${formatBytes(entry.sizeBytes)} · ${verdictWord(entry.verified)}`,
       entry,
     })),
@@ -57,11 +61,11 @@ export async function withCancel<T>(
   action: (signal: AbortSignal, report: (message: string) => void) => Promise<T>,
 ): Promise<T> {
   return vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    { location: vscode.ProgressLocation.Notification, title: inertLine(title), cancellable: true },
     (progress, token) => {
       const abort = new AbortController();
       token.onCancellationRequested(() => abort.abort());
-      return action(abort.signal, (message) => progress.report({ message }));
+      return action(abort.signal, (message) => progress.report({ message: inertLine(message) }));
     },
   );
 }

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import {
+  backUp,
+  editManifest,
+  inWorkspace,
+  makeDatabase,
+  removeLater,
+  rowOf,
+  run,
+  useBackupsFolder,
+  withSetting,
+} from './workspace.ts';
+
+interface RetentionResult {
+  removed: string[];
+  kept: number;
+}
+
+const forMe = vscode.ConfigurationTarget.Global;
+const afterBackup = <T>(use: () => Promise<T>): Promise<T> =>
+  withSetting('retention.afterBackup', true, use, forMe);
+
+/** Backs up `count` times, dated an hour apart, the newest an hour ago. Newest first. */
+async function history(database: string, count: number): Promise<string[]> {
+  const paths: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const path = await backUp(database);
+    const createdAt = new Date(Date.now() - (index + 1) * 3_600_000).toISOString();
+    editManifest(path, (manifest) => ({ ...manifest, createdAt }));
+    paths.push(path);
+  }
+  return paths;
+}
+
+describe('retention after a backup', () => {
+  before(() => {
+    removeLater('pruned');
+    makeDatabase('data/pruned.db');
+    makeDatabase('data/other.db');
+    return useBackupsFolder('pruned');
+  });
+  after(() => useBackupsFolder(undefined));
+
+  it('is not for the workspace to switch on', async () => {
+    const target = vscode.ConfigurationTarget.Workspace;
+    const configuration = vscode.workspace.getConfiguration('sqliteBackup');
+    await assert.rejects(async () => configuration.update('retention.afterBackup', true, target));
+    const path = inWorkspace('.vscode/settings.json');
+    mkdirSync(dirname(path), { recursive: true });
+    const before = existsSync(path) ? readFileSync(path, 'utf8') : '{}';
+    const old = await history('data/pruned.db', 2);
+    writeFileSync(
+      path,
+      JSON.stringify({
+        ...(JSON.parse(before) as object),
+        'sqliteBackup.retention.afterBackup': true,
+        'sqliteBackup.retention.keepLast': 1,
+      }),
+    );
+    try {
+      await settled(
+        () => vscode.workspace.getConfiguration('sqliteBackup.retention').get('keepLast') === 1,
+      );
+      await backUp('data/pruned.db');
+      assert.ok(old.every((one) => existsSync(one)));
+    } finally {
+      writeFileSync(path, before);
+      await settled(
+        () => vscode.workspace.getConfiguration('sqliteBackup.retention').get('keepLast') === 0,
+      );
+    }
+  });
+
+  it('does nothing while it is off, and nothing without a rule', async () => {
+    const old = await history('data/pruned.db', 2);
+    await withSetting('retention.keepLast', 1, () => backUp('data/pruned.db'));
+    await afterBackup(() => backUp('data/pruned.db'));
+    assert.ok(old.every((one) => existsSync(one)));
+  });
+
+  it('removes backups of the database just backed up with their manifests, and of no other', async () => {
+    const [old, other] = [await history('data/pruned.db', 3), await history('data/other.db', 3)];
+    const [pinned, damaged] = old;
+    assert.ok(pinned !== undefined && damaged !== undefined);
+    await run('pin', rowOf(pinned));
+    const path = await withSetting('retention.keepLast', 1, () =>
+      afterBackup(() => backUp('data/pruned.db')),
+    );
+    assert.deepEqual(
+      old.map((one) => [existsSync(one), existsSync(`${one}.json`)]),
+      [
+        [true, true],
+        [false, false],
+        [false, false],
+      ],
+    );
+    assert.ok(existsSync(path));
+    assert.ok(other.every((one) => existsSync(one)));
+  });
+
+  it('keeps the last good one when what comes after it is damaged or failed', async () => {
+    makeDatabase('data/failing.db');
+    const [damaged, good] = await history('data/failing.db', 2);
+    assert.ok(damaged !== undefined && good !== undefined);
+    writeFileSync(damaged, readFileSync(damaged).subarray(0, 4096));
+    writeFileSync(inWorkspace('data/failing.db'), 'no database any more');
+    await withSetting('retention.keepLast', 1, () =>
+      afterBackup(() => run('backUp', vscode.Uri.file(inWorkspace('data/failing.db')))),
+    );
+    assert.ok(existsSync(good));
+    assert.ok(existsSync(damaged));
+  });
+});
+
+describe('Apply Retention', () => {
+  before(() => {
+    removeLater('applied');
+    makeDatabase('data/applied.db');
+    return useBackupsFolder('applied');
+  });
+  after(() => useBackupsFolder(undefined));
+
+  it('finds nothing to do in an empty folder', async () => {
+    assert.deepEqual(await run('applyRetention'), { removed: [], kept: 0 });
+  });
+
+  it('removes nothing without a rule, and counts what stays', async () => {
+    const old = await history('data/applied.db', 3);
+    const { removed, kept } = await run<RetentionResult>('applyRetention');
+    assert.deepEqual([removed, kept], [[], 3]);
+    assert.ok(old.every((one) => existsSync(one)));
+  });
+
+  it('leaves the backups of other workspaces in a shared folder alone', async () => {
+    const old = await history('data/applied.db', 2);
+    for (const path of old) {
+      editManifest(path, (manifest) => ({
+        ...manifest,
+        source: { ...manifest.source, workspace: 'another-project' },
+      }));
+    }
+    const before = await run<RetentionResult>('applyRetention');
+    assert.equal(before.kept, 3);
+    await withSetting('retention.keepLast', 3, async () => {
+      assert.deepEqual(await run('applyRetention'), { removed: [], kept: 3 });
+    });
+    assert.ok(old.every((one) => existsSync(one)));
+  });
+});
+
+/** Waits until something that VS Code reads from a file is known. */
+async function settled(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; !isSo(); tries++) {
+    assert.ok(tries < 100, 'it did not come about');
+    await new Promise((settle) => setTimeout(settle, 50));
+  }
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import Database from 'better-sqlite3';
+import * as vscode from 'vscode';
+import {
+  backUp,
+  editManifest,
+  inWorkspace,
+  makeDatabase,
+  manifestOf,
+  removeLater,
+  rowOf,
+  run,
+  uriOf,
+  useBackupsFolder,
+  withSetting,
+  type BackUpResult,
+  type RefreshResult,
+} from './workspace.ts';
+
+const dayMs = 24 * 3_600_000;
+
+interface VerifyResult {
+  results: { path: string; status: string }[];
+}
+
+const attentionOf = async (database: string): Promise<string | undefined> => {
+  const { databases } = await run<RefreshResult>('refresh');
+  const found = databases.find(({ path }) => path === database);
+  assert.ok(found, `${database} is not in the view`);
+  return found.attention;
+};
+
+async function backUpAsOf(database: string, ageMs: number): Promise<string> {
+  const path = await backUp(database);
+  const createdAt = new Date(Date.now() - ageMs).toISOString();
+  editManifest(path, (manifest) => ({ ...manifest, createdAt }));
+  return path;
+}
+
+describe('what needs attention', () => {
+  before(() => {
+    removeLater('attended');
+    return useBackupsFolder('attended');
+  });
+  after(() => useBackupsFolder(undefined));
+
+  it('is a database that was never backed up, unless no age counts as old', async () => {
+    makeDatabase('data/watched.db');
+    assert.equal(await attentionOf('data/watched.db'), 'never');
+    await withSetting('staleAfter', 0, async () => {
+      assert.equal(await attentionOf('data/watched.db'), undefined);
+    });
+  });
+
+  it('is one that was written since its old backup, but not one that was not', async () => {
+    await backUpAsOf('data/watched.db', 8 * dayMs);
+    assert.equal(await attentionOf('data/watched.db'), 'stale');
+    const longAgo = new Date(Date.now() - 9 * dayMs);
+    utimesSync(inWorkspace('data/watched.db'), longAgo, longAgo);
+    assert.equal(await attentionOf('data/watched.db'), undefined);
+    utimesSync(inWorkspace('data/watched.db'), new Date(), new Date());
+    await withSetting('staleAfter', 30, async () => {
+      assert.equal(await attentionOf('data/watched.db'), undefined);
+    });
+  });
+
+  it('is one whose newest backup is damaged, until a good one follows', async () => {
+    const path = await backUp('data/watched.db');
+    assert.equal(await attentionOf('data/watched.db'), undefined);
+    writeFileSync(path, readFileSync(path).subarray(0, 4096));
+    assert.equal(await attentionOf('data/watched.db'), 'damaged');
+    await new Promise((settle) => setTimeout(settle, 1100));
+    await backUp('data/watched.db');
+    assert.equal(await attentionOf('data/watched.db'), undefined);
+  });
+
+  it('is one whose last backup failed, until one succeeds', async () => {
+    const path = inWorkspace('data/watched.db');
+    const lock = new Database(path);
+    lock.exec('BEGIN EXCLUSIVE');
+    try {
+      const { failures } = await run<BackUpResult>('backUp', uriOf('data/watched.db'));
+      assert.equal(failures[0]?.code, 'source-busy');
+      assert.equal(await attentionOf('data/watched.db'), 'failed');
+    } finally {
+      lock.close();
+    }
+    await backUp('data/watched.db');
+    assert.equal(await attentionOf('data/watched.db'), undefined);
+  });
+});
+
+describe('the views', () => {
+  before(() => {
+    removeLater('viewed');
+    return useBackupsFolder('viewed');
+  });
+  after(() => useBackupsFolder(undefined));
+
+  it('say so when there is nothing to act on, and change nothing', async () => {
+    await run('refresh');
+    assert.deepEqual(await run('verifyAll'), { results: [] });
+    for (const command of ['copyPath', 'copySha256']) assert.equal(await run(command), '', command);
+    for (const command of ['verify', 'proveRestorable']) {
+      assert.deepEqual(await run(command), { results: [] }, command);
+    }
+    for (const command of ['pin', 'unpin', 'delete']) {
+      assert.deepEqual(await run(command), { paths: [] }, command);
+    }
+    for (const command of ['note', 'rename', 'saveCopyAs', 'openReadOnly']) {
+      assert.deepEqual(await run(command), {}, command);
+    }
+    for (const command of ['compareWithLive', 'compareSelected', 'revealBackup']) {
+      assert.equal(await run(command), undefined, command);
+    }
+    assert.equal(existsSync(inWorkspace('viewed')), false);
+  });
+
+  it('take a filter and give it up', async () => {
+    assert.deepEqual(await run('filter', '  app  damaged '), { filter: 'app  damaged' });
+    assert.deepEqual(await run('filter', ''), { filter: '' });
+    await run('filter', 'sessions');
+    // A filter is about what is shown: actions on all still mean all.
+    const { backups } = await run<BackUpResult>('backUpAll');
+    assert.ok(backups.some(({ database }) => basename(database) === 'app.db'));
+    await run('clearFilter');
+  });
+
+  it('act on all that are selected, and leave files of others alone', async () => {
+    const [one, two] = [await backUp('data/sessions.db'), await backUp('data/app.db')];
+    const foreign = inWorkspace('viewed/corescope-backup-1700000000.db');
+    writeFileSync(foreign, readFileSync(one));
+    const facts = { path: foreign, createdAt: new Date().toISOString(), sizeBytes: 1 };
+    const theirs = { kind: 'snapshot', entry: { ...facts, verified: 'unchecked', foreign: true } };
+    const rows = [rowOf(one), rowOf(two), theirs];
+    assert.deepEqual(await run('pin', rows[0], rows), { paths: [one, two] });
+    assert.equal(existsSync(`${foreign}.json`), false);
+    assert.equal(await run('copyPath', rows[0], rows), [one, two, foreign].join('\n'));
+    const sums = await run<string>('copySha256', rows[0], rows);
+    assert.deepEqual(
+      sums.split('\n').map((line) => line.slice(64)),
+      [`  ${one}`, `  ${two}`],
+    );
+    const { results } = await run<VerifyResult>('verify', rows[0], rows);
+    assert.deepEqual(
+      results.slice(0, 2).map(({ status }) => status),
+      ['ok', 'ok'],
+    );
+    assert.equal(existsSync(`${foreign}.json`), false);
+    await run('compareSelected', rows[0], rows.slice(0, 2));
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+
+  it('verify all backups of ours, the damaged ones too', async () => {
+    const path = await backUp('data/sessions.db');
+    writeFileSync(path, readFileSync(path).subarray(0, 8192));
+    const { results } = await run<VerifyResult>('verifyAll');
+    assert.equal(results.find((one) => one.path === path)?.status, 'damaged');
+    assert.ok(results.length >= 3);
+    assert.equal(results.filter(({ status }) => status === 'ok').length, results.length - 1);
+  });
+
+  it('back up compact whatever the setting says, several at once', async () => {
+    const rows = ['data/sessions.db', 'data/app.db'].map((path) => ({
+      kind: 'database',
+      uri: uriOf(path),
+    }));
+    const { backups, cut } = await run<BackUpResult>('backUpCompact', rows[0], rows);
+    assert.equal(backups.length, 2);
+    assert.equal(cut, undefined);
+    for (const { path, verified } of backups) {
+      assert.equal(manifestOf(path).method, 'compact');
+      assert.equal(verified, 'ok');
+    }
+  });
+
+  it('remember whether the button is in the title of editors', async () => {
+    const shown = (): unknown =>
+      vscode.workspace.getConfiguration('sqliteBackup').get('editorTitleButton');
+    assert.equal(shown(), false);
+    await run('showInEditorTitle');
+    assert.equal(shown(), true);
+    await run('hideFromEditorTitle');
+    assert.equal(shown(), false);
+  });
+
+  it('follow files by themselves, unless that is switched off', async () => {
+    await run('refresh');
+    const isKnown = async (name: string): Promise<boolean> => {
+      const { backups } = await run<BackUpResult>('backUpAll');
+      return backups.some(({ database }) => basename(database) === name);
+    };
+    await withSetting('autoRefresh', false, async () => {
+      await pause(1000);
+      makeDatabase('data/unwatched.db');
+      await pause(1500);
+      // Back Up All goes by what the views know.
+      assert.equal(await isKnown('unwatched.db'), false);
+      await run('refresh');
+      assert.equal(await isKnown('unwatched.db'), true);
+    });
+    await pause(1000);
+    makeDatabase('data/followed.db');
+    await pause(1500);
+    assert.equal(await isKnown('followed.db'), true);
+  });
+
+  it('bear a backups folder that vanishes, and manifests that are forged, huge or cut off', async () => {
+    const path = await backUp('data/sessions.db');
+    rmSync(inWorkspace('viewed'), { recursive: true });
+    const gone = await run<RefreshResult>('refresh');
+    assert.ok(gone.databases.every(({ backups }) => backups.length === 0));
+    assert.equal(await run('pin', { kind: 'snapshot', entry: { path, manifest: {} } }), undefined);
+
+    mkdirSync(inWorkspace('viewed'));
+    const good = await backUp('data/sessions.db');
+    const manifest = JSON.stringify(manifestOf(good));
+    const forgeries = {
+      'cut.db': manifest.slice(0, 200),
+      'huge.db': `${manifest.slice(0, -1)},"note":"${'x'.repeat(9_000_000)}"}`,
+      'proto.db': manifest.replace('{', '{"__proto__":{"pinned":true},'),
+      'null.db': 'null',
+      'outside.db': manifest.replace('data/sessions.db', '../../etc/passwd'),
+    };
+    for (const [name, text] of Object.entries(forgeries)) {
+      writeFileSync(inWorkspace(`viewed/${name}`), readFileSync(good));
+      writeFileSync(inWorkspace(`viewed/${name}.json`), text);
+    }
+    const { databases, gone: goneOnes } = await run<RefreshResult>('refresh');
+    const own = databases.find((one) => one.path === 'data/sessions.db')?.backups ?? [];
+    assert.deepEqual(own.map((one) => basename(one)).sort(), [basename(good), 'proto.db'].sort());
+    assert.deepEqual(
+      goneOnes.filter((one) => one.path === '../../etc/passwd').length,
+      1,
+      'only named, never opened',
+    );
+  });
+});
+
+function pause(ms: number): Promise<void> {
+  return new Promise((settle) => setTimeout(settle, ms));
+}

@@ -147,6 +147,10 @@ function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
   switch (parsed.kind) {
     case 'manifest':
       return [];
+    case 'bundle':
+      return [
+        { gap: { code: 'bad-manifest', message: 'The manifest is one of a bundle, not of this.' } },
+      ];
     case 'newer':
       return [
         {

@@ -134,7 +134,7 @@ class Job {
   constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
     this.#request = request;
     this.#hooks = hooks;
-    this.#copying = new Copying({ ...request, sync: true }, hooks);
+    this.#copying = new Copying(request, hooks, { sync: true });
   }
 
   async run(): Promise<Snapshots> {

@@ -15,6 +15,10 @@ export const longestBundleManifestBytes = 64 * 1024 * 1024;
 export const methods = ['exact', 'compact'] as const;
 export type Method = (typeof methods)[number];
 
+/** How hard a bundle is compressed. */
+export const compressions = ['store', 'fast', 'balanced', 'small'] as const;
+export type Compression = (typeof compressions)[number];
+
 const triggers = ['manual', 'schedule', 'task', 'agent', 'cli', 'pre-restore'] as const;
 export type Trigger = (typeof triggers)[number];
 

@@ -16,10 +16,10 @@ import {
   type Verb,
 } from './verb.ts';
 
-const defaultBusyTimeoutMs = 5000;
-const defaultDeadlineMs = 60 * 60 * 1000;
+export const defaultBusyTimeoutMs = 5000;
+export const defaultDeadlineMs = 60 * 60 * 1000;
 /** Far above what people keep in SQLite, far below what a sparse or hostile file may claim. */
-const defaultLargestBytes = 16e9;
+export const defaultLargestBytes = 16e9;
 
 export const backUp: Verb = {
   summary: 'Take a verified snapshot of each database while it is in use.',
@@ -70,13 +70,13 @@ export const backUp: Verb = {
   },
 };
 
-function methodOf(value: string | undefined): Method {
+export function methodOf(value: string | undefined): Method {
   const method = value === undefined ? 'exact' : methods.find((one) => one === value);
   if (method === undefined) throw new UsageError(`--method is exact or compact, not ${value}.`);
   return method;
 }
 
-function callOptions({ signal, progress }: Context, deadlineMs: number): CallOptions {
+export function callOptions({ signal, progress }: Context, deadlineMs: number): CallOptions {
   return {
     signal,
     deadlineMs,
@@ -127,7 +127,7 @@ async function backUpEach(
 }
 
 /** The same file under two names is backed up once. What cannot be looked at is left for the backup to refuse. */
-function withoutRepeats(paths: readonly string[]): string[] {
+export function withoutRepeats(paths: readonly string[]): string[] {
   const seen = new Set<string>();
   return paths.filter((path) => {
     const identity = identityOf(path);
@@ -145,7 +145,7 @@ function identityOf(path: string): string {
 }
 
 /** Relative to the current folder; of a database outside of it, only the file name. */
-function nameFor(database: string): RecordAs {
+export function nameFor(database: string): RecordAs {
   const path = relative(process.cwd(), resolve(database));
   const isOutside = path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path);
   return isOutside
@@ -153,7 +153,7 @@ function nameFor(database: string): RecordAs {
     : { path: path.split(sep).join('/'), workspace: basename(process.cwd()) };
 }
 
-const verdictWords: Readonly<Record<VerdictStatus, string>> = {
+export const verdictWords: Readonly<Record<VerdictStatus, string>> = {
   ok: 'verified',
   partial: 'verified as far as possible',
   unchecked: 'not verified',

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { BundleInfo } from '../core/catalog.ts';
 import { BackupError } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
 import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
@@ -25,7 +26,7 @@ export const list: Verb = {
       print(
         JSON.stringify({
           backups: backups.map(
-            ({ path, kind, database, createdAt, sizeBytes, verified, foreign }) => ({
+            ({ path, kind, database, createdAt, sizeBytes, verified, foreign, bundle }) => ({
               path,
               kind,
               database: database ?? null,
@@ -33,14 +34,16 @@ export const list: Verb = {
               sizeBytes,
               verified,
               foreign,
+              ...(bundle !== undefined && bundleJson(bundle)),
             }),
           ),
         }),
       );
       return exitCodes.ok;
     }
-    for (const { path, database, createdAt, sizeBytes, verified, foreign } of backups) {
-      const origin = foreign ? 'foreign' : (database ?? '');
+    for (const { path, database, createdAt, sizeBytes, verified, foreign, bundle } of backups) {
+      const ours = bundle === undefined ? (database ?? '') : bundleWords(bundle);
+      const origin = foreign ? 'foreign' : ours;
       print(
         `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verified.padEnd(9)}  ${origin}  ${path}`,
       );
@@ -49,3 +52,23 @@ export const list: Verb = {
     return exitCodes.ok;
   },
 };
+
+/** Of a zip of others nothing is known but what is in it. */
+function bundleJson({ members, about }: BundleInfo): object {
+  return {
+    cut: about?.cut.label ?? null,
+    complete: about?.complete ?? null,
+    members: members.map(({ name, kind, sizeBytes, sha256, verified }) => ({
+      name,
+      kind,
+      sizeBytes,
+      sha256: sha256 ?? null,
+      verified: verified ?? null,
+    })),
+  };
+}
+
+function bundleWords({ members, about }: BundleInfo): string {
+  const incomplete = about?.complete === false ? ', incomplete' : '';
+  return `bundle of ${members.length}${incomplete}`;
+}

@@ -5,7 +5,9 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { isBackupError } from '../core/errors.ts';
 import { WorkerClient } from '../worker/client.ts';
 import { backUp } from './backUp.ts';
+import { bundle } from './bundle.ts';
 import { compare } from './compare.ts';
+import { extract } from './extract.ts';
 import { find } from './find.ts';
 import { list } from './list.ts';
 import { prune } from './prune.ts';
@@ -16,8 +18,10 @@ import { verify } from './verify.ts';
 const verbs: Readonly<Record<string, Verb>> = {
   find,
   'back-up': backUp,
+  bundle,
   list,
   verify,
+  extract,
   compare,
   prune,
   pin,

@@ -9,10 +9,8 @@ import {
   resolveRegularFile,
   siblingsOf,
 } from './files.ts';
-import { requireDatabase } from './header.ts';
+import { databaseExtensions, requireDatabase } from './header.ts';
 import { isOwnBackup } from './catalog.ts';
-
-const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
 
 export interface FoundDatabase {
   path: string;
@@ -74,7 +72,8 @@ function describe(path: string, real: string): FoundDatabase {
   };
 }
 
-const neverEntered = new Set(['node_modules', '.git']);
+/** Folders full of what others keep in order. */
+export const neverEntered: ReadonlySet<string> = new Set(['node_modules', '.git']);
 
 /**
  * All databases below `folder`. Files with a database's extension that are none are `skipped` with the reason; other

@@ -6,7 +6,8 @@ import { makePrivateFolder, syncFile } from './files.ts';
 import type { Drill, Finding } from './manifest.ts';
 import { requireSpace } from './source.ts';
 import { checkDatabase, restoreJournalMode } from './sqlite.ts';
-import { differingContents, readManifestOf, type Verdict } from './verify.ts';
+import { unpackOne, withBundle } from './unbundle.ts';
+import { differingContents, readManifestOf, type Recorded, type Verdict } from './verify.ts';
 
 /**
  * Restores a backup, of which `verdict` is known, into a private folder in `scratchParent` and takes it away again. What
@@ -24,19 +25,7 @@ export function drillSnapshot(verdict: Verdict, scratchParent: string): Drill {
     const restored = join(scratch.path, 'restored.db');
     copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     syncFile(restored);
-    restoreJournalMode(restored, manifest?.facts.journalMode ?? 'delete');
-    const check = checkDatabase(restored, { access: 'private' });
-    const findings: Finding[] = check.status === 'damaged' ? [...check.findings] : [];
-    if (manifest !== undefined && check.contents !== undefined) {
-      findings.push(...differingContents(manifest, check.contents));
-    }
-    const difference = firstDifference(backup, restored);
-    if (difference !== undefined) {
-      findings.push({
-        code: 'content-differs',
-        message: `The restored file differs from the backup at byte ${difference}.`,
-      });
-    }
+    const findings = restoreForTrial(backup, restored, manifest);
     return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
   } catch (error) {
     if (isBackupError(error) && error.code === 'target-full') throw error;
@@ -45,6 +34,60 @@ export function drillSnapshot(verdict: Verdict, scratchParent: string): Drill {
   } finally {
     scratch.remove();
   }
+}
+
+/** Opens a restored copy as the application would, and says what is wrong with it. */
+function restoreForTrial(
+  backup: string,
+  restored: string,
+  recorded: Recorded | undefined,
+): Finding[] {
+  restoreJournalMode(restored, recorded?.facts.journalMode ?? 'delete');
+  const check = checkDatabase(restored, { access: 'private' });
+  const findings: Finding[] = check.status === 'damaged' ? [...check.findings] : [];
+  if (recorded !== undefined && check.contents !== undefined) {
+    findings.push(...differingContents(recorded, check.contents));
+  }
+  const difference = firstDifference(backup, restored);
+  if (difference !== undefined) {
+    findings.push({
+      code: 'content-differs',
+      message: `The restored file differs from the backup at byte ${difference}.`,
+    });
+  }
+  return findings;
+}
+
+/** The same for every database of a bundle, one after another. */
+export async function drillBundle(verdict: Verdict, scratchParent: string): Promise<Drill> {
+  const at = new Date().toISOString();
+  if (verdict.status === 'damaged') return { status: 'failed', at, findings: verdict.findings };
+  const findings: Finding[] = [];
+  try {
+    await withBundle(verdict.path, async ({ zip, members }) => {
+      for (const member of members.filter(({ kind }) => kind === 'database')) {
+        requireSpace(scratchParent, 2 * member.sizeBytes);
+        const scratch = makePrivateFolder(scratchParent);
+        try {
+          const backup = join(scratch.path, 'backup.db');
+          await unpackOne(zip, member.name, backup, () => undefined);
+          const restored = join(scratch.path, 'restored.db');
+          copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+          syncFile(restored);
+          const recorded = member.entry?.kind === 'database' ? member.entry : undefined;
+          for (const { code, message } of restoreForTrial(backup, restored, recorded))
+            findings.push({ code, message: `${member.name.slice(0, 200)}: ${message}` });
+        } finally {
+          scratch.remove();
+        }
+      }
+    });
+  } catch (error) {
+    if (isBackupError(error) && error.code === 'target-full') throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    findings.push({ code: 'not-restorable', message });
+  }
+  return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
 }
 
 const chunkBytes = 1024 * 1024;

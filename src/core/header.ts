@@ -7,6 +7,9 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { BackupError, explain } from './errors.ts';
 import { siblingsOf } from './files.ts';
 
+/** By which people name databases; the content decides. */
+export const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
+
 const headerBytes = 100;
 const sampleBytes = 4096;
 const magic = Buffer.from('SQLite format 3\0', 'latin1');

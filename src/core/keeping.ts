@@ -18,7 +18,7 @@ import {
   syncFile,
   syncFolder,
 } from './files.ts';
-import type { Manifest } from './manifest.ts';
+import type { BundleManifest, Manifest } from './manifest.ts';
 import { manifestNameOf, requireBareName } from './names.ts';
 import { planRetention, type Candidate, type Policy, type RetentionPlan } from './retention.ts';
 import type { RecordAs } from './snapshot.ts';
@@ -34,7 +34,7 @@ export interface Remark {
 }
 
 /** Writes a remark into the manifest of a backup and returns the manifest as it is now. */
-export function remarkOn(backup: string, remark: Remark): Manifest {
+export function remarkOn(backup: string, remark: Remark): Manifest | BundleManifest {
   const { path } = requireOwn(backup);
   const note = remark.note?.trim().slice(0, longestNote);
   updateManifest(path, {
@@ -75,10 +75,11 @@ function nameTaken(name: string, path: string): BackupError {
   });
 }
 
-function requireOwn(backup: string): { path: string; manifest: Manifest } {
+function requireOwn(backup: string): { path: string; manifest: Manifest | BundleManifest } {
   const path = resolveRegularFile(backup);
   const parsed = readManifestOf(path);
-  if (parsed?.kind === 'manifest') return { path, manifest: parsed.manifest };
+  if (parsed?.kind === 'manifest' || parsed?.kind === 'bundle')
+    return { path, manifest: parsed.manifest };
   throw new BackupError(
     parsed?.kind === 'newer' ? 'newer-format' : 'access',
     parsed?.kind === 'newer'
@@ -115,7 +116,7 @@ export function planPruning(
   now: Date,
   only?: readonly RecordAs[],
 ): RetentionPlan {
-  const groups = only && new Set(only.map(groupOf));
+  const groups = only && new Set(only.map(groupOfDatabase));
   const candidates = listBackups(folder).map(candidateOf);
   return planRetention(
     groups === undefined ? candidates : candidates.filter(({ group }) => groups.has(group)),
@@ -124,20 +125,34 @@ export function planPruning(
   );
 }
 
-function groupOf({ workspace = '', path }: RecordAs): string {
+function groupOfDatabase({ workspace = '', path }: RecordAs): string {
   return `${workspace}\0${path}`;
 }
 
-function candidateOf({ path, createdAt, sizeBytes, verified, manifest }: CatalogEntry): Candidate {
+function candidateOf(entry: CatalogEntry): Candidate {
+  const { path, createdAt, sizeBytes, verified } = entry;
+  const kept = keptOf(entry);
   return {
     path,
-    group: manifest === undefined ? path : groupOf(manifest.source),
+    group: groupOf(entry) ?? path,
     createdAt,
     sizeBytes,
     verified,
-    pinned: manifest?.pinned === true,
-    foreign: manifest === undefined,
+    pinned: kept?.pinned === true,
+    foreign: kept === undefined,
   };
+}
+
+/** What is written beside a backup of ours; undefined when there is nothing, and then it is not ours to change. */
+function keptOf({ manifest, bundle }: CatalogEntry): { pinned?: boolean | undefined } | undefined {
+  return manifest ?? bundle?.kept;
+}
+
+function groupOf({ manifest, bundle }: CatalogEntry): string | undefined {
+  if (manifest !== undefined) return groupOfDatabase(manifest.source);
+  if (bundle?.about === undefined) return undefined;
+  const { name = '', workspace = '' } = bundle.about;
+  return `bundle\0${workspace}\0${name}`;
 }
 
 export interface Pruned {
@@ -155,7 +170,8 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
   for (const path of paths) {
     const entry = own.get(path);
     try {
-      if (entry?.manifest === undefined || entry.manifest.pinned === true) {
+      const kept = entry === undefined ? undefined : keptOf(entry);
+      if (kept === undefined || kept.pinned === true) {
         throw new BackupError('access', `${path} is not a backup that may be removed.`, { path });
       }
       // The backup first: a manifest without its backup is plainly nothing, the other way round looks foreign.

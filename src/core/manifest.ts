@@ -1,16 +1,23 @@
 /*
- * The manifest: the facts about a snapshot, as JSON in `<name>.json` beside it. Format 1. Other tools may read it, so
- * fields are only ever added; a change of meaning gets a new format number, and a file with a higher number than ours is
- * shown but never judged or rewritten.
+ * The manifest: the facts about a backup, as JSON in `<name>.json` beside it; a bundle also has them, but for what is only
+ * known of the finished zip, as `manifest.json` inside. Format 1. Other tools may read it, so fields are only ever added;
+ * a change of meaning gets a new format number, and a file with a higher number than ours is shown but never judged or
+ * rewritten.
  */
 import * as v from 'valibot';
 
 export const manifestFormat = 1;
 /** A manifest is a few kilobytes; 10,000 tables make one or two megabytes. Anything larger is not ours. */
 export const longestManifestBytes = 8 * 1024 * 1024;
+/** Of a bundle: some 300 bytes for each of up to 100,000 files. */
+export const longestBundleManifestBytes = 64 * 1024 * 1024;
 
 export const methods = ['exact', 'compact'] as const;
 export type Method = (typeof methods)[number];
+
+/** How hard a bundle is compressed. */
+export const compressions = ['store', 'fast', 'balanced', 'small'] as const;
+export type Compression = (typeof compressions)[number];
 
 const triggers = ['manual', 'schedule', 'task', 'agent', 'cli', 'pre-restore'] as const;
 export type Trigger = (typeof triggers)[number];
@@ -63,37 +70,52 @@ const toolName = 'sqlite-backup';
 /** What every format, past and future, has in common. */
 const headSchema = v.object({ format: count, tool: v.object({ name: v.literal(toolName) }) });
 
-const manifestSchema = v.object({
-  format: v.literal(manifestFormat),
-  kind: v.literal('snapshot'),
-  tool: v.object({ name: v.literal(toolName), version: text, sqlite: text }),
-  createdAt: instant,
-  source: v.object({
-    /** Relative to the workspace folder, with `/`; only the file name when the database is outside of it. */
-    path: text,
-    workspace: v.optional(text),
-  }),
-  method: v.picklist(methods),
-  trigger: v.picklist(triggers),
-  sizeBytes: count,
-  sha256,
+const toolSchema = v.object({ name: v.literal(toolName), version: text, sqlite: text });
+
+const sourceSchema = v.object({
+  /** Relative to the workspace folder, with `/`; only the file name when the file is outside of it. */
+  path: text,
+  workspace: v.optional(text),
+});
+
+const verdictSchema = v.object({
+  status: v.picklist(verdictStatuses),
+  checkedAt: v.optional(instant),
+  findings: v.array(findingSchema),
+});
+
+const cutSchema = v.object({
+  label: v.picklist(cutLabels),
+  members: count,
+  reason: v.optional(text),
+});
+
+/** What is known of a database beyond its bytes, in the manifest of a snapshot and in a bundle's entry alike. */
+const contentsEntries = {
   facts: factsSchema,
-  verdict: v.object({
-    status: v.picklist(verdictStatuses),
-    checkedAt: v.optional(instant),
-    findings: v.array(findingSchema),
-  }),
-  /** Of the snapshot itself, by name; `rows` is missing where they were not, or could not be, counted. */
+  /** Of the copy itself, by name; `rows` is missing where they were not, or could not be, counted. */
   tables: v.optional(v.array(tableSchema)),
   /** How many more tables there are when their names would make the manifest unwieldy. */
   tablesOmitted: v.optional(count),
   migrations: v.optional(v.array(v.object({ tool: text, latest: text, count }))),
+};
+
+const manifestSchema = v.object({
+  format: v.literal(manifestFormat),
+  kind: v.literal('snapshot'),
+  tool: toolSchema,
+  createdAt: instant,
+  source: sourceSchema,
+  method: v.picklist(methods),
+  trigger: v.picklist(triggers),
+  sizeBytes: count,
+  sha256,
+  verdict: verdictSchema,
+  ...contentsEntries,
   /** Of the work tree that the database belongs to. */
   git: v.optional(v.object({ branch: v.optional(text), commit: v.optional(text) })),
   /** Present when several databases were backed up together. */
-  cut: v.optional(
-    v.object({ label: v.picklist(cutLabels), members: count, reason: v.optional(text) }),
-  ),
+  cut: v.optional(cutSchema),
   /** The last time the backup was restored for trial. */
   drill: v.optional(drillSchema),
   warnings: v.optional(v.array(findingSchema)),
@@ -103,13 +125,110 @@ const manifestSchema = v.object({
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type Finding = v.InferOutput<typeof findingSchema>;
 
+const entrySchema = v.variant('kind', [
+  v.object({
+    /** The path inside the zip. */
+    name: text,
+    kind: v.literal('database'),
+    source: sourceSchema,
+    sizeBytes: count,
+    sha256,
+    verdict: verdictSchema,
+    ...contentsEntries,
+    warnings: v.optional(v.array(findingSchema)),
+  }),
+  v.object({
+    name: text,
+    kind: v.literal('companion'),
+    source: sourceSchema,
+    sizeBytes: count,
+    sha256,
+    /** It was written to each time it was read, so it may be a mixture. */
+    changedWhileReading: v.optional(v.boolean()),
+  }),
+]);
+export type BundleEntry = v.InferOutput<typeof entrySchema>;
+export type DatabaseEntry = Extract<BundleEntry, { kind: 'database' }>;
+
+const failureSchema = v.object({
+  /** As a person named it, or relative to the workspace folder. */
+  path: text,
+  code: text,
+  message: text,
+});
+export type BundleFailure = v.InferOutput<typeof failureSchema>;
+
+const contentsFields = {
+  format: v.literal(manifestFormat),
+  kind: v.literal('bundle'),
+  tool: toolSchema,
+  createdAt: instant,
+  name: v.optional(text),
+  workspace: v.optional(text),
+  trigger: v.picklist(triggers),
+  method: v.picklist(methods),
+  cut: cutSchema,
+  /** False when something that was asked for is not in it: `failures` says what, and why. */
+  complete: v.boolean(),
+  failures: v.optional(v.array(failureSchema)),
+  warnings: v.optional(v.array(findingSchema)),
+  entries: v.array(entrySchema),
+};
+
+const contentsSchema = v.object(contentsFields);
+/** `manifest.json` inside a bundle. */
+export type BundleContents = v.InferOutput<typeof contentsSchema>;
+
+const bundleSchema = v.object({
+  ...contentsFields,
+  /** Of the zip. */
+  sizeBytes: count,
+  sha256,
+  verdict: verdictSchema,
+  drill: v.optional(drillSchema),
+  note: v.optional(text),
+  pinned: v.optional(v.boolean()),
+});
+/** The manifest beside a bundle: what is inside it, and what is only known of the whole zip. */
+export type BundleManifest = v.InferOutput<typeof bundleSchema>;
+
+type Unusable = { kind: 'newer'; format: number } | { kind: 'foreign'; reason: string };
+
 export type ParsedManifest =
   | { kind: 'manifest'; manifest: Manifest }
-  | { kind: 'newer'; format: number }
-  | { kind: 'foreign'; reason: string };
+  | { kind: 'bundle'; manifest: BundleManifest }
+  | Unusable;
 
 /** Reads a manifest without trusting it: anything that is not exactly one is `foreign`, with the reason. */
 export function parseManifest(json: string): ParsedManifest {
+  const read = readJson(json);
+  if ('kind' in read) return read;
+  if (v.is(v.object({ kind: v.literal('bundle') }), read.value)) {
+    const result = v.safeParse(bundleSchema, read.value);
+    return result.success
+      ? { kind: 'bundle', manifest: result.output }
+      : foreign(v.getDotPath(result.issues[0]), result.issues[0].message);
+  }
+  const result = v.safeParse(manifestSchema, read.value);
+  return result.success
+    ? { kind: 'manifest', manifest: result.output }
+    : foreign(v.getDotPath(result.issues[0]), result.issues[0].message);
+}
+
+/** Reads the `manifest.json` of a bundle, without trusting it either. */
+export function parseContents(
+  json: string,
+): { kind: 'contents'; contents: BundleContents } | Unusable {
+  const read = readJson(json);
+  if ('kind' in read) return read;
+  const result = v.safeParse(contentsSchema, read.value);
+  return result.success
+    ? { kind: 'contents', contents: result.output }
+    : foreign(v.getDotPath(result.issues[0]), result.issues[0].message);
+}
+
+/** The value of JSON that claims to be ours and has a format that we know. */
+function readJson(json: string): { value: unknown } | Unusable {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -119,10 +238,11 @@ export function parseManifest(json: string): ParsedManifest {
   const head = v.safeParse(headSchema, value);
   if (!head.success) return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
   if (head.output.format > manifestFormat) return { kind: 'newer', format: head.output.format };
-  const result = v.safeParse(manifestSchema, value);
-  if (result.success) return { kind: 'manifest', manifest: result.output };
-  const [issue] = result.issues;
-  return { kind: 'foreign', reason: `${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}` };
+  return { value };
+}
+
+function foreign(path: string | null, message: string): Unusable {
+  return { kind: 'foreign', reason: `${path ?? 'manifest'}: ${message}` };
 }
 
 const longestTableNames = 1024 * 1024;
@@ -139,6 +259,9 @@ export function boundTables(
   return tablesOmitted === 0 ? { tables: fitting } : { tables: fitting, tablesOmitted };
 }
 
-export function serializeManifest(manifest: Manifest): string {
-  return `${JSON.stringify(manifest, null, 2)}\n`;
+const mostIndentedEntries = 1000;
+
+export function serializeManifest(manifest: Manifest | BundleManifest | BundleContents): string {
+  const isLong = manifest.kind === 'bundle' && manifest.entries.length > mostIndentedEntries;
+  return `${JSON.stringify(manifest, null, isLong ? undefined : 2)}\n`;
 }

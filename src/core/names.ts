@@ -9,9 +9,19 @@ const longestExtension = 32;
 export function* snapshotNames(source: string, at: Date): Generator<string> {
   const extension = extname(source);
   const stem = basename(source, extension);
-  const shownExtension = truncateBytes(safeName(extension), longestExtension);
+  yield* backupNames(stem, truncateBytes(safeName(extension), longestExtension), at);
+}
+
+/** The names to try for a bundle called `name`: `<name>_<YYYYMMDD>_<HHMMSS>Z.zip`, then with `-2`, `-3` … */
+export function bundleNames(name: string, at: Date): Generator<string> {
+  return backupNames(name.trim() === '' ? 'bundle' : name.trim(), bundleExtension, at);
+}
+
+export const bundleExtension = '.zip';
+
+function* backupNames(stem: string, extension: string, at: Date): Generator<string> {
   for (let attempt = 1; attempt <= 9999; attempt++) {
-    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${shownExtension}`;
+    const tail = `_${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}${extension}`;
     yield truncateBytes(safeName(stem), longestName - Buffer.byteLength(tail)) + tail;
   }
 }
@@ -80,4 +90,85 @@ function problemOf(name: string): string | undefined {
     return 'is a name that SQLite gives to the siblings of a database';
   if (Buffer.byteLength(name) > longestName) return 'is too long';
   return undefined;
+}
+
+/** Names inside a bundle that mean something of their own. */
+export const bundleManifestName = 'manifest.json';
+export const bundleVersionName = 'VERSION';
+export const companionsFolder = 'files';
+
+const longestEntryName = 4096;
+/** Letters, digits, punctuation, symbols and the plain blank: what can be seen. */
+const visible = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u;
+
+/**
+ * Why a path inside a zip may not become a file, undefined when it may: the allow-list of what is read and written. It
+ * means the same on every system, stays below the folder it is put in, and is no sibling of a database.
+ */
+export function problemOfEntryName(name: string): string | undefined {
+  if (Buffer.byteLength(name) > longestEntryName) return 'is too long';
+  for (const part of name.split('/')) {
+    const problem = problemOfPart(part);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function problemOfPart(part: string): string | undefined {
+  if (part === '' || part === '.' || part === '..') return 'is not a plain relative path';
+  if (!visible.test(part)) return 'has characters that cannot be seen';
+  if (/[<>:"|?*\\]/.test(part)) return 'has characters that are not allowed in names everywhere';
+  if (part !== part.trim() || part.endsWith('.'))
+    return 'has a part that begins or ends with a blank, or ends with a dot';
+  if (reservedOnWindows.test(part)) return 'is the name of a device on Windows';
+  if (/-(wal|shm|journal)$/i.test(part))
+    return 'is a name that SQLite gives to the siblings of a database';
+  return Buffer.byteLength(part) > longestName ? 'has a part that is too long' : undefined;
+}
+
+/** Two names that some file system would take for one have the same folded name. */
+export function foldName(name: string): string {
+  return name.normalize('NFC').toUpperCase().toLowerCase();
+}
+
+/** Hands out paths inside a zip: legal ones, each once, and none that is a folder of another. */
+export class EntryNames {
+  readonly #files = new Set<string>();
+  readonly #folders = new Set<string>();
+
+  /** `wanted` itself where it can be, else the nearest to it that is legal and free. */
+  take(wanted: string): string {
+    const legal = wanted.split('/').map(legalPart).join('/');
+    const extension = extname(legal);
+    const stem = legal.slice(0, legal.length - extension.length);
+    for (let attempt = 1; ; attempt++) {
+      const name = attempt === 1 ? legal : `${stem}-${attempt}${extension}`;
+      if (this.#claim(foldName(name))) return name;
+    }
+  }
+
+  #claim(folded: string): boolean {
+    const folders = foldersOf(folded);
+    const isTaken = this.#files.has(folded) || this.#folders.has(folded);
+    if (isTaken || folders.some((folder) => this.#files.has(folder))) return false;
+    this.#files.add(folded);
+    for (const folder of folders) this.#folders.add(folder);
+    return true;
+  }
+}
+
+/** `a` and `a/b` of `a/b/c`. */
+export function foldersOf(name: string): string[] {
+  const parts = name.split('/').slice(0, -1);
+  return parts.map((_part, index) => parts.slice(0, index + 1).join('/'));
+}
+
+function legalPart(part: string): string {
+  const shown = truncateBytes(
+    safeName(part).replace(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '_'),
+    longestName - 16,
+  );
+  const ended = shown.replace(/^ +|[ .]+$/g, (blanks) => '_'.repeat(blanks.length));
+  const problem = problemOfPart(ended);
+  return problem === undefined ? ended : `_${ended}_`;
 }

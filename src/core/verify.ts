@@ -13,14 +13,17 @@ import {
 } from './files.ts';
 import { readHeader, type Header } from './header.ts';
 import {
+  longestBundleManifestBytes,
   longestManifestBytes,
   parseManifest,
+  serializeManifest,
+  type BundleManifest,
   type Drill,
   type Finding,
   type Manifest,
   type ParsedManifest,
 } from './manifest.ts';
-import { manifestNameOf } from './names.ts';
+import { bundleExtension, manifestNameOf } from './names.ts';
 import type { Progress } from './snapshot.ts';
 import { checkDatabase, differingFacts, type Check, type Contents } from './sqlite.ts';
 
@@ -35,7 +38,9 @@ export function readManifestOf(backup: string): ParsedManifest | undefined {
   const path = manifestNameOf(backup);
   const stats = statIfAny(path);
   if (stats === undefined) return undefined;
-  if (!stats.isFile() || stats.size > longestManifestBytes) {
+  const isBundle = backup.endsWith(bundleExtension);
+  const longestBytes = isBundle ? longestBundleManifestBytes : longestManifestBytes;
+  if (!stats.isFile() || stats.size > longestBytes) {
     return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
   }
   return parseManifest(readFileSync(path, 'utf8'));
@@ -75,7 +80,7 @@ export function recordVerdict(
   drill?: Drill,
 ): Finding | undefined {
   const parsed = readManifestOf(path);
-  if (parsed?.kind !== 'manifest') return undefined;
+  if (parsed?.kind !== 'manifest' && parsed?.kind !== 'bundle') return undefined;
   try {
     updateManifest(path, {
       verdict: { status, checkedAt: new Date().toISOString(), findings },
@@ -93,16 +98,17 @@ export function recordVerdict(
 /** Writes `changes` into the manifest of a backup, and keeps what other versions of format 1 have added to it. */
 export function updateManifest(
   path: string,
-  changes: Partial<Record<keyof Manifest, unknown>>,
+  changes: Partial<Record<keyof Manifest & keyof BundleManifest, unknown>>,
 ): void {
   const before = JSON.parse(readFileSync(manifestNameOf(path), 'utf8')) as object;
-  replaceManifest(path, `${JSON.stringify({ ...before, ...changes }, null, 2)}\n`);
+  replaceManifest(path, serializeManifest({ ...before, ...changes } as Manifest | BundleManifest));
 }
 
 /** A finding with its weight: damage condemns, a gap makes the verdict partial, a remark changes nothing. */
-type Weighed = { damage: Finding } | { gap: Finding } | { remark: Finding };
+export type Weighed = { damage: Finding } | { gap: Finding } | { remark: Finding };
 
-function verdict(path: string, weighed: Weighed[]): Verdict {
+/** What a backup is worth, after all that was found. */
+export function verdict(path: string, weighed: Weighed[]): Verdict {
   const status = weighed.some((one) => 'damage' in one)
     ? 'damaged'
     : weighed.some((one) => 'gap' in one)
@@ -133,7 +139,7 @@ function notADatabase(header: Exclude<Header, { kind: 'sqlite' }>): Finding {
   }
 }
 
-function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
+export function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
   if (parsed === undefined) {
     return [
       {
@@ -147,6 +153,10 @@ function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
   switch (parsed.kind) {
     case 'manifest':
       return [];
+    case 'bundle':
+      return [
+        { gap: { code: 'bad-manifest', message: 'The manifest is one of a bundle, not of this.' } },
+      ];
     case 'newer':
       return [
         {
@@ -214,7 +224,7 @@ function* checkFile(
   yield* weighCheck(checkWithoutTraces(path, header, scratchParent), manifest);
 }
 
-function* weighCheck(check: Check, manifest: Manifest | undefined): Generator<Weighed> {
+export function* weighCheck(check: Check, manifest: Recorded | undefined): Generator<Weighed> {
   if (manifest !== undefined && check.contents !== undefined) {
     for (const damage of differingContents(manifest, check.contents)) yield { damage };
   }
@@ -224,8 +234,11 @@ function* weighCheck(check: Check, manifest: Manifest | undefined): Generator<We
   for (const remark of check.remarks) yield { remark };
 }
 
+/** What a manifest, or an entry of one, says of the content of a database. */
+export type Recorded = Pick<Manifest, 'facts' | 'tables'>;
+
 /** What of a manifest does not hold for what a file contains. */
-export function differingContents(manifest: Manifest, actual: Contents): Finding[] {
+export function differingContents(manifest: Recorded, actual: Contents): Finding[] {
   const rows = new Map(actual.tables.map((table) => [table.name, table.rows]));
   const miscounted = (manifest.tables ?? []).filter(({ name, rows: recorded }) => {
     const counted = rows.get(name);

@@ -1,10 +1,13 @@
-import { listBackups } from '../core/catalog.ts';
+import { takeBundle } from '../core/bundle.ts';
+import { listAll } from '../core/catalog.ts';
 import { compareDatabases, schemaOf } from '../core/compare.ts';
 import { findDatabases, inspectFiles } from '../core/discovery.ts';
-import { drillSnapshot } from '../core/drill.ts';
+import { drillBundle, drillSnapshot } from '../core/drill.ts';
 import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
 import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
+import { extractBundle, extractMember, looksLikeBundle, withBundle } from '../core/unbundle.ts';
 import { recordVerdict, verifySnapshot } from '../core/verify.ts';
+import { verifyBundle } from '../core/verifyBundle.ts';
 import type { Method, Methods, Params } from './protocol.ts';
 
 type Handlers = {
@@ -19,17 +22,24 @@ const handlers: Handlers = {
   find: ({ folder }) => findDatabases(folder),
   backUp: takeSnapshot,
   backUpTogether: takeSnapshots,
-  verify({ path, drill, folder }, { onProgress }) {
-    const verdict = verifySnapshot(path, onProgress, folder);
+  bundle: takeBundle,
+  members: ({ path }) => withBundle(path, ({ members }) => members),
+  extract: extractBundle,
+  extractMember,
+  async verify({ path, drill, folder }, { onProgress }) {
+    const isBundle = looksLikeBundle(path);
+    const verdict = isBundle
+      ? await verifyBundle(path, onProgress, folder)
+      : verifySnapshot(path, onProgress, folder);
     // First the verdict: there may be no room for a drill.
     const remark = recordVerdict(verdict);
     const findings = remark === undefined ? verdict.findings : [...verdict.findings, remark];
     if (!drill) return { ...verdict, findings };
-    const drilled = drillSnapshot(verdict, folder);
+    const drilled = isBundle ? await drillBundle(verdict, folder) : drillSnapshot(verdict, folder);
     recordVerdict(verdict, drilled);
     return { ...verdict, findings, drill: drilled };
   },
-  list: ({ folder }) => listBackups(folder),
+  list: ({ folder }) => listAll(folder),
   compare: ({ left, right }, { onProgress }) =>
     compareDatabases(left, right, (doneBytes, totalBytes) =>
       onProgress({ phase: 'check', doneBytes, totalBytes }),

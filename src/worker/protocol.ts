@@ -7,13 +7,14 @@
  *   worker -> face   { ok } or { error }                   once, then the process ends
  */
 import * as v from 'valibot';
+import type { Bundled, BundleRequest } from '../core/bundle.ts';
 import type { CatalogEntry } from '../core/catalog.ts';
 import type { Comparison } from '../core/compare.ts';
 import type { Inspection } from '../core/discovery.ts';
 import type { Pruned, Remark } from '../core/keeping.ts';
 import type { Policy, RetentionPlan } from '../core/retention.ts';
 import { errorCodes } from '../core/errors.ts';
-import type { Drill, Manifest } from '../core/manifest.ts';
+import type { BundleManifest, Drill, Manifest } from '../core/manifest.ts';
 import type {
   Progress,
   RecordAs,
@@ -22,6 +23,12 @@ import type {
   Snapshots,
   SnapshotsRequest,
 } from '../core/snapshot.ts';
+import type {
+  BundleMember,
+  ExtractedFile,
+  ExtractMemberRequest,
+  ExtractRequest,
+} from '../core/unbundle.ts';
 import type { Verdict } from '../core/verify.ts';
 
 /** What a worker can do. Calls and replies are derived from this; each returns something, which JSON can carry. */
@@ -33,6 +40,14 @@ export interface Methods {
   backUp: (params: SnapshotRequest) => Snapshot;
   /** Several databases, at one instant where that can be had. */
   backUpTogether: (params: SnapshotsRequest) => Snapshots;
+  /** Several databases at one instant, with the files that belong to them, in one zip. */
+  bundle: (params: BundleRequest) => Bundled;
+  /** What is in a bundle, or in a zip of others. */
+  members: (params: { path: string }) => BundleMember[];
+  /** All of a bundle, or some of it, with the paths that it has in the zip. */
+  extract: (params: ExtractRequest) => ExtractedFile[];
+  /** One member under another name: to look at, to compare, to hand out. */
+  extractMember: (params: ExtractMemberRequest) => ExtractedFile;
   /** Checks a backup, if asked also by restoring it for trial, and records the result in its manifest. */
   verify: (params: {
     path: string;
@@ -45,7 +60,7 @@ export interface Methods {
   /** The schema of a database as sorted text. */
   schema: (params: { path: string }) => string;
   /** Pins, unpins or annotates a backup. */
-  remark: (params: { path: string; remark: Remark }) => Manifest;
+  remark: (params: { path: string; remark: Remark }) => Manifest | BundleManifest;
   /** Gives a backup another bare name; the new path. */
   rename: (params: { path: string; name: string }) => string;
   /** Copies a backup to a free path, and returns that. */
@@ -64,6 +79,10 @@ const methodNames = [
   'find',
   'backUp',
   'backUpTogether',
+  'bundle',
+  'members',
+  'extract',
+  'extractMember',
   'verify',
   'list',
   'compare',

@@ -1,0 +1,171 @@
+import { basename, resolve } from 'node:path';
+import type { Bundle, Bundled, BundleRequest } from '../core/bundle.ts';
+import { isBackupError, toPlainError } from '../core/errors.ts';
+import { compressions, type Compression } from '../core/manifest.ts';
+import { formatBytes, formatDuration } from '../core/units.ts';
+import {
+  callOptions,
+  defaultBusyTimeoutMs,
+  defaultDeadlineMs,
+  defaultLargestBytes,
+  methodOf,
+  nameFor,
+  verdictWords,
+  withoutRepeats,
+} from './backUp.ts';
+import {
+  bytes,
+  exitCodes,
+  parse,
+  requireFolder,
+  seconds,
+  UsageError,
+  type Context,
+  type Verb,
+} from './verb.ts';
+
+export const bundle: Verb = {
+  summary: 'Put several databases, at one instant, and their companion files into one zip.',
+  usage: `bundle DATABASE… --to DIR [--include GLOB]… [--name NAME] [--method exact|compact]
+          [--compression store|fast|balanced|small] [--allow-incomplete] [--no-verify]
+          [--busy-timeout SECONDS] [--deadline SECONDS] [--max-size SIZE] [--json]`,
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: {
+        to: { type: 'string' },
+        include: { type: 'string', multiple: true },
+        name: { type: 'string' },
+        method: { type: 'string' },
+        compression: { type: 'string' },
+        'allow-incomplete': { type: 'boolean' },
+        'no-verify': { type: 'boolean' },
+        'busy-timeout': { type: 'string' },
+        deadline: { type: 'string' },
+        'max-size': { type: 'string' },
+        json: { type: 'boolean' },
+      },
+    });
+    if (positionals.length === 0) throw new UsageError('bundle takes at least one database.');
+    if (values.name?.trim() === '') throw new UsageError('--name takes a name.');
+    const { include = [], name } = values;
+    const result = await bundleAll(
+      {
+        folder: resolve(requireFolder(values.to)),
+        method: methodOf(values.method),
+        trigger: 'cli',
+        verify: values['no-verify'] !== true,
+        busyTimeoutMs: seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs,
+        largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
+        toolVersion: context.toolVersion,
+        databases: withoutRepeats(positionals).map((path) => ({
+          database: resolve(path),
+          recordAs: nameFor(path),
+        })),
+        companions:
+          include.length === 0
+            ? []
+            : [{ root: process.cwd(), globs: include, workspace: basename(process.cwd()) }],
+        ...(name !== undefined && { name }),
+        workspace: basename(process.cwd()),
+        compression: compressionOf(values.compression),
+        allowIncomplete: values['allow-incomplete'] === true,
+      },
+      seconds('deadline', values.deadline) ?? defaultDeadlineMs,
+      context,
+    );
+    if (values.json) context.print(JSON.stringify(resultJson(result)));
+    else printResult(result, context);
+    if (context.signal.aborted && result.bundle === undefined) return exitCodes.interrupted;
+    const isWanted = result.failures.length === 0 || values['allow-incomplete'] === true;
+    return result.bundle !== undefined && isWanted ? exitCodes.ok : exitCodes.failed;
+  },
+};
+
+function compressionOf(value: string | undefined): Compression {
+  const compression = value === undefined ? 'balanced' : compressions.find((one) => one === value);
+  if (compression === undefined)
+    throw new UsageError(`--compression is ${compressions.join(', ')}, not ${value}.`);
+  return compression;
+}
+
+/** What is wrong with the target fails every database, so that the answer has the same shape. */
+async function bundleAll(
+  request: BundleRequest,
+  deadlineMs: number,
+  context: Context,
+): Promise<Bundled> {
+  try {
+    return await context.worker.call('bundle', request, callOptions(context, deadlineMs));
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    const plain = toPlainError(error);
+    return { failures: request.databases.map(({ database: path }) => ({ path, error: plain })) };
+  }
+}
+
+function printResult({ bundle: made, failures }: Bundled, context: Context): void {
+  if (made !== undefined) printBundle(made, context);
+  for (const { error } of failures)
+    context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+  if (made === undefined) {
+    context.tell('No bundle was made. --allow-incomplete makes one of what there is.');
+  }
+}
+
+function printBundle({ path, manifest, durationMs }: Bundle, context: Context): void {
+  const { entries, sizeBytes, cut, complete, verdict, warnings = [] } = manifest;
+  const databases = entries.filter(({ kind }) => kind === 'database').length;
+  const contents = `${databases} databases and ${entries.length - databases} files`;
+  const facts = `${formatBytes(sizeBytes)} in ${formatDuration(durationMs)}`;
+  const isIncomplete = complete ? '' : ' Incomplete.';
+  context.print(
+    `Bundled ${contents}: ${facts}, ${verdictWords[verdict.status]}.${isIncomplete}\n  ${path}`,
+  );
+  if (databases > 1) {
+    context.print(
+      cut.label === 'one-instant'
+        ? 'All databases at one instant.'
+        : `Each database consistent in itself, not at one instant. ${cut.reason ?? ''}`.trim(),
+    );
+  }
+  for (const entry of entries) {
+    if (entry.kind === 'companion' && entry.changedWhileReading === true)
+      context.tell(`  ${entry.source.path} changed each time it was read.`);
+  }
+  for (const { message } of warnings) context.tell(`  ${message}`);
+}
+
+function resultJson({ bundle: made, failures }: Bundled): object {
+  return {
+    bundle: made === undefined ? null : bundleJson(made),
+    failures: failures.map(({ path, error: { code, message, hint } }) => ({
+      path,
+      code,
+      message,
+      hint: hint ?? '',
+    })),
+  };
+}
+
+function bundleJson({ path, manifest }: Bundle): object {
+  const { sizeBytes, sha256, createdAt, cut, complete, entries } = manifest;
+  return {
+    path,
+    sizeBytes,
+    sha256,
+    createdAt,
+    cut: cut.label,
+    complete,
+    members: entries.map((entry) => ({
+      name: entry.name,
+      kind: entry.kind,
+      sizeBytes: entry.sizeBytes,
+      sha256: entry.sha256,
+      verified: entry.kind === 'database' ? entry.verdict.status : null,
+      ...(entry.kind === 'companion' &&
+        entry.changedWhileReading === true && { changedWhileReading: true }),
+    })),
+  };
+}

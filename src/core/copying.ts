@@ -1,0 +1,376 @@
+/*
+ * From live databases to proved private copies, the part that snapshots and bundles share. The order of the steps is the
+ * guarantee: look at the files -> pin an instant -> copy -> unpin -> compare and check the copies -> hash. The sources are
+ * only ever read.
+ */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { takeCut } from './cut.ts';
+import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
+import { createPrivateFile, fileIdentity, sha256File, syncFileBeside } from './files.ts';
+import {
+  boundTables,
+  type CutLabel,
+  type Facts,
+  type Finding,
+  type Manifest,
+  type Method,
+} from './manifest.ts';
+import { PinWatch } from './pinWatch.ts';
+import type { RecordAs, SnapshotHooks } from './snapshot.ts';
+import {
+  inspectSource,
+  openWherePossible,
+  requireSize,
+  requireSpace,
+  retarget,
+  type Source,
+} from './source.ts';
+import {
+  checkDatabase,
+  compactInto,
+  differingFacts,
+  pin,
+  settleCopy,
+  type Check,
+  type Contents,
+  type Pin,
+} from './sqlite.ts';
+
+export interface CopyRequest {
+  databases: { database: string; recordAs: RecordAs }[];
+  method: Method;
+  verify: boolean;
+  busyTimeoutMs: number;
+  largestBytes: number;
+}
+
+export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'hashBeside'>;
+
+export interface CopyFailure {
+  /** As asked for. */
+  database: string;
+  error: PlainError;
+}
+
+export interface Member {
+  /** As asked for. */
+  database: string;
+  recordAs: RecordAs;
+  source: Source;
+}
+
+export interface Copied extends Member {
+  /** The private copy. */
+  copy: string;
+  /** Of the database at the instant of the copy. */
+  journalMode: string;
+  contents: Contents;
+  at: Date;
+  warnings: Finding[];
+}
+
+export interface Proved extends Copied {
+  /** Undefined when no check was asked for. */
+  check: Check | undefined;
+  sha256: string;
+  sizeBytes: number;
+}
+
+/**
+ * One run over one or several databases. What is wrong with one of them is in `failures`, and the others go on; what is
+ * wrong with the target ends all.
+ */
+export class Copying {
+  readonly failures: CopyFailure[] = [];
+  /** Whether the copies share an instant, and why not. */
+  cut: { label: CutLabel; reason?: string } = { label: 'one-instant' };
+  readonly #request: CopyRequest;
+  readonly #hooks: CopyHooks;
+  readonly #sync: boolean;
+  /** The real path of the folder that people know, for messages. */
+  #folder = '';
+  /** A private folder in it, for the copies. */
+  #scratch = '';
+
+  /** `sync` when the copies themselves are what will be published, so that they must reach the disk. */
+  constructor(request: CopyRequest, hooks: CopyHooks, { sync }: { sync: boolean }) {
+    this.#request = request;
+    this.#hooks = hooks;
+    this.#sync = sync;
+  }
+
+  #fail({ database }: { database: string }, error: unknown): void {
+    this.failures.push({ database, error: toPlainError(explain(error, 'target', this.#folder)) });
+  }
+
+  /** Runs `action` for one database; what it throws is that database's failure, unless the target is to blame. */
+  attempt<T>(one: { database: string }, action: () => T): T | undefined {
+    try {
+      return action();
+    } catch (error) {
+      if (isBackupError(error) && error.code === 'target-full') throw error;
+      this.#fail(one, error);
+      return undefined;
+    }
+  }
+
+  /** Looks at each database before anything is opened or created. A file under two names counts once. */
+  inspect(): Member[] {
+    const members = new Map<string, Member>();
+    for (const { database, recordAs } of this.#request.databases) {
+      const source = this.attempt({ database }, () =>
+        inspectSource(database, this.#request.largestBytes),
+      );
+      if (source === undefined || members.has(source.identity)) continue;
+      members.set(source.identity, { database, recordAs, source });
+    }
+    return [...members.values()];
+  }
+
+  /** Copies the databases at one instant, or each by itself when they are to be compacted. */
+  async copy(members: Member[], place: { folder: string; scratch: string }): Promise<Copied[]> {
+    this.#folder = place.folder;
+    this.#scratch = place.scratch;
+    return this.#request.method === 'compact' ? this.#compactAll(members) : this.#copyAll(members);
+  }
+
+  async #copyAll(members: Member[]): Promise<Copied[]> {
+    const readable = this.#findReadable(members);
+    const held = await this.#pinAll(readable);
+    const at = new Date();
+    try {
+      const totalBytes = sum(held.map(({ pin: { facts } }) => facts.pageCount * facts.pageSize));
+      requireSpace(this.#folder, totalBytes);
+      const copied: Copied[] = [];
+      let before = 0;
+      const watches = held.map(({ member, pin: { facts } }) => new PinWatch(member.source, facts));
+      for (const [index, { member, pin: one }] of held.entries()) {
+        const { facts } = one;
+        const copy = join(this.#scratch, `copy-${index}.db`);
+        try {
+          await copyPinned(one, copy, this.#folder, (donePages) => {
+            const doneBytes = before + donePages * facts.pageSize;
+            requireSpace(this.#folder, totalBytes - doneBytes);
+            for (const watch of watches.slice(index)) watch.look();
+            this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
+          });
+          one.release();
+          const contents = settle(copy, facts, this.#folder);
+          const { journalMode } = facts;
+          const warnings = watches[index]?.findings() ?? [];
+          copied.push({ ...member, copy, journalMode, contents, at, warnings });
+        } catch (error) {
+          if (isBackupError(error) && error.code === 'target-full') throw error;
+          this.#fail(member, error);
+        }
+        before += facts.pageCount * facts.pageSize;
+      }
+      return copied;
+    } finally {
+      for (const { pin: one } of held) one.release();
+    }
+  }
+
+  /** Opens each database once for a moment: what cannot be read must not keep the others from a shared instant. */
+  #findReadable(members: Member[]): { member: Member; path: string }[] {
+    return members.flatMap((member) => {
+      const path = this.attempt(member, () =>
+        openWherePossible(member.source, this.#scratch, (candidate) => {
+          pin(candidate, this.#request.busyTimeoutMs, member.source.path).release();
+          return candidate;
+        }),
+      );
+      return path === undefined ? [] : [{ member, path }];
+    });
+  }
+
+  async #pinAll(
+    readable: { member: Member; path: string }[],
+  ): Promise<{ member: Member; pin: Pin }[]> {
+    if (readable.length === 0) return [];
+    const shownAs = new Map(readable.map(({ path, member }) => [path, member.source.path]));
+    const { busyTimeoutMs, largestBytes } = this.#request;
+    const { pins, failures, ...cut } = await takeCut(
+      [...shownAs.keys()],
+      (path, timeoutMs) => pin(path, timeoutMs, shownAs.get(path)),
+      busyTimeoutMs,
+    );
+    // A copy by hand was made before the others were pinned.
+    const byHand = readable.find(({ path, member }) => path !== member.source.path);
+    this.cut =
+      byHand === undefined || readable.length === 1
+        ? cut
+        : {
+            label: 'per-database',
+            reason: `${byHand.member.source.path} is on a read-only medium.`,
+          };
+    return readable.flatMap(({ member, path }) => {
+      const one = pins.get(path);
+      if (one === undefined) {
+        this.#fail(member, failures.get(path));
+        return [];
+      }
+      const isAcceptable = this.attempt(member, () => {
+        // What is still in the WAL counts as well.
+        requireSize(member.source.path, one.facts.pageCount * one.facts.pageSize, largestBytes);
+        return true;
+      });
+      if (isAcceptable === true) return [{ member, pin: one }];
+      one.release();
+      return [];
+    });
+  }
+
+  #compactAll(members: Member[]): Copied[] {
+    if (members.length > 1) {
+      this.cut = {
+        label: 'per-database',
+        reason: 'Compacting cannot take part in a shared instant.',
+      };
+    }
+    return members.flatMap((member, index) => {
+      const copied = this.attempt(member, () =>
+        this.#compactOne(member, join(this.#scratch, `copy-${index}.db`)),
+      );
+      return copied === undefined ? [] : [copied];
+    });
+  }
+
+  #compactOne(member: Member, copy: string): Copied {
+    const { source } = member;
+    this.#hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: source.sizeBytes });
+    createPrivateFile(copy);
+    const at = new Date();
+    const watch = new PinWatch(source, undefined);
+    const { before, after } = openWherePossible(source, this.#scratch, (path) => {
+      try {
+        const { busyTimeoutMs, verify: check } = this.#request;
+        return compactInto(path, copy, { busyTimeoutMs, shownAs: source.path, check });
+      } catch (error) {
+        throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
+      }
+    });
+    const contents = settleIn(copy, this.#folder);
+    const differs = (facts: Facts): Finding[] =>
+      differingFacts({ ...facts, pageCount: contents.facts.pageCount }, contents.facts);
+    if (differs(before).length > 0 && differs(after).length > 0)
+      throw incomplete(differs(after), source.path);
+    return {
+      ...member,
+      copy,
+      journalMode: after.journalMode,
+      contents,
+      at,
+      warnings: watch.findings(),
+    };
+  }
+
+  /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
+  async prove(copied: Copied[]): Promise<Proved[]> {
+    const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
+    const proved: Proved[] = [];
+    let before = 0;
+    for (const one of copied) {
+      const sizeBytes = statSync(one.copy).size;
+      // Started first, it runs beside the check, which keeps this thread busy.
+      const hashing = this.#request.verify ? this.#hooks.hashBeside?.(one.copy) : undefined;
+      const syncing = this.#sync ? syncFileBeside(one.copy) : Promise.resolve();
+      syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+      let check: Check | undefined;
+      if (this.#request.verify) {
+        this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
+        check = this.#check(one.copy, sizeBytes);
+      }
+      const sha256 = await (hashing ??
+        sha256File(one.copy, (bytes) =>
+          this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes }),
+        ));
+      await syncing;
+      proved.push({ ...one, check, sha256, sizeBytes });
+      before += sizeBytes;
+    }
+    return proved;
+  }
+
+  #check(copy: string, wantedBytes: number): Check {
+    try {
+      return checkDatabase(copy, { access: 'read-only' });
+    } catch (error) {
+      throw retarget(error, copy, { folder: this.#folder, wantedBytes });
+    }
+  }
+}
+
+async function copyPinned(
+  one: Pin,
+  copy: string,
+  folder: string,
+  onStep: (donePages: number) => void,
+): Promise<void> {
+  try {
+    createPrivateFile(copy);
+    const created = fileIdentity(copy);
+    await one.copyTo(copy, onStep);
+    const sizeBytes = one.facts.pageCount * one.facts.pageSize;
+    const actual = statSync(copy).size;
+    if (fileIdentity(copy) === created && actual === sizeBytes) return;
+    throw new BackupError('incomplete', `The copy has ${actual} of ${sizeBytes} bytes.`, {
+      path: folder,
+      hint: 'Try again.',
+      facts: { reason: 'size' },
+    });
+  } catch (error) {
+    const wantedBytes = one.facts.pageCount * one.facts.pageSize;
+    throw retarget(error, copy, { folder, wantedBytes });
+  }
+}
+
+/** Makes the copy stand alone, and insists that it says of itself what the pinned database said. */
+function settle(copy: string, recorded: Facts, folder: string): Contents {
+  const contents = settleIn(copy, folder);
+  const differing = differingFacts(recorded, contents.facts);
+  if (differing.length > 0) throw incomplete(differing, folder);
+  return contents;
+}
+
+function settleIn(copy: string, folder: string): Contents {
+  try {
+    return settleCopy(copy);
+  } catch (error) {
+    throw retarget(error, copy, { folder, wantedBytes: statSync(copy).size });
+  }
+}
+
+function incomplete([first]: Finding[], path: string): BackupError {
+  return new BackupError('incomplete', `The copy differs from the database: ${first?.message}`, {
+    path,
+    hint: 'Try again.',
+    facts: { reason: 'facts' },
+  });
+}
+
+/** What a manifest says of a copy beyond its bytes. */
+export function describeContents({
+  contents,
+  journalMode,
+  check,
+}: Proved): Pick<Manifest, 'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations'> {
+  return {
+    facts: { ...contents.facts, journalMode },
+    verdict:
+      check === undefined
+        ? { status: 'unchecked', findings: [] }
+        : {
+            status: check.status,
+            checkedAt: new Date().toISOString(),
+            findings: [...check.findings, ...check.remarks],
+          },
+    ...boundTables(check?.contents?.tables ?? contents.tables),
+    ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
+  };
+}
+
+export function sum(numbers: number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -1,10 +1,10 @@
 /** What is in a backups folder. Foreign and half-written files are part of life: they are listed or left out, never an error. */
 import { readdirSync, realpathSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { BackupError, explain } from './errors.ts';
 import { isPrivateFolderName, isSiblingName } from './files.ts';
 import { readHeader } from './header.ts';
-import { bundleExtension, sequenceOf } from './names.ts';
+import { bundleExtension, parseSetAsideName, sequenceOf } from './names.ts';
 import type { BundleContents, BundleManifest, Manifest, VerdictStatus } from './manifest.ts';
 import { membersOf, openBundle, type BundleMember } from './unbundle.ts';
 import { readManifestOf } from './verify.ts';
@@ -20,6 +20,8 @@ export interface CatalogEntry {
   verified: VerdictStatus;
   /** Not made by this extension: readable, never ours to change. */
   foreign: boolean;
+  /** An old database that a restore has kept: foreign too, so that no rule ever removes it. */
+  setAside?: true;
   /** Of a snapshot. Undefined for foreign files and for manifests of a newer format. */
   manifest?: Manifest;
   /** Present in every bundle, and only there. */
@@ -99,6 +101,7 @@ function describe(path: string): CatalogEntry | undefined {
       sizeBytes: stats.size,
       verified: 'unchecked',
       foreign: parsed?.kind !== 'newer',
+      ...(parseSetAsideName(basename(path)) !== undefined && { setAside: true }),
     };
   } catch {
     return undefined; // Vanished or unreadable between two looks: nothing that could be listed.

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { explain } from './errors.ts';
 import { makePrivateFolder, resolveRegularFile, siblingsOf } from './files.ts';
 import { requireDatabase } from './header.ts';
+import { copyAside } from './source.ts';
 import { isNotRunnable, openPair, readSchemaText, type Pair } from './sqlite.ts';
 
 export interface TableDifference {
@@ -34,6 +35,9 @@ export interface Comparison {
 const rowsPerStep = 50_000;
 const busyTimeoutMs = 5000;
 
+/** What the two sides are called where the reasons speak of them. */
+export type SideNames = readonly [left: string, right: string];
+
 /**
  * Compares two databases, each at one instant. `onProgress` gets tables done and in all, with fractions for the table at
  * work. Throws a BackupError when one of them cannot be read.
@@ -42,11 +46,12 @@ export function compareDatabases(
   left: string,
   right: string,
   onProgress: (done: number, total: number) => void,
+  sides: SideNames = ['the left', 'the right'],
 ): Comparison {
   return withReadable([left, right], ([leftPath = left, rightPath = right]) => {
     const pair = openPair(leftPath, rightPath, busyTimeoutMs);
     try {
-      return comparePair(pair, onProgress);
+      return comparePair(pair, sides, onProgress);
     } finally {
       pair.close();
     }
@@ -62,13 +67,16 @@ export function schemaOf(database: string): string {
  * Gives `use` paths under which the files can be opened without a trace. A WAL-mode file that nobody has open would get
  * siblings, so a private copy stands for it.
  */
-function withReadable<T>(paths: readonly string[], use: (readable: string[]) => T): T {
+export function withReadable<T>(paths: readonly string[], use: (readable: string[]) => T): T {
   const scratch = makePrivateFolder(tmpdir());
   try {
     return use(
       paths.map((given, index) => {
         const path = resolveRegularFile(given);
-        if (requireDatabase(path).journalMode !== 'wal' || siblingsOf(path).size > 0) return path;
+        const siblings = siblingsOf(path);
+        if (requireDatabase(path).journalMode !== 'wal' || siblings.has('-shm')) return path;
+        // Left by a program that has died: what it committed last is in the WAL alone.
+        if (siblings.has('-wal')) return copyAside(path, scratch.path);
         const copy = join(scratch.path, `${index}.db`);
         try {
           copyFileSync(path, copy, constants.COPYFILE_FICLONE);
@@ -90,7 +98,11 @@ interface SchemaEntry {
   rootpage: number;
 }
 
-function comparePair(pair: Pair, onProgress: (done: number, total: number) => void): Comparison {
+function comparePair(
+  pair: Pair,
+  sideNames: SideNames,
+  onProgress: (done: number, total: number) => void,
+): Comparison {
   const left = schemaEntries(pair, 'main');
   const right = schemaEntries(pair, 'other');
   const notCompared: Comparison['notCompared'] = [];
@@ -108,7 +120,7 @@ function comparePair(pair: Pair, onProgress: (done: number, total: number) => vo
     }
     const total = names.length;
     tables.push(
-      compareTable(pair, name, sides, notCompared, (fraction) =>
+      compareTable(pair, name, { ...sides, names: sideNames }, notCompared, (fraction) =>
         onProgress(index + fraction, total),
       ),
     );
@@ -147,7 +159,11 @@ function compareSchema(left: SchemaEntry[], right: SchemaEntry[]): Comparison['s
 function compareTable(
   pair: Pair,
   name: string,
-  sides: { left: SchemaEntry | undefined; right: SchemaEntry | undefined },
+  sides: {
+    left: SchemaEntry | undefined;
+    right: SchemaEntry | undefined;
+    names: SideNames;
+  },
   notCompared: Comparison['notCompared'],
   onProgress: (fraction: number) => void,
 ): TableDifference {
@@ -158,7 +174,7 @@ function compareTable(
       return { ...none, onlyLeft: countRows(pair, `main.${table}`), compared: true };
     if (sides.left === undefined)
       return { ...none, onlyRight: countRows(pair, `other.${table}`), compared: true };
-    const shape = shapeOf(pair, name, notCompared);
+    const shape = shapeOf(pair, name, sides.names, notCompared);
     if (shape === undefined) {
       notCompared.push({ name, reason: 'its rows have no key in common' });
       return { ...none, compared: false };
@@ -183,20 +199,21 @@ interface Shape {
 function shapeOf(
   pair: Pair,
   name: string,
+  [leftName, rightName]: SideNames,
   notCompared: Comparison['notCompared'],
 ): Shape | undefined {
   const left = columnsOf(pair, 'main', name);
   const right = columnsOf(pair, 'other', name);
   const shared = left.filter((column) => right.some((other) => other.name === column.name));
   for (const [side, columns] of [
-    ['left', left],
-    ['right', right],
+    [leftName, left],
+    [rightName, right],
   ] as const) {
     for (const column of columns) {
       if (shared.some((one) => one.name === column.name)) continue;
       notCompared.push({
         name: `${name}.${column.name}`,
-        reason: `a column that only the ${side} has`,
+        reason: `a column that only ${side} has`,
       });
     }
   }

@@ -1,6 +1,6 @@
 /** Which of many files are databases, by their headers. */
 import { type Dirent, readdirSync, statSync } from 'node:fs';
-import { extname, join, resolve } from 'node:path';
+import { basename, extname, join, resolve } from 'node:path';
 import { BackupError, explain, isBackupError, type ErrorCode } from './errors.ts';
 import {
   fileIdentity,
@@ -11,6 +11,7 @@ import {
 } from './files.ts';
 import { databaseExtensions, requireDatabase } from './header.ts';
 import { isOwnBackup } from './catalog.ts';
+import { parseSetAsideName } from './names.ts';
 
 export interface FoundDatabase {
   path: string;
@@ -25,7 +26,7 @@ export interface FoundDatabase {
 
 interface SkippedFile {
   path: string;
-  /** `own-backup`: made by SQLite Backup, so never a source. */
+  /** `own-backup`: made by SQLite Backup (a backup, or kept by a restore), so never a source. */
   code: ErrorCode | 'own-backup';
   reason: string;
 }
@@ -46,7 +47,7 @@ export function inspectFiles(paths: readonly string[]): Inspection {
       const identity = fileIdentity(real);
       if (seen.has(identity)) continue;
       seen.add(identity);
-      if (isOwnBackup(real)) {
+      if (isOwnBackup(real) || parseSetAsideName(basename(real)) !== undefined) {
         skipped.push({ path, code: 'own-backup', reason: 'it is a backup' });
         continue;
       }

@@ -7,6 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
+  existsSync,
   fsync,
   fsyncSync,
   linkSync,
@@ -44,6 +45,7 @@ const machine = createHash('sha256')
   .update(`${hostname()} ${processNamespace()}`)
   .digest('hex')
   .slice(0, 8);
+const intentPrefix = '.sqlite-backup-restore-';
 const leftoverAgeMs = 24 * 60 * 60 * 1000;
 
 function processNamespace(): string {
@@ -135,13 +137,35 @@ export function statIfAny(path: string): Stats | undefined {
   }
 }
 
+/** Names the work of this process: machine, process, and a number that nobody else has. */
+export function newWorkId(): string {
+  return `${machine}-${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+/** Of the private folder in `parent` that belongs to a piece of work. */
+export function privateFolderPath(parent: string, workId: string): string {
+  return join(parent, `${privatePrefix}${workId}`);
+}
+
+/** Of the file that says what a restore is about to do: as long as it is there, its private folder is not swept. */
+export function intentPath(parent: string, workId: string): string {
+  return join(parent, `${intentPrefix}${workId}.json`);
+}
+
+/** The id in the name of an intent, undefined for any other file. */
+export function workIdOfIntent(name: string): string | undefined {
+  return /^\.sqlite-backup-restore-([0-9a-f]{8}-\d+-[0-9a-f]{12})\.json$/.exec(name)?.[1];
+}
+
 /**
  * A folder only this user can enter, on the file system of `parent`; `remove` takes it away with all it holds. It never
  * throws: what cannot be removed now is swept by the next backup, which says so if it still cannot be.
  */
-export function makePrivateFolder(parent: string): { path: string; remove: () => void } {
-  const name = `${privatePrefix}${machine}-${process.pid}-${randomBytes(6).toString('hex')}`;
-  const path = join(parent, name);
+export function makePrivateFolder(
+  parent: string,
+  workId: string = newWorkId(),
+): { path: string; remove: () => void } {
+  const path = privateFolderPath(parent, workId);
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
@@ -174,10 +198,12 @@ export async function sweepLeftovers(
 ): Promise<string[]> {
   const stuck: string[] = [];
   for (const name of await readdir(folder)) {
-    const match = /^\.tmp-sqlite-backup-([0-9a-f]{8})-(\d+)-[0-9a-f]{12}$/.exec(name);
+    const match = /^\.tmp-sqlite-backup-(([0-9a-f]{8})-(\d+)-[0-9a-f]{12})$/.exec(name);
     if (match === null) continue;
+    // An interrupted restore can be finished with what lies there.
+    if (existsSync(intentPath(folder, match[1] ?? ''))) continue;
     const path = join(folder, name);
-    const [owner, pid] = [match[1], Number(match[2])];
+    const [owner, pid] = [match[2], Number(match[3])];
     const abandoned =
       options.pid !== undefined
         ? owner === machine && pid === options.pid
@@ -240,7 +266,7 @@ export function syncFolder(path: string): void {
   }
 }
 
-function writePrivateFile(path: string, text: string): void {
+export function writePrivateFile(path: string, text: string): void {
   writeFileSync(path, text, { flag: 'wx', mode: 0o600, flush: true });
 }
 
@@ -269,7 +295,8 @@ export function linkWithoutOverwriting(from: string, to: string): void {
   }
 }
 
-function lacksHardLinks(error: unknown): boolean {
+/** True for the failure of a link where there can be none, so that only a copy helps. */
+export function lacksHardLinks(error: unknown): boolean {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   const missing = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK', 'EISDIR'];
   return typeof code === 'string' && missing.includes(code);

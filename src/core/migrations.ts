@@ -186,3 +186,107 @@ function idText(id: unknown): string {
     typeof id === 'string' || typeof id === 'number' || typeof id === 'bigint' ? String(id) : '';
   return text.slice(0, 200);
 }
+
+export type MigrationVerdict = 'same' | 'behind' | 'ahead' | 'different' | 'unknown';
+
+export interface MigrationComparison {
+  backup: MigrationState[];
+  live: MigrationState[];
+  /** Of the backup against the live database. */
+  verdict: MigrationVerdict;
+  /** The verdict as sentences for a person. */
+  words: string;
+}
+
+interface ToolDifference {
+  verdict: Exclude<MigrationVerdict, 'unknown'>;
+  /** Migrations between the two; 0 where the tool keeps no count. */
+  by: number;
+  words: string;
+}
+
+/** How the migrations of a backup stand to those of the live database, which is undefined when it cannot be read. */
+export function compareMigrations(
+  backup: MigrationState[],
+  live: MigrationState[] | undefined,
+): MigrationComparison {
+  if (live === undefined) {
+    const words =
+      backup.length === 0
+        ? 'The backup has no migrations that are known here.'
+        : `The backup is at ${backup.map(positionOf).join('; ')}. There is no live database to compare with.`;
+    return { backup, live: [], verdict: 'unknown', words };
+  }
+  const tools = [...new Set([...live, ...backup].map(({ tool }) => tool))];
+  if (tools.length === 0) {
+    const words = 'Neither side has migrations that are known here.';
+    return { backup, live, verdict: 'unknown', words };
+  }
+  const find = (states: MigrationState[], tool: string): MigrationState | undefined =>
+    states.find((one) => one.tool === tool);
+  const differences = tools.map((tool) => compareTool(tool, find(backup, tool), find(live, tool)));
+  const verdict = summarize(differences.map((one) => one.verdict));
+  const details = differences.map(({ words }) => words).join('; ');
+  const by = differences.reduce((sum, one) => sum + one.by, 0);
+  return { backup, live, verdict, words: `${sentences[verdict](by)} (${details}).` };
+}
+
+const sentences: Readonly<Record<ToolDifference['verdict'], (by: number) => string>> = {
+  same: () => 'Both are at the same migration',
+  behind: (by) =>
+    `The backup is ${migrations(by)}behind: the application will run them again at start`,
+  ahead: (by) =>
+    `The backup is ${migrations(by)}ahead of the live database: do not start an older build on it`,
+  different: () =>
+    'The migrations differ: start only a build of the application that knows those of the backup',
+};
+
+function migrations(by: number): string {
+  return by === 0 ? '' : `${by} ${by === 1 ? 'migration' : 'migrations'} `;
+}
+
+function summarize(verdicts: ToolDifference['verdict'][]): ToolDifference['verdict'] {
+  const others = [...new Set(verdicts.filter((one) => one !== 'same'))];
+  const [only = 'same'] = others;
+  return others.length > 1 ? 'different' : only;
+}
+
+function compareTool(
+  tool: string,
+  backup: MigrationState | undefined,
+  live: MigrationState | undefined,
+): ToolDifference {
+  const words = `${tool}: ${backup?.latest ?? 'none'} in the backup, ${live?.latest ?? 'none'} live`;
+  // A tool that keeps only its position has no count to tell.
+  const countOf = (state: MigrationState | undefined): number =>
+    state === undefined ? 0 : isPosition(state) ? 1 : state.count;
+  if (backup === undefined || live === undefined) {
+    const state = backup ?? live;
+    const by = state === undefined || isPosition(state) ? 0 : countOf(state);
+    return { verdict: backup === undefined ? 'behind' : 'ahead', by, words };
+  }
+  if (backup.latest === live.latest && backup.count === live.count)
+    return { verdict: 'same', by: 0, words: `${positionOf(backup)}` };
+  const by = isPosition(backup) ? numberOf(backup) - numberOf(live) : backup.count - live.count;
+  if (!Number.isFinite(by) || by === 0) return { verdict: 'different', by: 0, words };
+  const counted = isPosition(backup) ? 0 : Math.abs(by);
+  return { verdict: by < 0 ? 'behind' : 'ahead', by: counted, words };
+}
+
+const positionTools = new Set([
+  'user_version',
+  ...descriptions.filter(({ heads }) => heads === true).map(({ tool }) => tool),
+]);
+
+function isPosition({ tool }: MigrationState): boolean {
+  return positionTools.has(tool);
+}
+
+/** NaN where positions have no order, as those of Alembic. */
+function numberOf({ latest }: MigrationState): number {
+  return /^\d+( \(dirty\))?$/.test(latest) ? Number.parseInt(latest, 10) : NaN;
+}
+
+function positionOf({ tool, latest, count }: MigrationState): string {
+  return positionTools.has(tool) ? `${tool} ${latest}` : `${tool} ${latest}, ${count} applied`;
+}

@@ -32,6 +32,21 @@ function timestamp(at: Date): string {
   return `${digits.slice(0, 8)}_${digits.slice(9, 15)}Z`;
 }
 
+/** The names to try for the set-aside of the database file `name`: `<name>.bad-<YYYYMMDD_HHMMSS>Z`, then `-2`, `-3` … */
+export function* setAsideNames(name: string, at: Date): Generator<string> {
+  for (let attempt = 1; attempt <= 9999; attempt++)
+    yield `${name}.bad-${timestamp(at)}${attempt === 1 ? '' : `-${attempt}`}`;
+}
+
+/** Of which file, and when, a set-aside was made; undefined for any other name. */
+export function parseSetAsideName(name: string): { target: string; createdAt: string } | undefined {
+  const match = /^(.+)\.bad-(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)Z(?:-\d{1,4})?$/s.exec(name);
+  if (match === null) return undefined;
+  const [, target = '', year, month, day, hour, minute, second] = match;
+  const at = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(at.getTime()) ? undefined : { target, createdAt: at.toISOString() };
+}
+
 /** Replaces what is not legal on every file system, or could hide what a name says (control and bidi characters). */
 function safeName(text: string): string {
   return text.replace(/[\p{Cc}\p{Bidi_Control}<>:"/\\|?*]/gu, '_');

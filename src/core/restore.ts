@@ -5,11 +5,31 @@
  * intent -> prove what is live now. Whatever stops the process leaves the old database, the new one, or an intent with
  * a complete set-aside.
  */
-import { BackupError, type PlainError } from './errors.ts';
+import { statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { BackupError, isBackupError, toPlainError, type PlainError } from './errors.ts';
+import { intentPath, newWorkId, resolveRegularFile, sweepLeftovers } from './files.ts';
 import type { Holder, HoldersKnown } from './holders.ts';
 import type { Finding, TableFacts, VerdictStatus } from './manifest.ts';
-import type { MigrationState } from './migrations.ts';
-import type { SnapshotHooks } from './snapshot.ts';
+import type { MigrationComparison, MigrationState } from './migrations.ts';
+import {
+  discardStages,
+  foldersOf,
+  livePath,
+  readIntent,
+  setAsidePath,
+  writeIntent,
+  type Intent,
+  type IntentItem,
+} from './restoreIntent.ts';
+import { liveStateOf } from './restorePlan.ts';
+import { lookAtHolders, moveAll, placeAll, proveLive } from './restoreRun.ts';
+import { factsOf, inspectBackup, requireUsable } from './restoreSource.ts';
+import { makeStage, stageBackup } from './restoreStaging.ts';
+import { resolveTargets } from './restoreTarget.ts';
+import { takeSnapshot, type SnapshotHooks } from './snapshot.ts';
+import { freeSetAside, linkAside, statesOf } from './swap.ts';
+import { putBackSetAside } from './undo.ts';
 
 /** One database of a backup and where it goes. */
 export interface RestoreItem {
@@ -30,15 +50,8 @@ export interface PlanRequest extends RestoreRequest {
   trustManifest?: boolean;
 }
 
-export const targetStates = [
-  'missing',
-  'readable',
-  'empty',
-  'damaged',
-  'not-a-database',
-  'unreadable',
-] as const;
-export type TargetState = (typeof targetStates)[number];
+export type TargetState =
+  'missing' | 'readable' | 'empty' | 'damaged' | 'not-a-database' | 'unreadable';
 
 export interface TableChange {
   name: string;
@@ -49,18 +62,6 @@ export interface TableChange {
   changed: number;
   /** False when the numbers could not be found out; `notCompared` says why. */
   compared: boolean;
-}
-
-export const migrationVerdicts = ['same', 'behind', 'ahead', 'different', 'unknown'] as const;
-export type MigrationVerdict = (typeof migrationVerdicts)[number];
-
-export interface MigrationComparison {
-  backup: MigrationState[];
-  live: MigrationState[];
-  /** Of the backup against the live database. */
-  verdict: MigrationVerdict;
-  /** The verdict as sentences for a person. */
-  words: string;
 }
 
 export interface PlannedItem {
@@ -201,7 +202,7 @@ export interface RecoverRequest {
 export interface Recovered {
   id: string;
   how: 'finish' | 'roll-back';
-  items: { realTarget: string; live: 'old' | 'new'; setAside?: string }[];
+  items: { realTarget: string; live: 'old' | 'new' | 'missing' | 'other'; setAside?: string }[];
   remarks: Finding[];
 }
 
@@ -229,51 +230,255 @@ export interface Proof {
   migrations: MigrationState[];
 }
 
-function notYet(): never {
-  throw new BackupError('feature-missing', 'This part of the restore is not built yet.');
-}
-
-/** Says what a restore would do. Only reads: nothing appears beside target or backup. */
-export function planRestore(
-  _request: PlanRequest,
-  _hooks: Pick<SnapshotHooks, 'onProgress'>,
-): RestorePlan {
-  return notYet();
-}
-
-/** The whole restore in one go. */
-export function applyRestore(_request: ApplyRequest, _hooks: SnapshotHooks): Promise<Restored> {
-  return notYet();
+/** The whole restore in one go. Throws a BackupError; then the old databases are live, or the message says what is. */
+export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks): Promise<Restored> {
+  const intent = await prepare(request, hooks);
+  try {
+    await stageAll(intent, hooks);
+    await hooks.beforePublish();
+    requireLiveStates(intent, request.liveStates);
+    rememberOld(intent);
+  } catch (error) {
+    discardStages(intent);
+    throw error;
+  }
+  tell(hooks, 'move');
+  const ignoreHolders = request.ignoreHolders === true;
+  moveAll(intent, { ignoreHolders });
+  return putAllInPlace(intent, { ignoreHolders }, hooks);
 }
 
 /** Step "move": safety snapshots, then the complete set-asides. The live files stay where they are. */
-export function moveAside(_request: ApplyRequest, _hooks: SnapshotHooks): Promise<MovedAside> {
-  return notYet();
+export async function moveAside(request: ApplyRequest, hooks: SnapshotHooks): Promise<MovedAside> {
+  const intent = await prepare(request, hooks);
+  requireUsable(inspectBackup(request.backup, { trustManifest: false }, hooks.onProgress));
+  await hooks.beforePublish();
+  requireLiveStates(intent, request.liveStates);
+  tell(hooks, 'move');
+  try {
+    for (const item of intent.items) makeStage(intent.id, item);
+    rememberOld(intent);
+  } catch (error) {
+    discardStages(intent);
+    throw error;
+  }
+  moveAll(intent, { ignoreHolders: request.ignoreHolders === true });
+  return {
+    id: intent.id,
+    intent: intentPath(foldersOf(intent)[0] ?? '', intent.id),
+    items: intent.items.map(movedItem),
+  };
 }
 
-/** Step "copy": stages and proves the backup, and puts it under the live names. */
-export function putInPlace(_request: PutInPlaceRequest, _hooks: SnapshotHooks): Promise<Restored> {
-  return notYet();
+/**
+ * Step "copy": stages and proves the backup, and puts it under the live names. Until the first name changes, a failure
+ * leaves everything as it was, the set-aside and its intent too; after that, it brings the old databases back.
+ */
+export async function putInPlace(
+  { intent: path, ignoreHolders = false }: PutInPlaceRequest,
+  hooks: SnapshotHooks,
+): Promise<Restored> {
+  const intent = readIntent(path);
+  await stageAll(intent, hooks);
+  await hooks.beforePublish();
+  lookAtHolders(intent.items, ignoreHolders);
+  // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
+  for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
+  tell(hooks, 'move');
+  writeIntent(intent);
+  return putAllInPlace(intent, { ignoreHolders }, hooks);
 }
 
 /** Step "verify": the live files against the backup. Only reads. */
-export function proveRestored(_request: RestoreRequest): Proof[] {
-  return notYet();
+export function proveRestored({ backup, items }: RestoreRequest): Proof[] {
+  const path = resolveRegularFile(backup);
+  return resolveTargets(
+    path,
+    items.map(({ target }) => target),
+  ).map(({ realTarget }, index) => proveLive(realTarget, factsOf(path, items[index]?.member)));
 }
 
-/** The restores that were stopped in the middle, by the intents in `folder`. Only reads. */
-export function findInterrupted(_folder: string): Interrupted[] {
-  return notYet();
+/** Everything that is done before the point of no return but staging: nothing under a final name changes. */
+async function prepare(request: ApplyRequest, hooks: SnapshotHooks): Promise<Intent> {
+  const backup = resolveRegularFile(request.backup);
+  const targets = resolveTargets(
+    backup,
+    request.items.map(({ target }) => target),
+  );
+  const intent: Intent = {
+    id: newWorkId(),
+    action: 'restore',
+    startedAt: new Date().toISOString(),
+    toolVersion: request.toolVersion,
+    backup,
+    items: targets.map(({ target, realTarget }, index) => {
+      const member = request.items[index]?.member;
+      return {
+        index,
+        ...(member !== undefined && { member }),
+        target,
+        folder: dirname(realTarget),
+        name: basename(realTarget),
+        old: [],
+      };
+    }),
+  };
+  lookAtHolders(intent.items, request.ignoreHolders === true);
+  requireLiveStates(intent, request.liveStates);
+  for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
+  for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
+  return intent;
 }
 
-export function recoverInterrupted(
-  _request: RecoverRequest,
-  _hooks: SnapshotHooks,
-): Promise<Recovered> {
-  return notYet();
+function requireLiveStates({ items }: Intent, expected: string[] | undefined): void {
+  if (expected === undefined) return;
+  for (const [index, item] of items.entries()) {
+    const path = livePath(item);
+    if (liveStateOf(path) === expected[index]) continue;
+    throw new BackupError('target-in-use', `${path} has changed since the preview.`, {
+      path,
+      hint: 'Look at the preview again, then restore.',
+      facts: { reason: 'changed' },
+    });
+  }
 }
 
-/** Puts a set-aside back under the live name; what is live now becomes a set-aside in its turn. */
-export function undoRestore(_request: UndoRequest, _hooks: SnapshotHooks): Promise<Undone> {
-  return notYet();
+/** What is wrong with the live database is no reason not to restore it: the set-aside keeps it as it is. */
+const unreadableCodes = new Set<string>([
+  'source-missing',
+  'not-a-database',
+  'encrypted-or-not-sqlite',
+  'corrupt',
+  'hot-journal',
+  'read-only-media',
+  'incomplete',
+  'newer-format',
+  'too-large',
+]);
+
+/** Why there is none is kept for the report; it is not in the intent. */
+const safetyFailures = new WeakMap<IntentItem, PlainError>();
+
+async function takeSafetySnapshot(
+  item: IntentItem,
+  { folder, busyTimeoutMs, toolVersion, recordAs, ignoreHolders }: ApplyRequest,
+  { onProgress, hashBeside }: SnapshotHooks,
+): Promise<void> {
+  const database = livePath(item);
+  if (statSync(database, { throwIfNoEntry: false }) === undefined) return;
+  try {
+    const { path } = await takeSnapshot(
+      {
+        database,
+        folder: folder ?? item.folder,
+        recordAs: recordAs?.[item.index] ?? { path: item.name },
+        method: 'exact',
+        trigger: 'pre-restore',
+        verify: true,
+        busyTimeoutMs,
+        largestBytes: Number.MAX_SAFE_INTEGER,
+        toolVersion,
+      },
+      // The point of no return of the restore comes later.
+      {
+        onProgress,
+        beforePublish: () => Promise.resolve(),
+        ...(hashBeside !== undefined && { hashBeside }),
+      },
+    );
+    item.safetySnapshot = path;
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    const isOfSource = error.path === database || error.path === undefined;
+    const isHeld = error.code === 'source-busy' && ignoreHolders === true;
+    const isUnreadable = unreadableCodes.has(error.code) || error.code === 'access';
+    if (!isHeld && !(isUnreadable && isOfSource)) throw error;
+    safetyFailures.set(item, toPlainError(error));
+  }
+}
+
+/** All are staged and proved before the first is moved. */
+async function stageAll(intent: Intent, hooks: SnapshotHooks): Promise<void> {
+  for (const item of intent.items) {
+    item.staged = stageBackup(intent.id, item, intent.backup ?? '', hooks);
+    await Promise.resolve();
+  }
+}
+
+/** The old files as they are now, and the name that will keep them. */
+function rememberOld(intent: Intent): void {
+  const now = new Date();
+  for (const item of intent.items) {
+    item.old = statesOf(livePath(item));
+    if (item.old.length > 0) item.setAside = freeSetAside(item.folder, item.name, now);
+  }
+}
+
+function tell({ onProgress }: SnapshotHooks, phase: 'move' | 'prove'): void {
+  onProgress({ phase, doneBytes: 0, totalBytes: 0 });
+}
+
+function putAllInPlace(
+  intent: Intent,
+  options: { ignoreHolders: boolean },
+  hooks: SnapshotHooks,
+): Restored {
+  const remarks = placeAll(intent, options);
+  tell(hooks, 'prove');
+  const items = intent.items.map((item): RestoredItem => {
+    const source = factsOf(intent.backup ?? '', item.member);
+    const sha256 = item.staged?.find(({ part }) => part === '')?.sha256;
+    const { status, findings, tables, migrations } = proveLive(livePath(item), source, sha256);
+    return {
+      ...movedItem(item),
+      verified: status,
+      findings: [...remarks, ...findings],
+      tables,
+      migrations,
+    };
+  });
+  const damaged = items.find(({ verified }) => verified === 'damaged');
+  if (damaged !== undefined) throw takeBack(intent, damaged);
+  return { id: intent.id, items };
+}
+
+/** The disk has not kept what was written to it, so the old databases come back. */
+function takeBack(intent: Intent, { realTarget, findings }: RestoredItem): BackupError {
+  const what = `${realTarget} was restored, but its check failed: ${findings[0]?.message ?? ''}`;
+  try {
+    const kept = intent.items.toReversed().flatMap((item) => {
+      const { setAside } = putBackSetAside(item, intent.toolVersion);
+      return setAside === undefined ? [] : [setAside];
+    });
+    return new BackupError(
+      'backup-damaged',
+      `${what} The old database is live again; the restored file is kept as ${kept.join(', ')}.`,
+      { path: realTarget, hint: 'Check the disk, then try again or choose another backup.' },
+    );
+  } catch (error) {
+    const setAside = intent.items.map((item) => setAsidePath(item)).join(', ');
+    return new BackupError(
+      'backup-damaged',
+      `${what} Putting the old database back failed as well: ${toPlainError(error).message}`,
+      {
+        path: realTarget,
+        hint: `It is complete as ${setAside}. Put it back: sqlite-backup restore --undo SET_ASIDE`,
+        cause: error,
+      },
+    );
+  }
+}
+
+function movedItem(item: IntentItem): MovedItem {
+  const { member, target, safetySnapshot } = item;
+  const setAside = setAsidePath(item);
+  const safetyFailure = safetyFailures.get(item);
+  return {
+    ...(member !== undefined && { member }),
+    target,
+    realTarget: join(item.folder, item.name),
+    ...(setAside !== undefined && { setAside }),
+    ...(safetySnapshot !== undefined && { safetySnapshot }),
+    ...(safetyFailure !== undefined && { safetyFailure }),
+  };
 }

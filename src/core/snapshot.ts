@@ -28,9 +28,13 @@ import { snapshotNames } from './names.ts';
 import { requireSpace } from './source.ts';
 import { sqliteVersion } from './sqlite.ts';
 
-type Phase = 'copy' | 'check' | 'hash' | 'publish';
+/** The last four are those of a restore. */
+type Phase = 'copy' | 'check' | 'hash' | 'publish' | 'compare' | 'stage' | 'move' | 'prove';
 
-/** Bytes of the phase over all databases. A check, and compacting, have no measurable progress: they report 0 done. */
+/**
+ * Bytes of the phase over all databases; a comparison counts tables. A check, and compacting, have no measurable
+ * progress: they report 0 done.
+ */
 export interface Progress {
   phase: Phase;
   doneBytes: number;

@@ -134,7 +134,7 @@ function isReadOnlyHere(path: string): boolean {
 const copyTries = 5;
 
 /** Copies a database with its WAL by hand, and insists that neither changed meanwhile. */
-function copyAside(path: string, scratch: string): string {
+export function copyAside(path: string, scratch: string): string {
   for (let attempt = 0; attempt < copyTries; attempt++) {
     const aside = join(scratch, `aside-${randomBytes(4).toString('hex')}.db`);
     const before = stateOf(path);
@@ -150,7 +150,7 @@ function copyAside(path: string, scratch: string): string {
   }
   throw new BackupError(
     'source-busy',
-    `${path} is on a read-only mount, but something else is writing to it, so it cannot be copied safely from here.`,
+    `${path} cannot be opened from here, and something else is writing to it, so it cannot be copied safely either.`,
     { path, hint: 'Back it up where it can be written.' },
   );
 }

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import Database from 'better-sqlite3';
 import { BackupError, explain, type Side } from './errors.ts';
+import { siblingsOf } from './files.ts';
+import { requireDatabase } from './header.ts';
 import type { Facts, Finding, TableFacts, VerdictStatus } from './manifest.ts';
 import { readMigrations, type MigrationState, type TableReader } from './migrations.ts';
 
@@ -165,14 +167,18 @@ export function watch(path: string): Watcher {
  * Holds the write lock of a database for a moment, without writing. Release it while a pin on the same database is
  * open: then it is not the last connection, and closing it checkpoints nothing.
  */
-export function holdWriteLock(path: string, timeoutMs: number): { release: () => void } {
+export function holdWriteLock(
+  path: string,
+  timeoutMs: number,
+  kind: 'IMMEDIATE' | 'EXCLUSIVE' = 'IMMEDIATE',
+): { release: () => void } {
   return explained(path, () => {
     // On a file that may only be read, BEGIN IMMEDIATE says nothing and locks nothing.
     accessSync(path, constants.W_OK);
     const db = open(path, { fileMustExist: true, timeout: timeoutMs });
     try {
       db.pragma('trusted_schema = off');
-      db.exec('BEGIN IMMEDIATE');
+      db.exec(`BEGIN ${kind}`);
     } catch (error) {
       db.close();
       throw error;
@@ -184,6 +190,32 @@ export function holdWriteLock(path: string, timeoutMs: number): { release: () =>
       },
     };
   });
+}
+
+/**
+ * True when another program is in the middle of a transaction on the database, whoever runs it. Takes and drops a lock
+ * for a moment, writes nothing and never checkpoints. An idle connection in rollback mode holds no lock at all.
+ */
+export function probeLock(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    const { journalMode } = requireDatabase(path);
+    const siblings = siblingsOf(path);
+    // Opening it for writing would roll a hot journal back.
+    if ((siblings.get('-journal')?.sizeBytes ?? 0) > 0) return false;
+    // Whoever has a WAL database open has a -shm, and nothing must appear beside one that nobody has.
+    if (journalMode === 'wal' && !siblings.has('-shm')) return false;
+    const held = journalMode === 'wal' ? pin(path, 0) : undefined;
+    try {
+      holdWriteLock(path, 0, journalMode === 'wal' ? 'IMMEDIATE' : 'EXCLUSIVE').release();
+    } finally {
+      held?.release();
+    }
+    return false;
+  } catch (error) {
+    // What cannot be opened for other reasons is held by nobody that a lock would tell of.
+    return explain(error, 'source', path).code === 'source-busy';
+  }
 }
 
 /**
@@ -329,6 +361,18 @@ export function settleCopy(path: string): Contents {
   }
 }
 
+/** What a database contains, read-only and without counting rows. */
+export function describeDatabase(path: string, busyTimeoutMs: number): Contents {
+  return explained(path, () => {
+    const db = openSource(path, busyTimeoutMs);
+    try {
+      return readContents(db, { countRows: false });
+    } finally {
+      db.close();
+    }
+  });
+}
+
 function readContents(db: Database.Database, { countRows }: { countRows: boolean }): Contents {
   const facts = readFacts(db);
   const names = ordinaryTables(db);
@@ -428,14 +472,23 @@ export interface Check {
  */
 export function checkDatabase(
   path: string,
-  { access, foreignKeys = false }: { access: 'private' | 'read-only'; foreignKeys?: boolean },
+  {
+    access,
+    foreignKeys = false,
+    busyTimeoutMs = 0,
+  }: {
+    access: 'private' | 'read-only';
+    foreignKeys?: boolean;
+    /** How long to wait where others may have the file open. */
+    busyTimeoutMs?: number;
+  },
 ): Check {
   let db: Database.Database | undefined;
   try {
     db =
       access === 'private'
         ? openPrivate(path)
-        : open(path, { readonly: true, fileMustExist: true, timeout: 0 });
+        : open(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs });
     db.pragma('trusted_schema = off');
     const integrity = checkIntegrity(db);
     // A damaged file may say anything of itself.

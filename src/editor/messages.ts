@@ -194,10 +194,16 @@ export function progressText({ progress, startedAt }: Job, now: number): string 
       const left = t('{0} s', Math.max(1, Math.ceil((totalBytes - doneBytes) / bytesPerMs / 1000)));
       return t('{0} % · {1}/s · {2} left', percent, formatBytes(bytesPerMs * 1000), left);
     }
+    case 'stage':
+      return t('copying…');
     case 'check':
+    case 'prove':
       return t('checking…');
+    case 'compare':
+      return t('comparing {0} %', percent);
     case 'hash':
       return t('checksum {0} %', percent);
+    case 'move':
     case 'publish':
       return t('finishing…');
   }

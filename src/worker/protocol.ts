@@ -101,7 +101,16 @@ const toWorkerSchema = v.union([
 export type ToWorker = v.InferOutput<typeof toWorkerSchema>;
 
 const progressSchema = v.object({
-  phase: v.picklist(['copy', 'check', 'hash', 'publish'] as const satisfies Progress['phase'][]),
+  phase: v.picklist([
+    'copy',
+    'check',
+    'hash',
+    'publish',
+    'compare',
+    'stage',
+    'move',
+    'prove',
+  ] as const satisfies Progress['phase'][]),
   doneBytes: v.number(),
   totalBytes: v.number(),
 });

@@ -1,0 +1,234 @@
+/** What a restore would do: only reads, and leaves nothing beside target or backup. */
+import { lstatSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compareDatabases, withReadable, type Comparison } from './compare.ts';
+import { explain } from './errors.ts';
+import { makePrivateFolder, siblingsOf } from './files.ts';
+import { readHeader } from './header.ts';
+import { findHolders } from './holders.ts';
+import { compareMigrations, type MigrationState } from './migrations.ts';
+import type { PlannedItem, PlanRequest, RestorePlan, TargetState } from './restore.ts';
+import { withCopies } from './restoreRun.ts';
+import {
+  factsOf,
+  fetchSource,
+  inspectBackup,
+  isReadableInPlace,
+  type InspectedBackup,
+  type SourceFacts,
+} from './restoreSource.ts';
+import { resolveTargets, type Target } from './restoreTarget.ts';
+import type { SnapshotHooks } from './snapshot.ts';
+import { describeDatabase, restoreJournalMode } from './sqlite.ts';
+
+const busyTimeoutMs = 5000;
+
+type Tell = SnapshotHooks['onProgress'];
+
+/** Throws a BackupError when the backup cannot be read at all, or a target cannot be one. Damage is part of the plan. */
+export function planRestore(
+  { backup, items, trustManifest = false }: PlanRequest,
+  { onProgress }: Pick<SnapshotHooks, 'onProgress'>,
+): RestorePlan {
+  const inspected = inspectBackup(backup, { trustManifest }, onProgress);
+  const targets = resolveTargets(
+    inspected.path,
+    items.map(({ target }) => target),
+  );
+  const { path, kind, createdAt, sizeBytes, verified, findings } = inspected;
+  return {
+    backup: path,
+    kind,
+    createdAt,
+    sizeBytes,
+    verified,
+    findings,
+    items: targets.map((target, index) =>
+      planItem(inspected, items[index]?.member, target, onProgress),
+    ),
+  };
+}
+
+function planItem(
+  backup: InspectedBackup,
+  member: string | undefined,
+  { target, realTarget }: Target,
+  onProgress: Tell,
+): PlannedItem {
+  const liveState = liveStateOf(realTarget);
+  const stats = lstatSync(realTarget, { throwIfNoEntry: false });
+  const facts = factsOf(backup.path, member);
+  const { holders, known } = findHolders([realTarget]);
+  return {
+    ...(member !== undefined && { member }),
+    target,
+    realTarget,
+    targetExists: stats !== undefined,
+    targetSizeBytes: stats?.size ?? 0,
+    siblings: [...siblingsOf(realTarget).keys()],
+    holders,
+    holdersKnown: known,
+    liveState,
+    source: {
+      ...(facts.sha256 !== undefined && { sha256: facts.sha256 }),
+      sizeBytes: facts.sizeBytes,
+      journalMode: facts.journalMode,
+      ...(facts.recorded?.tables !== undefined && { tables: facts.recorded.tables }),
+    },
+    ...look(backup, member, facts, realTarget, onProgress),
+  };
+}
+
+type Look = Pick<
+  PlannedItem,
+  'targetState' | 'targetReason' | 'tables' | 'notCompared' | 'schema' | 'migrations'
+>;
+
+function look(
+  backup: InspectedBackup,
+  member: string | undefined,
+  facts: SourceFacts,
+  live: string,
+  onProgress: Tell,
+): Look {
+  const nothing = {
+    tables: [],
+    notCompared: [],
+    schema: { same: false, diff: '' },
+    migrations: compareMigrations(facts.recorded?.migrations ?? [], undefined),
+  };
+  const early = stateByHeader(live);
+  if (early !== undefined) return { ...nothing, ...early };
+  // A damaged backup says nothing that could be compared.
+  if (backup.verified === 'damaged') return { ...nothing, targetState: 'readable' };
+  const compared = withSource(backup.path, member, (source) => {
+    const tell = (done: number, total: number): void =>
+      onProgress({ phase: 'compare', doneBytes: done, totalBytes: total });
+    const states = migrationsOf(source);
+    try {
+      return readLive(live, (path) => ({
+        targetState: 'readable' as const,
+        ...inTheseWords(compareDatabases(path, source, tell, ['the live database', 'the backup'])),
+        migrations: compareMigrations(states, migrationsOf(path)),
+      }));
+    } catch (error) {
+      return {
+        ...nothing,
+        migrations: compareMigrations(states, undefined),
+        ...stateByError(error, live),
+      };
+    }
+  });
+  return compared;
+}
+
+function inTheseWords({
+  tables,
+  notCompared,
+  schema,
+}: Comparison): Pick<Look, 'tables' | 'notCompared' | 'schema'> {
+  return {
+    tables: tables.map(({ name, onlyLeft, onlyRight, changed, compared }) => ({
+      name,
+      lost: onlyLeft,
+      gained: onlyRight,
+      changed,
+      compared,
+    })),
+    notCompared,
+    schema,
+  };
+}
+
+function migrationsOf(database: string): MigrationState[] {
+  return withReadable(
+    [database],
+    ([path = database]) => describeDatabase(path, busyTimeoutMs).migrations,
+  );
+}
+
+/** A path under which the backup can be opened: itself, or a private copy. */
+function withSource<T>(path: string, member: string | undefined, use: (source: string) => T): T {
+  if (isReadableInPlace(path, member)) return use(path);
+  const scratch = makePrivateFolder(tmpdir());
+  try {
+    const copy = join(scratch.path, 'backup.db');
+    fetchSource(path, member, copy);
+    return use(copy);
+  } finally {
+    scratch.remove();
+  }
+}
+
+/** In the middle of an interrupted transaction, a private copy is put in order and read. */
+function readLive<T>(live: string, use: (path: string) => T): T {
+  try {
+    return use(live);
+  } catch (error) {
+    if (explain(error, 'source', live).code !== 'hot-journal') throw error;
+    return withCopies(live, ['-journal'], (copy) => {
+      restoreJournalMode(copy, 'delete'); // Opening it for writing rolls the journal back.
+      return use(copy);
+    });
+  }
+}
+
+function stateByHeader(
+  live: string,
+): { targetState: TargetState; targetReason?: string } | undefined {
+  if (lstatSync(live, { throwIfNoEntry: false }) === undefined) return { targetState: 'missing' };
+  try {
+    const header = readHeader(live);
+    switch (header.kind) {
+      case 'sqlite':
+        return undefined;
+      case 'empty':
+        return { targetState: 'empty', targetReason: 'The file is empty (0 bytes).' };
+      case 'other':
+        return {
+          targetState: 'not-a-database',
+          targetReason: header.encrypted
+            ? 'The file is encrypted, or no SQLite database.'
+            : 'The file is no SQLite database.',
+        };
+      case 'newer':
+        return { targetState: 'unreadable', targetReason: 'The file needs a newer SQLite.' };
+      case 'invalid':
+        return { targetState: 'damaged', targetReason: 'The header of the file is not valid.' };
+    }
+  } catch (error) {
+    return stateByError(error, live);
+  }
+}
+
+function stateByError(
+  error: unknown,
+  live: string,
+): { targetState: TargetState; targetReason: string } {
+  const { code, message: targetReason } = explain(error, 'source', live);
+  switch (code) {
+    case 'corrupt':
+      return { targetState: 'damaged', targetReason };
+    case 'not-a-database':
+    case 'encrypted-or-not-sqlite':
+      return { targetState: 'not-a-database', targetReason };
+    default:
+      return { targetState: 'unreadable', targetReason };
+  }
+}
+
+/**
+ * A word that changes whenever the database is written, replaced, made or removed. Opening it to read changes nothing of
+ * it: an empty `-wal` and the `-shm` do not count.
+ */
+export function liveStateOf(path: string): string {
+  return ['', '-wal', '-journal']
+    .map((suffix) => statSync(path + suffix, { bigint: true, throwIfNoEntry: false }))
+    .map((stats, index) =>
+      stats === undefined || (index > 0 && stats.size === 0n)
+        ? '-'
+        : [stats.dev, stats.ino, stats.size, stats.mtimeNs].join('.'),
+    )
+    .join(' ');
+}

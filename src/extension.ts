@@ -4,6 +4,7 @@ import { Audit } from './editor/audit.ts';
 import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
 import type { PlainResult } from './editor/commands/backUp.ts';
+import { sweepPrivateCopies } from './editor/commands/members.ts';
 import { registerCommands } from './editor/commands/register.ts';
 import { offerRecoveries } from './editor/commands/restore.ts';
 import { BackupsView } from './editor/backupsView.ts';
@@ -40,7 +41,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const documents = new Documents();
   const filter = new Filter();
-  const databasesView = new DatabasesView(backups, settings, filter);
+  const databasesView = new DatabasesView(backups, settings, filter, memory);
   const shared = { audit, backups, documents, folder, log, memory, settings, toolVersion, worker };
   const runbooks = new Runbooks({ ...shared, extensionUri: context.extensionUri });
   const parts = {
@@ -55,6 +56,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   );
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
   void vscode.commands.executeCommand(commands.refresh);
+  void sweepPrivateCopies(parts);
   offerRecoveries(parts).catch((error: unknown) =>
     log.error('Looking for interrupted restores failed', error),
   );

@@ -21,7 +21,7 @@ export const list: Verb = {
         hint: 'Check the path.',
       });
     }
-    const backups = await worker.call('list', { folder }, { signal });
+    const { entries: backups } = await worker.call('list', { folder, members: true }, { signal });
     if (values.json) {
       print(
         JSON.stringify({
@@ -54,10 +54,10 @@ export const list: Verb = {
 };
 
 /** Of a zip of others nothing is known but what is in it. */
-function bundleJson({ members, about }: BundleInfo): object {
+function bundleJson({ members = [], cut, complete }: BundleInfo): object {
   return {
-    cut: about?.cut.label ?? null,
-    complete: about?.complete ?? null,
+    cut: cut ?? null,
+    complete: complete ?? null,
     members: members.map(({ name, kind, sizeBytes, sha256, verified }) => ({
       name,
       kind,
@@ -68,7 +68,7 @@ function bundleJson({ members, about }: BundleInfo): object {
   };
 }
 
-function bundleWords({ members, about }: BundleInfo): string {
-  const incomplete = about?.complete === false ? ', incomplete' : '';
-  return `bundle of ${members.length}${incomplete}`;
+function bundleWords({ databases, companions, complete }: BundleInfo): string {
+  const incomplete = complete === false ? ', incomplete' : '';
+  return `bundle of ${databases.length + companions}${incomplete}`;
 }

@@ -4,16 +4,27 @@ import { basename, join, resolve } from 'node:path';
 import { BackupError, explain } from './errors.ts';
 import { isPrivateFolderName, isSiblingName } from './files.ts';
 import { readHeader } from './header.ts';
-import { bundleExtension, parseSetAsideName, sequenceOf } from './names.ts';
-import type { BundleContents, BundleManifest, Manifest, VerdictStatus } from './manifest.ts';
+import { bundleExtension, manifestNameOf, newestFirst, parseSetAsideName } from './names.ts';
+import type {
+  BundleContents,
+  BundleManifest,
+  CutLabel,
+  Drill,
+  Manifest,
+  Method,
+  VerdictStatus,
+} from './manifest.ts';
 import { membersOf, openBundle, type BundleMember } from './unbundle.ts';
+import { groupOfBundle, groupOfDatabase } from './retention.ts';
 import { readManifestOf } from './verify.ts';
 
+/** What a list of thousands can afford to know of each; the rest is in the manifest. */
 export interface CatalogEntry {
   path: string;
   kind: 'snapshot' | 'bundle';
   /** Of a snapshot, as the manifest names it; undefined for a file that nothing is known about. */
   database?: string;
+  workspace?: string;
   /** ISO 8601. For a foreign file, when it was last written. */
   createdAt: string;
   sizeBytes: number;
@@ -22,43 +33,117 @@ export interface CatalogEntry {
   foreign: boolean;
   /** An old database that a restore has kept: foreign too, so that no rule ever removes it. */
   setAside?: true;
-  /** Of a snapshot. Undefined for foreign files and for manifests of a newer format. */
-  manifest?: Manifest;
+  /** What the manifest beside it says. Undefined without one that this version knows: then it is not ours to change. */
+  kept?: Kept;
   /** Present in every bundle, and only there. */
   bundle?: BundleInfo;
+  /** What retention counts together: a database, or the bundles of one name. Only where there is `kept`. */
+  group?: string;
+  /** Size and times of the file and its manifest: with the same stamp, the entry is the same. */
+  stamp: string;
+}
+
+export interface Kept {
+  method: Method;
+  sha256: string;
+  checkedAt?: string;
+  drill?: Pick<Drill, 'status' | 'at'>;
+  pinned: boolean;
+  note?: string;
 }
 
 export interface BundleInfo {
-  members: BundleMember[];
-  /** What the manifest says of the whole. Undefined for zips of others, of whose instant nothing is known. */
-  about?: Omit<BundleContents, 'entries'>;
-  /** What only the manifest beside it knows. Without it the bundle can be read, but not pinned, annotated or removed. */
-  kept?: Pick<BundleManifest, 'sha256' | 'verdict' | 'drill' | 'note' | 'pinned'>;
+  name?: string;
+  databases: BundledDatabase[];
+  /** How many other files are in it. */
+  companions: number;
+  /** Undefined for zips of others: nothing is known of their instant, nor of what is missing. */
+  cut?: CutLabel;
+  complete?: boolean;
+  /** Only where they were asked for. */
+  members?: Omit<BundleMember, 'entry'>[];
 }
 
-/** The backups in `folder`, newest first, and with them the zips without a manifest beside them that are bundles. */
-export async function listAll(folder: string): Promise<CatalogEntry[]> {
-  const path = resolve(folder);
-  const entries = listBackups(path);
-  const known = new Set(entries.map((entry) => entry.path));
-  for (const name of namesIn(path)) {
-    if (!name.toLowerCase().endsWith(bundleExtension) || known.has(join(path, name))) continue;
-    const entry = await describeZip(join(path, name));
-    if (entry !== undefined) entries.push(entry);
+export interface BundledDatabase {
+  /** The path inside the zip. */
+  name: string;
+  sizeBytes: number;
+  verified?: VerdictStatus;
+  /** As manifests name it. */
+  path?: string;
+  workspace?: string;
+}
+
+export interface ListOptions {
+  /** Whether bundles tell each of their members. */
+  members?: boolean;
+  /** Stamps by path, of entries that the caller still has: those are not read again. */
+  known?: Readonly<Record<string, string>>;
+}
+
+export interface Listing {
+  /** Newest first; without the unchanged. */
+  entries: CatalogEntry[];
+  /** Paths of known entries whose stamp is the same. */
+  unchanged: string[];
+}
+
+/** The backups in `folder`, and with them the zips without a manifest beside them that are bundles. */
+export async function listAll(
+  folder: string,
+  { members = false, known = {} }: ListOptions = {},
+): Promise<Listing> {
+  const listing: Listing = { entries: [], unchanged: [] };
+  const stamps = new Map(Object.entries(known));
+  for (const file of filesIn(resolve(folder))) {
+    if (stamps.get(file.path) === file.stamp) {
+      listing.unchanged.push(file.path);
+      continue;
+    }
+    const entry = describe(file, members) ?? (await describeZip(file, members));
+    if (entry !== undefined) listing.entries.push(entry);
   }
-  return entries.sort(newestFirst);
+  listing.entries.sort(newestFirst);
+  return listing;
 }
 
-/** What can be told from manifests and headers: all that is ours to keep in order. A missing folder has none. */
+/**
+ * What can be told from manifests and headers, newest first: all that is ours to keep in order. A missing folder has
+ * none.
+ */
 export function listBackups(folder: string): CatalogEntry[] {
-  const path = resolve(folder);
-  const entries: CatalogEntry[] = [];
-  for (const name of namesIn(path)) {
+  return [...filesIn(resolve(folder))]
+    .flatMap((file) => describe(file, false) ?? [])
+    .sort(newestFirst);
+}
+
+interface FoundFile {
+  path: string;
+  sizeBytes: number;
+  modifiedAt: Date;
+  stamp: string;
+}
+
+/** The files that may be backups. The manifest of a file is none, and neither is what SQLite keeps beside one. */
+function* filesIn(folder: string): Generator<FoundFile> {
+  const names = namesIn(folder);
+  const present = new Set(names);
+  for (const name of names) {
     if (isPrivateFolderName(name) || isSiblingName(name)) continue;
-    const entry = describe(join(path, name));
-    if (entry !== undefined) entries.push(entry);
+    if (name.endsWith('.json') && present.has(name.slice(0, -'.json'.length))) continue;
+    const path = join(folder, name);
+    try {
+      const file = statSync(path, { throwIfNoEntry: false });
+      if (file === undefined || !file.isFile()) continue;
+      const manifest = present.has(manifestNameOf(name))
+        ? statSync(manifestNameOf(path), { throwIfNoEntry: false })
+        : undefined;
+      const stamp = [file.size, file.mtimeMs, manifest?.size, manifest?.mtimeMs].join(' ');
+      yield { path, sizeBytes: file.size, modifiedAt: file.mtime, stamp };
+    } catch {
+      // Vanished or unreadable between two looks: nothing that could be listed.
+    }
   }
-  return entries.sort(newestFirst);
 }
 
 function namesIn(folder: string): string[] {
@@ -77,117 +162,120 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function newestFirst(a: CatalogEntry, b: CatalogEntry): number {
-  return (
-    b.createdAt.localeCompare(a.createdAt) ||
-    sequenceOf(b.path) - sequenceOf(a.path) ||
-    b.path.localeCompare(a.path, 'en')
-  );
-}
-
-function describe(path: string): CatalogEntry | undefined {
+function describe(file: FoundFile, members: boolean): CatalogEntry | undefined {
+  const { path, sizeBytes, modifiedAt, stamp } = file;
   try {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined || !stats.isFile()) return undefined;
     const parsed = readManifestOf(path);
-    if (parsed?.kind === 'manifest') return ours(path, stats.size, parsed.manifest);
-    if (parsed?.kind === 'bundle') return ourBundle(path, stats.size, parsed.manifest);
+    if (parsed?.kind === 'manifest') return ours(file, parsed.manifest);
+    if (parsed?.kind === 'bundle') return ourBundle(file, parsed.manifest, members);
     // Without facts of our own, only what is a database by content counts as a backup.
     if (readHeader(path).kind !== 'sqlite') return undefined;
     return {
-      path,
-      kind: 'snapshot',
-      createdAt: stats.mtime.toISOString(),
-      sizeBytes: stats.size,
-      verified: 'unchecked',
-      foreign: parsed?.kind !== 'newer',
+      ...{ path, kind: 'snapshot', createdAt: modifiedAt.toISOString(), sizeBytes },
+      ...{ verified: 'unchecked', foreign: parsed?.kind !== 'newer', stamp },
       ...(parseSetAsideName(basename(path)) !== undefined && { setAside: true }),
     };
   } catch {
-    return undefined; // Vanished or unreadable between two looks: nothing that could be listed.
+    return undefined; // Vanished or unreadable between two looks.
   }
 }
 
-function ours(path: string, sizeBytes: number, manifest: Manifest): CatalogEntry {
+function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): CatalogEntry {
+  const { source, createdAt, verdict } = manifest;
   return {
-    path,
-    kind: 'snapshot',
-    database: manifest.source.path,
-    createdAt: manifest.createdAt,
-    sizeBytes,
+    ...{ path, kind: 'snapshot', database: source.path, createdAt, sizeBytes },
+    ...(source.workspace !== undefined && { workspace: source.workspace }),
     // A file whose size has changed since is damaged whatever its manifest says.
-    verified: sizeBytes === manifest.sizeBytes ? manifest.verdict.status : 'damaged',
+    verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
     foreign: false,
-    manifest,
+    kept: keptOf(manifest),
+    group: groupOfDatabase(source),
+    stamp,
   };
 }
 
-function ourBundle(path: string, sizeBytes: number, manifest: BundleManifest): CatalogEntry {
-  const {
-    entries,
-    sizeBytes: recordedBytes,
-    sha256,
-    verdict,
-    drill,
-    note,
-    pinned,
-    ...about
-  } = manifest;
+function keptOf({
+  method,
+  sha256,
+  verdict: { checkedAt },
+  drill,
+  pinned = false,
+  note,
+}: Manifest | BundleManifest): Kept {
   return {
-    path,
-    kind: 'bundle',
-    createdAt: manifest.createdAt,
-    sizeBytes,
-    verified: sizeBytes === recordedBytes ? verdict.status : 'damaged',
-    foreign: false,
-    bundle: {
-      members: membersOf({ entries }),
-      about,
-      kept: {
-        sha256,
-        verdict,
-        ...(drill !== undefined && { drill }),
-        ...(note !== undefined && { note }),
-        ...(pinned !== undefined && { pinned }),
-      },
-    },
+    ...{ method, sha256, pinned },
+    ...(checkedAt !== undefined && { checkedAt }),
+    ...(drill !== undefined && { drill: { status: drill.status, at: drill.at } }),
+    ...(note !== undefined && { note }),
   };
+}
+
+function ourBundle(
+  { path, sizeBytes, stamp }: FoundFile,
+  manifest: BundleManifest,
+  members: boolean,
+): CatalogEntry {
+  const { createdAt, verdict, workspace } = manifest;
+  return {
+    ...{ path, kind: 'bundle', createdAt, sizeBytes },
+    ...(workspace !== undefined && { workspace }),
+    verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
+    foreign: false,
+    kept: keptOf(manifest),
+    bundle: infoOf(membersOf(manifest), manifest, members),
+    group: groupOfBundle(manifest),
+    stamp,
+  };
+}
+
+function infoOf(
+  all: readonly BundleMember[],
+  about: Pick<BundleContents, 'name' | 'cut' | 'complete'> | undefined,
+  members: boolean,
+): BundleInfo {
+  const databases = all.filter(({ kind }) => kind === 'database');
+  return {
+    ...(about?.name !== undefined && { name: about.name }),
+    databases: databases.map(({ name, sizeBytes, verified, entry }) => ({
+      ...{ name, sizeBytes },
+      ...(verified !== undefined && { verified }),
+      ...(entry !== undefined && { path: entry.source.path }),
+      ...(entry?.source.workspace !== undefined && { workspace: entry.source.workspace }),
+    })),
+    companions: all.length - databases.length,
+    ...(about !== undefined && { cut: about.cut.label, complete: about.complete }),
+    ...(members && { members: all.map(withoutEntry) }),
+  };
+}
+
+function withoutEntry({ entry, ...member }: BundleMember): Omit<BundleMember, 'entry'> {
+  void entry;
+  return member;
 }
 
 /** A catalog is to be quick: what has more in it than any bundle that is made by hand is not looked through. */
 const mostForeignEntries = 10_000;
 
 /** A zip counts as a bundle when it says so itself, or when it has a database at its top. */
-async function describeZip(path: string): Promise<CatalogEntry | undefined> {
+async function describeZip(file: FoundFile, members: boolean): Promise<CatalogEntry | undefined> {
+  const { path, sizeBytes, modifiedAt, stamp } = file;
+  if (!path.toLowerCase().endsWith(bundleExtension)) return undefined;
   try {
-    const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined || !stats.isFile()) return undefined;
     const open = await openBundle(path);
     open.zip.close();
-    const { members, contents } = open;
-    const hasDatabase = members.some(
-      ({ name, kind }) => kind === 'database' && !name.includes('/'),
-    );
-    if (contents === undefined && (!hasDatabase || members.length > mostForeignEntries))
+    const { members: all, contents } = open;
+    const hasDatabase = all.some(({ name, kind }) => kind === 'database' && !name.includes('/'));
+    if (contents === undefined && (!hasDatabase || all.length > mostForeignEntries))
       return undefined;
     return {
-      path,
-      kind: 'bundle',
-      createdAt: contents?.createdAt ?? stats.mtime.toISOString(),
-      sizeBytes: stats.size,
-      verified: 'unchecked',
+      ...{ path, kind: 'bundle', sizeBytes, verified: 'unchecked', stamp },
+      createdAt: contents?.createdAt ?? modifiedAt.toISOString(),
       foreign: contents === undefined,
-      bundle: { members, ...(contents !== undefined && { about: aboutOf(contents) }) },
+      bundle: infoOf(all, contents, members),
     };
   } catch {
     return undefined; // Vanished, unreadable, or a zip that nobody should rely on.
   }
-}
-
-function aboutOf(contents: BundleContents): Omit<BundleContents, 'entries'> {
-  const { entries, ...about } = contents;
-  void entries;
-  return about;
 }
 
 /** True for a file that is itself a backup of ours, so that outputs never become sources. */

@@ -21,7 +21,6 @@ import {
 import type { BundleManifest, Manifest } from './manifest.ts';
 import { manifestNameOf, requireBareName } from './names.ts';
 import { planRetention, type Candidate, type Policy, type RetentionPlan } from './retention.ts';
-import type { RecordAs } from './snapshot.ts';
 import { requireSpace } from './source.ts';
 import { readManifestOf, updateManifest } from './verify.ts';
 
@@ -109,14 +108,14 @@ export function copyOut(backup: string, to: string, { readOnly }: { readOnly: bo
   }
 }
 
-/** Decides what of a folder may go, or of the databases `only` in it, as manifests name them. Removes nothing. */
+/** Decides what of a folder may go, or of the groups `only` in it. Removes nothing. */
 export function planPruning(
   folder: string,
   policy: Policy,
   now: Date,
-  only?: readonly RecordAs[],
+  only?: readonly string[],
 ): RetentionPlan {
-  const groups = only && new Set(only.map(groupOfDatabase));
+  const groups = only && new Set(only);
   const candidates = listBackups(folder).map(candidateOf);
   return planRetention(
     groups === undefined ? candidates : candidates.filter(({ group }) => groups.has(group)),
@@ -125,34 +124,19 @@ export function planPruning(
   );
 }
 
-function groupOfDatabase({ workspace = '', path }: RecordAs): string {
-  return `${workspace}\0${path}`;
-}
-
-function candidateOf(entry: CatalogEntry): Candidate {
-  const { path, createdAt, sizeBytes, verified } = entry;
-  const kept = keptOf(entry);
+function candidateOf({
+  path,
+  group = path,
+  createdAt,
+  sizeBytes,
+  verified,
+  kept,
+}: CatalogEntry): Candidate {
   return {
-    path,
-    group: groupOf(entry) ?? path,
-    createdAt,
-    sizeBytes,
-    verified,
+    ...{ path, group, createdAt, sizeBytes, verified },
     pinned: kept?.pinned === true,
     foreign: kept === undefined,
   };
-}
-
-/** What is written beside a backup of ours; undefined when there is nothing, and then it is not ours to change. */
-function keptOf({ manifest, bundle }: CatalogEntry): { pinned?: boolean | undefined } | undefined {
-  return manifest ?? bundle?.kept;
-}
-
-function groupOf({ manifest, bundle }: CatalogEntry): string | undefined {
-  if (manifest !== undefined) return groupOfDatabase(manifest.source);
-  if (bundle?.about === undefined) return undefined;
-  const { name = '', workspace = '' } = bundle.about;
-  return `bundle\0${workspace}\0${name}`;
 }
 
 export interface Pruned {
@@ -170,8 +154,7 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
   for (const path of paths) {
     const entry = own.get(path);
     try {
-      const kept = entry === undefined ? undefined : keptOf(entry);
-      if (kept === undefined || kept.pinned === true) {
+      if (entry?.kept === undefined || entry.kept.pinned) {
         throw new BackupError('access', `${path} is not a backup that may be removed.`, { path });
       }
       // The backup first: a manifest without its backup is plainly nothing, the other way round looks foreign.

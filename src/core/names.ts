@@ -187,3 +187,13 @@ function legalPart(part: string): string {
   const problem = problemOfPart(ended);
   return problem === undefined ? ended : `_${ended}_`;
 }
+
+/** Newest first; of the same second, the one that came later. */
+export function newestFirst(
+  a: { createdAt: string; path: string },
+  b: { createdAt: string; path: string },
+): number {
+  // ISO 8601 in UTC sorts as text, and thousands of them are sorted at each look.
+  if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? 1 : -1;
+  return sequenceOf(b.path) - sequenceOf(a.path) || (a.path < b.path ? 1 : -1);
+}

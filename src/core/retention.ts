@@ -21,7 +21,7 @@ export type Policy = Partial<Record<KeepRule, number>> & {
 
 export interface Candidate {
   path: string;
-  /** What groups backups: the database as the manifest names it, with its workspace. */
+  /** What counts together: see `groupOfDatabase` and `groupOfBundle`. */
   group: string;
   /** ISO 8601. */
   createdAt: string;
@@ -30,6 +30,28 @@ export interface Candidate {
   pinned: boolean;
   /** Not made by us, or made by a newer version: never ours to remove. */
   foreign: boolean;
+}
+
+/** The group of a database's snapshots, as manifests name it. */
+export function groupOfDatabase({
+  path,
+  workspace = '',
+}: {
+  path: string;
+  workspace?: string | undefined;
+}): string {
+  return `${workspace}\0${path}`;
+}
+
+/** The group of the bundles of one name. */
+export function groupOfBundle({
+  name = '',
+  workspace = '',
+}: {
+  name?: string | undefined;
+  workspace?: string | undefined;
+}): string {
+  return `bundle\0${workspace}\0${name}`;
 }
 
 export interface Decision {

@@ -6,12 +6,16 @@ import type { CatalogEntry } from '../core/catalog.ts';
 import type { FoundDatabase } from '../core/discovery.ts';
 import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
 import { isInside } from '../core/folderSetting.ts';
+import { groupOfDatabase } from '../core/retention.ts';
 import type { CutLabel, Method, Trigger } from '../core/manifest.ts';
 import type { Progress, Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
-import type { WorkerClient } from '../worker/client.ts';
+import type { BundleMember } from '../core/unbundle.ts';
+import type { CallOptions, WorkerClient } from '../worker/client.ts';
 import { Jobs } from '../worker/jobs.ts';
 import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
+import type { BundleOrder, BundleResult } from './bundleOrder.ts';
+import { Catalogs } from './catalogs.ts';
 import { Disposables } from './disposables.ts';
 import type { Log } from './log.ts';
 import { retainAfterBackup } from './retention.ts';
@@ -104,10 +108,13 @@ export class Backups implements vscode.Disposable {
   #located: Located[] | undefined;
   /** The backups of each workspace folder (by its Uri), newest first. */
   #catalogs = new Map<string, CatalogEntry[]>();
+  readonly #lists: Catalogs;
   #revision = '';
   #watched = '';
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
+  /** When each database went into its newest bundle that is not damaged. */
+  #bundledAt = new Map<string, string>();
   #gone: GoneDatabase[] = [];
   /** What was told of files that are not offered, so that it is told once. */
   readonly #told = new Set<string>();
@@ -131,6 +138,7 @@ export class Backups implements vscode.Disposable {
     this.#log = parts.log;
     this.#audit = parts.audit;
     this.#toolVersion = parts.toolVersion;
+    this.#lists = new Catalogs(parts.worker, parts.log);
     this.#changed = this.#owned.add(new vscode.EventEmitter<void>());
     this.onDidChange = this.#changed.event;
     this.#watchers = this.#owned.add(new Disposables());
@@ -169,9 +177,10 @@ export class Backups implements vscode.Disposable {
     const present = new Set(this.#located?.map(({ folder, path }) => databaseKey(folder, path)));
     return (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
       const own = (this.#catalogs.get(folderKey(folder)) ?? []).filter(
-        (entry) => entry.manifest?.source.workspace === basename(folder.uri.fsPath),
+        ({ database, workspace }) =>
+          database !== undefined && workspace === basename(folder.uri.fsPath),
       );
-      const groups = Map.groupBy(own, ({ manifest }) => manifest?.source.path ?? '');
+      const groups = Map.groupBy(own, ({ database }) => database ?? '');
       return [...groups]
         .filter(([path]) => !present.has(databaseKey(folder, path)))
         .map(([path, snapshots]) => ({ folder, path, snapshots }));
@@ -230,7 +239,7 @@ export class Backups implements vscode.Disposable {
       result.done.map(({ uri, snapshot }) => ({
         uri,
         folder: folders.get(uri.toString()) ?? '',
-        source: snapshot.manifest.source,
+        group: groupOfDatabase(snapshot.manifest.source),
       })),
       trigger,
     );
@@ -250,6 +259,48 @@ export class Backups implements vscode.Disposable {
     clearTimeout(this.#sizesTimer);
     this.cancel();
     this.#owned.dispose();
+  }
+
+  /** Makes one bundle, with its progress in the rows of its databases. Throws what is wrong with the target. */
+  async bundle(order: BundleOrder, trigger: Trigger): Promise<BundleResult> {
+    const keys = order.databases.map(({ path }) => vscode.Uri.file(path).toString());
+    const uri = vscode.Uri.file(order.databases[0]?.path ?? order.folder);
+    const request = {
+      databases: order.databases.map(({ path: database, recordAs: as }) => ({
+        database,
+        recordAs: as,
+      })),
+      ...{ companions: [...order.companions], folder: order.folder, method: order.method, trigger },
+      ...(order.name !== undefined && { name: order.name }),
+      ...(order.workspace !== undefined && { workspace: order.workspace }),
+      ...{ allowIncomplete: order.allowIncomplete, busyTimeoutMs, toolVersion: this.#toolVersion },
+      verify: this.#settings.verifyAfterBackup(uri),
+      largestBytes: this.#settings.largestBytes(uri),
+      compression: this.#settings.compression(uri),
+    };
+    const deadlineMs = this.#settings.deadlineMs(uri);
+    const { bundle, failures } = await this.#runJob(keys, (options) =>
+      this.#worker.call('bundle', request, { ...options, deadlineMs }),
+    );
+    for (const { path, error } of failures) {
+      this.#log.error(`Bundling ${path} failed`, fromPlainError(error));
+    }
+    if (bundle !== undefined) {
+      const { path, manifest } = bundle;
+      this.#log.info(`Bundled ${order.databases.length} databases to ${path}.`);
+      const result = manifest.verdict.status;
+      void this.#audit.record({ what: 'backup', path, backup: path, trigger, result });
+    }
+    await this.refresh();
+    return {
+      bundle,
+      failures: failures.map(({ path, error }) => ({ path, error: fromPlainError(error) })),
+    };
+  }
+
+  /** What is in a bundle. */
+  membersOf({ path }: CatalogEntry): Promise<Omit<BundleMember, 'entry'>[]> {
+    return this.#worker.call('members', { path });
   }
 
   #accept(
@@ -272,6 +323,26 @@ export class Backups implements vscode.Disposable {
   /** One job in one process: databases of one backups folder. */
   async #backUpGroup(orders: Order[], trigger: Trigger): Promise<BackUpResult> {
     const keys = orders.map(({ uri }) => uri.toString());
+    const deadlineMs = this.#settings.deadlineMs(orders[0]?.uri);
+    try {
+      const answer = await this.#runJob(keys, (options) =>
+        this.#worker.call('backUpTogether', this.#request(orders, trigger), {
+          ...{ ...options, deadlineMs },
+        }),
+      );
+      return this.#settle(orders, answer, trigger);
+    } catch (error) {
+      if (!isBackupError(error)) throw error;
+      const failures = orders.map(({ uri }) => ({ database: uri.fsPath, error }));
+      return this.#settle(orders, { snapshots: [], failures }, trigger);
+    }
+  }
+
+  /** Runs a job when its databases are free, and shows its progress in their rows. */
+  #runJob<T>(
+    keys: string[],
+    job: (options: Pick<CallOptions, 'signal' | 'onProgress'>) => Promise<T>,
+  ): Promise<T> {
     return this.#jobs.run(keys, async () => {
       const abort = new AbortController();
       const startedAt = Date.now();
@@ -285,16 +356,7 @@ export class Backups implements vscode.Disposable {
       };
       show(undefined);
       try {
-        const answer = await this.#worker.call('backUpTogether', this.#request(orders, trigger), {
-          signal: abort.signal,
-          deadlineMs: this.#settings.deadlineMs(orders[0]?.uri),
-          onProgress: show,
-        });
-        return this.#settle(orders, answer, trigger);
-      } catch (error) {
-        if (!isBackupError(error)) throw error;
-        const failures = orders.map(({ uri }) => ({ database: uri.fsPath, error }));
-        return this.#settle(orders, { snapshots: [], failures }, trigger);
+        return await job({ signal: abort.signal, onProgress: show });
       } finally {
         for (const key of keys) this.#running.delete(key);
         this.#changed.fire();
@@ -374,8 +436,15 @@ export class Backups implements vscode.Disposable {
       job: this.#running.get(key)?.job,
       failure,
       attention:
-        failure === undefined ? attentionFor(located.file, snapshots, staleAfterMs) : 'failed',
+        failure === undefined
+          ? attentionFor(located.file, snapshots, this.#newestBundle(located), staleAfterMs)
+          : 'failed',
     };
+  }
+
+  /** ISO 8601, or empty. */
+  #newestBundle({ folder, path }: Located): string {
+    return this.#bundledAt.get(databaseKey(folder, path)) ?? '';
   }
 
   #refreshSoon(): void {
@@ -428,35 +497,21 @@ export class Backups implements vscode.Disposable {
     }
 
     const catalogs = new Map<string, CatalogEntry[]>();
-    for (const [key, path] of backupsFolders) catalogs.set(key, await this.#list(path));
+    for (const [key, path] of backupsFolders) catalogs.set(key, await this.#lists.list(path));
     this.#catalogs = catalogs;
-    this.#revision = JSON.stringify(
-      this.entries.map(({ path, sizeBytes, verified, manifest }) => [
-        ...[path, sizeBytes, verified],
-        ...[manifest?.pinned, manifest?.note, manifest?.drill?.at, manifest?.verdict.checkedAt],
-      ]),
-    );
+    this.#revision = this.entries.map(({ path, stamp }) => `${path}\0${stamp}`).join('\n');
     this.#byDatabase = new Map(
       [...catalogs].flatMap(([key, entries]) =>
-        [...Map.groupBy(entries, ({ manifest }) => manifest?.source.path)].map(
+        [...Map.groupBy(entries, ({ database }) => database)].map(
           ([path, some]): [string, CatalogEntry[]] => [`${key}\0${path ?? ''}`, some],
         ),
       ),
     );
+    this.#bundledAt = bundleTimes(folders, catalogs);
     this.#located = databases.map((file) => locate(file));
     this.#gone = this.#findGone();
     this.#watch(folders, new Set(backupsFolders.values()));
     this.#changed.fire();
-  }
-
-  /** An unusable backups folder has no backups; the first attempt to write there says what is wrong with it. */
-  async #list(folder: string): Promise<CatalogEntry[]> {
-    try {
-      return await this.#worker.call('list', { folder });
-    } catch (error) {
-      this.#log.error(`The backups in ${folder} could not be listed`, error);
-      return [];
-    }
   }
 
   async #candidatesIn(folder: vscode.WorkspaceFolder): Promise<vscode.Uri[]> {
@@ -513,18 +568,40 @@ export class Backups implements vscode.Disposable {
   }
 }
 
+function bundleTimes(
+  folders: readonly vscode.WorkspaceFolder[],
+  catalogs: ReadonlyMap<string, CatalogEntry[]>,
+): Map<string, string> {
+  const times = new Map<string, string>();
+  for (const folder of folders) {
+    for (const entry of catalogs.get(folderKey(folder)) ?? []) {
+      if (entry.verified === 'damaged') continue;
+      for (const one of entry.bundle?.databases ?? []) {
+        if (one.path === undefined || !isOfWorkspace(one, folder)) continue;
+        const key = databaseKey(folder, one.path);
+        // Newest first: what is there already is newer.
+        if (!times.has(key)) times.set(key, entry.createdAt);
+      }
+    }
+  }
+  return times;
+}
+
+/** `bundledAt`: when it went into the newest bundle. */
 function attentionFor(
   { modifiedAt }: FoundDatabase,
   snapshots: readonly CatalogEntry[],
+  bundledAt: string,
   staleAfterMs: number | undefined,
 ): Attention | undefined {
   if (snapshots[0]?.verified === 'damaged') return 'damaged';
-  const newest = snapshots.find(({ verified }) => verified !== 'damaged');
   if (staleAfterMs === undefined) return undefined;
-  if (newest === undefined) return 'never';
-  const isOld = Date.now() - Date.parse(newest.createdAt) > staleAfterMs;
+  const snapshotAt = snapshots.find(({ verified }) => verified !== 'damaged')?.createdAt ?? '';
+  const newestAt = snapshotAt > bundledAt ? snapshotAt : bundledAt;
+  if (newestAt === '') return 'never';
+  const isOld = Date.now() - Date.parse(newestAt) > staleAfterMs;
   // What was not written since is as good as backed up just now.
-  return isOld && modifiedAt > newest.createdAt ? 'stale' : undefined;
+  return isOld && modifiedAt > newestAt ? 'stale' : undefined;
 }
 
 function locate(file: FoundDatabase): Located {
@@ -544,10 +621,9 @@ export function recordAs(uri: vscode.Uri): { path: string; workspace?: string } 
 
 /** Two workspaces may share one backups folder, so the name of the workspace folder counts where it is known. */
 function isOfWorkspace(
-  { manifest }: CatalogEntry,
+  { workspace }: { workspace?: string },
   folder: vscode.WorkspaceFolder | undefined,
 ): boolean {
-  const workspace = manifest?.source.workspace;
   return (
     workspace === undefined || folder === undefined || workspace === basename(folder.uri.fsPath)
   );

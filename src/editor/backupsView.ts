@@ -6,7 +6,7 @@ import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { rowContext, views } from './ids.ts';
 import { backupCount, damagedCount, dayName } from './messages.ts';
-import { snapshotItem, type Row } from './rows.ts';
+import { backupItem, backupTooltip, memberItem, type Row } from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
 
 /** Days are open as long as they are needed to show this many backups. */
@@ -76,8 +76,10 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     );
   }
 
-  getChildren(row?: Row): Row[] {
-    if (row !== undefined) return row.kind === 'day' ? row.entries.map(rowOf) : [];
+  getChildren(row?: Row): Row[] | Promise<Row[]> {
+    if (row?.kind === 'day') return row.entries.map(rowOf);
+    if (row?.kind === 'snapshot') return this.#members(row.entry);
+    if (row !== undefined) return [];
     const entries = this.#shown();
     const sortBy = this.#settings.sortBackups();
     if (sortBy !== 'age') return entries.sort(orders[sortBy]).map(rowOf);
@@ -92,8 +94,9 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
 
   getTreeItem(row: Row): vscode.TreeItem {
     if (row.kind === 'snapshot') {
-      return snapshotItem(row.entry, this.#settings.sortBackups() === 'age' ? 'day' : 'list');
+      return backupItem(row.entry, this.#settings.sortBackups() === 'age' ? 'day' : 'list');
     }
+    if (row.kind === 'member') return memberItem(row);
     const label = row.kind === 'day' ? row.label : '';
     // A folder may hold years of backups: what is long ago is opened when it is wanted.
     const isRecent = row.kind === 'day' && this.#recentDays().has(label);
@@ -107,6 +110,21 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     item.contextValue = rowContext.day;
     if (row.kind === 'day') item.description = backupCount(row.entries.length);
     return item;
+  }
+
+  async resolveTreeItem(item: vscode.TreeItem, row: Row): Promise<vscode.TreeItem> {
+    if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry);
+    return item;
+  }
+
+  /** The databases first, then the other files, each by its path. */
+  async #members(entry: CatalogEntry): Promise<Row[]> {
+    if (entry.bundle === undefined) return [];
+    const members = await this.#backups.membersOf(entry);
+    const order = (kind: string): number => (kind === 'database' ? 0 : 1);
+    return members
+      .toSorted((a, b) => order(a.kind) - order(b.kind) || a.name.localeCompare(b.name, 'en'))
+      .map((member) => ({ kind: 'member', entry, member }));
   }
 
   #recentDays(): Set<string> {

@@ -15,8 +15,10 @@ import {
   exactTime,
   verdictWord,
 } from './messages.ts';
-import { snapshotItem, tooltip, type Row } from './rows.ts';
+import { backupItem, backupTooltip, memberItem, tooltip, type Row } from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
+
+const tickedKey = 'tickedForBundle';
 
 /** Ages in rows are at most this old. */
 const agesRefreshMs = 30_000;
@@ -34,7 +36,12 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
 
   readonly #filter: Filter;
 
-  constructor(backups: Backups, settings: Settings, filter: Filter) {
+  readonly #memory: vscode.Memento;
+  /** Whether rows have boxes that say what goes into the next bundle. */
+  #isChoosing = false;
+
+  constructor(backups: Backups, settings: Settings, filter: Filter, memory: vscode.Memento) {
+    this.#memory = memory;
     this.#backups = backups;
     this.#settings = settings;
     this.#filter = filter;
@@ -43,8 +50,10 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         treeDataProvider: this,
         canSelectMany: true,
         showCollapseAll: true,
+        manageCheckboxStateManually: true,
       }),
     );
+    this.#owned.add(tree.onDidChangeCheckboxState(({ items }) => this.#tick(items)));
     this.#owned.add(
       backups.onDidChange(() => {
         setContext(
@@ -71,6 +80,36 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       if (tree.visible && !backups.isRunning) this.#changed.fire();
     }, agesRefreshMs);
     this.#owned.add({ dispose: () => clearInterval(ages) });
+  }
+
+  /** The databases that are ticked for a bundle, as long as the boxes are shown. */
+  get ticked(): vscode.Uri[] {
+    const ticked = this.#isChoosing ? new Set(this.#remembered()) : new Set<string>();
+    return this.#backups.databases
+      .map(({ uri }) => uri)
+      .filter((uri) => ticked.has(uri.toString()));
+  }
+
+  /** Shows or hides the boxes; what was ticked is remembered with the workspace. */
+  toggleChoosing(): void {
+    this.#isChoosing = !this.#isChoosing;
+    setContext(contextKeys.choosing, this.#isChoosing);
+    this.#changed.fire();
+  }
+
+  #remembered(): string[] {
+    return this.#memory.get<string[]>(tickedKey) ?? [];
+  }
+
+  #tick(items: readonly [Row, vscode.TreeItemCheckboxState][]): void {
+    const ticked = new Set(this.#remembered());
+    for (const [row, state] of items) {
+      if (row.kind !== 'database') continue;
+      const key = row.uri.toString();
+      if (state === vscode.TreeItemCheckboxState.Checked) ticked.add(key);
+      else ticked.delete(key);
+    }
+    void this.#memory.update(tickedKey, [...ticked]).then(() => this.#changed.fire());
   }
 
   /** Shows all backups of the database whose row has this id, until the window is closed. */
@@ -108,6 +147,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'gone':
         return this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row));
       case 'snapshot':
+      case 'member':
       case 'more':
       case 'day':
         return [];
@@ -120,17 +160,38 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return folderItem(row.folder);
       case 'database': {
         const database = this.#backups.find(row.uri);
-        return database === undefined ? new vscode.TreeItem(row.uri) : databaseItem(database);
+        if (database === undefined) return new vscode.TreeItem(row.uri);
+        const item = databaseItem(database);
+        if (this.#isChoosing) item.checkboxState = this.#checkboxFor(database);
+        return item;
       }
       case 'gone':
         return goneItem(row, this.#findGone(row)?.snapshots.length ?? 0);
       case 'snapshot':
-        return snapshotItem(row.entry, 'database');
+        return backupItem(row.entry, 'database');
+      case 'member':
+        return memberItem(row);
       case 'more':
         return moreItem(row);
       case 'day':
         return new vscode.TreeItem(row.label);
     }
+  }
+
+  async resolveTreeItem(item: vscode.TreeItem, row: Row): Promise<vscode.TreeItem> {
+    if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry);
+    return item;
+  }
+
+  #checkboxFor({ uri, path }: Database): vscode.TreeItem['checkboxState'] {
+    const isTicked = this.#remembered().includes(uri.toString());
+    const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
+    const label = vscode.l10n.t('Put {0} into the bundle', inertLine(path));
+    return {
+      state: isTicked ? Checked : Unchecked,
+      tooltip: label,
+      accessibilityInformation: { label, role: 'checkbox' },
+    };
   }
 
   /** What the filter leaves, in the order of the setting. */

@@ -32,10 +32,17 @@ export class Filter implements vscode.Disposable {
   }
 
   /** A backup is found by its name, its database, its note, its verdict, and by being pinned. */
-  matchesBackup({ path, database, verified, manifest }: CatalogEntry): boolean {
+  matchesBackup({ path, database, verified, kept, bundle }: CatalogEntry): boolean {
     if (this.#text === '') return true;
-    const pinned = manifest?.pinned === true ? vscode.l10n.t('pinned') : undefined;
-    return this.matches([basename(path), database, manifest?.note, verdictWord(verified), pinned]);
+    return this.matches([
+      basename(path),
+      database,
+      kept?.note,
+      verdictWord(verified),
+      kept?.pinned === true ? vscode.l10n.t('pinned') : undefined,
+      ...(bundle === undefined ? [] : [vscode.l10n.t('bundle')]),
+      ...(bundle?.databases ?? []).map(({ name }) => name),
+    ]);
   }
 
   /** What a view says above its rows while it leaves some out. */

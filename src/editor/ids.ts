@@ -26,6 +26,10 @@ export const commands = {
   unpin: 'sqliteBackup.unpin',
   delete: 'sqliteBackup.delete',
   applyRetention: 'sqliteBackup.applyRetention',
+  createBundle: 'sqliteBackup.createBundle',
+  chooseForBundle: 'sqliteBackup.chooseForBundle',
+  stopChoosing: 'sqliteBackup.stopChoosing',
+  extract: 'sqliteBackup.extract',
   restore: 'sqliteBackup.restore',
   showHolders: 'sqliteBackup.showHolders',
   undoRestore: 'sqliteBackup.undoRestore',
@@ -68,6 +72,8 @@ export const settingKeys = {
   editorTitleButton: 'editorTitleButton',
   confirmations: 'confirmations',
   retainAfterBackup: 'retention.afterBackup',
+  compression: 'bundle.compression',
+  bundles: 'bundles',
   stopTask: 'restore.stopTask',
   startTask: 'restore.startTask',
   healthUrl: 'restore.healthUrl',
@@ -86,6 +92,8 @@ export const contextKeys = {
   /** `searching`, `none` or `some`: whether the workspace has databases. */
   databases: 'sqliteBackup.databases',
   running: 'sqliteBackup.running',
+  /** Whether rows have boxes for the next bundle. */
+  choosing: 'sqliteBackup.choosing',
   /** Whether a filter leaves rows out. */
   filtered: 'sqliteBackup.filtered',
 } as const;
@@ -95,7 +103,14 @@ export const rowContext = {
   folder: 'folder',
   database: 'database',
   running: 'running',
+  /** Any backup: a snapshot, a bundle, a file of others. */
+  backup: 'backup',
   snapshot: 'snapshot',
+  bundle: 'bundle',
+  /** Inside a bundle. */
+  memberDatabase: 'memberDatabase',
+  memberFile: 'memberFile',
+  setAside: 'setAside',
   gone: 'gone',
   more: 'more',
   day: 'day',

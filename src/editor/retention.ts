@@ -1,6 +1,5 @@
 /** What retention removes, told to log and audit, whoever asked for it. */
 import * as vscode from 'vscode';
-import type { RecordAs } from '../core/snapshot.ts';
 import type { Pruned } from '../core/keeping.ts';
 import type { Trigger } from '../core/manifest.ts';
 import type { WorkerClient } from '../worker/client.ts';
@@ -35,7 +34,8 @@ interface BackedUp {
   uri: vscode.Uri;
   /** The backups folder. */
   folder: string;
-  source: RecordAs;
+  /** What retention counts together. */
+  group: string;
 }
 
 /**
@@ -48,11 +48,11 @@ export async function retainAfterBackup(
   trigger: Trigger,
 ): Promise<void> {
   if (!parts.settings.retainsAfterBackup() || !vscode.workspace.isTrusted) return;
-  for (const { uri, folder, source } of done) {
+  for (const { uri, folder, group } of done) {
     const policy = parts.settings.retention(uri);
     if (Object.keys(policy).length === 0) continue;
     try {
-      const plan = await parts.worker.call('planPruning', { folder, policy, only: [source] });
+      const plan = await parts.worker.call('planPruning', { folder, policy, only: [group] });
       const paths = plan.remove.map(({ path }) => path);
       if (paths.length > 0) await prune(parts, folder, paths, trigger);
     } catch (error) {

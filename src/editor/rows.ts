@@ -2,10 +2,13 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
+import type { BundleManifest, Manifest } from '../core/manifest.ts';
 import { hasNameOfOurs } from '../core/names.ts';
+import type { BundleMember } from '../core/unbundle.ts';
 import { formatBytes } from '../core/units.ts';
 import { rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
+import { readManifest } from './manifests.ts';
 import { dayAndTime, exactTime, timeOfDay, verdictWord } from './messages.ts';
 
 export type Row =
@@ -13,12 +16,25 @@ export type Row =
   | { kind: 'database'; uri: vscode.Uri }
   | { kind: 'gone'; folder: vscode.WorkspaceFolder; path: string }
   | { kind: 'day'; label: string; entries: readonly CatalogEntry[] }
-  | {
-      kind: 'snapshot';
-      entry: CatalogEntry;
-      /** The database, where it is known. */ uri?: vscode.Uri;
-    }
+  | BackupRow
+  | MemberRow
   | { kind: 'more'; /** The id of the row above. */ parent: string; count: number };
+
+/** A snapshot or a bundle. */
+export interface BackupRow {
+  kind: 'snapshot';
+  entry: CatalogEntry;
+  /** The database, where it is known. */
+  uri?: vscode.Uri;
+}
+
+/** Something inside a bundle. */
+export interface MemberRow {
+  kind: 'member';
+  /** The bundle. */
+  entry: CatalogEntry;
+  member: Omit<BundleMember, 'entry'>;
+}
 
 /** A row of our trees, as VS Code hands it to a command. */
 export function isRow(value: unknown): value is Row {
@@ -30,100 +46,177 @@ export function isRow(value: unknown): value is Row {
 /** Where a row is: below its database, below its day, or in a list of all. */
 export type Place = 'database' | 'day' | 'list';
 
-/** The file name is in the tooltip and in what a screen reader says: a narrow view has no room for it. */
-export function snapshotItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
-  const { path, verified, foreign, manifest } = entry;
+/**
+ * The file name is in the tooltip and in what a screen reader says: a narrow view has no room for it. The tooltip is made
+ * when it is asked for: `backupTooltip`.
+ */
+export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
+  const { path, foreign, kept, bundle, setAside } = entry;
   const label = inertLine(labelOf(entry, place));
-  const item = new vscode.TreeItem(label);
+  const item = new vscode.TreeItem(
+    label,
+    bundle === undefined
+      ? vscode.TreeItemCollapsibleState.None
+      : vscode.TreeItemCollapsibleState.Collapsed,
+  );
   item.id = `${place === 'database' ? 'snapshot' : 'backup'}:${path}`;
   item.contextValue = [
-    rowContext.snapshot,
-    foreign ? 'foreign' : 'own',
-    manifest?.pinned === true ? 'pinned' : 'unpinned',
+    rowContext.backup,
+    bundle === undefined ? rowContext.snapshot : rowContext.bundle,
+    setAside === true ? rowContext.setAside : foreign ? 'foreign' : 'own',
+    ...(kept === undefined ? [] : [kept.pinned ? 'pinned' : 'unpinned']),
   ].join(' ');
   item.description = descriptionOf(entry);
-  item.iconPath = iconOf(entry, verified);
-  item.tooltip = snapshotTooltip(entry);
+  item.iconPath = iconOf(entry);
   const name = place === 'database' ? label : inertLine(basename(path));
   const spoken = [name, item.description, ...(name === label ? [] : [label])];
   item.accessibilityInformation = { label: spoken.join(', ') };
   return item;
 }
 
+export function memberItem({ entry, member }: MemberRow): vscode.TreeItem {
+  const { name, kind, sizeBytes, verified } = member;
+  const item = new vscode.TreeItem(inertLine(name));
+  item.id = `member:${entry.path}:${name}`;
+  item.contextValue = kind === 'database' ? rowContext.memberDatabase : rowContext.memberFile;
+  const state = verified === undefined ? [] : [verdictWord(verified)];
+  item.description = [formatBytes(sizeBytes), ...state].join(' · ');
+  item.iconPath =
+    verified === 'damaged'
+      ? new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'))
+      : new vscode.ThemeIcon(kind === 'database' ? 'database' : 'file');
+  item.tooltip = tooltip([
+    name,
+    vscode.l10n.t('in {0}', basename(entry.path)),
+    member.sha256 === undefined ? undefined : `SHA-256 ${member.sha256}`,
+  ]);
+  item.accessibilityInformation = { label: inertLine(`${name}, ${item.description}`) };
+  return item;
+}
+
 /** A name that a person has given says more than the time. */
 function labelOf(entry: CatalogEntry, place: Place): string {
-  const { path, createdAt, database } = entry;
+  const { path, createdAt, database, bundle } = entry;
   const now = Date.now();
   if (place === 'database') return dayAndTime(createdAt, now);
-  if (database === undefined || !hasNameOfOurs(path)) return basename(path);
+  const what = bundle?.name ?? (bundle === undefined ? database : entry.workspace);
+  if (what === undefined || !hasNameOfOurs(path)) return basename(path);
   const time = place === 'day' ? timeOfDay(createdAt) : dayAndTime(createdAt, now);
-  return `${basename(database)} ${time}`;
+  return `${basename(what)} ${time}`;
 }
 
 /** What is wrong comes first, then what people say of it, then size and verdict. */
 function descriptionOf(entry: CatalogEntry): string {
-  const { sizeBytes, verified, foreign, manifest } = entry;
+  const { t } = vscode.l10n;
+  const { sizeBytes, verified, foreign, setAside, kept, bundle } = entry;
   const size = formatBytes(sizeBytes);
-  const state = foreign ? vscode.l10n.t('not made by SQLite Backup') : stateWord(entry);
+  const state =
+    setAside === true
+      ? t('old database, kept by a restore')
+      : foreign
+        ? t('not made by SQLite Backup')
+        : stateWord(entry);
   const parts = [
-    manifest?.pinned === true ? vscode.l10n.t('pinned') : undefined,
-    manifest?.note === undefined ? undefined : `"${manifest.note}"`,
-    ...(verified === 'damaged' ? [] : [size, state]),
+    kept?.pinned === true ? t('pinned') : undefined,
+    kept?.note === undefined ? undefined : `"${kept.note}"`,
+    ...(verified === 'damaged' ? [] : [...bundleWords(bundle), size, state]),
   ];
   const all = verified === 'damaged' ? [state, ...parts, size] : parts;
   return inertLine(all.filter((part) => part !== undefined).join(' · '));
 }
 
+function bundleWords(bundle: CatalogEntry['bundle']): string[] {
+  const { t } = vscode.l10n;
+  if (bundle === undefined) return [];
+  const { databases, cut, complete } = bundle;
+  const count = databases.length === 1 ? t('1 database') : t('{0} databases', databases.length);
+  return [
+    ...(complete === false ? [t('incomplete')] : []),
+    cut === undefined || databases.length < 2
+      ? count
+      : cut === 'one-instant'
+        ? t('{0} at one instant', count)
+        : t('{0}, each by itself', count),
+  ];
+}
+
 /** The most that was proved of it. */
-function stateWord({ verified, manifest }: CatalogEntry): string {
-  return verified === 'ok' && manifest?.drill?.status === 'ok'
+function stateWord({ verified, kept }: CatalogEntry): string {
+  return verified === 'ok' && kept?.drill?.status === 'ok'
     ? vscode.l10n.t('proved restorable')
     : verdictWord(verified);
 }
 
-function iconOf(
-  { foreign, manifest }: CatalogEntry,
-  verified: CatalogEntry['verified'],
-): vscode.ThemeIcon {
+function iconOf({ foreign, kept, bundle, verified, setAside }: CatalogEntry): vscode.ThemeIcon {
   if (verified === 'damaged') {
     return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
   }
-  if (manifest?.pinned === true) return new vscode.ThemeIcon('pinned');
+  if (kept?.pinned === true) return new vscode.ThemeIcon('pinned');
+  if (bundle !== undefined) return new vscode.ThemeIcon('package');
+  if (setAside === true) return new vscode.ThemeIcon('discard');
   if (foreign) return new vscode.ThemeIcon('file');
   return new vscode.ThemeIcon(verified === 'ok' ? 'verified' : 'archive');
 }
 
-function snapshotTooltip(entry: CatalogEntry): vscode.MarkdownString {
-  const { path, createdAt, sizeBytes, verified, manifest } = entry;
+/** The whole truth about a backup, read when somebody wants to know it. */
+export async function backupTooltip(entry: CatalogEntry): Promise<vscode.MarkdownString> {
+  const { path, createdAt, verified, kept } = entry;
   const { t } = vscode.l10n;
+  const manifest = kept === undefined ? undefined : await readManifest(path);
   const verdict = manifest?.verdict;
-  const git = manifest?.git;
   return tooltip([
     path,
     exactTime(createdAt),
-    [
-      formatBytes(sizeBytes),
-      manifest &&
-        t('{0} pages of {1}', manifest.facts.pageCount, formatBytes(manifest.facts.pageSize)),
-      manifest && t('journal mode {0}', manifest.facts.journalMode),
-      manifest?.method,
-    ]
-      .filter((part) => part !== undefined)
-      .join(' · '),
+    factsLine(entry, manifest),
     verdict?.checkedAt === undefined
       ? verdictWord(verified)
       : t('{0} at {1}', verdictWord(verified), exactTime(verdict.checkedAt)),
     manifest?.drill &&
       t('Restored for trial at {0}: {1}', exactTime(manifest.drill.at), manifest.drill.status),
     ...(verdict?.findings ?? []).map(({ message }) => message),
-    manifest?.cut?.label === 'one-instant'
-      ? t('At one instant with {0} others', manifest.cut.members - 1)
-      : undefined,
-    ...(manifest?.migrations ?? []).map(({ tool, latest }) => `${tool}: ${latest}`),
-    git && [git.branch, git.commit?.slice(0, 10)].filter((part) => part !== undefined).join('@'),
+    ...(manifest === undefined ? [] : contentLines(manifest)),
     manifest?.note,
     manifest && `SHA-256 ${manifest.sha256}`,
   ]);
+}
+
+function factsLine(
+  { sizeBytes }: CatalogEntry,
+  manifest: Manifest | BundleManifest | undefined,
+): string {
+  const { t } = vscode.l10n;
+  const facts = manifest?.kind === 'snapshot' ? manifest.facts : undefined;
+  return [
+    formatBytes(sizeBytes),
+    facts && t('{0} pages of {1}', facts.pageCount, formatBytes(facts.pageSize)),
+    facts && t('journal mode {0}', facts.journalMode),
+    manifest?.method,
+  ]
+    .filter((part) => part !== undefined)
+    .join(' · ');
+}
+
+function contentLines(manifest: Manifest | BundleManifest): string[] {
+  const { t } = vscode.l10n;
+  if (manifest.kind === 'bundle') {
+    const failures = (manifest.failures ?? []).map(({ path, message }) =>
+      t('Left out: {0}: {1}', path, message),
+    );
+    return [
+      manifest.cut.label === 'one-instant'
+        ? t('At one instant')
+        : t('Each consistent in itself. {0}', manifest.cut.reason ?? ''),
+      ...failures,
+      ...(manifest.warnings ?? []).map(({ message }) => message),
+    ];
+  }
+  const { cut, migrations = [], git } = manifest;
+  const place = [git?.branch, git?.commit?.slice(0, 10)].filter((part) => part !== undefined);
+  return [
+    ...(cut?.label === 'one-instant' ? [t('At one instant with {0} others', cut.members - 1)] : []),
+    ...migrations.map(({ tool, latest }) => `${tool}: ${latest}`),
+    ...(place.length === 0 ? [] : [place.join('@')]),
+  ];
 }
 
 /** Lines of plain text: whatever names contain, nothing of it becomes a link or markup. */

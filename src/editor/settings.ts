@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Method } from '../core/manifest.ts';
+import type { Compression, Method } from '../core/manifest.ts';
 import { keepRules, type Policy } from '../core/retention.ts';
 import { section, settingKeys } from './ids.ts';
 
@@ -13,6 +13,15 @@ export interface StatusBarSettings {
   visible: boolean;
   text: 'lastBackup' | 'attention' | 'icon';
   click: 'quickBackUp' | 'backUpAll' | 'backUp' | 'showView';
+}
+
+/** `sqliteBackup.bundles`: what belongs together. */
+export interface SavedBundle {
+  name: string;
+  /** Globs relative to the workspace folder. */
+  databases: string[];
+  companions: string[];
+  method?: Method;
 }
 
 /** Empty where nothing was set. */
@@ -94,6 +103,25 @@ export class Settings {
     };
   }
 
+  compression(scope: vscode.ConfigurationScope | undefined): Compression {
+    return read<Compression>(settingKeys.compression, scope);
+  }
+
+  /** Bundles that somebody has described; what is not a description is left out. */
+  bundles(scope: vscode.ConfigurationScope | undefined): SavedBundle[] {
+    const all = read<Partial<SavedBundle>[]>(settingKeys.bundles, scope);
+    return all.flatMap(({ name, databases, companions, method }) =>
+      typeof name !== 'string' || !isTexts(databases)
+        ? []
+        : [
+            {
+              ...{ name, databases, companions: isTexts(companions) ? companions : [] },
+              ...(method !== undefined && { method }),
+            },
+          ],
+    );
+  }
+
   /** Whether to ask also before what can be undone. */
   confirmsAlways(): boolean {
     return read<string>(settingKeys.confirmations, undefined) === 'always';
@@ -159,4 +187,8 @@ function read<T>(key: string, scope: vscode.ConfigurationScope | undefined): T {
   const value = vscode.workspace.getConfiguration(section, scope).get<T>(key);
   if (value === undefined) throw new Error(`The manifest has no default for ${section}.${key}.`);
   return value;
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }

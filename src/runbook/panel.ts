@@ -260,13 +260,10 @@ function freePath(path: string): string {
   }
 }
 
-function factsOf({ manifest }: CatalogEntry): string[] {
-  const git = manifest?.git;
-  const place = git && [git.branch, git.commit?.slice(0, 7)].filter((part) => part !== undefined);
+function factsOf({ kept }: CatalogEntry): string[] {
   return [
-    ...(manifest === undefined ? [] : [manifest.method]),
-    ...(manifest?.note === undefined ? [] : [`“${manifest.note}”`]),
-    ...(place === undefined || place.length === 0 ? [] : [place.join('@')]),
+    ...(kept === undefined ? [] : [kept.method]),
+    ...(kept?.note === undefined ? [] : [`“${kept.note}”`]),
   ];
 }
 

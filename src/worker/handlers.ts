@@ -39,7 +39,7 @@ const handlers: Handlers = {
     recordVerdict(verdict, drilled);
     return { ...verdict, findings, drill: drilled };
   },
-  list: ({ folder }) => listAll(folder),
+  list: ({ folder, ...options }) => listAll(folder, options),
   compare: ({ left, right }, { onProgress }) =>
     compareDatabases(left, right, (doneBytes, totalBytes) =>
       onProgress({ phase: 'check', doneBytes, totalBytes }),

@@ -8,7 +8,7 @@
  */
 import * as v from 'valibot';
 import type { Bundled, BundleRequest } from '../core/bundle.ts';
-import type { CatalogEntry } from '../core/catalog.ts';
+import type { Listing, ListOptions } from '../core/catalog.ts';
 import type { Comparison } from '../core/compare.ts';
 import type { Inspection } from '../core/discovery.ts';
 import type { Pruned, Remark } from '../core/keeping.ts';
@@ -17,7 +17,6 @@ import { errorCodes } from '../core/errors.ts';
 import type { BundleManifest, Drill, Manifest } from '../core/manifest.ts';
 import type {
   Progress,
-  RecordAs,
   Snapshot,
   SnapshotRequest,
   Snapshots,
@@ -55,7 +54,7 @@ export interface Methods {
     /** Where private copies go. */
     folder: string;
   }) => Verdict & { drill?: Drill };
-  list: (params: { folder: string }) => CatalogEntry[];
+  list: (params: { folder: string } & ListOptions) => Listing;
   compare: (params: { left: string; right: string }) => Comparison;
   /** The schema of a database as sorted text. */
   schema: (params: { path: string }) => string;
@@ -65,8 +64,8 @@ export interface Methods {
   rename: (params: { path: string; name: string }) => string;
   /** Copies a backup to a free path, and returns that. */
   copyOut: (params: { path: string; to: string; readOnly: boolean }) => string;
-  /** What of a folder may go, or of the databases `only` in it. */
-  planPruning: (params: { folder: string; policy: Policy; only?: RecordAs[] }) => RetentionPlan;
+  /** What of a folder may go, or of the groups `only` in it. */
+  planPruning: (params: { folder: string; policy: Policy; only?: string[] }) => RetentionPlan;
   remove: (params: { folder: string; paths: string[] }) => Pruned;
 }
 

@@ -73,7 +73,8 @@ export async function quickBackUp(parts: Parts): Promise<PlainResult> {
 
 const lastUsedKey = 'lastBackedUp';
 
-function urisOf(target: unknown, selection: unknown): vscode.Uri[] | undefined {
+/** The databases among the selected rows, else of the row or the Uri; undefined when there are none. */
+export function urisOf(target: unknown, selection: unknown): vscode.Uri[] | undefined {
   const chosen =
     Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target].flat();
   const uris = chosen.flatMap((one) =>

@@ -4,16 +4,28 @@ import { notify } from '../inert.ts';
 import type { CatalogEntry } from '../../core/catalog.ts';
 import type { Comparison } from '../../core/compare.ts';
 import { BackupError } from '../../core/errors.ts';
+import { livePathOf } from '../livePath.ts';
+import { memberRows, privateCopy } from './members.ts';
 import type { Parts } from './register.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
-/** Compares a backup with the database as it is now: the live one on the left. */
+/** Compares a backup, or a member of a bundle, with the database as it is now: the live one on the left. */
 export async function compareWithLive(
   parts: Parts,
   target: unknown,
 ): Promise<Comparison | undefined> {
+  const [row] = memberRows(target, undefined);
+  if (row !== undefined) {
+    const { entry, member } = row;
+    const copy = await privateCopy(parts, entry, member.name);
+    return compare(parts, liveOf(parts, entry, member.name), copy);
+  }
   const [entry] = await backupsFor(parts, target, undefined, { several: false });
   if (entry === undefined) return undefined;
+  if (entry.bundle !== undefined) {
+    void notify.info(vscode.l10n.t('Open the bundle and compare one of its databases.'));
+    return undefined;
+  }
   return compare(parts, liveOf(parts, entry), entry.path);
 }
 
@@ -34,14 +46,12 @@ export async function compareSelected(
   return compare(parts, older.path, newer.path);
 }
 
-function liveOf({ backups }: Parts, entry: CatalogEntry): string {
-  const live = backups.databases.find(({ snapshots }) =>
-    snapshots.some(({ path }) => path === entry.path),
-  );
-  if (live !== undefined) return live.uri.fsPath;
+function liveOf({ backups }: Parts, entry: CatalogEntry, member?: string): string {
+  const live = livePathOf(backups, entry, member);
+  if (live !== undefined) return live;
   const message = vscode.l10n.t(
     'The database of {0} is not in this workspace.',
-    basename(entry.path),
+    basename(member ?? entry.path),
   );
   throw new BackupError('access', message, { path: entry.path });
 }

@@ -1,54 +1,59 @@
-import { createHash } from 'node:crypto';
-import { basename, extname } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
+import type { CatalogEntry } from '../../core/catalog.ts';
+import { memberRows, privateCopy } from './members.ts';
 import type { Parts } from './register.ts';
 import { reveal } from './reveal.ts';
 import { backupsFor } from './selection.ts';
 
-/**
- * Hands a private read-only copy to whatever viewer the person uses for such files: a viewer that writes, or makes a
- * `-wal`, never touches the backup.
- */
+/** Hands a private read-only copy to whatever viewer the person uses for such files. */
 export async function openReadOnly(parts: Parts, target: unknown): Promise<{ path?: string }> {
-  const [entry] = await backupsFor(parts, target, undefined, { several: false });
-  if (entry === undefined) return {};
-  const key = createHash('sha256')
-    .update(`${entry.path} ${entry.createdAt}`)
-    .digest('hex')
-    .slice(0, 16);
-  const folder = vscode.Uri.joinPath(parts.storage, 'opened', key);
-  await vscode.workspace.fs.createDirectory(folder);
-  const copy = vscode.Uri.joinPath(folder, basename(entry.path));
-  const exists = await vscode.workspace.fs.stat(copy).then(
-    () => true,
-    () => false,
-  );
-  if (!exists)
-    await parts.worker.call('copyOut', { path: entry.path, to: copy.fsPath, readOnly: true });
-  await vscode.commands.executeCommand('vscode.open', copy);
-  return { path: copy.fsPath };
+  const chosen = await oneFor(parts, target);
+  if (chosen === undefined) return {};
+  const path = await privateCopy(parts, chosen.entry, chosen.member);
+  await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(path));
+  return { path };
 }
 
-/** Saves a copy of a backup where the person chooses. An existing file is never overwritten. */
+/** A member of a bundle, or a backup: the row, else what the person picks. */
+async function oneFor(
+  parts: Parts,
+  target: unknown,
+): Promise<{ entry: CatalogEntry; member?: string } | undefined> {
+  const [row] = memberRows(target, undefined);
+  if (row !== undefined) return { entry: row.entry, member: row.member.name };
+  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  return entry && { entry };
+}
+
+/** Saves a copy of a backup, or of a member, where the person chooses. An existing file is never overwritten. */
 export async function saveCopyAs(
   parts: Parts,
   target: unknown,
   to?: unknown,
 ): Promise<{ path?: string }> {
-  const [entry] = await backupsFor(parts, target, undefined, { several: false });
-  if (entry === undefined) return {};
-  const extension = extname(entry.path).slice(1);
-  const chosen =
+  const chosen = await oneFor(parts, target);
+  if (chosen === undefined) return {};
+  const { entry, member } = chosen;
+  const name = basename(member ?? entry.path);
+  const extension = extname(name).slice(1);
+  const uri =
     to instanceof vscode.Uri
       ? to
       : await vscode.window.showSaveDialog({
-          defaultUri: vscode.Uri.file(entry.path),
+          defaultUri: vscode.Uri.file(join(dirname(entry.path), name)),
           title: vscode.l10n.t('Save a Copy'),
-          ...(extension !== '' && { filters: { SQLite: [extension] } }),
+          ...(extension !== '' && { filters: { [extension]: [extension] } }),
         });
-  if (chosen === undefined) return {};
-  await parts.worker.call('copyOut', { path: entry.path, to: chosen.fsPath, readOnly: false });
-  return { path: chosen.fsPath };
+  if (uri === undefined) return {};
+  const path = uri.fsPath;
+  if (member === undefined) {
+    await parts.worker.call('copyOut', { path: entry.path, to: path, readOnly: false });
+  } else {
+    const request = { bundle: entry.path, member, folder: dirname(path), name: basename(path) };
+    await parts.worker.call('extractMember', { ...request, readOnly: false });
+  }
+  return { path };
 }
 
 export async function revealBackup(parts: Parts, target: unknown): Promise<void> {
@@ -69,8 +74,8 @@ export async function copySha256(
 ): Promise<string> {
   const entries = await backupsFor(parts, target, selection, { several: true, own: true });
   const [only, ...rest] = entries;
-  if (only?.manifest !== undefined && rest.length === 0) return toClipboard([only.manifest.sha256]);
-  return toClipboard(entries.map(({ path, manifest }) => `${manifest?.sha256 ?? ''}  ${path}`));
+  if (only?.kept !== undefined && rest.length === 0) return toClipboard([only.kept.sha256]);
+  return toClipboard(entries.map(({ path, kept }) => `${kept?.sha256 ?? ''}  ${path}`));
 }
 
 async function toClipboard(lines: string[]): Promise<string> {

@@ -37,7 +37,7 @@ export async function note(
       ? text
       : await vscode.window.showInputBox({
           title: vscode.l10n.t('Note on {0}', inertLine(basename(entry.path))),
-          value: entry.manifest?.note ?? '',
+          value: entry.kept?.note ?? '',
           placeHolder: vscode.l10n.t('before migration 0042'),
         });
   if (answer === undefined) return {};

@@ -16,6 +16,7 @@ import type { Settings } from '../settings.ts';
 import type { Runbooks } from '../../runbook/panel.ts';
 import type { WorkerClient } from '../../worker/client.ts';
 import { backUp, backUpAll, backUpCompact, quickBackUp } from './backUp.ts';
+import { createBundle, extract } from './bundle.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { compareSelected, compareWithLive } from './compare.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
@@ -85,6 +86,11 @@ const table: Record<CommandId, Command> = {
   [commands.unpin]: (parts, target, selection) => pin(parts, target, selection, { pinned: false }),
   [commands.delete]: remove,
   [commands.applyRetention]: applyRetention,
+  [commands.createBundle]: (parts, target, selection, answers) =>
+    createBundle(parts, target, selection, answers as Parameters<typeof createBundle>[3]),
+  [commands.chooseForBundle]: ({ databasesView }) => databasesView.toggleChoosing(),
+  [commands.stopChoosing]: ({ databasesView }) => databasesView.toggleChoosing(),
+  [commands.extract]: extract,
   [commands.restore]: restore,
   [commands.showHolders]: showHolders,
   [commands.undoRestore]: undoRestore,

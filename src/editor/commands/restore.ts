@@ -1,19 +1,25 @@
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog.ts';
 import type { Interrupted } from '../../core/restore.ts';
 import type { RunItem } from '../../runbook/run.ts';
-import { notify } from '../inert.ts';
+import { inertLine, notify } from '../inert.ts';
+import { livePathOf } from '../livePath.ts';
 import { databaseName, dayAndTime, verdictWord } from '../messages.ts';
 import { isRow } from '../rows.ts';
+import { memberRows } from './members.ts';
 import type { Parts } from './register.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
-/** Opens the runbook of a backup. A row of a database asks which of its backups; nothing asks among all. */
+/**
+ * Opens the runbook of a backup, or of a member of a bundle. A row of a database asks which of its backups; nothing asks
+ * among all.
+ */
 export async function restore(parts: Parts, target?: unknown): Promise<{ runbook?: string }> {
-  const entry = await backupToRestore(parts, target);
+  const [row] = memberRows(target, undefined);
+  const entry = row?.entry ?? (await backupToRestore(parts, target));
   if (entry === undefined) return {};
-  const items = await itemsFor(parts, entry);
+  const items = await itemsFor(parts, entry, row?.member.name);
   if (items.length === 0) return {};
   const { run } = await parts.runbooks.open(entry.path, items);
   return { runbook: run.id };
@@ -46,35 +52,37 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
   return (await vscode.window.showQuickPick(items, { placeHolder }))?.entry;
 }
 
-/** The live databases that a backup is of, whether they exist or not; asks when nothing tells. */
-async function itemsFor(parts: Parts, entry: CatalogEntry): Promise<RunItem[]> {
-  const live = livePath(parts, entry);
-  if (live !== undefined) return [{ live, chosen: true }];
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
-  const picked = await vscode.window.showSaveDialog({
-    title: vscode.l10n.t('Which database is {0} to replace?', basename(entry.path)),
-    saveLabel: vscode.l10n.t('Plan the Restore'),
-    ...(folder !== undefined && { defaultUri: folder }),
-  });
-  return picked === undefined ? [] : [{ live: picked.fsPath, chosen: true }];
+/** The live databases that a backup is of, whether they exist or not; asks where nothing tells. */
+async function itemsFor(
+  parts: Parts,
+  entry: CatalogEntry,
+  only: string | undefined,
+): Promise<RunItem[]> {
+  const names =
+    entry.bundle === undefined
+      ? [undefined]
+      : entry.bundle.databases
+          .map(({ name }) => name)
+          .filter((name) => only === undefined || name === only);
+  const items: RunItem[] = [];
+  for (const member of names) {
+    const live =
+      livePathOf(parts.backups, entry, member) ??
+      (await askForLive(member ?? basename(entry.path)));
+    if (live === undefined) return [];
+    items.push({ live, chosen: true, ...(member !== undefined && { member }) });
+  }
+  return items;
 }
 
-function livePath({ backups }: Parts, { path, manifest }: CatalogEntry): string | undefined {
-  const known = backups.databases.find(({ snapshots }) =>
-    snapshots.some((snapshot) => snapshot.path === path),
-  );
-  if (known !== undefined) return known.uri.fsPath;
-  const gone = backups.gone.find(({ snapshots }) =>
-    snapshots.some((snapshot) => snapshot.path === path),
-  );
-  if (gone !== undefined) return join(gone.folder.uri.fsPath, gone.path);
-  const workspace = manifest?.source.workspace;
-  const folder = vscode.workspace.workspaceFolders?.find(
-    ({ uri }) => basename(uri.fsPath) === workspace,
-  );
-  return folder === undefined || manifest === undefined
-    ? undefined
-    : join(folder.uri.fsPath, manifest.source.path);
+async function askForLive(name: string): Promise<string | undefined> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const picked = await vscode.window.showSaveDialog({
+    title: vscode.l10n.t('Which database is {0} to replace?', inertLine(name)),
+    saveLabel: vscode.l10n.t('Plan the Restore'),
+    ...(folder !== undefined && { defaultUri: vscode.Uri.joinPath(folder, basename(name)) }),
+  });
+  return picked?.fsPath;
 }
 
 /** Who has a database open, by name and number. */

@@ -4,7 +4,6 @@ import { inertLine, notify } from '../inert.ts';
 import { backupCount } from '../messages.ts';
 import { commands, section } from '../ids.ts';
 import type { Decision, RetentionPlan } from '../../core/retention.ts';
-import type { RecordAs } from '../../core/snapshot.ts';
 import { formatBytes } from '../../core/units.ts';
 import { prune } from '../retention.ts';
 import type { Parts } from './register.ts';
@@ -75,15 +74,11 @@ async function planAll(parts: Parts): Promise<FolderPlan[]> {
     const chosen = await parts.folder.resolve(workspaceFolder);
     if (chosen === undefined) continue;
     const folder = resolve(chosen);
-    const only = parts.backups.entries.flatMap(({ path, manifest }): RecordAs[] => {
-      const source = manifest?.source;
-      const isOwn =
-        source?.workspace === undefined ||
-        source.workspace === basename(workspaceFolder.uri.fsPath);
-      if (source === undefined || !isOwn || dirname(path) !== folder || planned.has(path))
-        return [];
+    const only = parts.backups.entries.flatMap(({ path, group, workspace }) => {
+      const isOwn = workspace === undefined || workspace === basename(workspaceFolder.uri.fsPath);
+      if (group === undefined || !isOwn || dirname(path) !== folder || planned.has(path)) return [];
       planned.add(path);
-      return [source];
+      return [group];
     });
     if (only.length === 0) continue;
     const policy = parts.settings.retention(workspaceFolder);

@@ -19,7 +19,7 @@ export async function backupsFor(
   const entries = rows.flatMap((row) => (isRow(row) && row.kind === 'snapshot' ? [row.entry] : []));
   const unique = [...new Map(entries.map((entry) => [entry.path, entry])).values()];
   const chosen = unique.length > 0 ? unique : await pick(parts, { several, own: own === true });
-  const usable = own === true ? chosen.filter(({ manifest }) => manifest !== undefined) : chosen;
+  const usable = own === true ? chosen.filter(({ kept }) => kept !== undefined) : chosen;
   if (usable.length < chosen.length) {
     void notify.info(vscode.l10n.t('Files that SQLite Backup has not made are left as they are.'));
   }
@@ -31,7 +31,7 @@ async function pick(
   { several, own }: { several: boolean; own: boolean },
 ): Promise<CatalogEntry[]> {
   if (!backups.isReady) await backups.refresh();
-  const entries = backups.entries.filter(({ manifest }) => !own || manifest !== undefined);
+  const entries = backups.entries.filter(({ kept }) => !own || kept !== undefined);
   if (entries.length === 0) {
     void notify.info(vscode.l10n.t('There are no backups yet.'));
     return [];

@@ -1,0 +1,62 @@
+/** Members of bundles as files that can be opened, compared and checked: private copies, each proved when it is made. */
+import { createHash } from 'node:crypto';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../../core/catalog.ts';
+import { isRow, type MemberRow } from '../rows.ts';
+import type { Parts } from './register.ts';
+
+const keptMs = 7 * 24 * 60 * 60 * 1000;
+
+export function memberRows(target: unknown, selection: unknown): MemberRow[] {
+  const rows = Array.isArray(selection) && selection.length > 0 ? selection : [target];
+  return rows.flatMap((row) => (isRow(row) && row.kind === 'member' ? [row] : []));
+}
+
+/**
+ * A private read-only copy of a backup, or of a member of a bundle; made once for each state of it. Viewers that write, or
+ * that make a `-wal`, never touch the backup.
+ */
+export async function privateCopy(
+  { worker, storage }: Parts,
+  { path, stamp }: CatalogEntry,
+  member?: string,
+): Promise<string> {
+  const key = createHash('sha256')
+    .update([path, stamp, member ?? ''].join('\0'))
+    .digest('hex')
+    .slice(0, 16);
+  const folder = vscode.Uri.joinPath(storage, 'opened', key);
+  await vscode.workspace.fs.createDirectory(folder);
+  const copy = join(folder.fsPath, basename(member ?? path));
+  const exists = await stat(copy).then(
+    () => true,
+    () => false,
+  );
+  if (exists) return copy;
+  if (member === undefined) await worker.call('copyOut', { path, to: copy, readOnly: true });
+  else {
+    const request = { bundle: path, member, folder: folder.fsPath, name: basename(copy) };
+    await worker.call('extractMember', { ...request, readOnly: true });
+  }
+  return copy;
+}
+
+/** Takes away the private copies of last week. What is still open somewhere stays until the next start. */
+export async function sweepPrivateCopies({
+  storage,
+  log,
+}: Pick<Parts, 'storage' | 'log'>): Promise<void> {
+  const folder = join(storage.fsPath, 'opened');
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    const path = join(folder, name);
+    try {
+      const { mtimeMs } = await stat(path);
+      if (Date.now() - mtimeMs > keptMs) await rm(path, { recursive: true, force: true });
+    } catch (error) {
+      log.error(`${path} could not be removed`, error);
+    }
+  }
+}

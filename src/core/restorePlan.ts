@@ -207,15 +207,9 @@ function stateByError(
   live: string,
 ): { targetState: TargetState; targetReason: string } {
   const { code, message: targetReason } = explain(error, 'source', live);
-  switch (code) {
-    case 'corrupt':
-      return { targetState: 'damaged', targetReason };
-    case 'not-a-database':
-    case 'encrypted-or-not-sqlite':
-      return { targetState: 'not-a-database', targetReason };
-    default:
-      return { targetState: 'unreadable', targetReason };
-  }
+  if (code === 'corrupt') return { targetState: 'damaged', targetReason };
+  const isForeign = code === 'not-a-database' || code === 'encrypted-or-not-sqlite';
+  return { targetState: isForeign ? 'not-a-database' : 'unreadable', targetReason };
 }
 
 /**

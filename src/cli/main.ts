@@ -10,6 +10,8 @@ import { find } from './find.ts';
 import { list } from './list.ts';
 import { prune } from './prune.ts';
 import { note, pin, unpin } from './remark.ts';
+import { restore } from './restore.ts';
+import { runbook } from './runbook.ts';
 import { exitCodes, UsageError, type Context, type Verb } from './verb.ts';
 import { verify } from './verify.ts';
 
@@ -19,6 +21,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   list,
   verify,
   compare,
+  restore,
+  runbook,
   prune,
   pin,
   unpin,

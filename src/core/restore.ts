@@ -75,6 +75,8 @@ export interface PlannedItem {
   /** Why the state is not `readable` or `missing`. */
   targetReason?: string;
   targetSizeBytes: number;
+  /** Of the existing target; undefined where there is none, and on Windows. */
+  permissions?: { mode: number; uid: number; gid: number };
   /** The siblings that exist: `-wal`, `-shm`, `-journal`. */
   siblings: string[];
   holders: Holder[];

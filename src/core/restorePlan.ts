@@ -66,6 +66,10 @@ function planItem(
     realTarget,
     targetExists: stats !== undefined,
     targetSizeBytes: stats?.size ?? 0,
+    ...(stats !== undefined &&
+      process.platform !== 'win32' && {
+        permissions: { mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid },
+      }),
     siblings: [...siblingsOf(realTarget).keys()],
     holders,
     holdersKnown: known,

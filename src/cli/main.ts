@@ -12,6 +12,8 @@ import { find } from './find.ts';
 import { list } from './list.ts';
 import { prune } from './prune.ts';
 import { note, pin, unpin } from './remark.ts';
+import { restore } from './restore.ts';
+import { runbook } from './runbook.ts';
 import { exitCodes, UsageError, type Context, type Verb } from './verb.ts';
 import { verify } from './verify.ts';
 
@@ -23,6 +25,8 @@ const verbs: Readonly<Record<string, Verb>> = {
   verify,
   extract,
   compare,
+  restore,
+  runbook,
   prune,
   pin,
   unpin,

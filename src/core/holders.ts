@@ -28,16 +28,9 @@ export function findHolders(databases: readonly string[]): Holders {
     path,
     ...siblingSuffixes.map((suffix) => path + suffix),
   ]);
-  switch (process.platform) {
-    case 'linux':
-      return existsSync('/proc/self/fd') ? holdersInProc(paths) : { holders: [], known: 'unknown' };
-    case 'darwin':
-      return askListOfOpenFiles(paths);
-    case 'win32':
-      return askRestartManager(paths);
-    default:
-      return { holders: [], known: 'unknown' };
-  }
+  if (process.platform === 'darwin') return askListOfOpenFiles(paths);
+  if (process.platform === 'win32') return askRestartManager(paths);
+  return existsSync('/proc/self/fd') ? holdersInProc(paths) : { holders: [], known: 'unknown' };
 }
 
 /** Of several holders, the ones with a lock on the database file, as the kernel lists them. */

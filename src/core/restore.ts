@@ -75,6 +75,8 @@ export interface PlannedItem {
   /** Why the state is not `readable` or `missing`. */
   targetReason?: string;
   targetSizeBytes: number;
+  /** Of the existing target; undefined where there is none, and on Windows. */
+  permissions?: { mode: number; uid: number; gid: number };
   /** The siblings that exist: `-wal`, `-shm`, `-journal`. */
   siblings: string[];
   holders: Holder[];
@@ -232,9 +234,10 @@ export interface Proof {
 
 /** The whole restore in one go. Throws a BackupError; then the old databases are live, or the message says what is. */
 export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks): Promise<Restored> {
-  const intent = await prepare(request, hooks);
+  const intent = await prepare(request);
   try {
-    await stageAll(intent, hooks);
+    stageAll(intent, hooks);
+    for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
     await hooks.beforePublish();
     requireLiveStates(intent, request.liveStates);
     rememberOld(intent);
@@ -250,8 +253,9 @@ export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks):
 
 /** Step "move": safety snapshots, then the complete set-asides. The live files stay where they are. */
 export async function moveAside(request: ApplyRequest, hooks: SnapshotHooks): Promise<MovedAside> {
-  const intent = await prepare(request, hooks);
+  const intent = await prepare(request);
   requireUsable(inspectBackup(request.backup, { trustManifest: false }, hooks.onProgress));
+  for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
   await hooks.beforePublish();
   requireLiveStates(intent, request.liveStates);
   tell(hooks, 'move');
@@ -279,7 +283,7 @@ export async function putInPlace(
   hooks: SnapshotHooks,
 ): Promise<Restored> {
   const intent = readIntent(path);
-  await stageAll(intent, hooks);
+  stageAll(intent, hooks);
   await hooks.beforePublish();
   lookAtHolders(intent.items, ignoreHolders);
   // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
@@ -298,8 +302,8 @@ export function proveRestored({ backup, items }: RestoreRequest): Proof[] {
   ).map(({ realTarget }, index) => proveLive(realTarget, factsOf(path, items[index]?.member)));
 }
 
-/** Everything that is done before the point of no return but staging: nothing under a final name changes. */
-async function prepare(request: ApplyRequest, hooks: SnapshotHooks): Promise<Intent> {
+/** Resolves the targets and looks at them: nothing is written. */
+async function prepare(request: ApplyRequest): Promise<Intent> {
   const backup = resolveRegularFile(request.backup);
   const targets = resolveTargets(
     backup,
@@ -326,7 +330,6 @@ async function prepare(request: ApplyRequest, hooks: SnapshotHooks): Promise<Int
   lookAtHolders(intent.items, request.ignoreHolders === true);
   requireLiveStates(intent, request.liveStates);
   for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
-  for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
   return intent;
 }
 
@@ -398,11 +401,9 @@ async function takeSafetySnapshot(
 }
 
 /** All are staged and proved before the first is moved. */
-async function stageAll(intent: Intent, hooks: SnapshotHooks): Promise<void> {
-  for (const item of intent.items) {
+function stageAll(intent: Intent, hooks: SnapshotHooks): void {
+  for (const item of intent.items)
     item.staged = stageBackup(intent.id, item, intent.backup ?? '', hooks);
-    await Promise.resolve();
-  }
 }
 
 /** The old files as they are now, and the name that will keep them. */

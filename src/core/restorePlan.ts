@@ -66,6 +66,10 @@ function planItem(
     realTarget,
     targetExists: stats !== undefined,
     targetSizeBytes: stats?.size ?? 0,
+    ...(stats !== undefined &&
+      process.platform !== 'win32' && {
+        permissions: { mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid },
+      }),
     siblings: [...siblingsOf(realTarget).keys()],
     holders,
     holdersKnown: known,
@@ -207,15 +211,9 @@ function stateByError(
   live: string,
 ): { targetState: TargetState; targetReason: string } {
   const { code, message: targetReason } = explain(error, 'source', live);
-  switch (code) {
-    case 'corrupt':
-      return { targetState: 'damaged', targetReason };
-    case 'not-a-database':
-    case 'encrypted-or-not-sqlite':
-      return { targetState: 'not-a-database', targetReason };
-    default:
-      return { targetState: 'unreadable', targetReason };
-  }
+  if (code === 'corrupt') return { targetState: 'damaged', targetReason };
+  const isForeign = code === 'not-a-database' || code === 'encrypted-or-not-sqlite';
+  return { targetState: isForeign ? 'not-a-database' : 'unreadable', targetReason };
 }
 
 /**

@@ -72,9 +72,19 @@ export function factsOf(path: string, member: string | undefined): SourceFacts {
     return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: parsed.manifest };
   }
   const header = readHeader(path);
+  if (header.kind !== 'sqlite') {
+    throw new BackupError(
+      'backup-damaged',
+      `${path} is no SQLite database, so it is not restored.`,
+      {
+        path,
+        hint: 'Choose another backup.',
+      },
+    );
+  }
   return {
     sizeBytes: statSync(path).size,
-    journalMode: header.kind === 'sqlite' && header.journalMode === 'wal' ? 'wal' : 'delete',
+    journalMode: header.journalMode === 'wal' ? 'wal' : 'delete',
   };
 }
 

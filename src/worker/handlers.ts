@@ -4,6 +4,12 @@ import { compareDatabases, schemaOf } from '../core/compare.ts';
 import { findDatabases, inspectFiles } from '../core/discovery.ts';
 import { drillBundle, drillSnapshot } from '../core/drill.ts';
 import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
+import { findInterrupted, recoverInterrupted } from '../core/recovery.ts';
+import { applyRestore, moveAside, proveRestored, putInPlace } from '../core/restore.ts';
+import { liveStateOf, planRestore } from '../core/restorePlan.ts';
+import { holdersOf, resolveTarget } from '../core/restoreTarget.ts';
+import { archiveSetAside, deleteSetAside, listSetAsides } from '../core/setAside.ts';
+import { undoRestore } from '../core/undo.ts';
 import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
 import { extractBundle, extractMember, looksLikeBundle, withBundle } from '../core/unbundle.ts';
 import { recordVerdict, verifySnapshot } from '../core/verify.ts';
@@ -48,6 +54,19 @@ const handlers: Handlers = {
   remark: ({ path, remark }) => remarkOn(path, remark),
   rename: ({ path, name }) => renameBackup(path, name),
   copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),
+  planRestore,
+  applyRestore,
+  moveAside,
+  putInPlace,
+  proveRestored,
+  liveStates: ({ paths }) => paths.map((path) => liveStateOf(resolveTarget(path).realTarget)),
+  holders: ({ paths }) => holdersOf(paths),
+  undoRestore,
+  findInterrupted: ({ in: folder }) => findInterrupted(folder),
+  recoverInterrupted,
+  listSetAsides: ({ in: folder }) => listSetAsides(folder),
+  deleteSetAside: ({ path }) => deleteSetAside(path),
+  archiveSetAside: ({ path, folder }) => archiveSetAside(path, folder),
   planPruning: ({ folder, policy, only }) => planPruning(folder, policy, new Date(), only),
   remove: ({ folder, paths }) => removeBackups(folder, paths),
 };

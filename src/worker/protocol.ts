@@ -14,7 +14,24 @@ import type { Inspection } from '../core/discovery.ts';
 import type { Pruned, Remark } from '../core/keeping.ts';
 import type { Policy, RetentionPlan } from '../core/retention.ts';
 import { errorCodes } from '../core/errors.ts';
+import type { Holders } from '../core/holders.ts';
 import type { BundleManifest, Drill, Manifest } from '../core/manifest.ts';
+import type {
+  ApplyRequest,
+  Interrupted,
+  MovedAside,
+  PlanRequest,
+  Proof,
+  PutInPlaceRequest,
+  Recovered,
+  RecoverRequest,
+  Restored,
+  RestorePlan,
+  RestoreRequest,
+  Undone,
+  UndoRequest,
+} from '../core/restore.ts';
+import type { SetAside } from '../core/setAside.ts';
 import type {
   Progress,
   Snapshot,
@@ -64,6 +81,31 @@ export interface Methods {
   rename: (params: { path: string; name: string }) => string;
   /** Copies a backup to a free path, and returns that. */
   copyOut: (params: { path: string; to: string; readOnly: boolean }) => string;
+  /** What a restore would do. Only reads. */
+  planRestore: (params: PlanRequest) => RestorePlan;
+  applyRestore: (params: ApplyRequest) => Restored;
+  /** Safety snapshots and complete set-asides; the live files stay. */
+  moveAside: (params: ApplyRequest) => MovedAside;
+  /** The backup under the live names, after `moveAside`. */
+  putInPlace: (params: PutInPlaceRequest) => Restored;
+  /** The live files against the backup. */
+  proveRestored: (params: RestoreRequest) => Proof[];
+  /** Changes whenever one of the databases does, one for each path; opens nothing. */
+  liveStates: (params: { paths: string[] }) => string[];
+  /** Who has the databases open; opens none of them. */
+  holders: (params: { paths: string[] }) => Holders;
+  undoRestore: (params: UndoRequest) => Undone;
+  /** The restores in a folder that were stopped in the middle. */
+  findInterrupted: (params: { in: string }) => Interrupted[];
+  recoverInterrupted: (params: RecoverRequest) => Recovered;
+  /** The set-asides in a folder, or of one database. */
+  listSetAsides: (params: { in: string }) => SetAside[];
+  deleteSetAside: (params: { path: string }) => { removed: string[] };
+  /** Into a zip in the backups folder. */
+  archiveSetAside: (params: { path: string; folder: string }) => {
+    archive: string;
+    removed: string[];
+  };
   /** What of a folder may go, or of the groups `only` in it. */
   planPruning: (params: { folder: string; policy: Policy; only?: string[] }) => RetentionPlan;
   remove: (params: { folder: string; paths: string[] }) => Pruned;
@@ -89,6 +131,19 @@ const methodNames = [
   'remark',
   'rename',
   'copyOut',
+  'planRestore',
+  'applyRestore',
+  'moveAside',
+  'putInPlace',
+  'proveRestored',
+  'liveStates',
+  'holders',
+  'undoRestore',
+  'findInterrupted',
+  'recoverInterrupted',
+  'listSetAsides',
+  'deleteSetAside',
+  'archiveSetAside',
   'planPruning',
   'remove',
 ] as const satisfies Method[];

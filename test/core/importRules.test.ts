@@ -8,6 +8,7 @@ const root = resolve(import.meta.dirname, '../..');
 const pureCore = [
   'errors',
   'folderSetting',
+  'handCommands',
   'manifest',
   'migrations',
   'names',

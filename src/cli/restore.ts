@@ -1,0 +1,235 @@
+import { resolve } from 'node:path';
+import { BackupError } from '../core/errors.ts';
+import type { Interrupted, Restored, RestorePlan } from '../core/restore.ts';
+import { runbookSteps } from '../core/runbook.ts';
+import { exitCodes, parse, UsageError, type Context, type Verb } from './verb.ts';
+
+const busyTimeoutMs = 5000;
+
+export const restore: Verb = {
+  summary:
+    'Put a backup in the place of a database, or undo that, or recover from an interruption.',
+  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--ignore-holders] [--to DIR] [--json]
+  restore --undo SET_ASIDE [--ignore-holders] [--json]
+  restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: {
+        plan: { type: 'boolean' },
+        yes: { type: 'boolean' },
+        member: { type: 'string' },
+        'ignore-holders': { type: 'boolean' },
+        to: { type: 'string' },
+        undo: { type: 'string' },
+        recover: { type: 'string' },
+        finish: { type: 'boolean' },
+        'roll-back': { type: 'boolean' },
+        json: { type: 'boolean' },
+      },
+    });
+    const json = values.json === true;
+    const ignoreHolders = values['ignore-holders'] === true;
+    const { undo, recover } = values;
+    const isRestore = undo === undefined && recover === undefined;
+    const directions = [values.finish, values['roll-back']].filter((one) => one === true).length;
+    if (!isRestore && (values.plan || values.yes || positionals.length > 0))
+      throw new UsageError('--undo and --recover take nothing but their own path.');
+    if (undo !== undefined && recover !== undefined)
+      throw new UsageError('--undo and --recover are two different things.');
+    if (directions > (recover === undefined ? 0 : 1))
+      throw new UsageError('--recover takes one of --finish and --roll-back.');
+    if (undo !== undefined) return undoRestore(undo, { ignoreHolders, json }, context);
+    if (recover !== undefined) {
+      const how = values.finish ? 'finish' : values['roll-back'] ? 'roll-back' : undefined;
+      return recoverIn(resolve(recover), how, { ignoreHolders, json }, context);
+    }
+    const [backup, target, ...rest] = positionals;
+    if (backup === undefined || target === undefined || rest.length > 0)
+      throw new UsageError('restore takes a backup and a target.');
+    if ((values.plan === true) === (values.yes === true))
+      throw new UsageError('Say --plan to see what it would do, or --yes to do it.');
+    const { member } = values;
+    const items = [{ target: resolve(target), ...(member !== undefined && { member }) }];
+    const request = { backup: resolve(backup), items };
+    if (values.plan) return printPlan(request, json, context);
+    const folder = values.to ?? process.env['BACKUPS_DIR'];
+    const restored = await context.worker.call(
+      'applyRestore',
+      {
+        ...request,
+        ...(folder !== undefined && folder !== '' && { folder: resolve(folder) }),
+        ignoreHolders,
+        busyTimeoutMs,
+        toolVersion: context.toolVersion,
+      },
+      { signal: context.signal, onProgress: ({ phase }) => context.progress(phase) },
+    );
+    return printRestored(restored, json, context);
+  },
+};
+
+interface Options {
+  ignoreHolders: boolean;
+  json: boolean;
+}
+
+/** Shared with the verb `runbook`: the plan of a restore of one database. */
+export async function planFor(
+  request: { backup: string; items: { target: string; member?: string }[] },
+  { worker, signal, progress }: Context,
+): Promise<RestorePlan> {
+  return worker.call('planRestore', request, {
+    signal,
+    onProgress: ({ phase }) => progress(phase),
+  });
+}
+
+async function printPlan(
+  request: Parameters<typeof planFor>[0],
+  json: boolean,
+  context: Context,
+): Promise<number> {
+  const plan = await planFor(request, context);
+  const [item] = plan.items;
+  const steps = runbookSteps(plan, { now: new Date() });
+  const code = plan.verified === 'damaged' ? exitCodes.failed : exitCodes.ok;
+  if (item === undefined) return code;
+  if (json) {
+    context.print(
+      JSON.stringify({
+        backup: plan.backup,
+        target: item.target,
+        targetExists: item.targetExists,
+        verified: plan.verified,
+        holders: item.holders,
+        tables: item.tables.map(({ name, lost, gained, changed }) => ({
+          name,
+          lost,
+          gained,
+          changed,
+        })),
+        schema: item.schema,
+        migrations: {
+          backup: item.migrations.backup,
+          live: item.migrations.live,
+          verdict: item.migrations.verdict,
+        },
+        steps: steps.map(({ id, title, text, sh, powershell }) => ({
+          id,
+          title,
+          text,
+          sh,
+          powershell,
+        })),
+        createdAt: plan.createdAt,
+        sizeBytes: plan.sizeBytes,
+        findings: plan.findings,
+        targetState: item.targetState,
+        targetReason: item.targetReason ?? null,
+        holdersKnown: item.holdersKnown,
+        notCompared: item.notCompared,
+      }),
+    );
+    return code;
+  }
+  for (const { title, text } of steps) {
+    context.print(`${title}\n  ${text.replaceAll('\n', '\n  ')}`);
+  }
+  for (const { message } of plan.findings) context.tell(message);
+  return code;
+}
+
+function printRestored({ items }: Restored, json: boolean, { print, tell }: Context): number {
+  const [item] = items;
+  if (item === undefined) return exitCodes.failed;
+  const { realTarget, setAside, safetySnapshot, safetyFailure, verified, findings } = item;
+  if (json) {
+    print(
+      JSON.stringify({
+        restored: realTarget,
+        setAside: setAside ?? null,
+        safetySnapshot: safetySnapshot ?? null,
+        verified,
+      }),
+    );
+  } else {
+    print(`Restored ${realTarget}: ${verified === 'ok' ? 'verified' : verified}.`);
+    if (setAside !== undefined)
+      print(
+        `The old database is kept: ${setAside}\n  Undo: sqlite-backup restore --undo SET_ASIDE`,
+      );
+    if (safetySnapshot !== undefined) print(`Safety snapshot: ${safetySnapshot}`);
+  }
+  if (safetyFailure !== undefined) tell(`No safety snapshot: ${safetyFailure.message}`);
+  for (const { message } of findings) tell(message);
+  return exitCodes.ok;
+}
+
+async function undoRestore(
+  setAside: string,
+  { ignoreHolders, json }: Options,
+  { worker, signal, toolVersion, print, tell }: Context,
+): Promise<number> {
+  const undone = await worker.call(
+    'undoRestore',
+    { setAside: resolve(setAside), ignoreHolders, toolVersion },
+    { signal },
+  );
+  if (json) {
+    const { target, verified } = undone;
+    print(JSON.stringify({ restored: target, setAside: undone.setAside ?? null, verified }));
+  } else {
+    print(`The old database is live again: ${undone.target}`);
+    if (undone.setAside !== undefined) print(`What was live is kept: ${undone.setAside}`);
+  }
+  for (const { message } of undone.findings) tell(message);
+  return exitCodes.ok;
+}
+
+async function recoverIn(
+  folder: string,
+  how: 'finish' | 'roll-back' | undefined,
+  { ignoreHolders, json }: Options,
+  { worker, signal, print, tell }: Context,
+): Promise<number> {
+  const interrupted = await worker.call('findInterrupted', { in: folder }, { signal });
+  if (how === undefined) {
+    if (json) print(JSON.stringify({ interrupted: interrupted.map(interruptedJson) }));
+    else for (const one of interrupted) print(`${one.startedAt}  ${one.words}`);
+    if (interrupted.length === 0) tell(`No interrupted restore in ${folder}.`);
+    else if (!json) tell('Say --finish or --roll-back.');
+    // Something is still to be decided.
+    return interrupted.length === 0 ? exitCodes.ok : exitCodes.failed;
+  }
+  const recovered = [];
+  for (const { intent, can, words } of interrupted) {
+    if (!can.includes(how))
+      throw new BackupError('incomplete', words, { path: intent, facts: { how } });
+    const params = { intent, how, ignoreHolders };
+    recovered.push(await worker.call('recoverInterrupted', params, { signal }));
+  }
+  if (json) print(JSON.stringify({ recovered }));
+  for (const { items, remarks } of recovered) {
+    if (!json) {
+      for (const { realTarget, live } of items)
+        print(`${realTarget}: ${live === 'new' ? 'restored' : 'as it was before'}.`);
+    }
+    for (const { message } of remarks) tell(message);
+  }
+  if (recovered.length === 0) tell(`No interrupted restore in ${folder}.`);
+  return exitCodes.ok;
+}
+
+function interruptedJson({
+  id,
+  intent,
+  action,
+  startedAt,
+  items,
+  can,
+  words,
+}: Interrupted): object {
+  return { id, intent, action, startedAt, items, can, words };
+}

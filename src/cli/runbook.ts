@@ -1,0 +1,28 @@
+import { resolve } from 'node:path';
+import { renderMarkdown, renderPowerShell, renderShell } from '../core/runbook.ts';
+import { planFor } from './restore.ts';
+import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
+
+const renderers = { markdown: renderMarkdown, sh: renderShell, powershell: renderPowerShell };
+
+export const runbook: Verb = {
+  summary: 'Print the steps of a restore, with the commands that do the same by hand.',
+  usage: 'runbook BACKUP TARGET [--format markdown|sh|powershell] [--member NAME]',
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: { format: { type: 'string' }, member: { type: 'string' } },
+    });
+    const [backup, target, ...rest] = positionals;
+    if (backup === undefined || target === undefined || rest.length > 0)
+      throw new UsageError('runbook takes a backup and a target.');
+    const { format = 'markdown', member } = values;
+    if (format !== 'markdown' && format !== 'sh' && format !== 'powershell')
+      throw new UsageError(`--format is markdown, sh or powershell, not ${format}.`);
+    const items = [{ target: resolve(target), ...(member !== undefined && { member }) }];
+    const plan = await planFor({ backup: resolve(backup), items }, context);
+    context.print(renderers[format](plan, { now: new Date() }).trimEnd());
+    return plan.verified === 'damaged' ? exitCodes.failed : exitCodes.ok;
+  },
+};

@@ -1,0 +1,36 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ApplyRequest } from '../../src/core/restore.ts';
+import type { SnapshotHooks } from '../../src/core/snapshot.ts';
+
+export const quiet: SnapshotHooks = {
+  onProgress: () => undefined,
+  beforePublish: () => Promise.resolve(),
+};
+
+/** A request as the command line makes it, for one database. */
+export function applyRequest(
+  backup: string,
+  target: string,
+  changes: Partial<ApplyRequest> = {},
+): ApplyRequest {
+  return {
+    backup,
+    items: [{ target }],
+    folder: join(dirname(backup)),
+    busyTimeoutMs: 100,
+    toolVersion: '0.0.0-test',
+    ...changes,
+  };
+}
+
+/** What a restore must not leave behind: private folders and intents. */
+export function leftoversIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => /^\.(tmp-)?sqlite-backup/.test(name));
+}
+
+/** The names of the set-asides' database files in a folder. */
+export function setAsidesIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => /\.bad-\d{8}_\d{6}Z(-\d+)?$/.test(name));
+}

@@ -124,7 +124,7 @@ const holderSchema = v.strictObject({
 
 const commandsSchema = v.strictObject({ posix: text, powershell: text });
 
-export const stepStatuses = [
+const stepStatuses = [
   'waiting',
   'current',
   'running',
@@ -222,7 +222,6 @@ export type Comparison = v.InferOutput<typeof comparisonSchema>;
 export type Destination = v.InferOutput<typeof destinationSchema>;
 export type Holder = v.InferOutput<typeof holderSchema>;
 export type Step = v.InferOutput<typeof stepSchema>;
-export type StepStatus = Step['status'];
 /** All that the page says of its own; `pageWords` has them. */
 export type PageWords = v.InferOutput<typeof wordsSchema>;
 export type RunbookState = v.InferOutput<typeof stateSchema>;

@@ -68,6 +68,12 @@ describe('the import rules', () => {
     );
   });
 
+  it('keep the page of the runbook to itself, its protocol and what runs in a browser', () => {
+    const allowed = /^(runbook\/page\/|runbook\/protocol\.ts$)/;
+    expectNone(({ file, target }) => file.startsWith('runbook/page/') && !allowed.test(target));
+    expectNone(({ file, target }) => file === 'runbook/protocol.ts' && target !== 'valibot');
+  });
+
   it('keep the pure files of the core pure', () => {
     const files = pureCore.map((name) => `core/${name}.ts`);
     const allowed = new RegExp(`^(node:(path|util)|valibot|core/(${pureCore.join('|')})\\.ts)$`);

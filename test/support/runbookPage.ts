@@ -47,8 +47,7 @@ const hostStub = `
 `;
 
 async function openPage(browser: Browser, script: string): Promise<RunbookPage> {
-  const context = await browser.newContext({ viewport: { width: 900, height: 1100 } });
-  const page = await context.newPage();
+  const page = await browser.newPage();
   const files: Record<string, [type: string, body: string]> = {
     '/runbook.js': ['text/javascript', script],
     '/runbook.css': ['text/css', readFileSync(join(root, 'media/runbook.css'), 'utf8')],
@@ -59,9 +58,7 @@ async function openPage(browser: Browser, script: string): Promise<RunbookPage> 
     await route.fulfill({ contentType, body });
   });
   await page.addInitScript(hostStub);
-  const runbook = new RunbookPage(page);
-  await runbook.load();
-  return runbook;
+  return new RunbookPage(page);
 }
 
 function html(): string {
@@ -79,6 +76,15 @@ export class RunbookPage {
 
   constructor(page: Page) {
     this.page = page;
+  }
+
+  /** As if it had never been open. */
+  async startOver(): Promise<void> {
+    await this.page.setViewportSize({ width: 900, height: 1100 });
+    await this.page.emulateMedia({ reducedMotion: 'no-preference' });
+    await this.load();
+    await this.page.evaluate('sessionStorage.clear()');
+    await this.load();
   }
 
   /** Loads the page, or loads it again: what it kept stays. */
@@ -127,6 +133,15 @@ export class RunbookPage {
     return await this.page.evaluate(
       `document.activeElement.getAttribute('aria-label') ?? (document.activeElement.closest('label') ?? document.activeElement).innerText`,
     );
+  }
+
+  /** Waits for an expression to hold in the page, whose policy forbids to let it wait by itself. */
+  async until(expression: string): Promise<void> {
+    const deadline = Date.now() + 10_000;
+    while (!(await this.page.evaluate(expression))) {
+      if (Date.now() > deadline) throw new Error(`It never became true that ${expression}`);
+      await this.page.waitForTimeout(20);
+    }
   }
 
   async announced(): Promise<string> {

@@ -22,6 +22,7 @@ export function actionButton({ id, label, kind, enabled, reason }: Action): Desc
       class: kind,
       'data-act': id,
       'aria-disabled': enabled ? undefined : 'true',
+      title: enabled ? undefined : reason,
       'aria-describedby': !enabled && reason !== undefined ? `${id}-reason` : undefined,
     },
     kind === 'danger' ? icon('warning') : undefined,

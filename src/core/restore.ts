@@ -27,7 +27,7 @@ import { lookAtHolders, moveAll, placeAll, proveLive } from './restoreRun.ts';
 import { factsOf, inspectBackup, requireUsable } from './restoreSource.ts';
 import { makeStage, stageBackup } from './restoreStaging.ts';
 import { resolveTargets } from './restoreTarget.ts';
-import { takeSnapshot, type SnapshotHooks } from './snapshot.ts';
+import { type RecordAs, takeSnapshot, type SnapshotHooks } from './snapshot.ts';
 import { freeSetAside, linkAside, statesOf } from './swap.ts';
 import { putBackSetAside } from './undo.ts';
 
@@ -123,7 +123,7 @@ export interface SafetyOptions {
   /** Of this extension, for the manifest of the safety snapshot and the intent. */
   toolVersion: string;
   /** How the manifest of the safety snapshot names the workspace and the database, one for each item. */
-  recordAs?: { path: string; workspace?: string }[];
+  recordAs?: RecordAs[];
 }
 
 export interface ApplyRequest extends RestoreRequest, SafetyOptions {

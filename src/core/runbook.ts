@@ -9,7 +9,9 @@ import { setAsideNames } from './names.ts';
 import type { PlannedItem, RestorePlan, TableChange } from './restore.ts';
 import { formatBytes } from './units.ts';
 
-export type StepId = 'plan' | 'stop' | 'move' | 'copy' | 'restart' | 'verify' | 'clean-up';
+/** In their order. */
+export const stepIds = ['plan', 'stop', 'move', 'copy', 'restart', 'verify', 'clean-up'] as const;
+export type StepId = (typeof stepIds)[number];
 
 export interface Commands {
   sh: string[];

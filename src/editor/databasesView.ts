@@ -183,7 +183,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     return item;
   }
 
-  #checkboxFor({ uri, path }: Database): vscode.TreeItem['checkboxState'] {
+  #checkboxFor({ uri, path }: Database): NonNullable<vscode.TreeItem['checkboxState']> {
     const isTicked = this.#remembered().includes(uri.toString());
     const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
     const label = vscode.l10n.t('Put {0} into the bundle', inertLine(path));

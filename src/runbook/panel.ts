@@ -158,6 +158,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),
       nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
+      exists: existsSync,
       freePath,
       explain: (error) => errorMessage(error, nameOf(error.path)),
       confirm: async ({ message, detail, yes }) =>

@@ -10,8 +10,8 @@ import type {
   Proof,
   RestorePlan,
   RestoreRequest,
-  SetAside,
 } from '../core/restore.ts';
+import type { SetAside } from '../core/setAside.ts';
 import type { StepId } from '../core/runbook.ts';
 import type { Progress } from '../core/snapshot.ts';
 import { BackupError, isBackupError } from '../core/errors.ts';
@@ -26,25 +26,26 @@ export interface Host {
   backupsFolder: string | undefined;
   tasks: { stop: string; start: string };
   healthUrl: string;
-  recordAs(path: string): { path: string; workspace?: string | undefined };
+  recordAs: (path: string) => { path: string; workspace?: string | undefined };
   /** A path as the person knows it. */
-  nameOf(path: string): string;
+  nameOf: (path: string) => string;
+  exists: (path: string) => boolean;
   /** The path itself, or with `-2`, `-3` … when something is there. */
-  freePath(path: string): string;
+  freePath: (path: string) => string;
   /** An error in words. */
-  explain(error: BackupError): string;
+  explain: (error: BackupError) => string;
   /** A modal question; true for yes. */
-  confirm(question: { message: string; detail: string; yes: string }): Promise<boolean>;
+  confirm: (question: { message: string; detail: string; yes: string }) => Promise<boolean>;
   /** Runs a task of the workspace to its end; undefined when a task goes on in the background. */
-  runTask(name: string, purpose: 'stop' | 'start'): Promise<{ exitCode: number | undefined }>;
+  runTask: (name: string, purpose: 'stop' | 'start') => Promise<{ exitCode: number | undefined }>;
   /** Asks the application how it is. */
-  askHealth(url: string): Promise<{ ok: boolean; text: string }>;
-  showSchema(plan: RestorePlan, item: number): Promise<void>;
-  exportRunbook(plan: RestorePlan, run: Run): Promise<void>;
-  save(run: Run): Promise<void>;
+  askHealth: (url: string) => Promise<{ ok: boolean; text: string }>;
+  showSchema: (plan: RestorePlan, item: number) => Promise<void>;
+  exportRunbook: (plan: RestorePlan, run: Run) => Promise<void>;
+  save: (run: Run) => Promise<void>;
   /** Tells the log, and the audit log of what was done. */
-  note(what: 'restore' | 'undo' | 'clean-up', text: string, result: 'ok' | BackupError): void;
-  t(message: string, ...values: (string | number)[]): string;
+  note: (what: 'restore' | 'undo' | 'clean-up', text: string, result: 'ok' | BackupError) => void;
+  t: (message: string, ...values: (string | number)[]) => string;
 }
 
 export interface Busy {
@@ -71,8 +72,6 @@ export class RestoreSession {
   plannedAt: string | undefined;
   busy: Busy | undefined;
   failure: { step: StepId | 'undo'; text: string } | undefined;
-  /** What the person should know, though nothing failed. */
-  remark: string | undefined;
   /** Who has the live databases open; undefined until somebody has looked. */
   seen: Seen | undefined;
   interrupted: Interrupted | undefined;
@@ -309,9 +308,9 @@ export class RestoreSession {
     const found = await this.#work('move', host.t('Looking…'), async () => {
       const all: SetAside[] = [];
       for (const { live } of this.#chosen) {
-        const asides = await host.worker.call('listSetAsides', { path: live });
+        const asides = await host.worker.call('listSetAsides', { in: live });
         const [newest] = asides;
-        if (newest === undefined || newest.liveExists) {
+        if (newest === undefined || host.exists(live)) {
           throw new BackupError('incomplete', host.t('{0} is still there.', host.nameOf(live)), {
             hint: host.t('Move it with its siblings, as the commands say, or press the button.'),
           });
@@ -377,7 +376,8 @@ export class RestoreSession {
     const done = await this.#work('clean-up', host.t('Archiving the old database…'), async () => {
       const archives: string[] = [];
       for (const setAside of this.setAsides) {
-        archives.push(await host.worker.call('archiveSetAside', { setAside, folder }));
+        const request = { path: setAside, folder };
+        archives.push((await host.worker.call('archiveSetAside', request)).archive);
       }
       return archives;
     });
@@ -398,7 +398,7 @@ export class RestoreSession {
     if (!isSure) return;
     const done = await this.#work('clean-up', t('Deleting the old database…'), async () => {
       for (const setAside of this.setAsides) {
-        await host.worker.call('deleteSetAside', { setAside });
+        await host.worker.call('deleteSetAside', { path: setAside });
       }
       return true;
     });
@@ -455,7 +455,7 @@ export class RestoreSession {
   async #findInterruption(): Promise<void> {
     this.interrupted = undefined;
     for (const folder of new Set(this.#chosen.map(({ live }) => dirname(live)))) {
-      const found = await this.host.worker.call('findInterrupted', { folder });
+      const found = await this.host.worker.call('findInterrupted', { in: folder });
       const own = found.find(({ id }) => id === this.run.moved?.id);
       // Moved and not yet copied is a step of the runbook, and no interruption.
       if (own?.items.some(({ live }) => live !== 'old')) this.interrupted = own;
@@ -467,15 +467,15 @@ export class RestoreSession {
     if (this.plan !== undefined) await this.host.exportRunbook(this.plan, this.run);
   }
 
-  async #dismiss(): Promise<void> {
+  #dismiss(): Promise<void> {
     this.failure = undefined;
-    this.remark = undefined;
     this.#changed();
+    return Promise.resolve();
   }
 
   async #lookNow(): Promise<void> {
     const paths = this.#chosen.map(({ live }) => live);
-    const { holders, known } = await this.host.worker.call('findHolders', { paths });
+    const { holders, known } = await this.host.worker.call('holders', { paths });
     this.seen = { holders, known, at: new Date().toISOString() };
   }
 
@@ -488,7 +488,6 @@ export class RestoreSession {
     this.#abort = new AbortController();
     this.busy = { step, text };
     this.failure = undefined;
-    this.remark = undefined;
     this.#changed();
     try {
       return await action({

@@ -22,10 +22,10 @@ import { pageWords } from './words.ts';
 /** How the person reads times and verdicts. */
 export interface Wording {
   /** `Today 13:45` */
-  day(iso: string): string;
+  day: (iso: string) => string;
   /** `13:52:10` */
-  time(iso: string): string;
-  verdict(status: VerdictStatus): string;
+  time: (iso: string) => string;
+  verdict: (status: VerdictStatus) => string;
   shell: Shell;
   /** What the person is to check, in order. */
   spotChecks: readonly string[];

@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename } from 'node:path';
-import { isOwnBackup, listBackups } from '../../src/core/catalog.ts';
+import { isOwnBackup, listAll, listBackups } from '../../src/core/catalog.ts';
+import { readManifestOf, updateManifest } from '../../src/core/verify.ts';
 import { makePrivateFolder } from '../../src/core/files.ts';
 import type { Manifest } from '../../src/core/manifest.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
@@ -40,16 +41,47 @@ describe('the list of backups', () => {
   it('tells of ours what the manifest says', () => {
     const [entry, ...rest] = listBackups(folder('backups'));
     assert.deepEqual(rest, []);
-    const { manifest, ...shown } = entry ?? {};
+    const parsed = readManifestOf(backup);
+    assert.ok(parsed?.kind === 'manifest');
+    const { createdAt, sizeBytes, sha256, verdict } = parsed.manifest;
+    const { stamp, ...shown } = entry ?? { stamp: '' };
+    assert.notEqual(stamp, '');
     assert.deepEqual(shown, {
       path: backup,
       kind: 'snapshot',
       database: 'app.db',
-      createdAt: manifest?.createdAt,
-      sizeBytes: manifest?.sizeBytes,
+      createdAt,
+      sizeBytes,
       verified: 'ok',
       foreign: false,
+      kept: { method: 'exact', sha256, pinned: false, checkedAt: verdict.checkedAt },
+      group: '\0app.db',
     });
+  });
+
+  it('reads again only what has changed, manifests included', async () => {
+    const stem = basename(backup, '.db');
+    const other = folder(`backups/${stem}-2.db`);
+    copyFileSync(backup, other);
+    copyFileSync(`${backup}.json`, `${other}.json`);
+    const first = await listAll(folder('backups'));
+    const known = Object.fromEntries(first.entries.map(({ path, stamp }) => [path, stamp]));
+    const again = await listAll(folder('backups'), { known });
+    assert.deepEqual(again.entries, []);
+    assert.deepEqual(again.unchanged.toSorted(), [other, backup].toSorted());
+    updateManifest(other, { pinned: true });
+    const second = await listAll(folder('backups'), { known });
+    assert.deepEqual(second.unchanged, [backup]);
+    assert.deepEqual(
+      second.entries.map(({ path, kept }) => [path, kept?.pinned]),
+      [[other, true]],
+    );
+    truncateSync(backup, 100);
+    const third = await listAll(folder('backups'), { known });
+    assert.equal(third.entries.find(({ path }) => path === backup)?.verified, 'damaged');
+    rmSync(other);
+    const fourth = await listAll(folder('backups'), { known });
+    assert.deepEqual([...fourth.unchanged, ...fourth.entries.map(({ path }) => path)], [backup]);
   });
 
   it('is the newest first, and of one second the last first', () => {
@@ -79,7 +111,7 @@ describe('the list of backups', () => {
     const entry = listBackups(folder('backups')).find(({ foreign }) => foreign);
     assert.equal(basename(entry?.path ?? ''), 'theirs.sqlite');
     assert.deepEqual(
-      [entry?.verified, entry?.createdAt, entry?.manifest],
+      [entry?.verified, entry?.createdAt, entry?.kept],
       ['unchecked', '1970-01-12T13:46:40.000Z', undefined],
     );
   });
@@ -125,7 +157,7 @@ describe('the list of backups', () => {
     writeFileSync(`${backup}.json`, '{"format":7,"tool":{"name":"sqlite-backup"}}');
     const [entry] = listBackups(folder('backups'));
     assert.deepEqual(
-      [entry?.foreign, entry?.verified, entry?.manifest],
+      [entry?.foreign, entry?.verified, entry?.kept],
       [false, 'unchecked', undefined],
     );
   });

@@ -41,7 +41,7 @@ describe('the manifest', () => {
       assert.equal(category, '%category%', command);
       assert.match(
         resolveString(title),
-        /^(✓ )?[A-Z][a-z]+( ([A-Z][\w-]*|a|in|with))*…?$/,
+        /^(✓ )?[A-Z][a-z]+( ([A-Z][\w-]*|a|in|for|with))*…?$/,
         command,
       );
     }

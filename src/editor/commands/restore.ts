@@ -104,7 +104,7 @@ export async function showHolders(
             )
           )?.uri;
   if (uri === undefined) return { holders: [] };
-  const { holders, known } = await worker.call('findHolders', { paths: [uri.fsPath] });
+  const { holders, known } = await worker.call('holders', { paths: [uri.fsPath] });
   const name = databaseName(uri);
   const limit = known === 'all' ? '' : t('Programs of other users cannot be seen from here.');
   const who = holders.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
@@ -112,7 +112,8 @@ export async function showHolders(
     holders.length === 0
       ? t('Nobody is seen to have {0} open.', name)
       : t('{0} is open in {1}.', name, who);
-  void notify.info(`${message} ${limit}`.trim());
+  const text = [message, limit].join(' ').trim();
+  void notify.info(text);
   return { holders };
 }
 
@@ -143,7 +144,7 @@ export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ 
   const question = t('Delete the old database {0} for good?', basename(path));
   const detail = t('What only it has is gone then, and the restore cannot be undone any more.');
   if ((await notify.confirm(question, detail, yes)) !== yes) return {};
-  await parts.worker.call('deleteSetAside', { setAside: path });
+  await parts.worker.call('deleteSetAside', { path });
   void parts.audit.record({ what: 'clean-up', path, trigger: 'manual', result: 'ok' });
   await parts.backups.refresh();
   return { path };
@@ -156,7 +157,7 @@ async function pickSetAside(
   const { t } = vscode.l10n;
   const found = [];
   for (const { uri } of backups.databases) {
-    found.push(...(await worker.call('listSetAsides', { path: uri.fsPath })));
+    found.push(...(await worker.call('listSetAsides', { in: uri.fsPath })));
   }
   if (found.length === 0) {
     void notify.info(t('No old database of a restore is kept in this workspace.'));
@@ -192,7 +193,7 @@ async function interruptedRestores({ worker, runbooks }: Parts): Promise<Interru
   ]);
   const found = new Map<string, Interrupted>();
   for (const folder of folders) {
-    for (const one of await worker.call('findInterrupted', { folder })) found.set(one.id, one);
+    for (const one of await worker.call('findInterrupted', { in: folder })) found.set(one.id, one);
   }
   return [...found.values()];
 }

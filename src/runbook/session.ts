@@ -104,7 +104,7 @@ export class RestoreSession {
     const isSchema = /^open-schema-(\d+)$/.exec(id);
     if (isSchema !== null && this.plan !== undefined) {
       await this.host.showSchema(this.plan, Number(isSchema[1]));
-    } else if (id === 'cancel') {
+    } else if (id === 'cancel' || id === 'cancel-comparison') {
       this.#abort?.abort();
     } else if (action !== undefined && this.busy === undefined) {
       await action();
@@ -150,7 +150,7 @@ export class RestoreSession {
   }
 
   readonly #actions: Readonly<Record<string, () => Promise<void>>> = {
-    'compare-again': () => this.#compare(),
+    'compare-again': () => this.#compare().then(() => undefined),
     'restore-beside': () => this.#decide('beside'),
     'restore-live': () => this.#decide('live'),
     'change-mind': () => this.#decide('undecided'),
@@ -189,17 +189,21 @@ export class RestoreSession {
     return { backup, items };
   }
 
-  async #compare(): Promise<void> {
+  async #compare(): Promise<boolean> {
     const items = this.#chosen.map(({ member, live }) => ({
       target: live,
       ...(member !== undefined && { member }),
     }));
-    await this.#work('plan', this.host.t('Proving the backup and comparing…'), async (options) => {
-      const { backup } = this.run;
-      this.plan = await this.host.worker.call('planRestore', { backup, items }, options);
-      this.plannedAt = new Date().toISOString();
-      this.seen = seenIn(this.plan);
-    });
+    const text = this.host.t('Proving the backup and comparing…');
+    const plan = await this.#work('plan', text, (options) =>
+      this.host.worker.call('planRestore', { backup: this.run.backup, items }, options),
+    );
+    if (plan === undefined) return false;
+    this.plan = plan;
+    this.plannedAt = new Date().toISOString();
+    this.seen = seenIn(plan);
+    this.#changed();
+    return true;
   }
 
   async #decide(destination: Run['destination']): Promise<void> {
@@ -220,8 +224,12 @@ export class RestoreSession {
   }
 
   async #stopDone(): Promise<void> {
-    await this.#lookNow();
     const { t } = this.host;
+    const looked = await this.#work('stop', t('Looking once more…'), async () => {
+      await this.#lookNow();
+      return true;
+    });
+    if (looked === undefined) return;
     const { holders, known } = this.seen ?? { holders: [], known: 'unknown' as const };
     if (holders.length > 0 && !this.stopConfirmed) {
       this.#fail('stop', new BackupError('target-in-use', t('Somebody still has it open.')));
@@ -229,11 +237,27 @@ export class RestoreSession {
     }
     const isProved = holders.length === 0 && known === 'all';
     const text = isProved ? t('Nobody has it open.') : t('Stopped, as you say.');
+    // Whoever stops puts its last transactions in order, and they count.
+    if (!(await this.#compareIfChanged('stop'))) return;
     await this.#finish('stop', text, isProved ? 'done' : 'confirmed');
   }
 
+  /** Compares again when a live database is not what it was. False when that failed or was cancelled. */
+  async #compareIfChanged(step: StepId): Promise<boolean> {
+    const items = this.plan?.items ?? [];
+    const paths = items.map(({ realTarget }) => realTarget);
+    const states = await this.#work(step, this.host.t('Looking whether it has changed…'), () =>
+      this.host.worker.call('liveStates', { paths }),
+    );
+    if (states === undefined) return false;
+    if (items.every(({ liveState }, index) => liveState === states[index])) return true;
+    return this.#compare();
+  }
+
   async #move(): Promise<void> {
-    const { plan, host } = this;
+    const { host } = this;
+    if (!(await this.#compareIfChanged('move'))) return;
+    const { plan } = this;
     if (plan === undefined || !(await this.#confirmReplacing(plan))) return;
     const done = await this.#work('move', host.t('Moving the old database aside…'), (options) =>
       host.worker.call('moveAside', this.#applyRequest(plan), options),

@@ -181,7 +181,7 @@ function comparisons(session: RestoreSession, wording: Wording): Comparison[] {
     return [
       {
         ...{ id: 'comparison-0', title: t('What this restore changes'), rows: [], notCompared: [] },
-        ...{ lines: [], actions: [button('cancel', t('Cancel'), 'link')] },
+        ...{ lines: [], actions: [button('cancel-comparison', t('Cancel'), 'link')] },
         progress: progressOf(busy, session),
       },
     ];
@@ -257,7 +257,7 @@ function comparisonLines({ schema, migrations }: PlannedItem, index: number, t: 
     const action = button(`open-schema-${index}`, t('Show Differences'), 'link');
     lines.push({ kind: 'warning', text: t('The schemas differ.'), action });
   }
-  if (migrations.words !== '') {
+  if (migrations.backup.length + migrations.live.length > 0) {
     const isCalm = migrations.verdict === 'same';
     lines.push({ kind: isCalm ? 'fact' : 'warning', text: migrations.words });
   }
@@ -286,10 +286,12 @@ function steps(session: RestoreSession, wording: Wording): Step[] {
     const status = statusOf(session, id);
     const at = session.run.done[id]?.at;
     return {
-      ...{ id, number, status, title: titleOf(id, session.host.t) },
+      // Ids are unique among all that the page shows, and buttons are called like their steps.
+      ...{ id: `step-${id}`, number, status, title: titleOf(id, session.host.t) },
       ...(status === 'current' && id === 'stop' && { statusText: session.host.t('watching…') }),
       ...(at !== undefined && { at: wording.time(at) }),
-      ...(text !== undefined && status !== 'done' && { summary: text.text }),
+      // What the plan says is on the cards above.
+      ...(text !== undefined && isAhead(status) && id !== 'plan' && { summary: text.text }),
       ...{ holders: [], checks: [], actions: [] },
       ...detailsOf(session, id, wording),
       lines: [
@@ -306,6 +308,10 @@ function steps(session: RestoreSession, wording: Wording): Step[] {
         }),
     };
   });
+}
+
+function isAhead(status: Step['status']): boolean {
+  return status === 'current' || status === 'waiting' || status === 'failed';
 }
 
 function titleOf(id: StepId, t: Translate): string {
@@ -398,7 +404,8 @@ function detailsOf(session: RestoreSession, id: StepId, wording: Wording): Detai
   const { busy, run, host, interrupted } = session;
   const { t } = host;
   if (busy !== undefined) {
-    const canStop = busy.step === id && busy.progress?.phase !== 'publish';
+    // A comparison is cancelled where it is shown.
+    const canStop = busy.step === id && id !== 'plan' && busy.progress?.phase !== 'publish';
     return canStop ? { actions: [button('cancel', t('Cancel'), 'secondary')] } : {};
   }
   if (interrupted !== undefined) return {};

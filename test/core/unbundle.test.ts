@@ -214,7 +214,11 @@ describe('reading bundles', () => {
       for (const [code, make] of lies) {
         const forged = make();
         const { status, codes } = await verify(forged);
-        assert.deepEqual([status, codes.includes(code)], ['damaged', true], `${code}: ${codes}`);
+        assert.deepEqual(
+          [status, codes.includes(code)],
+          ['damaged', true],
+          `${code}: ${codes.join()}`,
+        );
         if (code === 'rows-differ' || code === 'facts-differ') continue; // The bytes are those of the hash.
         await assert.rejects(extractBundle({ bundle: forged, folder: folder('out') }, quietHooks), {
           code: 'backup-damaged',

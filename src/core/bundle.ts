@@ -98,6 +98,7 @@ class Job {
     this.#hooks = hooks;
     this.#copying = this.#copyingOf(request.databases);
     for (const name of [bundleManifestName, bundleVersionName]) this.#names.take(name);
+    this.#names.keepFolder(companionsFolder);
   }
 
   async run(): Promise<Bundled> {

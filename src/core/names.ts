@@ -153,22 +153,34 @@ export class EntryNames {
 
   /** `wanted` itself where it can be, else the nearest to it that is legal and free. */
   take(wanted: string): string {
-    const legal = wanted.split('/').map(legalPart).join('/');
-    const extension = extname(legal);
-    const stem = legal.slice(0, legal.length - extension.length);
-    for (let attempt = 1; ; attempt++) {
-      const name = attempt === 1 ? legal : `${stem}-${attempt}${extension}`;
-      if (this.#claim(foldName(name))) return name;
+    const parts = wanted.split('/').map(legalPart);
+    const file = parts.pop() ?? '';
+    let folder = '';
+    for (const part of parts) {
+      folder = firstFree(folder + part, '', (name) => !this.#files.has(foldName(name)));
+      this.#folders.add(foldName(folder));
+      folder += '/';
     }
+    const extension = extname(file);
+    const stem = file.slice(0, file.length - extension.length);
+    const name = firstFree(folder + stem, extension, (one) => {
+      const folded = foldName(one);
+      return !this.#files.has(folded) && !this.#folders.has(folded);
+    });
+    this.#files.add(foldName(name));
+    return name;
   }
 
-  #claim(folded: string): boolean {
-    const folders = foldersOf(folded);
-    const isTaken = this.#files.has(folded) || this.#folders.has(folded);
-    if (isTaken || folders.some((folder) => this.#files.has(folder))) return false;
-    this.#files.add(folded);
-    for (const folder of folders) this.#folders.add(folder);
-    return true;
+  /** Keeps a name for a folder, before anybody takes it for a file. */
+  keepFolder(name: string): void {
+    this.#folders.add(foldName(name));
+  }
+}
+
+function firstFree(stem: string, extension: string, isFree: (name: string) => boolean): string {
+  for (let attempt = 1; ; attempt++) {
+    const name = `${stem}${attempt === 1 ? '' : `-${attempt}`}${extension}`;
+    if (isFree(name)) return name;
   }
 }
 

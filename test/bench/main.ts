@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { bundle } from './bundleRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
 import { delay, memory, writer } from './quietRows.ts';
 import { compact, exact, floor, hash, small, verified } from './speedRows.ts';
@@ -13,6 +14,7 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   verified,
   compact,
   hash,
+  bundle,
   memory,
   delay,
   writer,

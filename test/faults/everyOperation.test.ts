@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { verifySnapshot } from '../../src/core/verify.ts';
 import { bytesOf, createDatabase, requestFor } from '../support/databases.ts';
+import { operationsOn, traced, type Operation } from '../support/operations.ts';
 import {
   endProcessesAfterEach,
   fixture,
@@ -10,16 +11,6 @@ import {
   type Ended,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-const calls =
-  'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate';
-
-interface Operation {
-  call: string;
-  /** Which of these calls of the main thread it is, from 1. */
-  nth: number;
-  line: string;
-}
 
 describe('a snapshot job', function () {
   endProcessesAfterEach();
@@ -37,10 +28,8 @@ describe('a snapshot job', function () {
 
   const job = (...straceOptions: string[]): Promise<Ended> => {
     const request = requestFor(database, { folder: folder('b') });
-    const trace = ['strace', '-f', '-y', '-o', folder('trace'), '-e', `trace=${calls}`];
     return run([
-      ...trace,
-      ...straceOptions,
+      ...traced(folder('trace'), ...straceOptions),
       process.execPath,
       fixture('job.ts'),
       JSON.stringify(request),
@@ -52,19 +41,7 @@ describe('a snapshot job', function () {
     mkdirSync(folder('b'));
     const { code, stdout } = await job();
     assert.equal(code, 0, stdout);
-    const lines = readFileSync(folder('trace'), 'utf8').split('\n');
-    const main = lines[0]?.split(' ')[0];
-    const counts = new Map<string, number>();
-    const found: Operation[] = [];
-    for (const line of lines) {
-      const [, pid, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
-      if (call === undefined || pid !== main) continue;
-      const nth = (counts.get(call) ?? 0) + 1;
-      counts.set(call, nth);
-      if (line.includes(folder('b'))) found.push({ call, nth, line });
-    }
-    assert.ok(found.length > 20, `${found.length} operations`);
-    return found;
+    return operationsOn(folder('b'), folder('trace'));
   };
 
   /** What is wrong after a disturbed job and the good one that follows it. */

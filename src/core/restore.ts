@@ -285,7 +285,7 @@ export async function putInPlace(
   const intent = readIntent(path);
   stageAll(intent, hooks);
   await hooks.beforePublish();
-  lookAtHolders(intent.items, ignoreHolders);
+  lookAtHolders(intent.items, { ignoreHolders });
   // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
   for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
   tell(hooks, 'move');
@@ -327,7 +327,7 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
       };
     }),
   };
-  lookAtHolders(intent.items, request.ignoreHolders === true);
+  lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);
   for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
   return intent;

@@ -129,9 +129,9 @@ describe('a restore that is disturbed', function () {
     );
   };
 
-  const outcomes = new Map<string, number>();
-  const note = (outcome: string): void =>
-    void outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  /** What the disturbed jobs left, for the proof that the table of states was walked through. */
+  const outcomes = new Set<string>();
+  const note = (outcome: string): void => void outcomes.add(outcome);
 
   /** What is wrong after a disturbed job, then after its recovery. */
   const judge = async (
@@ -172,6 +172,7 @@ describe('a restore that is disturbed', function () {
     ['KILL', 'signal=KILL', 'finish'],
     ['KILL', 'signal=KILL', 'roll-back'],
     ['EIO', 'error=EIO', 'roll-back'],
+    ['ENOSPC', 'error=ENOSPC', 'finish'],
   ] as const) {
     it(`by ${kind} at any operation, is old, new, or can ${how}`, async function () {
       this.timeout(600_000);
@@ -180,7 +181,9 @@ describe('a restore that is disturbed', function () {
       assert.equal(undisturbed.code, 0, undisturbed.stdout);
       assert.equal(stateOf(), 'new');
       const wrong: string[] = [];
-      for (const operation of operations()) {
+      const canFill = /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/;
+      const all = operations().filter(({ call }) => kind !== 'ENOSPC' || canFill.test(call));
+      for (const operation of all) {
         reset();
         const { call, nth } = operation;
         const ended = await job(
@@ -195,8 +198,17 @@ describe('a restore that is disturbed', function () {
         if (kind !== 'KILL' && ended.code !== 0 && ended.stdout === '') found.push('no error');
         wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
       }
-      console.log(Object.fromEntries(outcomes));
       assert.deepEqual(wrong, []);
+      if (kind !== 'KILL') return;
+      assert.deepEqual(
+        [...outcomes].sort(),
+        [
+          `new with an intent, ${how}`,
+          'new, without an intent',
+          `old with an intent, ${how}`,
+          'old, without an intent',
+        ].sort(),
+      );
     });
   }
 
@@ -223,7 +235,6 @@ describe('a restore that is disturbed', function () {
         found.push('the restored database is lost');
       wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
     }
-    console.log(Object.fromEntries(outcomes));
     assert.deepEqual(wrong, []);
   });
 

@@ -94,7 +94,7 @@ export async function recoverInterrupted(
   hooks: SnapshotHooks,
 ): Promise<Recovered> {
   const intent = readIntent(path);
-  lookAtHolders(intent.items, ignoreHolders);
+  lookAtHolders(intent.items, { ignoreHolders, isResumed: true });
   const remarks =
     how === 'finish' ? await finish(intent, path, ignoreHolders, hooks) : await back(intent, hooks);
   return {

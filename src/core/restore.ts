@@ -5,9 +5,8 @@
  * intent -> prove what is live now. Whatever stops the process leaves the old database, the new one, or an intent with
  * a complete set-aside.
  */
-import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BackupError, isBackupError, toPlainError, type PlainError } from './errors.ts';
+import { BackupError, toPlainError, type PlainError } from './errors.ts';
 import { intentPath, newWorkId, resolveRegularFile, sweepLeftovers } from './files.ts';
 import type { Holder, HoldersKnown } from './holders.ts';
 import type { Finding, TableFacts, VerdictStatus } from './manifest.ts';
@@ -27,7 +26,8 @@ import { lookAtHolders, moveAll, placeAll, proveLive } from './restoreRun.ts';
 import { factsOf, inspectBackup, requireUsable } from './restoreSource.ts';
 import { makeStage, stageBackup } from './restoreStaging.ts';
 import { resolveTargets } from './restoreTarget.ts';
-import { type RecordAs, takeSnapshot, type SnapshotHooks } from './snapshot.ts';
+import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
+import type { RecordAs, SnapshotHooks } from './snapshot.ts';
 import { freeSetAside, linkAside, statesOf } from './swap.ts';
 import { putBackSetAside } from './undo.ts';
 
@@ -285,7 +285,7 @@ export async function putInPlace(
   const intent = readIntent(path);
   stageAll(intent, hooks);
   await hooks.beforePublish();
-  lookAtHolders(intent.items, ignoreHolders);
+  lookAtHolders(intent.items, { ignoreHolders });
   // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
   for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
   tell(hooks, 'move');
@@ -317,9 +317,11 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
     backup,
     items: targets.map(({ target, realTarget }, index) => {
       const member = request.items[index]?.member;
+      const { sha256 } = factsOf(backup, member);
       return {
         index,
         ...(member !== undefined && { member }),
+        ...(sha256 !== undefined && { sha256 }),
         target,
         folder: dirname(realTarget),
         name: basename(realTarget),
@@ -327,7 +329,7 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
       };
     }),
   };
-  lookAtHolders(intent.items, request.ignoreHolders === true);
+  lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);
   for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
   return intent;
@@ -343,60 +345,6 @@ function requireLiveStates({ items }: Intent, expected: string[] | undefined): v
       hint: 'Look at the preview again, then restore.',
       facts: { reason: 'changed' },
     });
-  }
-}
-
-/** What is wrong with the live database is no reason not to restore it: the set-aside keeps it as it is. */
-const unreadableCodes = new Set<string>([
-  'source-missing',
-  'not-a-database',
-  'encrypted-or-not-sqlite',
-  'corrupt',
-  'hot-journal',
-  'read-only-media',
-  'incomplete',
-  'newer-format',
-  'too-large',
-]);
-
-/** Why there is none is kept for the report; it is not in the intent. */
-const safetyFailures = new WeakMap<IntentItem, PlainError>();
-
-async function takeSafetySnapshot(
-  item: IntentItem,
-  { folder, busyTimeoutMs, toolVersion, recordAs, ignoreHolders }: ApplyRequest,
-  { onProgress, hashBeside }: SnapshotHooks,
-): Promise<void> {
-  const database = livePath(item);
-  if (statSync(database, { throwIfNoEntry: false }) === undefined) return;
-  try {
-    const { path } = await takeSnapshot(
-      {
-        database,
-        folder: folder ?? item.folder,
-        recordAs: recordAs?.[item.index] ?? { path: item.name },
-        method: 'exact',
-        trigger: 'pre-restore',
-        verify: true,
-        busyTimeoutMs,
-        largestBytes: Number.MAX_SAFE_INTEGER,
-        toolVersion,
-      },
-      // The point of no return of the restore comes later.
-      {
-        onProgress,
-        beforePublish: () => Promise.resolve(),
-        ...(hashBeside !== undefined && { hashBeside }),
-      },
-    );
-    item.safetySnapshot = path;
-  } catch (error) {
-    if (!isBackupError(error)) throw error;
-    const isOfSource = error.path === database || error.path === undefined;
-    const isHeld = error.code === 'source-busy' && ignoreHolders === true;
-    const isUnreadable = unreadableCodes.has(error.code) || error.code === 'access';
-    if (!isHeld && !(isUnreadable && isOfSource)) throw error;
-    safetyFailures.set(item, toPlainError(error));
   }
 }
 
@@ -473,7 +421,7 @@ function takeBack(intent: Intent, { realTarget, findings }: RestoredItem): Backu
 function movedItem(item: IntentItem): MovedItem {
   const { member, target, safetySnapshot } = item;
   const setAside = setAsidePath(item);
-  const safetyFailure = safetyFailures.get(item);
+  const safetyFailure = safetyFailureOf(item);
   return {
     ...(member !== undefined && { member }),
     target,

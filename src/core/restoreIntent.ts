@@ -50,6 +50,8 @@ const itemSchema = v.object({
   /** Counts the items of a restore over all folders. */
   index: count,
   member: v.exactOptional(text),
+  /** Of the database as it was backed up, where that is recorded. */
+  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
   /** As asked for. */
   target: text,
   /** Of the live file, in the folder of the intent. */

@@ -18,7 +18,7 @@ import {
 import type { SourceFacts } from './restoreSource.ts';
 import { requireFree } from './restoreTarget.ts';
 import { checkDatabase } from './sqlite.ts';
-import { linkAside, putBack, swapIn, tidyUp } from './swap.ts';
+import { linkAside, liveOf, putBack, swapIn, tidyUp } from './swap.ts';
 import { differingContents } from './verify.ts';
 
 export interface RunOptions {
@@ -28,16 +28,21 @@ export interface RunOptions {
 }
 
 /** Looks who has the databases of an intent open, and refuses while somebody has. */
-export function lookAtHolders(items: readonly IntentItem[], ignoreHolders: boolean): void {
-  if (!ignoreHolders) requireFree(items.map(livePath));
+export function lookAtHolders(
+  items: readonly IntentItem[],
+  { ignoreHolders, isResumed = false }: RunOptions,
+): void {
+  // In the middle of a restore the probe would meet half of a database, and leave an empty -wal beside it.
+  if (!ignoreHolders) requireFree(items.map(livePath), { probe: !isResumed });
 }
 
 /** Writes the intent and makes all set-asides complete. What goes wrong is undone at once. */
 export function moveAll(intent: Intent, { ignoreHolders, isResumed = false }: RunOptions): void {
   try {
     if (!isResumed) writeIntent(intent);
-    lookAtHolders(intent.items, ignoreHolders);
+    lookAtHolders(intent.items, { ignoreHolders, isResumed });
     for (const item of intent.items) {
+      if (isResumed && liveOf(item) === 'new') continue;
       linkAside(intent.id, item, { isHeld: ignoreHolders, isResumed });
     }
   } catch (error) {
@@ -49,7 +54,7 @@ export function moveAll(intent: Intent, { ignoreHolders, isResumed = false }: Ru
 export function placeAll(intent: Intent, { ignoreHolders }: RunOptions): Finding[] {
   try {
     for (const item of intent.items)
-      swapIn(intent.id, item, () => lookAtHolders([item], ignoreHolders));
+      swapIn(intent.id, item, () => lookAtHolders([item], { ignoreHolders, isResumed: true }));
   } catch (error) {
     throw rollBack(intent, error);
   }

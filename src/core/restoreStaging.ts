@@ -44,6 +44,8 @@ export function stageBackup(
   try {
     tell('stage', 0);
     const facts = fetchSource(backup, item.member, staged);
+    if (facts.sha256 !== item.sha256)
+      throw damaged(backup, 'it is not the backup that the restore was begun with');
     chmodSync(staged, 0o600);
     proveBytes(staged, facts, backup, (doneBytes) => tell('hash', doneBytes));
     restoreJournalMode(staged, facts.journalMode);

@@ -75,14 +75,14 @@ export function resolveTargets(backup: string, targets: readonly string[]): Targ
 }
 
 /** Refuses, with the names of the programs, while one of the databases is open somewhere. */
-export function requireFree(paths: readonly string[]): void {
+export function requireFree(paths: readonly string[], { probe }: { probe: boolean }): void {
   for (const path of paths) {
     const { holders } = findHolders([path]);
     if (holders.length > 0) {
       const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
       throw inUse(path, `${path} is open in ${programs}.`, { programs });
     }
-    if (probeLock(path))
+    if (probe && probeLock(path))
       throw inUse(path, `${path} is locked by a program that cannot be seen from here.`, {});
   }
 }

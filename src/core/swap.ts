@@ -237,7 +237,7 @@ export function swapIn(id: string, item: IntentItem, look: () => void): void {
     for (const { part } of staged) {
       if (part === '' || existsSync(live + part)) continue;
       // Used already since it is in its place: what was beside it before does not belong to it any more.
-      if (main === undefined || !isOldContent(live, main)) break;
+      if (main === undefined || !isAsItWas(live, main)) break;
       linkOrCopy(stagedPath(id, item) + part, live + part, stageFolder(id, item));
     }
     syncFolder(item.folder);
@@ -358,10 +358,16 @@ function completeOld(id: string, item: IntentItem): Finding[] {
   const [live, kept] = [livePath(item), setAsidePath(item)];
   if (kept === undefined) return [];
   const old = mainOf(item.old);
-  const isUntouched = old === undefined || !existsSync(live) || isOldContent(live, old);
+  const isUntouched = old === undefined || !existsSync(live) || isAsItWas(live, old, kept);
   if (isUntouched) {
     for (const { part } of item.old) {
-      if (part === '' || existsSync(live + part) || !existsSync(kept + part)) continue;
+      if (part === '' || !existsSync(kept + part)) continue;
+      // Whoever only looked at the database meanwhile may have left an empty -wal and a -shm.
+      const stats = lstatSync(live + part, { throwIfNoEntry: false });
+      const isWithoutContent = part === '-shm' || stats?.size === 0;
+      if (stats !== undefined && isWithoutContent && !isSame(live + part, kept + part))
+        unlinkSync(live + part);
+      if (existsSync(live + part)) continue;
       linkOrCopy(kept + part, live + part, stageFolder(id, item));
     }
     syncFolder(item.folder);
@@ -375,7 +381,16 @@ function completeOld(id: string, item: IntentItem): Finding[] {
   }));
 }
 
-function isOldContent(live: string, old: FileState): boolean {
+/** True when nobody has written to the live file since its state was taken, or it is an equal copy of that. */
+function isAsItWas(live: string, was: FileState, copy?: string): boolean {
   const stats = statSync(live, { bigint: true });
-  return String(stats.mtimeNs) === old.mtimeNs && Number(stats.size) === old.sizeBytes;
+  if (String(stats.mtimeNs) === was.mtimeNs && Number(stats.size) === was.sizeBytes) return true;
+  if (was.sha256 !== undefined && sha256File(live) === was.sha256) return true;
+  // The same file under two names is always equal, and proves nothing.
+  return (
+    copy !== undefined &&
+    existsSync(copy) &&
+    fileIdentity(copy) !== fileIdentity(live) &&
+    isSame(live, copy)
+  );
 }

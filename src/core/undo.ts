@@ -24,7 +24,7 @@ export async function undoRestore(
 ): Promise<Undone> {
   const path = resolveRegularFile(setAside);
   const item = itemFor(path);
-  lookAtHolders([item, { ...item, name: basename(path) }], ignoreHolders);
+  lookAtHolders([item, { ...item, name: basename(path) }], { ignoreHolders });
   await sweepLeftovers(item.folder);
   const intent = intentFor(item, toolVersion);
   try {

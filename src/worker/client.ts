@@ -1,8 +1,8 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files.ts';
 import type { Progress } from '../core/snapshot.ts';
@@ -60,9 +60,9 @@ export class WorkerClient {
       const patience = setTimeout(() => child.kill('SIGKILL'), farewellMs);
       const exit = await exited;
       clearTimeout(patience);
-      if (exit.code !== 0 && folder !== undefined) {
-        await this.#cleanUpAfter(child.pid, folder);
-        removeEmptyFolders(folder, missing);
+      if (exit.code !== 0) {
+        for (const one of foldersIn(params)) await this.#cleanUpAfter(child.pid, one);
+        if (folder !== undefined) removeEmptyFolders(folder, missing);
       }
     }
   }
@@ -91,6 +91,21 @@ export class WorkerClient {
     });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#options.onLog?.(text));
     return child;
+  }
+}
+
+/** Where a call may have left private folders: the one it names, and those of the databases that it was to restore. */
+function foldersIn(params: Params<Method>): string[] {
+  const folder = 'folder' in params && params.folder !== undefined ? [params.folder] : [];
+  const items = 'items' in params ? params.items.map(({ target }) => realFolderOf(target)) : [];
+  return [...new Set([...folder, ...items])];
+}
+
+function realFolderOf(path: string): string {
+  try {
+    return dirname(realpathSync(path));
+  } catch {
+    return dirname(path); // A file that does not exist yet.
   }
 }
 

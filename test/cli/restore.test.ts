@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { applyRestore, moveAside } from '../../src/core/restore.ts';
+import {
+  bytesOf,
+  createDatabase,
+  overwrite,
+  snapshot,
+  valueOf,
+  withDatabase,
+} from '../support/databases.ts';
+import { endProcessesAfterEach, holdOpen, kill, runCli, type Ended } from '../support/processes.ts';
+import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const json = <T>({ stdout }: Ended): T => JSON.parse(stdout) as T;
+const insert = "INSERT INTO items (name) VALUES ('after the backup')";
+const count = 'SELECT count(*) FROM items';
+
+interface PlanJson {
+  targetExists: boolean;
+  verified: string;
+  holders: { pid: number; name: string }[];
+  tables: { name: string; lost: number; gained: number; changed: number }[];
+  schema: { same: boolean; diff: string };
+  migrations: { verdict: string };
+  steps: { id: string }[];
+}
+
+interface RestoredJson {
+  restored: string;
+  setAside: string | null;
+  safetySnapshot: string | null;
+  verified: string;
+}
+
+describe('the command line, restoring', () => {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  let live = '';
+  let backup = '';
+
+  beforeEach(async () => {
+    live = createDatabase(folder('app.db'), { journalMode: 'wal' });
+    backup = (await snapshot(live)).path;
+    withDatabase(live, (db) => db.exec(insert));
+  });
+
+  it('says with 2 what is missing or contradicts itself, and changes nothing', async () => {
+    const before = bytesOf(live);
+    for (const args of [
+      ['restore'],
+      ['restore', backup],
+      ['restore', backup, live],
+      ['restore', backup, live, '--plan', '--yes'],
+      ['restore', backup, live, 'more', '--yes'],
+      ['restore', backup, live, '--yes', '--finish'],
+      ['restore', '--undo', live, '--recover', folder()],
+      ['restore', '--recover', folder(), '--finish', '--roll-back'],
+      ['restore', '--undo', live, '--yes'],
+      ['runbook', backup],
+      ['runbook', backup, live, '--format', 'html'],
+    ]) {
+      assert.equal((await runCli(args)).code, 2, args.join(' '));
+    }
+    assert.deepEqual(bytesOf(live), before);
+  });
+
+  it('plans as the contract says, and only reads', async () => {
+    const before = [bytesOf(live), readdirSync(folder())];
+    const ended = await runCli(['restore', backup, live, '--plan', '--json']);
+    assert.equal(ended.code, 0);
+    const plan = json<PlanJson>(ended);
+    assert.deepEqual(Object.keys(plan).slice(0, 9), [
+      'backup',
+      'target',
+      'targetExists',
+      'verified',
+      'holders',
+      'tables',
+      'schema',
+      'migrations',
+      'steps',
+    ]);
+    assert.deepEqual(plan.tables, [{ name: 'items', lost: 1, gained: 0, changed: 0 }]);
+    assert.deepEqual(
+      [plan.targetExists, plan.verified, plan.holders, plan.schema, plan.migrations.verdict],
+      [true, 'ok', [], { same: true, diff: '' }, 'unknown'],
+    );
+    assert.equal(plan.steps.length, 7);
+    assert.deepEqual([bytesOf(live), readdirSync(folder())], before);
+    const words = await runCli(['restore', backup, live, '--plan']);
+    assert.match(words.stdout, /items: 1 row lost, 0 rows brought back, 0 rows changed/);
+  });
+
+  it('ends with 1 where the backup is damaged or not there', async () => {
+    overwrite(backup, 5000, Buffer.from('damage'));
+    const plan = await runCli(['restore', backup, live, '--plan', '--json']);
+    assert.deepEqual([plan.code, json<PlanJson>(plan).verified], [1, 'damaged']);
+    const ended = await runCli(['restore', backup, live, '--yes']);
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /damaged/);
+    assert.equal((await runCli(['restore', folder('none'), live, '--yes'])).code, 1);
+    assert.equal(valueOf(live, count), 101);
+  });
+
+  it('restores, names what is kept, and undoes', async () => {
+    const args = ['restore', backup, live, '--yes', '--to', folder('safety'), '--json'];
+    const ended = await runCli(args);
+    assert.equal(ended.code, 0, ended.stderr);
+    const restored = json<RestoredJson>(ended);
+    assert.deepEqual(Object.keys(restored), ['restored', 'setAside', 'safetySnapshot', 'verified']);
+    assert.deepEqual([restored.restored, restored.verified], [live, 'ok']);
+    assert.ok(restored.safetySnapshot?.startsWith(folder('safety')));
+    assert.equal(valueOf(live, count), 100);
+    const undone = await runCli(['restore', '--undo', restored.setAside ?? '', '--json']);
+    assert.equal(undone.code, 0, undone.stderr);
+    assert.equal(json<RestoredJson>(undone).restored, live);
+    assert.equal(valueOf(live, count), 101);
+  });
+
+  it('puts the safety snapshot beside the database where no folder is named', async () => {
+    const ended = await runCli(['restore', backup, live, '--yes', '--json']);
+    assert.match(json<RestoredJson>(ended).safetySnapshot ?? '', /\/app_\d{8}_\d{6}Z\.db$/);
+  });
+
+  it('ends with 1 while somebody has it open, naming them, unless told to ignore that', async function () {
+    if (process.platform !== 'linux') this.skip(); // Elsewhere other programs have to be asked.
+    const holder = await holdOpen(live, count);
+    const plan = json<PlanJson>(await runCli(['restore', backup, live, '--plan', '--json']));
+    assert.deepEqual(plan.holders, [{ pid: holder.pid, name: 'node' }]);
+    const refused = await runCli(['restore', backup, live, '--yes']);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, new RegExp(`node \\(pid ${holder.pid}\\)`));
+    const ended = await runCli(['restore', backup, live, '--yes', '--ignore-holders', '--json']);
+    assert.equal(ended.code, 0, ended.stderr);
+    const { setAside } = json<RestoredJson>(ended);
+    const refusedUndo = await runCli(['restore', '--undo', setAside ?? '']);
+    assert.equal(refusedUndo.code, 1);
+    await kill(holder);
+    assert.equal((await runCli(['restore', '--undo', setAside ?? ''])).code, 0);
+  });
+
+  it('lists interrupted restores, finishes them or rolls them back', async () => {
+    assert.equal((await runCli(['restore', '--recover', folder(), '--json'])).code, 0);
+    for (const [how, rows] of [
+      ['--roll-back', 101],
+      ['--finish', 100],
+    ] as const) {
+      await moveAside(applyRequest(backup, live), quiet);
+      const listed = await runCli(['restore', '--recover', folder(), '--json']);
+      assert.equal(listed.code, 1);
+      const { interrupted } = json<{ interrupted: { can: string[] }[] }>(listed);
+      assert.deepEqual(interrupted[0]?.can, ['finish', 'roll-back']);
+      const ended = await runCli(['restore', '--recover', folder(), how]);
+      assert.equal(ended.code, 0, ended.stderr);
+      assert.equal(valueOf(live, count), rows);
+      assert.deepEqual(leftoversIn(folder()), []);
+    }
+  });
+
+  it('prints the runbook in three forms', async () => {
+    for (const [format, expected] of [
+      ['markdown', /^# Restore /],
+      ['sh', /^#!\/bin\/sh\nset -eu/],
+      ['powershell', /^\$ErrorActionPreference/],
+    ] as const) {
+      const ended = await runCli(['runbook', backup, live, '--format', format]);
+      assert.equal(ended.code, 0, ended.stderr);
+      assert.match(ended.stdout, expected);
+    }
+  });
+
+  it('never removes a set-aside when it prunes, and lists it as foreign', async () => {
+    await applyRestore(applyRequest(backup, live, { folder: folder() }), quiet);
+    const [kept = ''] = setAsidesIn(folder());
+    const pruned = await runCli(['prune', '--to', folder(), '--keep-last', '1', '--json']);
+    assert.equal(pruned.code, 0);
+    assert.ok(existsSync(folder(kept)));
+    const listed = await runCli(['list', '--to', folder(), '--json']);
+    const { backups } = json<{ backups: { path: string; foreign: boolean }[] }>(listed);
+    assert.equal(backups.find(({ path }) => path === folder(kept))?.foreign, true);
+    const found = await runCli(['find', folder(), '--json']);
+    assert.ok(!found.stdout.includes('.bad-'));
+  });
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { findHolders, parseOpenFiles, parseRestartManager } from '../../src/core/holders.ts';
+import { holdersOf } from '../../src/core/restoreTarget.ts';
+import { probeLock } from '../../src/core/sqlite.ts';
+import { bytesOf, createDatabase } from '../support/databases.ts';
+import {
+  asNobody,
+  endProcessesAfterEach,
+  holdOpen,
+  isLinuxRoot,
+  kill,
+  root,
+  run,
+} from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const read = 'SELECT count(*) FROM items';
+const write = "BEGIN IMMEDIATE; UPDATE items SET name = 'x' WHERE id = 1";
+
+describe('the holders of a database', function () {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+
+  before(function () {
+    if (process.platform !== 'linux') this.skip(); // Elsewhere other programs have to be asked.
+  });
+
+  const pidsOf = (...paths: string[]): number[] => findHolders(paths).holders.map(({ pid }) => pid);
+
+  for (const journalMode of ['wal', 'delete'] as const) {
+    for (const [state, statements] of [
+      ['idle', [read]],
+      ['in a transaction', [read, write]],
+    ] as const) {
+      it(`are found in ${journalMode} mode, ${state}`, async () => {
+        const live = createDatabase(folder('app.db'), { journalMode });
+        assert.deepEqual(pidsOf(live), []);
+        const { pid } = await holdOpen(live, ...statements);
+        assert.deepEqual(findHolders([live]).holders, [{ pid, name: 'node' }]);
+        assert.deepEqual(pidsOf(folder('other.db'), live), [pid]);
+      });
+    }
+  }
+
+  it('are found under any name: through links, and after a rename or a removal', async () => {
+    const live = createDatabase(folder('app.db'));
+    mkdirSync(folder('other'));
+    symlinkSync(live, folder('soft.db'));
+    linkSync(live, folder('other/hard.db'));
+    const { pid } = await holdOpen(folder('soft.db'), read);
+    assert.deepEqual(pidsOf(folder('other/hard.db')), [pid]);
+    assert.deepEqual(holdersOf([folder('soft.db')]).holders.length, 1);
+    renameSync(live, folder('renamed.db'));
+    assert.deepEqual(pidsOf(folder('renamed.db')), [pid]);
+    assert.deepEqual(pidsOf(live), []);
+    rmSync(folder('renamed.db'));
+    rmSync(folder('other/hard.db'));
+    assert.deepEqual(pidsOf(folder('renamed.db')), [pid]);
+  });
+
+  it('of other users are found by their locks, if not by their descriptors, and that is said', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root can become another user.
+    chmodSync(folder(), 0o755);
+    for (const [journalMode, expected] of [
+      ['wal', 1],
+      ['delete', 0],
+    ] as const) {
+      const live = createDatabase(folder(`${journalMode}.db`), { journalMode });
+      const holder = await holdOpen(live, read);
+      const script = `import { findHolders } from '${root}/src/core/holders.ts';
+        console.log(JSON.stringify(findHolders([process.argv[1]])));`;
+      const { stdout, stderr } = await run([
+        ...asNobody,
+        process.execPath,
+        '--input-type=module',
+        '-e',
+        script,
+        live,
+      ]);
+      assert.notEqual(stdout, '', stderr);
+      const found = JSON.parse(stdout) as ReturnType<typeof findHolders>;
+      assert.equal(found.known, 'own-user');
+      assert.equal(found.holders.length, expected, journalMode);
+      await kill(holder);
+    }
+  });
+
+  it('are told apart from locks alone by a probe that changes nothing', async () => {
+    for (const journalMode of ['wal', 'delete'] as const) {
+      const live = createDatabase(folder(`${journalMode}.db`), { journalMode });
+      const names = readdirSync(folder());
+      assert.equal(probeLock(live), false);
+      assert.deepEqual(readdirSync(folder()), names);
+      const holder = await holdOpen(live, "INSERT INTO items (name) VALUES ('x')");
+      const before = bytesOf(live);
+      assert.equal(probeLock(live), false, 'idle');
+      assert.deepEqual(bytesOf(live), before);
+      await kill(holder);
+      // Its WAL stays, and is not checkpointed by looking.
+      const left = bytesOf(live);
+      assert.equal(probeLock(live), false);
+      assert.deepEqual(bytesOf(live), left);
+      const writer = await holdOpen(live, 'BEGIN IMMEDIATE');
+      assert.equal(probeLock(live), true, journalMode);
+      await kill(writer);
+    }
+  });
+});
+
+describe('other systems', () => {
+  it('name holders through lsof', () => {
+    const text = 'p501\ncPython\nf7\np501\nf8\np777\ncnode\n';
+    assert.deepEqual(parseOpenFiles(text), [
+      { pid: 501, name: 'a program' },
+      { pid: 777, name: 'node' },
+    ]);
+    assert.deepEqual(parseOpenFiles(''), []);
+  });
+
+  it('name holders through the Restart Manager', () => {
+    assert.deepEqual(parseRestartManager('12 node\r\n40 Some App\r\n\r\nnoise\r\n'), [
+      { pid: 12, name: 'node' },
+      { pid: 40, name: 'Some App' },
+    ]);
+  });
+});

@@ -82,7 +82,10 @@ async function withShop(
 }
 
 async function openRunbook(window: Window): Promise<void> {
-  await window.treeItem(/^shop\.db, /).first().click({ button: 'right' });
+  await window
+    .treeItem(/^shop\.db, /)
+    .first()
+    .click({ button: 'right' });
   await window.chooseFromMenu('Restore…');
   await window.option(/^Today/).click();
   await window.webview.getByRole('heading', { name: /Restore shop\.db/ }).waitFor();
@@ -99,7 +102,10 @@ describe('the runbook in a window', () => {
       await window.screenshot('runbook-1-plan');
 
       await page(/Restore over shop\.db/).click();
-      await window.webview.getByText(/pid \d+/).first().waitFor();
+      await window.webview
+        .getByText(/pid \d+/)
+        .first()
+        .waitFor();
       await window.screenshot('runbook-2-stop');
       await shop.stop();
       await window.webview.getByText('Nobody is seen to use it.').waitFor();
@@ -125,7 +131,10 @@ describe('the runbook in a window', () => {
 
       await shop.stop();
       await page('Undo').click();
-      await window.webview.getByText(/Undone/).first().waitFor();
+      await window.webview
+        .getByText(/Undone/)
+        .first()
+        .waitFor();
       await window.screenshot('runbook-7-undone');
       await shop.start();
       assert.equal(await shop.orders(), 15);

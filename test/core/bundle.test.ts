@@ -99,7 +99,7 @@ describe('a bundle', () => {
         assert.deepEqual(await namesIn(path), ['manifest.json', 'app.db', 'VERSION']);
         const { status, findings } = await verifyBundle(path, () => undefined, folder());
         assert.deepEqual([status, findings.map((one) => one.code)], ['ok', ['incomplete']]);
-        assert.equal(listBackups(folder('backups'))[0]?.bundle?.about?.complete, false);
+        assert.equal(listBackups(folder('backups'))[0]?.bundle?.complete, false);
       });
     }
 

@@ -169,7 +169,9 @@ describe('reading bundles', () => {
       ]);
       assert.equal((await verify(path)).status, 'damaged');
       assert.deepEqual(
-        await listAll(folder()).then((all) => all.filter(({ kind }) => kind === 'bundle')),
+        await listAll(folder()).then(({ entries }) =>
+          entries.filter(({ kind }) => kind === 'bundle'),
+        ),
         [],
       );
     });
@@ -240,14 +242,16 @@ describe('reading bundles', () => {
     it('are listed, verified and extracted; nothing is claimed about their instant', async () => {
       mkdirSync(folder('backups'));
       const path = write('backups/theirs.zip', layout());
-      const [entry, ...rest] = await listAll(folder('backups'));
+      const {
+        entries: [entry, ...rest],
+      } = await listAll(folder('backups'), { members: true });
       assert.deepEqual(rest, []);
       assert.deepEqual(
-        [entry?.kind, entry?.foreign, entry?.verified, entry?.bundle?.about, entry?.bundle?.kept],
+        [entry?.kind, entry?.foreign, entry?.verified, entry?.bundle?.cut, entry?.kept],
         ['bundle', true, 'unchecked', undefined, undefined],
       );
       assert.deepEqual(
-        entry?.bundle?.members.map(({ name, kind }) => [name, kind]),
+        entry?.bundle?.members?.map(({ name, kind }) => [name, kind]),
         [
           ['VERSION', 'companion'],
           ['home.db', 'database'],
@@ -260,7 +264,7 @@ describe('reading bundles', () => {
       const files = await extractBundle({ bundle: path, folder: folder('out') }, quietHooks);
       assert.deepEqual(
         files.map(({ member, kind }) => [member, kind]),
-        entry?.bundle?.members.map(({ name, kind }) => [name, kind]),
+        entry?.bundle?.members?.map(({ name, kind }) => [name, kind]),
       );
       assert.equal(valueOf(folder('out/home.db'), 'SELECT count(*) FROM items'), 50);
       assert.equal(readFileSync(folder('out/floor_plan/ground.png'), 'utf8'), 'png');
@@ -291,7 +295,7 @@ describe('reading bundles', () => {
         { name: 'sub/thumbs.db', data: 'x' },
       ]);
       writeFileSync(folder('backups/text.zip'), 'no zip');
-      assert.deepEqual(await listAll(folder('backups')), []);
+      assert.deepEqual((await listAll(folder('backups'))).entries, []);
     });
   });
 
@@ -310,22 +314,22 @@ describe('reading bundles', () => {
       const path = await make();
       const [entry] = listBackups(folder('backups'));
       assert.deepEqual(
-        entry?.bundle?.members.map(({ name, kind, verified }) => [name, kind, verified]),
+        entry?.bundle?.databases.map(({ name, verified }) => [name, verified]),
         [
-          ['app.db', 'database', 'ok'],
-          ['users.db', 'database', 'ok'],
-          ['files/note.txt', 'companion', undefined],
+          ['app.db', 'ok'],
+          ['users.db', 'ok'],
         ],
       );
       assert.deepEqual(
-        [entry?.foreign, entry?.verified, entry?.bundle?.about?.cut.label],
-        [false, 'ok', 'one-instant'],
+        [entry?.foreign, entry?.verified, entry?.bundle?.cut, entry?.bundle?.companions],
+        [false, 'ok', 'one-instant', 1],
       );
-      assert.deepEqual(await listAll(folder('backups')), [entry]);
+      assert.deepEqual((await listAll(folder('backups'))).entries, [entry]);
       writeFileSync(folder('alone.zip'), readFileSync(path));
-      const alone = (await listAll(folder())).find((one) => one.kind === 'bundle');
+      const { entries } = await listAll(folder());
+      const alone = entries.find((one) => one.kind === 'bundle');
       assert.deepEqual(
-        [alone?.foreign, alone?.verified, alone?.bundle?.about?.complete, alone?.bundle?.kept],
+        [alone?.foreign, alone?.verified, alone?.bundle?.complete, alone?.kept],
         [false, 'unchecked', true, undefined],
       );
       assert.deepEqual((await verify(folder('alone.zip'))).codes, ['no-manifest']);

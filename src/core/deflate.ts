@@ -51,7 +51,7 @@ function deflateBlock(
   const options = {
     level,
     memLevel: 9,
-    chunkSize: blockBytes + 1024,
+    chunkSize: block.length + 1024,
     finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
     ...(dictionary !== undefined && { dictionary }),
   };

@@ -32,6 +32,32 @@ export function buildDatabase(path: string, sizeBytes: number): void {
   db.close();
 }
 
+/** The same for a closed database such as applications have: mostly words, which compress, and some noise. */
+export function buildTextDatabase(path: string, sizeBytes: number): void {
+  const random = randomBytesFrom(sizeBytes);
+  const words = Array.from({ length: 4096 }, () => random(5).toString('base64url').slice(0, 7));
+  const text = (): string => {
+    const picks = random(80);
+    let picked = '';
+    for (let at = 0; at < 80; at += 2) picked += `${words[picks.readUInt16LE(at) & 4095]} `;
+    return picked;
+  };
+  const db = new Database(path);
+  db.pragma('journal_mode = off');
+  db.pragma('synchronous = off');
+  db.exec('CREATE TABLE notes (id INTEGER PRIMARY KEY, key TEXT, body TEXT, thumbnail BLOB)');
+  const insert = db.prepare('INSERT INTO notes (key, body, thumbnail) VALUES (?, ?, ?)');
+  const insertMany = db.transaction(() => {
+    for (let row = 0; row < rowsAtATime; row++)
+      insert.run(random(8).toString('hex'), text(), random(100));
+  });
+  const pages = db.prepare('PRAGMA page_count').pluck();
+  const pageSize = Number(db.pragma('page_size', { simple: true }));
+  while (Number(pages.get()) * pageSize < sizeBytes) insertMany();
+  db.pragma('journal_mode = wal');
+  db.close();
+}
+
 /** A stream of pseudo-random bytes that depends on `seed` alone. */
 function randomBytesFrom(seed: number): (count: number) => Buffer {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, String(seed)), Buffer.alloc(16));

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { WorkerClient, type CallOptions } from '../../src/worker/client.ts';
-import { buildDatabase } from './database.ts';
+import { buildDatabase, buildTextDatabase } from './database.ts';
 import { snapshotRequest, type Way } from './request.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -22,6 +22,8 @@ export interface Workshop {
   program: (name: 'worker.cjs' | 'memoryProbe.cjs' | 'hashJob.mjs' | 'cli.js') => string;
   /** The path of a database of that size, built at the first call. */
   database: (sizeBytes: number) => string;
+  /** The same, with content that compresses as that of applications does. */
+  textDatabase: (sizeBytes: number) => string;
   /** Removes what earlier runs have written, and waits until the disk is quiet. Returns the empty folder for the next. */
   clear: () => Promise<string>;
   remove: () => void;
@@ -34,7 +36,17 @@ export async function openWorkshop(
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sqlite-backup-bench-')));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   const output = join(folder, 'output');
-  const built = new Map<number, string>();
+  const build = (
+    name: string,
+    sizeBytes: number,
+    make: (path: string, sizeBytes: number) => void,
+  ): string => {
+    const path = join(folder, name);
+    if (existsSync(path)) return path;
+    options.say(`building ${name}`);
+    make(path, sizeBytes);
+    return path;
+  };
   try {
     await buildPrograms(folder);
   } catch (error) {
@@ -45,15 +57,9 @@ export async function openWorkshop(
     ...options,
     remove,
     program: (name) => join(folder, name),
-    database(sizeBytes) {
-      const path = built.get(sizeBytes) ?? join(folder, `${sizeBytes / 1e6}MB.db`);
-      if (!built.has(sizeBytes)) {
-        options.say(`building ${sizeBytes / 1e6} MB`);
-        buildDatabase(path, sizeBytes);
-        built.set(sizeBytes, path);
-      }
-      return path;
-    },
+    database: (sizeBytes) => build(`${sizeBytes / 1e6}MB.db`, sizeBytes, buildDatabase),
+    textDatabase: (sizeBytes) =>
+      build(`${sizeBytes / 1e6}MB-text.db`, sizeBytes, buildTextDatabase),
     async clear() {
       options.signal.throwIfAborted();
       rmSync(output, { recursive: true, force: true });

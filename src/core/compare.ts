@@ -156,14 +156,17 @@ function compareSchema(left: SchemaEntry[], right: SchemaEntry[]): Comparison['s
   return { same: lines.length === 0, diff: lines.join('\n') };
 }
 
+/** The two definitions of a table. */
+interface Sides {
+  left: SchemaEntry | undefined;
+  right: SchemaEntry | undefined;
+  names: SideNames;
+}
+
 function compareTable(
   pair: Pair,
   name: string,
-  sides: {
-    left: SchemaEntry | undefined;
-    right: SchemaEntry | undefined;
-    names: SideNames;
-  },
+  sides: Sides,
   notCompared: Comparison['notCompared'],
   onProgress: (fraction: number) => void,
 ): TableDifference {
@@ -174,7 +177,7 @@ function compareTable(
       return { ...none, onlyLeft: countRows(pair, `main.${table}`), compared: true };
     if (sides.left === undefined)
       return { ...none, onlyRight: countRows(pair, `other.${table}`), compared: true };
-    const shape = shapeOf(pair, name, sides.names, notCompared);
+    const shape = shapeOf(pair, name, sides, notCompared);
     if (shape === undefined) {
       notCompared.push({ name, reason: 'its rows have no key in common' });
       return { ...none, compared: false };
@@ -194,20 +197,24 @@ interface Shape {
   isRowid: boolean;
   /** Columns that both sides store. */
   columns: string[];
+  /** A name of the row id; undefined for tables WITHOUT ROWID. */
+  rowid: string | undefined;
+  /** Both sides call the same keys equal, and no key twice: a row has at most one partner on the other side. */
+  isSymmetric: boolean;
 }
 
 function shapeOf(
   pair: Pair,
   name: string,
-  [leftName, rightName]: SideNames,
+  sides: Sides,
   notCompared: Comparison['notCompared'],
 ): Shape | undefined {
   const left = columnsOf(pair, 'main', name);
   const right = columnsOf(pair, 'other', name);
   const shared = left.filter((column) => right.some((other) => other.name === column.name));
   for (const [side, columns] of [
-    [leftName, left],
-    [rightName, right],
+    [sides.names[0], left],
+    [sides.names[1], right],
   ] as const) {
     for (const column of columns) {
       if (shared.some((one) => one.name === column.name)) continue;
@@ -228,15 +235,16 @@ function shapeOf(
   const rowid = rowidName(pair, name, [...left, ...right]);
   const isRowidKey =
     sameKey && leftKey.length === 1 && isRowidAlias(pair, name, leftKey[0] ?? '', rowid);
-  if (isRowidKey || (!sameKey && leftKey.length === 0 && rightKey.length === 0)) {
-    return rowid === undefined ? undefined : { key: [rowid], isRowid: true, columns };
-  }
-  if (!sameKey) return rowid === undefined ? undefined : { key: [rowid], isRowid: true, columns };
+  const byRowid: Shape | undefined =
+    rowid === undefined
+      ? undefined
+      : { key: [rowid], isRowid: true, columns, rowid, isSymmetric: true };
+  if (isRowidKey || !sameKey) return byRowid;
   const key = leftKey.map((one) => quoted(one));
   // A primary key that is no INTEGER PRIMARY KEY may hold NULLs, and those identify nothing.
-  if (rowid !== undefined && hasNulls(pair, name, key))
-    return { key: [rowid], isRowid: true, columns };
-  return { key, isRowid: false, columns };
+  if (byRowid !== undefined && hasNulls(pair, name, key)) return byRowid;
+  const isSymmetric = sides.left?.sql === sides.right?.sql;
+  return { key, isRowid: false, columns, rowid, isSymmetric };
 }
 
 interface Column {
@@ -291,58 +299,91 @@ function hasNulls(pair: Pair, table: string, key: string[]): boolean {
   );
 }
 
+type RowCounts = Pick<TableDifference, 'onlyLeft' | 'onlyRight' | 'changed'>;
+
 function compareRows(
   pair: Pair,
   table: string,
   shape: Shape,
   onProgress: (fraction: number) => void,
-): Pick<TableDifference, 'onlyLeft' | 'onlyRight' | 'changed'> {
-  const { key, columns } = shape;
-  const sameKey = key.map((one) => `a.${one} = b.${one}`).join(' AND ');
-  // Column by column and byte by byte: a collation may call different texts equal, and 1 equals 1.0.
-  const differs = columns
-    .map((one) => `a.${one} IS NOT b.${one} COLLATE BINARY OR typeof(a.${one}) <> typeof(b.${one})`)
-    .join(' OR ');
-  const [first = ''] = key;
-  const total = { onlyLeft: 0, onlyRight: 0, changed: 0 };
-  const left = `main.${table}`;
-  const right = `other.${table}`;
-  for (const range of shape.isRowid ? ranges(pair, table, first, onProgress) : [undefined]) {
-    const within = (alias: string): string =>
-      range === undefined ? '' : ` AND ${range.where(alias)}`;
-    const parameters = range?.parameters ?? [];
-    const only = (one: string, other: string): number =>
-      Number(
-        pair.value(
-          `SELECT count(*) FROM ${one} AS a WHERE NOT EXISTS (SELECT 1 FROM ${other} AS b WHERE ${sameKey})${within('a')}`,
-          ...parameters,
-        ),
-      );
-    total.onlyLeft += only(left, right);
-    total.onlyRight += only(right, left);
-    if (differs === '') continue;
-    total.changed += Number(
-      pair.value(
-        `SELECT count(*) FROM ${left} AS a JOIN ${right} AS b ON ${sameKey} WHERE (${differs})${within('a')}`,
-        ...parameters,
-      ),
-    );
+): RowCounts {
+  const [first = ''] = shape.key;
+  const total: RowCounts = { onlyLeft: 0, onlyRight: 0, changed: 0 };
+  for (const range of shape.isRowid ? ranges(pair, table, first, onProgress) : ['TRUE']) {
+    const found = shape.isSymmetric
+      ? countFromLeft(pair, table, shape, range)
+      : countBothWays(pair, table, shape, range);
+    total.onlyLeft += found.onlyLeft;
+    total.onlyRight += found.onlyRight;
+    total.changed += found.changed;
   }
-  return total;
+  if (!shape.isSymmetric) return total;
+  // Each row has at most one partner, so what has none on the right is what is left over there.
+  const paired = countRows(pair, `main.${table}`) - total.onlyLeft;
+  return { ...total, onlyRight: countRows(pair, `other.${table}`) - paired };
 }
 
-interface Range {
-  where: (alias: string) => string;
-  parameters: unknown[];
+const sameKey = ({ key }: Shape): string => key.map((one) => `a.${one} = b.${one}`).join(' AND ');
+
+/** Column by column and byte by byte: a collation may call different texts equal, and 1 equals 1.0. */
+const differs = ({ columns }: Shape, a: string, b: string): string =>
+  columns.length === 0
+    ? 'FALSE'
+    : columns
+        .map(
+          (one) =>
+            `${a}.${one} IS NOT ${b}.${one} COLLATE BINARY OR typeof(${a}.${one}) <> typeof(${b}.${one})`,
+        )
+        .join(' OR ');
+
+/** One pass over the left side. Most rows lie under the same row id on the right, unchanged: those need no search. */
+function countFromLeft(pair: Pair, table: string, shape: Shape, range: string): RowCounts {
+  const { key, rowid } = shape;
+  const missing = `b.${key[0] ?? ''} IS NULL`;
+  const looksElsewhere = rowid !== undefined && !shape.isRowid;
+  const [row] = pair.rows(
+    `SELECT count(*) FILTER (WHERE ${missing}) AS missing,
+        count(*) FILTER (WHERE NOT ${missing} AND (${differs(shape, 'a', 'b')})) AS changed
+      FROM main.${table} AS a
+      ${looksElsewhere ? `LEFT JOIN other.${table} AS r ON r.${rowid} = a.${rowid}` : ''}
+      LEFT JOIN other.${table} AS b ON ${sameKey(shape)}
+      WHERE ${range} ${looksElsewhere ? `AND (r.${rowid} IS NULL OR ${differs(shape, 'a', 'r')})` : ''}`,
+  );
+  return {
+    onlyLeft: Number(row?.['missing']),
+    onlyRight: 0,
+    changed: Number(row?.['changed']),
+  };
 }
 
-/** Ranges of the row id that together hold every row of both sides, so that there is progress within a table. */
+/** Where the two sides may see the same keys as equal or not, each is asked by itself. */
+function countBothWays(pair: Pair, table: string, shape: Shape, range: string): RowCounts {
+  const [left, right] = [`main.${table}`, `other.${table}`];
+  const only = (one: string, other: string): number =>
+    countOf(
+      pair,
+      `${one} AS a WHERE NOT EXISTS (SELECT 1 FROM ${other} AS b WHERE ${sameKey(shape)}) AND ${range}`,
+    );
+  return {
+    onlyLeft: only(left, right),
+    onlyRight: only(right, left),
+    changed: countOf(
+      pair,
+      `${left} AS a JOIN ${right} AS b ON ${sameKey(shape)} WHERE (${differs(shape, 'a', 'b')}) AND ${range}`,
+    ),
+  };
+}
+
+/**
+ * Conditions on `a`, by ranges of the row id, that together hold for every row of both sides, so that there is progress
+ * within a table.
+ */
 function* ranges(
   pair: Pair,
   table: string,
   key: string,
   onProgress: (fraction: number) => void,
-): Generator<Range> {
+): Generator<string> {
   const total = countRows(pair, `main.${table}`);
   let from: unknown;
   for (let done = 0; ; done += rowsPerStep) {
@@ -353,14 +394,12 @@ function* ranges(
       `SELECT CAST(${key} AS TEXT) FROM main.${table} ${after} ORDER BY ${key} LIMIT 1 OFFSET ${rowsPerStep - 1}`,
       ...known.map(integer),
     );
-    const lower = (alias: string): string =>
-      from === undefined ? 'TRUE' : `${alias}.${key} > ${integer(from)}`;
+    const lower = from === undefined ? 'TRUE' : `a.${key} > ${integer(from)}`;
     if (to === undefined) {
-      yield { where: lower, parameters: [] };
+      yield lower;
       return;
     }
-    const start = lower('a');
-    yield { where: (alias) => `${start} AND ${alias}.${key} <= ${integer(to)}`, parameters: [] };
+    yield `${lower} AND a.${key} <= ${integer(to)}`;
     from = to;
   }
 }
@@ -371,7 +410,11 @@ function integer(text: unknown): bigint {
 }
 
 function countRows(pair: Pair, table: string): number {
-  return Number(pair.value(`SELECT count(*) FROM ${table}`));
+  return countOf(pair, table);
+}
+
+function countOf(pair: Pair, from: string): number {
+  return Number(pair.value(`SELECT count(*) FROM ${from}`));
 }
 
 function quoted(name: string): string {

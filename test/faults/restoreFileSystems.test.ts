@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import type { PlainError } from '../../src/core/errors.ts';
-import { bytesOf, createDatabase, snapshot, valueOf } from '../support/databases.ts';
+import { bytesOf, createDatabase, snapshot } from '../support/databases.ts';
 import {
   asNobody,
   endProcessesAfterEach,
@@ -13,8 +13,6 @@ import {
 } from '../support/processes.ts';
 import { applyRequest, leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-const count = 'SELECT count(*) FROM items';
 
 describe('a restore on file systems of all kinds', function () {
   endProcessesAfterEach();
@@ -102,27 +100,5 @@ describe('a restore on file systems of all kinds', function () {
     execFileSync('chattr', ['-i', live]);
     assert.deepEqual([code, error?.code], [1, 'access']);
     expectOld(live, before);
-  });
-
-  it('without hard links restores, with a copy as the set-aside', async function () {
-    needProgram('mkfs.vfat', 'dosfstools');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), 64 * 1024 * 1024);
-    execFileSync('mkfs.vfat', [folder('image')], { stdio: 'ignore' });
-    try {
-      mount('-o', 'loop', folder('image'));
-    } catch {
-      this.skip(); // The kernel has no vfat.
-    }
-    const live = createLive();
-    const before = bytesOf(live);
-    const { code, error } = await restore(live);
-    assert.equal(code, 0, JSON.stringify(error));
-    assert.equal(valueOf(live, count), 10_000);
-    const [kept = ''] = setAsidesIn(folder('d'));
-    assert.deepEqual(bytesOf(folder('d', kept)), before);
-    assert.deepEqual(leftoversIn(folder('d')), []);
-    assert.deepEqual(readdirSync(folder('d')).sort(), ['app.db', kept].sort());
-    rmSync(folder('d', kept));
   });
 });

@@ -33,6 +33,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   readonly #settings: Settings;
   /** Ids of the rows that show all their backups. */
   readonly #unfolded = new Set<string>();
+  #drawn = '';
 
   readonly #filter: Filter;
 
@@ -67,7 +68,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         setContext(contextKeys.running, backups.isRunning);
         tree.badge = badgeFor(backups.databases);
         tree.message = this.#message() ?? '';
-        this.#changed.fire();
+        this.#drawIfChanged();
       }),
     );
     this.#owned.add(
@@ -77,7 +78,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       }),
     );
     const ages = setInterval(() => {
-      if (tree.visible && !backups.isRunning) this.#changed.fire();
+      if (tree.visible && !backups.isRunning) this.#drawIfChanged();
     }, agesRefreshMs);
     this.#owned.add({ dispose: () => clearInterval(ages) });
   }
@@ -110,6 +111,26 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       else ticked.delete(key);
     }
     void this.#memory.update(tickedKey, [...ticked]).then(() => this.#changed.fire());
+  }
+
+  /** While rows are drawn anew, a press on one of them reaches no row: they are not, unless they say something else. */
+  #drawIfChanged(): void {
+    const now = Date.now();
+    const drawn = JSON.stringify([
+      this.#backups.revision,
+      new Date(now).toDateString(),
+      [this.#settings.sortDatabases(), this.#settings.snapshotsShown()],
+      (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString()),
+      this.#backups.databases.map((database) => [
+        databaseId(database.uri),
+        databaseDescription(database, now),
+        [database.attention, database.file.modifiedAt, database.snapshots.length],
+      ]),
+      this.#backups.gone.map((row) => [goneId(row), row.snapshots.length]),
+    ]);
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    this.#changed.fire();
   }
 
   /** Shows all backups of the database whose row has this id, until the window is closed. */

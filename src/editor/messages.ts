@@ -291,20 +291,22 @@ export function exactTime(iso: string): string {
   return format({ dateStyle: 'full', timeStyle: 'long' }, iso);
 }
 
-/** What a row of a database says beside its name. */
+/** What a row of a database says beside its name: trouble first, because a narrow view cuts the end off. */
 export function databaseDescription(database: Database, now: number): string {
   if (database.job !== undefined) return progressText(database.job, now);
   const size = formatBytes(database.file.sizeBytes);
-  if (database.failure !== undefined) return t('{0} · backup failed', size);
   const good = database.snapshots.find(({ verified }) => verified !== 'damaged');
   const age = good && relativeTime(good.createdAt, now);
-  if (database.attention === 'damaged') {
-    return age === undefined
-      ? t('{0} · only damaged backups', size)
-      : t('{0} · newest backup is damaged, good one {1}', size, age);
+  if (database.failure !== undefined) return t('backup failed · {0}', size);
+  if (age === undefined) {
+    return database.attention === 'damaged'
+      ? t('only damaged backups · {0}', size)
+      : t('never backed up · {0}', size);
   }
-  if (age === undefined) return t('{0} · never backed up', size);
+  if (database.attention === 'damaged') {
+    return t('newest backup damaged, good one {0} · {1}', age, size);
+  }
   return database.attention === 'stale'
-    ? t('{0} · backed up {1}, changed since', size, age)
+    ? t('changed since backup {0} · {1}', age, size)
     : t('{0} · backed up {1}', size, age);
 }

@@ -14,6 +14,8 @@ interface Setup {
   theme?: string;
   settings?: Record<string, unknown>;
   sample?: boolean;
+  /** Makes the workspace instead of the sample, in a folder that is not there yet. */
+  create?: (folder: string) => Promise<void>;
   /** Several workspace folders instead of one, each a sample. */
   folders?: string[];
   trusted?: boolean;
@@ -23,11 +25,20 @@ interface Setup {
 
 /** Opens a window on a sample workspace, and takes a picture when something is not as it should be. */
 export async function withWindow(
-  { theme, settings, sample = true, trusted = true, workspaceSettings = false, folders }: Setup,
+  {
+    theme,
+    settings,
+    sample = true,
+    trusted = true,
+    workspaceSettings = false,
+    folders,
+    create,
+  }: Setup,
   use: (window: Window, folder: string) => Promise<void>,
 ): Promise<void> {
   const workspace = temporaryFolder('workspace');
-  if (sample && folders === undefined) createSampleWorkspace(workspace.path);
+  if (create !== undefined) await create(workspace.path);
+  else if (sample && folders === undefined) createSampleWorkspace(workspace.path);
   for (const name of folders ?? []) createSampleWorkspace(join(workspace.path, name));
   const several = join(workspace.path, 'several.code-workspace');
   if (folders !== undefined) {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { backUpAsOf, readManifest } from '../support/livedInWorkspace.ts';
+import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { themes, withWindow } from './setup.ts';
 
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
@@ -21,6 +23,75 @@ describe('the views in a window', () => {
       await item.waitFor();
       assert.equal(await item.locator('.codicon-bug').count(), 0);
       await window.screenshot('inert-names');
+    });
+  });
+
+  it('show forged backups as text that does nothing, wherever they are named', async () => {
+    const link = '[x](command:workbench.action.terminal.new)';
+    const name = `${link} <b>b $(bug) \u202egpj.db`;
+    const create = async (folder: string): Promise<void> => {
+      createSampleWorkspace(folder);
+      const backup = await backUpAsOf(folder, 'data/sessions.db', 60_000);
+      const manifest = readManifest(backup);
+      assert.ok(manifest !== undefined);
+      const note = `${link}\n<img src=x onerror=alert(1)> https://example.com www.example.com`;
+      const source = { ...manifest.source, path: `${link} <i>i</i>\n.db` };
+      cpSync(backup, join(folder, 'backups', name));
+      writeFileSync(
+        join(folder, 'backups', `${name}.json`),
+        JSON.stringify({ ...manifest, source, note, verdict: { ...manifest.verdict } }),
+      );
+    };
+    await withWindow({ settings, create }, async (window) => {
+      const { page } = window;
+      await window.openSidebar();
+      const row = window.treeItem(/^\[x\].*<b>b/);
+      await row.waitFor();
+      const acting = page.locator(
+        'a:text-is("x"), a:has-text("example.com"), img[src="x"], b:has-text("bug"), .monaco-workbench .codicon-bug:visible',
+      );
+      const nothingActs = async (where: string): Promise<void> =>
+        assert.equal(await acting.count(), 0, where);
+      await nothingActs('rows');
+      assert.equal(await page.getByText('\u202e').count(), 0);
+      await row.hover();
+      await page.locator('.workbench-hover', { hasText: 'example.com' }).waitFor();
+      await window.screenshot('inert-tooltip');
+      await nothingActs('tooltip');
+
+      await row.click({ button: 'right' });
+      await window.chooseFromMenu('Rename…');
+      await window.quickInput.getByRole('textbox').fill(`${link}/`);
+      await window.quickInput.getByText('is a path, not a name').waitFor();
+      await window.screenshot('inert-rename');
+      await nothingActs('rename');
+      await page.keyboard.press('Escape');
+
+      await row.click({ button: 'right' });
+      await window.chooseFromMenu('Note…');
+      await window.quickInput.getByText('Note on').waitFor();
+      await nothingActs('note');
+      await page.keyboard.press('Escape');
+
+      await row.click({ button: 'right' });
+      await window.chooseFromMenu('Delete…');
+      await window.dialog.getByText(/to the trash/).waitFor();
+      await nothingActs('modal');
+      await page.keyboard.press('Escape');
+
+      await row.click({ button: 'right' });
+      await window.chooseFromMenu('Verify');
+      await window.notification(/Verified 1|all hold/).waitFor();
+      await nothingActs('notification');
+
+      await window.runCommand('SQLite Backup: Filter…');
+      await window.answer('Filter Databases and Backups', link);
+      await page
+        .getByText(/^Filter "\[x\]/)
+        .first()
+        .waitFor();
+      assert.equal(await page.locator('.pane-body .message a').count(), 0);
+      await window.screenshot('inert-filter');
     });
   });
 

@@ -97,6 +97,13 @@ export class Window {
     return this.quickInput.getByRole('option', { name }).first();
   }
 
+  /** Types `text` into the input box of that title. */
+  async answer(title: string, text: string): Promise<void> {
+    await this.quickInput.getByText(title).waitFor();
+    await this.quickInput.getByRole('textbox').fill(text);
+    await this.page.keyboard.press('Enter');
+  }
+
   /** Shows the view container of that name from the Activity Bar. */
   async openSidebar(name = 'SQLite Backup'): Promise<void> {
     const tab = this.page
@@ -111,12 +118,38 @@ export class Window {
   }
 
   /** Presses an entry of the open context menu. */
-  async chooseFromMenu(name: string): Promise<void> {
+  async chooseFromMenu(name: string, timeout = 30_000): Promise<void> {
     const entry = this.page.getByRole('menuitem', { name, exact: true });
-    await entry.waitFor();
+    await entry.waitFor({ timeout });
     // A menu ignores a press that follows too closely on its opening.
     await this.page.waitForTimeout(300);
-    await entry.click();
+    await entry.click({ timeout });
+  }
+
+  /** Chooses an entry of the … menu of one of our views. */
+  async chooseFromViewMenu(view: 'Databases' | 'Backups', name: string): Promise<void> {
+    const header = this.page.locator(`.pane-header[aria-label^="${view}"]`);
+    // The buttons are drawn anew when a context key changes, and an open menu closes then.
+    for (let tries = 1; ; tries++) {
+      await header.hover();
+      await header.getByRole('button', { name: 'More Actions...' }).click();
+      try {
+        return await this.chooseFromMenu(name, 2_000);
+      } catch (error) {
+        if (tries === 5) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
+  }
+
+  /** Makes the side bar so wide, in pixels. */
+  async resizeSidebar(width: number): Promise<void> {
+    const box = await this.page.locator('.part.sidebar').boundingBox();
+    if (box === null) throw new Error('There is no side bar');
+    await this.page.mouse.move(box.x + box.width, 400);
+    await this.page.mouse.down();
+    await this.page.mouse.move(box.x + width, 400, { steps: 5 });
+    await this.page.mouse.up();
   }
 
   /** A notification that shows `text`; its buttons are inside. */

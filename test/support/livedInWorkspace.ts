@@ -1,6 +1,7 @@
 // A workspace as it looks after weeks of use, for tests and pictures: node test/support/livedInWorkspace.ts FOLDER
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -16,11 +17,16 @@ import { createSampleWorkspace } from './sampleWorkspace.ts';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
-/** The manifest of a backup, with what a test wants otherwise. */
-export function editManifest(backup: string, change: (manifest: Manifest) => Manifest): void {
+/** The manifest of a backup; undefined when it has none. */
+export function readManifest(backup: string): Manifest | undefined {
   const path = `${backup}.json`;
-  const manifest = JSON.parse(readFileSync(path, 'utf8')) as Manifest;
-  writeFileSync(path, JSON.stringify(change(manifest), undefined, 2));
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Manifest) : undefined;
+}
+
+function editManifest(backup: string, change: (manifest: Manifest) => Manifest): void {
+  const manifest = readManifest(backup);
+  if (manifest === undefined) throw new Error(`${backup} has no manifest`);
+  writeFileSync(`${backup}.json`, JSON.stringify(change(manifest), undefined, 2));
 }
 
 /** Backs up `database`, a path in the workspace, into `backups/`, and dates the backup `ageMs` back. */

@@ -47,7 +47,8 @@ export async function applyRetention(parts: Parts): Promise<RetentionResult> {
     ...remove.slice(0, mostNamed).map(line),
     ...(more > 0 ? [t('and {0} more', more)] : []),
   ].join('\n');
-  const answer = await notify.confirm(question, detail, agree, review);
+  // The first one is what Enter presses.
+  const answer = await notify.confirm(question, detail, review, agree);
   if (answer === review) {
     await parts.documents.show(t('Retention.txt'), describe({ keep, remove }));
     void askAgain(question);

@@ -1,6 +1,6 @@
 /** What is in a backups folder. Foreign and half-written files are part of life: they are listed or left out, never an error. */
 import { readdirSync, realpathSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve, sep } from 'node:path';
 import { BackupError, explain } from './errors.ts';
 import { isPrivateFolderName, isSiblingName } from './files.ts';
 import { readHeader } from './header.ts';
@@ -131,14 +131,14 @@ function* filesIn(folder: string): Generator<FoundFile> {
   for (const name of names) {
     if (isPrivateFolderName(name) || isSiblingName(name)) continue;
     if (name.endsWith('.json') && present.has(name.slice(0, -'.json'.length))) continue;
-    const path = join(folder, name);
+    const path = `${folder}${sep}${name}`; // Joining thousands of paths takes longer than looking at the files.
     try {
       const file = statSync(path, { throwIfNoEntry: false });
       if (file === undefined || !file.isFile()) continue;
       const manifest = present.has(manifestNameOf(name))
         ? statSync(manifestNameOf(path), { throwIfNoEntry: false })
         : undefined;
-      const stamp = [file.size, file.mtimeMs, manifest?.size, manifest?.mtimeMs].join(' ');
+      const stamp = `${file.size} ${file.mtimeMs} ${manifest?.size} ${manifest?.mtimeMs}`;
       yield { path, sizeBytes: file.size, modifiedAt: file.mtime, stamp };
     } catch {
       // Vanished or unreadable between two looks: nothing that could be listed.

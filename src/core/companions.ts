@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   constants,
+  fstatSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -206,6 +207,7 @@ export interface CopiedCompanion {
 }
 
 const copyTries = 3;
+const mostChunkBytes = 1024 * 1024;
 
 /**
  * Copies a file into the existing empty private file `to`, again if it was written to meanwhile. Undefined when it is not
@@ -240,10 +242,12 @@ function copyIfThere(path: string, to: string): ReturnType<typeof copyOnce> | un
 
 /** What goes wrong with reading is the file's; what goes wrong with writing is left for the caller to explain. */
 function copyOnce(path: string, to: string): Omit<CopiedCompanion, 'changedWhileReading'> {
-  const chunk = Buffer.allocUnsafe(1024 * 1024);
   const hash = createHash('sha256');
   const from = ofSource(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
   try {
+    // Thousands of small files are not to cost a megabyte each.
+    const { size } = ofSource(path, () => fstatSync(from));
+    const chunk = Buffer.allocUnsafe(Math.min(size + 1, mostChunkBytes));
     const target = openSync(to, 'w');
     try {
       let [sizeBytes, crc] = [0, 0];

@@ -148,7 +148,6 @@ const entrySchema = v.variant('kind', [
   }),
 ]);
 export type BundleEntry = v.InferOutput<typeof entrySchema>;
-export type DatabaseEntry = Extract<BundleEntry, { kind: 'database' }>;
 
 const failureSchema = v.object({
   /** As a person named it, or relative to the workspace folder. */
@@ -156,7 +155,6 @@ const failureSchema = v.object({
   code: text,
   message: text,
 });
-export type BundleFailure = v.InferOutput<typeof failureSchema>;
 
 const contentsFields = {
   format: v.literal(manifestFormat),

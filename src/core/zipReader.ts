@@ -118,7 +118,7 @@ export class Zip {
       if (entry.compressionMethod === 0) {
         await pipeline(raw, take);
       } else {
-        const inflate = createInflateRaw({ chunkSize: chunkBytes });
+        const inflate = createInflateRaw({ chunkSize: Math.min(sizeBytes + 64, chunkBytes) });
         await pipeline(raw, inflate, take);
         if (inflate.bytesWritten !== compressedBytes)
           throw unsound(`${shown(name)} has more data than belongs to it`);

@@ -42,30 +42,21 @@ export async function writeZip(
   try {
     const hash = createHash('sha256');
     let sizeBytes = 0;
-    const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => undefined); // Only races look at it, and there may be none at the time.
     const target = new WritableStream<Uint8Array>({
       write(chunk) {
-        try {
-          writeFully(handle, chunk);
-          hash.update(chunk);
-          sizeBytes += chunk.length;
-        } catch (error) {
-          failed.reject(error);
-          throw error;
-        }
+        writeFully(handle, chunk);
+        hash.update(chunk);
+        sizeBytes += chunk.length;
       },
     });
-    // Where a write fails between two entries, the library would wait for ever.
-    const orFailed = <T>(step: Promise<T>): Promise<T> => Promise.race([step, failed.promise]);
     const zip = new ZipWriter(target, { lastModDate: at, rawLastModDate: dosTime(at), unixMode });
     let doneBytes = 0;
     for (const file of files) {
       const onRead = (bytes: number): void => onProgress((doneBytes += bytes));
-      await orFailed(addFile(zip, file, levels[compression], onRead));
+      await addFile(zip, file, levels[compression], onRead);
       onPacked(file);
     }
-    await orFailed(zip.close());
+    await zip.close();
     return { sizeBytes, sha256: hash.digest('hex') };
   } finally {
     closeSync(handle);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { compressions, type Compression } from '../../src/core/manifest.ts';
 import { Zip } from '../../src/core/zipReader.ts';
@@ -78,6 +78,17 @@ describe('a zip', () => {
     const whole = deflateRawSync(content, { level: 6 }).length;
     const zipped = (await write([file('a', content)], 'balanced')).length;
     assert.ok(zipped < 1.02 * whole, `${zipped} instead of ${whole}`);
+  });
+
+  it('fails on a disk that is full, and does not wait for ever', async function () {
+    if (!existsSync('/dev/full')) this.skip();
+    const options = { at: new Date(), onProgress: () => undefined, onPacked: () => undefined };
+    for (const compression of compressions) {
+      for (const files of [[], [file('a', Buffer.alloc(0))], [file('a', pages(200))]])
+        await assert.rejects(writeZip('/dev/full', files, { ...options, compression }), {
+          code: 'ENOSPC',
+        });
+    }
   });
 
   it('fails for a file that has become shorter, and does not wait for ever', async () => {

@@ -19,7 +19,7 @@ import { crc32File, writeZip, type Packable } from '../../src/core/zipWriter.ts'
 import { bundleOf, bundleRequest, bundled, quietHooks } from '../support/bundles.ts';
 import { counterSql, isBroken } from '../support/cuts.ts';
 import { createDatabase, sha256, valueOf } from '../support/databases.ts';
-import { operationsOn, traced, type Operation } from '../support/operations.ts';
+import { hasHit, operationsOn, traced, type Operation } from '../support/operations.ts';
 import {
   endProcessesAfterEach,
   fixture,
@@ -135,12 +135,17 @@ describe('a bundle', () => {
         this.timeout(900_000);
         const all = (await operations()).filter(({ call }) => only.test(call));
         const wrong: string[] = [];
+        let missed = 0;
         for (const { call, nth, line } of all) {
           rmSync(folder('b'), { recursive: true });
           mkdirSync(folder('b'));
           const ended = await job(
             traced(folder('trace'), '-e', `inject=${call}:${injection}:when=${nth}`),
           );
+          if (kind !== 'KILL' && !hasHit(folder('b'), folder('trace'))) {
+            missed++;
+            continue;
+          }
           const found = await judge(ended, kind);
           const shown = line
             .replace(/^\d+ +/, '')
@@ -149,6 +154,7 @@ describe('a bundle', () => {
           wrong.push(...found.map((one) => `${one} <- ${shown}`));
         }
         assert.deepEqual(wrong, []);
+        assert.ok(missed < all.length / 5, `${missed} of ${all.length} missed`);
       });
     }
   });

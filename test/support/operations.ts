@@ -32,3 +32,12 @@ export function operationsOn(folder: string, trace: string): Operation[] {
   assert.ok(found.length > 20, `${found.length} operations`);
   return found;
 }
+
+/**
+ * Whether what was injected has hit an operation on `folder`. Which of its own pipes Node writes to in between differs
+ * from run to run, and when one of those is hit, Node ends itself.
+ */
+export function hasHit(folder: string, trace: string): boolean {
+  const lines = readFileSync(trace, 'utf8').split('\n');
+  return lines.some((line) => line.includes('(INJECTED)') && line.includes(folder));
+}

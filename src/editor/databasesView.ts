@@ -347,7 +347,7 @@ function databaseItem(database: Database): vscode.TreeItem {
   return item;
 }
 
-function databaseTooltip({ uri, file, snapshots, failure }: Database): vscode.MarkdownString {
+function databaseTooltip({ uri, file, snapshots, failure }: Database): string {
   const [newest] = snapshots;
   const good = snapshots.find(({ verified }) => verified !== 'damaged');
   const wal =

@@ -159,7 +159,7 @@ function iconOf({ foreign, kept, bundle, verified, setAside }: CatalogEntry): vs
 }
 
 /** The whole truth about a backup, read when somebody wants to know it. */
-export async function backupTooltip(entry: CatalogEntry): Promise<vscode.MarkdownString> {
+export async function backupTooltip(entry: CatalogEntry): Promise<string> {
   const { path, createdAt, verified, kept } = entry;
   const { t } = vscode.l10n;
   const manifest = kept === undefined ? undefined : await readManifest(path);
@@ -219,9 +219,10 @@ function contentLines(manifest: Manifest | BundleManifest): string[] {
   ];
 }
 
-/** Lines of plain text: whatever names contain, nothing of it becomes a link or markup. */
-export function tooltip(lines: (string | undefined)[]): vscode.MarkdownString {
-  const text = new vscode.MarkdownString();
-  for (const line of lines) if (line !== undefined) text.appendText(`${inertLine(line)}\n`);
-  return text;
+/** Lines of plain text. No Markdown: it makes a link of every address, however it is escaped. */
+export function tooltip(lines: (string | undefined)[]): string {
+  return lines
+    .filter((line) => line !== undefined)
+    .map(inertLine)
+    .join('\n');
 }

@@ -81,7 +81,7 @@ describe('the views in a window', () => {
 
       await row.click({ button: 'right' });
       await window.chooseFromMenu('Verify');
-      await window.notification(/Verified 1|all hold/).waitFor();
+      await window.notification(/Verified 1 backup: nothing is wrong/).waitFor();
       await nothingActs('notification');
 
       await window.runCommand('SQLite Backup: Filter…');

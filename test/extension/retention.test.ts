@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import {
@@ -23,16 +23,18 @@ const forMe = vscode.ConfigurationTarget.Global;
 const afterBackup = <T>(use: () => Promise<T>): Promise<T> =>
   withSetting('retention.afterBackup', true, use, forMe);
 
-/** Backs up `count` times, dated an hour apart, the newest an hour ago. Newest first. */
+/** `count` backups, made from one, dated an hour apart, the newest an hour ago. Newest first. */
 async function history(database: string, count: number): Promise<string[]> {
-  const paths: string[] = [];
-  for (let index = 0; index < count; index++) {
-    const path = await backUp(database);
+  const first = await backUp(database);
+  return Array.from({ length: count }, (_, index) => {
+    const path = first.replace(/(\.db)$/, `-${index + 2}$1`);
+    copyFileSync(first, path);
+    copyFileSync(`${first}.json`, `${path}.json`);
     const createdAt = new Date(Date.now() - (index + 1) * 3_600_000).toISOString();
     editManifest(path, (manifest) => ({ ...manifest, createdAt }));
-    paths.push(path);
-  }
-  return paths;
+    if (index === count - 1) for (const made of [first, `${first}.json`]) rmSync(made);
+    return path;
+  });
 }
 
 describe('retention after a backup', () => {

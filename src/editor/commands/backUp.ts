@@ -26,26 +26,16 @@ export interface PlainResult {
 
 const nothing: PlainResult = { backups: [], failures: [], cancelled: true };
 
-/** Takes a Uri, a row, several of either, or nothing: then it asks which. */
+/** Takes a Uri, a row, several of either, or nothing: then it asks which. `method` goes before the setting. */
 export async function backUp(
   parts: Parts,
-  target?: unknown,
-  selection?: unknown,
+  target: unknown,
+  selection: unknown,
+  { method }: { method?: Method } = {},
 ): Promise<PlainResult> {
   const uris = urisOf(target, selection) ?? (await pick(parts, { several: true }));
   if (uris === undefined || uris.length === 0) return nothing;
-  return run(parts, uris);
-}
-
-/** The same, rewritten without what was deleted, whatever the setting says. */
-export async function backUpCompact(
-  parts: Parts,
-  target?: unknown,
-  selection?: unknown,
-): Promise<PlainResult> {
-  const uris = urisOf(target, selection) ?? (await pick(parts, { several: true }));
-  if (uris === undefined || uris.length === 0) return nothing;
-  return run(parts, uris, 'compact');
+  return run(parts, uris, method);
 }
 
 /** All databases of the workspace, at one instant where that can be had. */

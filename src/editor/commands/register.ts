@@ -15,7 +15,7 @@ import { isRow } from '../rows.ts';
 import type { Settings } from '../settings.ts';
 import type { Runbooks } from '../../runbook/panel.ts';
 import type { WorkerClient } from '../../worker/client.ts';
-import { backUp, backUpAll, backUpCompact, quickBackUp } from './backUp.ts';
+import { backUp, backUpAll, quickBackUp } from './backUp.ts';
 import { createBundle, extract } from './bundle.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { compareSelected, compareWithLive } from './compare.ts';
@@ -56,9 +56,10 @@ export interface Parts {
 type Command = (parts: Parts, ...args: unknown[]) => unknown;
 
 const table: Record<CommandId, Command> = {
-  [commands.backUp]: backUp,
+  [commands.backUp]: (parts, target, selection) => backUp(parts, target, selection),
   [commands.backUpAll]: backUpAll,
-  [commands.backUpCompact]: backUpCompact,
+  [commands.backUpCompact]: (parts, target, selection) =>
+    backUp(parts, target, selection, { method: 'compact' }),
   [commands.quickBackUp]: quickBackUp,
   [commands.cancel]: ({ backups }, target) => {
     backups.cancel(isRow(target) && target.kind === 'database' ? target.uri : undefined);

@@ -5,6 +5,7 @@ import { notify } from '../inert.ts';
 import type { CatalogEntry } from '../../core/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
 import type { Finding } from '../../core/manifest.ts';
+import { backupCount } from '../messages.ts';
 import type { MemberRow } from '../rows.ts';
 import { memberRows, privateCopy } from './members.ts';
 import type { Parts } from './register.ts';
@@ -127,9 +128,9 @@ async function tell({ log }: Parts, results: VerifyResult['results']): Promise<v
   const proved = results.filter(({ drill }) => drill === 'ok').length;
   const message =
     proved > 0
-      ? t('Proved restorable: {0} of {1} backups.', proved, results.length)
+      ? t('Proved restorable: {0} of {1}.', proved, backupCount(results.length))
       : partial > 0
-        ? t('Verified {0} backups, {1} of them only as far as possible.', results.length, partial)
-        : t('Verified {0} backups: all hold.', results.length);
+        ? t('Verified {0}, {1} only as far as possible.', backupCount(results.length), partial)
+        : t('Verified {0}: nothing is wrong.', backupCount(results.length));
   if ((await notify.info(message, showLog)) === showLog) log.show();
 }

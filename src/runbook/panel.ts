@@ -92,6 +92,11 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     await this.#show(panel, run);
   }
 
+  /** Whether the page of the restore with this id of the core is there. */
+  isOpen(id: string): boolean {
+    return [...this.#open.values()].some(({ session: { run } }) => run.moved?.id === id);
+  }
+
   /** The restores that a crash or a reload has left in the middle. */
   get unfinished(): Run[] {
     return Object.values(this.#remembered()).filter(

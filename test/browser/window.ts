@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Browser, FrameLocator, Locator, Page } from 'playwright-core';
+import type { Browser, Frame, FrameLocator, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/hosts/chromium.ts';
 import { startServer, windowUrl } from '../support/hosts/vscodeServer.ts';
 import type { VSCodeServer } from '../support/hosts/vscodeServer.ts';
@@ -170,6 +170,15 @@ export class Window {
   /** The page inside the visible webview. */
   get webview(): FrameLocator {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
+  }
+
+  /** The frame of that page, for what a locator cannot do. */
+  async webviewFrame(): Promise<Frame> {
+    await this.webview.locator('body').waitFor();
+    const inner = this.page.frames().filter((frame) => frame.name() === 'active-frame');
+    const frame = inner.at(-1) ?? this.page.frames().find((one) => one.url().includes('fake.html'));
+    if (frame === undefined) throw new Error('there is no page in the window');
+    return frame;
   }
 
   /** Writes `out/screenshots/<name>.png`. */

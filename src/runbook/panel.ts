@@ -313,7 +313,10 @@ class Page implements vscode.Disposable {
       enableForms: false,
       localResourceRoots: ['dist', 'media'].map((path) => vscode.Uri.joinPath(extensionUri, path)),
     };
-    this.#panel.iconPath = vscode.Uri.joinPath(extensionUri, 'media', 'view.svg');
+    this.#panel.iconPath = {
+      light: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-light.svg'),
+      dark: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-dark.svg'),
+    };
     this.#owned.add(webview.onDidReceiveMessage((message) => this.#receive(message)));
     this.#owned.add(this.#panel.onDidChangeViewState(() => this.#draw()));
     this.#owned.add(this.session.onDidChange(() => this.#drawSoon()));

@@ -1,6 +1,6 @@
 /** What the page shows of a session: facts in, one state out. Pure. */
 import type { VerdictStatus } from '../core/manifest.ts';
-import type { PlannedItem, RestorePlan, TableChange } from '../core/restore.ts';
+import type { PlannedItem, TableChange } from '../core/restore.ts';
 import { runbookSteps, stepIds, type RunbookStep, type StepId } from '../core/runbook.ts';
 import { formatBytes } from '../core/units.ts';
 import type {
@@ -572,10 +572,4 @@ function footer(session: RestoreSession): RunbookState['footer'] {
 
 function isUndoable({ run }: RestoreSession): boolean {
   return isUnderWay(run) || run.ending === 'kept';
-}
-
-/** The plan's own words for whoever reads logs. */
-export function planSummary({ items, verified }: RestorePlan): string {
-  const lost = items.flatMap(({ tables: all }) => all).reduce((sum, one) => sum + one.lost, 0);
-  return `${items.length} databases, backup ${verified}, ${lost} rows only live`;
 }

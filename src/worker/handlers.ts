@@ -7,6 +7,7 @@ import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../
 import { findInterrupted, recoverInterrupted } from '../core/recovery.ts';
 import { applyRestore, moveAside, proveRestored, putInPlace } from '../core/restore.ts';
 import { liveStateOf, planRestore } from '../core/restorePlan.ts';
+import { withSource } from '../core/restoreSource.ts';
 import { holdersOf, resolveTarget } from '../core/restoreTarget.ts';
 import { archiveSetAside, deleteSetAside, listSetAsides } from '../core/setAside.ts';
 import { undoRestore } from '../core/undo.ts';
@@ -50,7 +51,8 @@ const handlers: Handlers = {
     compareDatabases(left, right, (doneBytes, totalBytes) =>
       onProgress({ phase: 'check', doneBytes, totalBytes }),
     ),
-  schema: ({ path }) => schemaOf(path),
+  schema: ({ path, member }) =>
+    member === undefined ? schemaOf(path) : withSource(path, member, schemaOf),
   remark: ({ path, remark }) => remarkOn(path, remark),
   rename: ({ path, name }) => renameBackup(path, name),
   copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),

@@ -73,8 +73,8 @@ export interface Methods {
   }) => Verdict & { drill?: Drill };
   list: (params: { folder: string } & ListOptions) => Listing;
   compare: (params: { left: string; right: string }) => Comparison;
-  /** The schema of a database as sorted text. */
-  schema: (params: { path: string }) => string;
+  /** The schema of a database, or of a member of a bundle, as sorted text. */
+  schema: (params: { path: string; member?: string }) => string;
   /** Pins, unpins or annotates a backup. */
   remark: (params: { path: string; remark: Remark }) => Manifest | BundleManifest;
   /** Gives a backup another bare name; the new path. */

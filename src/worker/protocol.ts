@@ -101,8 +101,8 @@ export interface Methods {
   /** The set-asides in a folder, or of one database. */
   listSetAsides: (params: { in: string }) => SetAside[];
   deleteSetAside: (params: { path: string }) => { removed: string[] };
-  /** Into a zip in the backups folder. */
-  archiveSetAside: (params: { path: string; folder: string }) => {
+  /** Into a bundle in the backups folder; then it is gone. */
+  archiveSetAside: (params: { path: string; folder: string; toolVersion?: string }) => {
     archive: string;
     removed: string[];
   };

@@ -42,15 +42,15 @@ export function activate(context: vscode.ExtensionContext): Api {
   const documents = new Documents();
   const filter = new Filter();
   const databasesView = new DatabasesView(backups, settings, filter, memory);
+  const backupsView = new BackupsView(backups, settings, filter);
   const shared = { audit, backups, documents, folder, log, memory, settings, toolVersion, worker };
   const runbooks = new Runbooks({ ...shared, extensionUri: context.extensionUri });
   const parts = {
-    ...{ ...shared, databasesView, filter, runbooks },
+    ...{ ...shared, backupsView, databasesView, filter, runbooks },
     ...{ storage: context.globalStorageUri, viewId: views.databases },
   };
   context.subscriptions.push(
-    ...[log, backups, documents, filter, databasesView, runbooks],
-    new BackupsView(backups, settings, filter),
+    ...[log, backups, documents, filter, backupsView, databasesView, runbooks],
     new StatusBar(backups, settings),
     registerCommands(parts),
   );

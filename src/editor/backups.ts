@@ -35,6 +35,8 @@ export interface Database {
   readonly file: FoundDatabase;
   /** Newest first. */
   readonly snapshots: readonly CatalogEntry[];
+  /** The newest bundle that has it in and is not damaged. */
+  readonly bundle: CatalogEntry | undefined;
   readonly job: Job | undefined;
   /** The last attempt, when it failed; `at` in ms since 1970. */
   readonly failure: { error: BackupError; at: number } | undefined;
@@ -44,6 +46,15 @@ export interface Database {
 
 /** `never` and `stale` are about the newest backup that is not damaged. */
 export type Attention = 'failed' | 'damaged' | 'never' | 'stale';
+
+/** The newest backup of a database that is not damaged, be it a snapshot or a bundle. */
+export function newestGood({
+  snapshots,
+  bundle,
+}: Pick<Database, 'snapshots' | 'bundle'>): CatalogEntry | undefined {
+  const snapshot = snapshots.find(({ verified }) => verified !== 'damaged');
+  return bundle !== undefined && bundle.createdAt > (snapshot?.createdAt ?? '') ? bundle : snapshot;
+}
 
 /** A database whose file is not there any more, but whose backups are. */
 export interface GoneDatabase {
@@ -90,7 +101,7 @@ export interface BackUpOptions {
   method?: Method;
 }
 
-type Located = Omit<Database, 'snapshots' | 'job' | 'failure' | 'attention'>;
+type Located = Omit<Database, 'snapshots' | 'bundle' | 'job' | 'failure' | 'attention'>;
 
 export class Backups implements vscode.Disposable {
   readonly #worker: WorkerClient;
@@ -113,8 +124,8 @@ export class Backups implements vscode.Disposable {
   #watched = '';
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
-  /** When each database went into its newest bundle that is not damaged. */
-  #bundledAt = new Map<string, string>();
+  /** The newest bundle of each database that is not damaged. */
+  #bundles = new Map<string, CatalogEntry>();
   #gone: GoneDatabase[] = [];
   /** What was told of files that are not offered, so that it is told once. */
   readonly #told = new Set<string>();
@@ -284,10 +295,17 @@ export class Backups implements vscode.Disposable {
     );
     for (const { path, error } of failures) {
       this.#log.error(`Bundling ${path} failed`, fromPlainError(error));
+      void this.#audit.record({ what: 'backup', path, trigger, result: error.code });
     }
     if (bundle !== undefined) {
       const { path, manifest } = bundle;
-      this.#log.info(`Bundled ${order.databases.length} databases to ${path}.`);
+      this.#log.info(`Bundled ${manifest.cut.members} databases to ${path}.`);
+      for (const { message } of manifest.warnings ?? []) this.#log.warn(`${path}: ${message}`);
+      const failed = new Set(failures.map((failure) => failure.path));
+      for (const database of order.databases) {
+        if (failed.has(database.path)) continue;
+        this.#failures.delete(vscode.Uri.file(database.path).toString());
+      }
       const result = manifest.verdict.status;
       void this.#audit.record({ what: 'backup', path, backup: path, trigger, result });
     }
@@ -299,7 +317,7 @@ export class Backups implements vscode.Disposable {
   }
 
   /** What is in a bundle. */
-  membersOf({ path }: CatalogEntry): Promise<Omit<BundleMember, 'entry'>[]> {
+  membersOf({ path }: CatalogEntry): Promise<BundleMember[]> {
     return this.#worker.call('members', { path });
   }
 
@@ -429,22 +447,19 @@ export class Backups implements vscode.Disposable {
     const snapshots = (
       this.#byDatabase.get(databaseKey(located.folder, located.path)) ?? []
     ).filter((entry) => isOfWorkspace(entry, located.folder));
+    const bundle = this.#bundles.get(databaseKey(located.folder, located.path));
     const staleAfterMs = this.#settings.staleAfterMs(located.uri);
     return {
       ...located,
       snapshots,
+      bundle,
       job: this.#running.get(key)?.job,
       failure,
       attention:
         failure === undefined
-          ? attentionFor(located.file, snapshots, this.#newestBundle(located), staleAfterMs)
+          ? attentionFor(located.file, { snapshots, bundle }, staleAfterMs)
           : 'failed',
     };
-  }
-
-  /** ISO 8601, or empty. */
-  #newestBundle({ folder, path }: Located): string {
-    return this.#bundledAt.get(databaseKey(folder, path)) ?? '';
   }
 
   #refreshSoon(): void {
@@ -507,7 +522,7 @@ export class Backups implements vscode.Disposable {
         ),
       ),
     );
-    this.#bundledAt = bundleTimes(folders, catalogs);
+    this.#bundles = newestBundles(folders, catalogs);
     this.#located = databases.map((file) => locate(file));
     this.#gone = this.#findGone();
     this.#watch(folders, new Set(backupsFolders.values()));
@@ -568,11 +583,11 @@ export class Backups implements vscode.Disposable {
   }
 }
 
-function bundleTimes(
+function newestBundles(
   folders: readonly vscode.WorkspaceFolder[],
   catalogs: ReadonlyMap<string, CatalogEntry[]>,
-): Map<string, string> {
-  const times = new Map<string, string>();
+): Map<string, CatalogEntry> {
+  const newest = new Map<string, CatalogEntry>();
   for (const folder of folders) {
     for (const entry of catalogs.get(folderKey(folder)) ?? []) {
       if (entry.verified === 'damaged') continue;
@@ -580,24 +595,22 @@ function bundleTimes(
         if (one.path === undefined || !isOfWorkspace(one, folder)) continue;
         const key = databaseKey(folder, one.path);
         // Newest first: what is there already is newer.
-        if (!times.has(key)) times.set(key, entry.createdAt);
+        if (!newest.has(key)) newest.set(key, entry);
       }
     }
   }
-  return times;
+  return newest;
 }
 
-/** `bundledAt`: when it went into the newest bundle. */
 function attentionFor(
   { modifiedAt }: FoundDatabase,
-  snapshots: readonly CatalogEntry[],
-  bundledAt: string,
+  backups: Pick<Database, 'snapshots' | 'bundle'>,
   staleAfterMs: number | undefined,
 ): Attention | undefined {
-  if (snapshots[0]?.verified === 'damaged') return 'damaged';
+  const newestAt = newestGood(backups)?.createdAt ?? '';
+  const [newest] = backups.snapshots;
+  if (newest?.verified === 'damaged' && newest.createdAt > newestAt) return 'damaged';
   if (staleAfterMs === undefined) return undefined;
-  const snapshotAt = snapshots.find(({ verified }) => verified !== 'damaged')?.createdAt ?? '';
-  const newestAt = snapshotAt > bundledAt ? snapshotAt : bundledAt;
   if (newestAt === '') return 'never';
   const isOld = Date.now() - Date.parse(newestAt) > staleAfterMs;
   // What was not written since is as good as backed up just now.

@@ -1,16 +1,31 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
+import { isBackupError } from '../core/errors.ts';
+import type { BundleMember } from '../core/unbundle.ts';
 import type { Backups } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { rowContext, views } from './ids.ts';
 import { backupCount, damagedCount, dayName } from './messages.ts';
-import { backupItem, backupTooltip, memberItem, type Row } from './rows.ts';
+import { readManifest } from './manifests.ts';
+import {
+  backupId,
+  backupItem,
+  backupTooltip,
+  memberItem,
+  moreItem,
+  problemItem,
+  type Row,
+} from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
 
 /** Days are open as long as they are needed to show this many backups. */
 const fewestExpanded = 30;
+
+/** A bundle may have more files than a tree can show: so many at first, and more of them each time they are asked for. */
+const filesAtFirst = 100;
+const filesEachTime = 1000;
 
 const byName = (a: CatalogEntry, b: CatalogEntry): number =>
   basename(a.path).localeCompare(basename(b.path), 'en') || a.path.localeCompare(b.path, 'en');
@@ -33,6 +48,10 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   readonly #owned = new Disposables();
   readonly #changed = this.#owned.add(new vscode.EventEmitter<void>());
   readonly onDidChangeTreeData = this.#changed.event;
+  /** What was read of bundles that were opened, by path. */
+  readonly #opened = new Map<string, { stamp: string; members: Promise<BundleMember[]> }>();
+  /** How many files of a bundle are shown, by the id of its row; otherwise `filesAtFirst`. */
+  readonly #filesShown = new Map<string, number>();
 
   constructor(backups: Backups, settings: Settings, filter: Filter) {
     this.#backups = backups;
@@ -68,6 +87,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
         // Progress of a job changes nothing here, and a folder may hold thousands.
         if (backups.revision === shown) return;
         shown = backups.revision;
+        this.#forgetClosed();
         showFilter();
         const damaged = backups.entries.filter(({ verified }) => verified === 'damaged').length;
         tree.badge = damaged === 0 ? undefined : { value: damaged, tooltip: damagedCount(damaged) };
@@ -97,6 +117,8 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
       return backupItem(row.entry, this.#settings.sortBackups() === 'age' ? 'day' : 'list');
     }
     if (row.kind === 'member') return memberItem(row);
+    if (row.kind === 'problem') return problemItem(row);
+    if (row.kind === 'more') return moreItem(row);
     const label = row.kind === 'day' ? row.label : '';
     // A folder may hold years of backups: what is long ago is opened when it is wanted.
     const isRecent = row.kind === 'day' && this.#recentDays().has(label);
@@ -117,14 +139,54 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     return item;
   }
 
-  /** The databases first, then the other files, each by its path. */
+  /** Shows more files of the bundle whose row has this id. */
+  showMore(id: string): void {
+    this.#filesShown.set(id, (this.#filesShown.get(id) ?? filesAtFirst) + filesEachTime);
+    this.#changed.fire();
+  }
+
+  /** What was left out, then the databases, then the other files. */
   async #members(entry: CatalogEntry): Promise<Row[]> {
     if (entry.bundle === undefined) return [];
-    const members = await this.#backups.membersOf(entry);
-    const order = (kind: string): number => (kind === 'database' ? 0 : 1);
-    return members
-      .toSorted((a, b) => order(a.kind) - order(b.kind) || a.name.localeCompare(b.name, 'en'))
-      .map((member) => ({ kind: 'member', entry, member }));
+    const id = backupId(entry.path);
+    try {
+      const members = await this.#read(entry);
+      const most = this.#filesShown.get(id) ?? filesAtFirst;
+      const [databases, files] = [
+        members.filter(({ kind }) => kind === 'database').slice(0, most),
+        members.filter(({ kind }) => kind !== 'database').slice(0, most),
+      ];
+      const count = members.length - databases.length - files.length;
+      return [
+        ...(await leftOut(entry, id)),
+        ...[...databases, ...files].map((member): Row => ({ kind: 'member', entry, member })),
+        ...(count > 0 ? [{ kind: 'more' as const, parent: id, count }] : []),
+      ];
+    } catch (error) {
+      // Gone or damaged since it was listed: the row says so, and the next opening tries again.
+      this.#opened.delete(entry.path);
+      if (!isBackupError(error)) throw error;
+      const text = vscode.l10n.t('This bundle cannot be read.');
+      return [{ kind: 'problem', parent: id, text, why: error.message }];
+    }
+  }
+
+  /** Each name once, by path: a forged manifest may list one twice. Read again only when the file has changed. */
+  #read(entry: CatalogEntry): Promise<BundleMember[]> {
+    const { path, stamp } = entry;
+    const known = this.#opened.get(path);
+    if (known?.stamp === stamp) return known.members;
+    const members = this.#backups.membersOf(entry).then((all) => {
+      const unique = new Map(all.map((member) => [member.name, member]));
+      return [...unique.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    });
+    this.#opened.set(path, { stamp, members });
+    return members;
+  }
+
+  #forgetClosed(): void {
+    const listed = new Set(this.#backups.entries.map(({ path }) => path));
+    for (const path of this.#opened.keys()) if (!listed.has(path)) this.#opened.delete(path);
   }
 
   #recentDays(): Set<string> {
@@ -136,4 +198,16 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   dispose(): void {
     this.#owned.dispose();
   }
+}
+
+/** What an incomplete bundle should have in it as well. */
+async function leftOut(entry: CatalogEntry, parent: string): Promise<Row[]> {
+  if (entry.bundle?.complete !== false) return [];
+  const manifest = await readManifest(entry.path);
+  const failures = manifest?.kind === 'bundle' ? (manifest.failures ?? []) : [];
+  const unique = new Map(failures.map((failure) => [failure.path, failure]));
+  return [...unique.values()].slice(0, filesAtFirst).map(({ path, message }) => ({
+    ...{ kind: 'problem', parent, why: message },
+    text: vscode.l10n.t('left out: {0}', path),
+  }));
 }

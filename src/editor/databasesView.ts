@@ -2,10 +2,10 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import { formatBytes } from '../core/units.ts';
-import type { Backups, Database, GoneDatabase } from './backups.ts';
+import { newestGood, type Backups, type Database, type GoneDatabase } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
-import { commands, contextKeys, rowContext, views } from './ids.ts';
+import { contextKeys, rowContext, views } from './ids.ts';
 import { inertLine } from './inert.ts';
 import {
   attentionSummary,
@@ -15,10 +15,19 @@ import {
   exactTime,
   verdictWord,
 } from './messages.ts';
-import { backupItem, backupTooltip, memberItem, tooltip, type Row } from './rows.ts';
+import {
+  backupItem,
+  backupTooltip,
+  memberItem,
+  moreItem,
+  problemItem,
+  tooltip,
+  type Row,
+} from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
 
 const tickedKey = 'tickedForBundle';
+const choosingKey = 'choosingForBundle';
 
 /** Ages in rows are at most this old. */
 const agesRefreshMs = 30_000;
@@ -41,13 +50,15 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
 
   readonly #memory: vscode.Memento;
   /** Whether rows have boxes that say what goes into the next bundle. */
-  #isChoosing = false;
+  #isChoosing: boolean;
 
   constructor(backups: Backups, settings: Settings, filter: Filter, memory: vscode.Memento) {
     this.#memory = memory;
     this.#backups = backups;
     this.#settings = settings;
     this.#filter = filter;
+    this.#isChoosing = memory.get<boolean>(choosingKey) ?? false;
+    setContext(contextKeys.choosing, this.#isChoosing);
     const tree = this.#owned.add(
       vscode.window.createTreeView(views.databases, {
         treeDataProvider: this,
@@ -85,19 +96,33 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     this.#owned.add({ dispose: () => clearInterval(ages) });
   }
 
-  /** The databases that are ticked for a bundle, as long as the boxes are shown. */
+  /** The databases whose boxes are ticked, as long as they are shown. */
   get ticked(): vscode.Uri[] {
-    const ticked = this.#isChoosing ? new Set(this.#remembered()) : new Set<string>();
+    return this.#isChoosing ? this.lastChosen : [];
+  }
+
+  /** The databases that were last chosen for a bundle; remembered with the workspace. */
+  get lastChosen(): vscode.Uri[] {
+    const ticked = new Set(this.#remembered());
     return this.#backups.databases
       .map(({ uri }) => uri)
       .filter((uri) => ticked.has(uri.toString()));
   }
 
-  /** Shows or hides the boxes; what was ticked is remembered with the workspace. */
-  toggleChoosing(): void {
-    this.#isChoosing = !this.#isChoosing;
-    setContext(contextKeys.choosing, this.#isChoosing);
+  async rememberChosen(uris: readonly vscode.Uri[]): Promise<void> {
+    await this.#memory.update(
+      tickedKey,
+      uris.map((uri) => uri.toString()),
+    );
+    if (this.#isChoosing) this.#changed.fire(undefined);
+  }
+
+  /** Shows or hides the boxes; that too is remembered with the workspace. */
+  async showBoxes(isChoosing: boolean): Promise<void> {
+    this.#isChoosing = isChoosing;
+    setContext(contextKeys.choosing, isChoosing);
     this.#changed.fire(undefined);
+    await this.#memory.update(choosingKey, isChoosing);
   }
 
   #remembered(): string[] {
@@ -189,6 +214,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row));
       case 'snapshot':
       case 'member':
+      case 'problem':
       case 'more':
       case 'day':
         return [];
@@ -212,6 +238,8 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return backupItem(row.entry, 'database');
       case 'member':
         return memberItem(row);
+      case 'problem':
+        return problemItem(row);
       case 'more':
         return moreItem(row);
       case 'day':
@@ -299,8 +327,7 @@ const orders: Readonly<Record<SortBy, (a: Database, b: Database) => number>> = {
   name: byPath,
   size: (a, b) => b.file.sizeBytes - a.file.sizeBytes || byPath(a, b),
   age: (a, b) =>
-    (a.snapshots[0]?.createdAt ?? '').localeCompare(b.snapshots[0]?.createdAt ?? '') ||
-    byPath(a, b),
+    (newestGood(a)?.createdAt ?? '').localeCompare(newestGood(b)?.createdAt ?? '') || byPath(a, b),
 };
 
 /** A count of what needs attention: nothing else is worth a number. */
@@ -321,14 +348,6 @@ function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.Tr
     vscode.l10n.t('The file is not there any more, or is left out by a setting. Its backups are.'),
   ]);
   item.accessibilityInformation = { label: inertLine(`${row.path}, ${item.description}`) };
-  return item;
-}
-
-function moreItem({ parent, count }: Extract<Row, { kind: 'more' }>): vscode.TreeItem {
-  const item = new vscode.TreeItem(vscode.l10n.t('{0} more…', count));
-  item.id = `more:${parent}`;
-  item.contextValue = rowContext.more;
-  item.command = { command: commands.showAll, title: '', arguments: [parent] };
   return item;
 }
 
@@ -367,9 +386,10 @@ function databaseItem(database: Database): vscode.TreeItem {
   return item;
 }
 
-function databaseTooltip({ uri, file, snapshots, failure }: Database): string {
-  const [newest] = snapshots;
-  const good = snapshots.find(({ verified }) => verified !== 'damaged');
+function databaseTooltip(database: Database): string {
+  const { uri, file, snapshots, failure } = database;
+  const good = newestGood(database);
+  const newest = good?.bundle === undefined ? snapshots[0] : good;
   const wal =
     file.walBytes > 0 ? vscode.l10n.t('{0} in the WAL', formatBytes(file.walBytes)) : undefined;
   const mode =
@@ -385,6 +405,7 @@ function databaseTooltip({ uri, file, snapshots, failure }: Database): string {
           exactTime(newest.createdAt),
           verdictWord(newest.verified),
         ),
+    newest?.bundle === undefined ? undefined : vscode.l10n.t('in {0}', basename(newest.path)),
     good !== undefined && good !== newest
       ? vscode.l10n.t('Last good backup {0}', exactTime(good.createdAt))
       : undefined,

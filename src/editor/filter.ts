@@ -40,7 +40,8 @@ export class Filter implements vscode.Disposable {
       kept?.note,
       verdictWord(verified),
       kept?.pinned === true ? vscode.l10n.t('pinned') : undefined,
-      ...(bundle === undefined ? [] : [vscode.l10n.t('bundle')]),
+      ...(bundle === undefined ? [] : [vscode.l10n.t('bundle'), bundle.name]),
+      bundle?.complete === false ? vscode.l10n.t('incomplete') : undefined,
       ...(bundle?.databases ?? []).map(({ name }) => name),
     ]);
   }

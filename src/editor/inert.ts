@@ -23,8 +23,10 @@ export function inertLine(text: string): string {
 export const notify = {
   info: (message: string, ...actions: string[]): Thenable<string | undefined> =>
     vscode.window.showInformationMessage(inert(message), ...actions),
+  warn: (message: string, ...actions: string[]): Thenable<string | undefined> =>
+    vscode.window.showWarningMessage(inert(message), ...actions.map(inertLine)),
   error: (message: string, ...actions: string[]): Thenable<string | undefined> =>
-    vscode.window.showErrorMessage(inert(message), ...actions),
+    vscode.window.showErrorMessage(inert(message), ...actions.map(inertLine)),
   /** Modal: for what cannot be undone. */
   confirm: (message: string, detail: string, ...actions: string[]): Thenable<string | undefined> =>
     vscode.window.showWarningMessage(

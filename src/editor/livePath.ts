@@ -20,6 +20,11 @@ export function livePathOf(
     member === undefined
       ? { path: entry.database, workspace: entry.workspace }
       : entry.bundle?.databases.find(({ name }) => name === member);
+  if (source?.path !== undefined && source.workspace === undefined) {
+    // Made outside of a workspace, by the command line: then only a database that is there can be meant.
+    const [only, ...others] = backups.databases.filter(({ path }) => path === source.path);
+    return others.length === 0 ? only?.uri.fsPath : undefined;
+  }
   const folder = vscode.workspace.workspaceFolders?.find(
     ({ uri }) => basename(uri.fsPath) === source?.workspace,
   );

@@ -4,7 +4,13 @@ import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
 import type { Finding, VerdictStatus } from '../core/manifest.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
-import type { Attention, BackUpResult, Database, Job } from './backups.ts';
+import {
+  newestGood,
+  type Attention,
+  type BackUpResult,
+  type Database,
+  type Job,
+} from './backups.ts';
 import { folderName } from './backupsFolder.ts';
 
 const { t } = vscode.l10n;
@@ -21,7 +27,7 @@ export function resultMessage(result: BackUpResult): string {
 }
 
 /** What was noticed during a backup that is good all the same. */
-function warningText({ code, message }: Finding): string {
+export function warningText({ code, message }: Finding): string {
   switch (code) {
     case 'wal-grew':
       return t('The WAL grew a lot meanwhile, because it cannot be reset while it is read.');
@@ -281,6 +287,16 @@ export function backupCount(count: number): string {
   return count === 1 ? t('1 backup') : t('{0} backups', count);
 }
 
+/** `1 database`, `12 databases`. */
+export function databaseCount(count: number): string {
+  return count === 1 ? t('1 database') : t('{0} databases', count);
+}
+
+/** `1 file`, `12 files`. */
+export function fileCount(count: number): string {
+  return count === 1 ? t('1 file') : t('{0} files', count);
+}
+
 /** `1 damaged backup`, `12 damaged backups`. */
 export function damagedCount(count: number): string {
   return count === 1 ? t('1 damaged backup') : t('{0} damaged backups', count);
@@ -295,7 +311,7 @@ export function exactTime(iso: string): string {
 export function databaseDescription(database: Database, now: number): string {
   if (database.job !== undefined) return progressText(database.job, now);
   const size = formatBytes(database.file.sizeBytes);
-  const good = database.snapshots.find(({ verified }) => verified !== 'damaged');
+  const good = newestGood(database);
   const age = good && relativeTime(good.createdAt, now);
   if (database.failure !== undefined) return t('backup failed · {0}', size);
   if (age === undefined) {
@@ -308,5 +324,7 @@ export function databaseDescription(database: Database, now: number): string {
   }
   return database.attention === 'stale'
     ? t('changed since backup {0} · {1}', age, size)
-    : t('{0} · backed up {1}', size, age);
+    : good?.bundle !== undefined
+      ? t('{0} · bundled {1}', size, age)
+      : t('{0} · backed up {1}', size, age);
 }

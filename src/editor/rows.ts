@@ -6,10 +6,10 @@ import type { BundleManifest, Manifest } from '../core/manifest.ts';
 import { hasNameOfOurs } from '../core/names.ts';
 import type { BundleMember } from '../core/unbundle.ts';
 import { formatBytes } from '../core/units.ts';
-import { rowContext } from './ids.ts';
+import { commands, rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
 import { readManifest } from './manifests.ts';
-import { dayAndTime, exactTime, timeOfDay, verdictWord } from './messages.ts';
+import { databaseCount, dayAndTime, exactTime, timeOfDay, verdictWord } from './messages.ts';
 
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
@@ -18,6 +18,7 @@ export type Row =
   | { kind: 'day'; label: string; entries: readonly CatalogEntry[] }
   | BackupRow
   | MemberRow
+  | { kind: 'problem'; /** The id of the row above. */ parent: string; text: string; why: string }
   | { kind: 'more'; /** The id of the row above. */ parent: string; count: number };
 
 /** A snapshot or a bundle. */
@@ -59,7 +60,7 @@ export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
       ? vscode.TreeItemCollapsibleState.None
       : vscode.TreeItemCollapsibleState.Collapsed,
   );
-  item.id = `${place === 'database' ? 'snapshot' : 'backup'}:${path}`;
+  item.id = place === 'database' ? `snapshot:${path}` : backupId(path);
   item.contextValue = [
     rowContext.backup,
     bundle === undefined ? rowContext.snapshot : rowContext.bundle,
@@ -74,8 +75,16 @@ export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
   return item;
 }
 
+/** Each once, and unlike every other row. */
+export function backupId(path: string): string {
+  return `backup:${path}`;
+}
+
+/** What is verified of a member holds as long as the bundle around it is what was verified. */
 export function memberItem({ entry, member }: MemberRow): vscode.TreeItem {
-  const { name, kind, sizeBytes, verified } = member;
+  const { name, kind, sizeBytes } = member;
+  const isTrusted = entry.verified === 'ok' || entry.verified === 'partial';
+  const verified = isTrusted ? member.verified : undefined;
   const item = new vscode.TreeItem(inertLine(name));
   item.id = `member:${entry.path}:${name}`;
   item.contextValue = kind === 'database' ? rowContext.memberDatabase : rowContext.memberFile;
@@ -94,6 +103,28 @@ export function memberItem({ entry, member }: MemberRow): vscode.TreeItem {
   return item;
 }
 
+/** What cannot be shown, or is not there, and why. */
+export function problemItem({
+  parent,
+  text,
+  why,
+}: Extract<Row, { kind: 'problem' }>): vscode.TreeItem {
+  const item = new vscode.TreeItem(inertLine(text));
+  item.id = `problem:${parent}:${text}`;
+  item.iconPath = new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
+  item.tooltip = tooltip([text, why]);
+  item.accessibilityInformation = { label: inertLine(`${text}, ${why}`) };
+  return item;
+}
+
+export function moreItem({ parent, count }: Extract<Row, { kind: 'more' }>): vscode.TreeItem {
+  const item = new vscode.TreeItem(vscode.l10n.t('{0} more…', count));
+  item.id = `more:${parent}`;
+  item.contextValue = rowContext.more;
+  item.command = { command: commands.showAll, title: '', arguments: [parent] };
+  return item;
+}
+
 /** A name that a person has given says more than the time. */
 function labelOf(entry: CatalogEntry, place: Place): string {
   const { path, createdAt, database, bundle } = entry;
@@ -102,7 +133,7 @@ function labelOf(entry: CatalogEntry, place: Place): string {
   const what = bundle?.name ?? (bundle === undefined ? database : entry.workspace);
   if (what === undefined || !hasNameOfOurs(path)) return basename(path);
   const time = place === 'day' ? timeOfDay(createdAt) : dayAndTime(createdAt, now);
-  return `${basename(what)} ${time}`;
+  return `${bundle === undefined ? basename(what) : what} ${time}`;
 }
 
 /** What is wrong comes first, then what people say of it, then size and verdict. */
@@ -117,6 +148,7 @@ function descriptionOf(entry: CatalogEntry): string {
         ? t('not made by SQLite Backup')
         : stateWord(entry);
   const parts = [
+    bundle?.complete === false ? t('incomplete') : undefined,
     kept?.pinned === true ? t('pinned') : undefined,
     kept?.note === undefined ? undefined : `"${kept.note}"`,
     ...(verified === 'damaged' ? [] : [...bundleWords(bundle), size, state]),
@@ -128,10 +160,9 @@ function descriptionOf(entry: CatalogEntry): string {
 function bundleWords(bundle: CatalogEntry['bundle']): string[] {
   const { t } = vscode.l10n;
   if (bundle === undefined) return [];
-  const { databases, cut, complete } = bundle;
-  const count = databases.length === 1 ? t('1 database') : t('{0} databases', databases.length);
+  const { databases, cut } = bundle;
+  const count = databaseCount(databases.length);
   return [
-    ...(complete === false ? [t('incomplete')] : []),
     cut === undefined || databases.length < 2
       ? count
       : cut === 'one-instant'
@@ -150,6 +181,9 @@ function stateWord({ verified, kept }: CatalogEntry): string {
 function iconOf({ foreign, kept, bundle, verified, setAside }: CatalogEntry): vscode.ThemeIcon {
   if (verified === 'damaged') {
     return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
+  }
+  if (bundle?.complete === false) {
+    return new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
   }
   if (kept?.pinned === true) return new vscode.ThemeIcon('pinned');
   if (bundle !== undefined) return new vscode.ThemeIcon('package');

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Backups, Database } from './backups.ts';
+import { newestGood, type Backups, type Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands, views } from './ids.ts';
 import { inert, inertLine } from './inert.ts';
@@ -103,7 +103,11 @@ function describe(
     };
   }
   const last = databases
-    .flatMap((database) => database.snapshots.slice(0, 1).map((entry) => ({ database, entry })))
+    .flatMap((database) => {
+      const good = newestGood(database);
+      const entry = good?.bundle === undefined ? database.snapshots[0] : good;
+      return entry === undefined ? [] : [{ database, entry }];
+    })
     .sort((a, b) => b.entry.createdAt.localeCompare(a.entry.createdAt))[0];
   const failed = databases
     .flatMap(({ uri, failure }) => (failure === undefined ? [] : [{ uri, ...failure }]))

@@ -58,7 +58,7 @@ export interface Methods {
   backUpTogether: (params: SnapshotsRequest) => Snapshots;
   /** Several databases at one instant, with the files that belong to them, in one zip. */
   bundle: (params: BundleRequest) => Bundled;
-  /** What is in a bundle, or in a zip of others. */
+  /** What is in a bundle, or in a zip of others; without the `entry` of each. */
   members: (params: { path: string }) => BundleMember[];
   /** All of a bundle, or some of it, with the paths that it has in the zip. */
   extract: (params: ExtractRequest) => ExtractedFile[];

@@ -145,7 +145,7 @@ async function foldersFor(
 }
 
 /** What may be over by the next try; text does not become a database by trying again. */
-const passingCodes = new Set<string>([
+export const passingCodes: ReadonlySet<string> = new Set<string>([
   'source-busy',
   'source-missing',
   'hot-journal',

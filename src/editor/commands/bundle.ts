@@ -1,18 +1,23 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { isBackupError, type BackupError } from '../../core/errors.ts';
-import type { Method } from '../../core/manifest.ts';
-import { requireBareName } from '../../core/names.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
-import { recordAs, type Database } from '../backups.ts';
+import { recordAs } from '../backups.ts';
+import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import type { BundleOrder, BundleResult } from '../bundleOrder.ts';
 import { inertLine, notify } from '../inert.ts';
-import { databaseDescription, databaseName, errorMessage, verdictWord } from '../messages.ts';
-import { isRow } from '../rows.ts';
-import type { SavedBundle } from '../settings.ts';
-import { urisOf } from './backUp.ts';
+import {
+  databaseCount,
+  databaseName,
+  errorMessage,
+  fileCount,
+  verdictWord,
+  warningText,
+} from '../messages.ts';
+import { passingCodes, urisOf } from './backUp.ts';
+import { chooseBundle, type Answers, type Choice } from './chooseBundle.ts';
 import type { Parts } from './register.ts';
-import { reveal } from './reveal.ts';
+import { ignoreInGit, reveal } from './reveal.ts';
 
 /** Plain data, for callers outside. */
 export interface PlainBundle {
@@ -24,24 +29,9 @@ export interface PlainBundle {
   cancelled: boolean;
 }
 
-/** What a caller need not be asked. */
-interface Answers {
-  databases?: vscode.Uri[];
-  companions?: string[];
-  name?: string;
-  saved?: string;
-  allowIncomplete?: boolean;
-}
-
-interface Choice {
-  uris: vscode.Uri[];
-  companions: string[];
-  name: string | undefined;
-  method: Method;
-}
+type Made = NonNullable<BundleResult['bundle']>;
 
 const nothing: PlainBundle = { members: [], failures: [], cancelled: true };
-const companionsKey = 'bundleCompanions';
 
 /**
  * Several databases at one instant, with the files that belong to them, in one zip. Takes rows or Uris, the databases that
@@ -54,140 +44,10 @@ export async function createBundle(
   answers: Answers = {},
 ): Promise<PlainBundle> {
   if (!parts.backups.isReady) await parts.backups.refresh();
-  const choice = await choose(parts, urisOf(target, selection), answers);
+  const choice = await chooseBundle(parts, urisOf(target, selection) ?? [], answers);
   if (choice === undefined) return nothing;
   const order = await orderFor(parts, choice, answers.allowIncomplete === true);
   return order === undefined ? nothing : make(parts, order);
-}
-
-async function choose(
-  parts: Parts,
-  given: vscode.Uri[] | undefined,
-  answers: Answers,
-): Promise<Choice | undefined> {
-  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
-  const saved = parts.settings.bundles(folder);
-  const byName = saved.find(({ name }) => name === answers.saved);
-  if (byName !== undefined) return savedChoice(parts, byName);
-  const method = parts.settings.method(folder);
-  const uris = answers.databases ?? given ?? parts.databasesView.ticked;
-  if (uris.length > 0 && answers.companions !== undefined) {
-    return { uris, companions: answers.companions, name: answers.name, method };
-  }
-  if (uris.length === 0 && saved.length > 0) {
-    const picked = await pickSaved(saved);
-    if (picked === undefined) return undefined;
-    if (picked !== 'new') return savedChoice(parts, picked);
-  }
-  const databases = uris.length > 0 ? uris : await pickDatabases(parts);
-  if (databases === undefined || databases.length === 0) return undefined;
-  const companions = await askCompanions(parts);
-  if (companions === undefined) return undefined;
-  const name = await askName();
-  return name === undefined
-    ? undefined
-    : { uris: databases, companions, name: name === '' ? undefined : name, method };
-}
-
-/** The databases that the globs of a saved bundle mean, of those in the workspace. */
-async function savedChoice(parts: Parts, bundle: SavedBundle): Promise<Choice | undefined> {
-  const known = new Map(parts.backups.databases.map(({ uri }) => [uri.fsPath, uri]));
-  const meant = new Map<string, vscode.Uri>();
-  for (const folder of vscode.workspace.workspaceFolders ?? []) {
-    for (const glob of bundle.databases) {
-      const pattern = new vscode.RelativePattern(folder, glob);
-      for (const { fsPath } of await vscode.workspace.findFiles(pattern, null)) {
-        const uri = known.get(fsPath);
-        if (uri !== undefined) meant.set(fsPath, uri);
-      }
-    }
-  }
-  if (meant.size === 0) {
-    const message = vscode.l10n.t(
-      'The bundle "{0}" means no database of this workspace.',
-      bundle.name,
-    );
-    void notify.info(message);
-    return undefined;
-  }
-  const [first] = meant.values();
-  return {
-    uris: [...meant.values()],
-    companions: bundle.companions,
-    name: bundle.name,
-    method: bundle.method ?? parts.settings.method(first),
-  };
-}
-
-async function pickSaved(saved: readonly SavedBundle[]): Promise<SavedBundle | 'new' | undefined> {
-  const items = [
-    ...saved.map((bundle) => ({
-      label: inertLine(bundle.name),
-      description: inertLine([...bundle.databases, ...bundle.companions].join(', ')),
-      bundle,
-    })),
-    { label: vscode.l10n.t('Choose Databases…'), bundle: 'new' as const },
-  ];
-  const placeHolder = vscode.l10n.t('Bundle to create');
-  return (await vscode.window.showQuickPick(items, { placeHolder }))?.bundle;
-}
-
-async function pickDatabases({ backups }: Parts): Promise<vscode.Uri[] | undefined> {
-  const item = (database: Database): vscode.QuickPickItem & { uri: vscode.Uri } => ({
-    label: inertLine(databaseName(database.uri)),
-    description: databaseDescription(database, Date.now()),
-    picked: true,
-    uri: database.uri,
-  });
-  const items = backups.databases.map(item);
-  if (items.length === 0) {
-    void notify.info(vscode.l10n.t('There is no SQLite database in this workspace.'));
-    return undefined;
-  }
-  const title = vscode.l10n.t('Create Bundle (1/3)');
-  const placeHolder = vscode.l10n.t('Databases at one instant');
-  const picked = await vscode.window.showQuickPick(items, {
-    canPickMany: true,
-    title,
-    placeHolder,
-  });
-  return picked?.map(({ uri }) => uri);
-}
-
-async function askCompanions({ memory }: Parts): Promise<string[] | undefined> {
-  const answer = await vscode.window.showInputBox({
-    title: vscode.l10n.t('Create Bundle (2/3)'),
-    prompt: vscode.l10n.t('Files that belong to them: globs, separated by commas; empty for none'),
-    placeHolder: 'uploads/**, config/*.json',
-    value: memory.get<string>(companionsKey) ?? '',
-    ignoreFocusOut: true,
-  });
-  if (answer === undefined) return undefined;
-  await memory.update(companionsKey, answer);
-  return answer
-    .split(',')
-    .map((glob) => glob.trim())
-    .filter((glob) => glob !== '');
-}
-
-async function askName(): Promise<string | undefined> {
-  return vscode.window.showInputBox({
-    title: vscode.l10n.t('Create Bundle (3/3)'),
-    prompt: vscode.l10n.t(
-      'Name of the bundle; the time is added. Empty for the name of the workspace',
-    ),
-    ignoreFocusOut: true,
-    validateInput: (value) => {
-      if (value === '') return undefined;
-      try {
-        requireBareName(value);
-        return undefined;
-      } catch (error) {
-        if (isBackupError(error)) return inertLine(error.message);
-        throw error;
-      }
-    },
-  });
 }
 
 async function orderFor(
@@ -218,66 +78,131 @@ async function orderFor(
 }
 
 async function make(parts: Parts, order: BundleOrder): Promise<PlainBundle> {
-  const result = await vscode.window.withProgress({ location: { viewId: parts.viewId } }, () =>
-    parts.backups.bundle(order, 'manual'),
-  );
-  void tell(parts, order, result).catch((error: unknown) =>
-    parts.log.error('Telling the result failed', error),
-  );
-  return plain(result);
+  const result = await tryToMake(parts, order);
+  if (isBackupError(result) && result.code === 'cancelled') {
+    void notify.info(vscode.l10n.t('Cancelled: no bundle was made.'));
+    return nothing;
+  }
+  // What is wrong with the whole is told like what is wrong with a member, but nothing can be left out then.
+  const { bundle, failures } = isBackupError(result)
+    ? { bundle: undefined, failures: [{ path: order.folder, error: result }] }
+    : result;
+  const told =
+    bundle === undefined
+      ? tellFailure(parts, order, failures)
+      : tellDone(parts, order, bundle, failures);
+  told.catch((error: unknown) => parts.log.error('Telling the result failed', error));
+  return plain(order, { bundle, failures });
 }
 
-async function tell(parts: Parts, order: BundleOrder, result: BundleResult): Promise<void> {
-  const { t } = vscode.l10n;
-  const { bundle, failures } = result;
-  const showLog = t('Show Log');
-  const [first] = failures;
-  if (bundle === undefined) {
-    const without =
-      failures.length === 1 && first !== undefined
-        ? t('Create without {0}', basename(first.path))
-        : t('Create without Them');
-    const isWorthIt = failures.length < order.databases.length;
-    const answer = await notify.error(
-      failureMessage(failures),
-      ...(isWorthIt ? [without] : []),
-      showLog,
+/** The error when no bundle can be made at all. */
+async function tryToMake(
+  { backups, log, viewId }: Parts,
+  order: BundleOrder,
+): Promise<BundleResult | BackupError> {
+  try {
+    return await vscode.window.withProgress({ location: { viewId } }, () =>
+      backups.bundle(order, 'manual'),
     );
-    if (answer === without) await make(parts, { ...order, allowIncomplete: true });
-    if (answer === showLog) parts.log.show();
-    return;
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    log.error(`The bundle in ${order.folder} failed`, error);
+    return error;
   }
-  const revealIt = t('Reveal');
-  const answer = await notify.info(doneMessage(bundle, failures.length), revealIt, showLog);
-  if (answer === revealIt) await reveal(vscode.Uri.file(bundle.path));
+}
+
+async function tellFailure(
+  parts: Parts,
+  order: BundleOrder,
+  failures: BundleResult['failures'],
+): Promise<void> {
+  const { t } = vscode.l10n;
+  const [first, ...others] = failures;
+  if (first === undefined) return;
+  const reason = explain(order, first);
+  const message =
+    others.length > 0
+      ? t('No bundle was made. {0} And {1} more failed.', reason, others.length)
+      : t('No bundle was made. {0}', reason);
+  const without = inertLine(
+    others.length > 0 ? t('Create without Them') : t('Create without {0}', basename(first.path)),
+  );
+  const [retry, showLog] = [t('Retry'), t('Show Log')];
+  const mayPass = failures.some(({ error }) => passingCodes.has(error.code));
+  const answer = await notify.error(
+    message,
+    ...(isWorthwhileWithout(order, failures) ? [without] : []),
+    ...(mayPass ? [retry] : []),
+    showLog,
+  );
+  if (answer === without) await make(parts, { ...order, allowIncomplete: true });
+  if (answer === retry) await make(parts, order);
   if (answer === showLog) parts.log.show();
 }
 
-function failureMessage(failures: BundleResult['failures']): string {
+/** Whether a database is left when everything that failed is left out. */
+function isWorthwhileWithout(
+  { databases, folder }: BundleOrder,
+  failures: BundleResult['failures'],
+): boolean {
+  const failed = new Set(failures.map(({ path }) => path));
+  return !failed.has(folder) && databases.some(({ path }) => !failed.has(path));
+}
+
+/** `failures` are what it is without. */
+async function tellDone(
+  parts: Parts,
+  order: BundleOrder,
+  bundle: Made,
+  failures: BundleResult['failures'],
+): Promise<void> {
   const { t } = vscode.l10n;
-  const [first] = failures;
-  const reason = first === undefined ? '' : explain(first);
-  return failures.length > 1
-    ? t('No bundle was made: {0} And {1} more failed.', reason, failures.length - 1)
-    : t('No bundle was made: {0}', reason);
+  const [revealIt, showLog, ignore] = [t('Reveal'), t('Show Log'), t('Ignore in Git')];
+  const actions = [revealIt, showLog];
+  if (await shouldOfferIgnoring(dirname(bundle.path))) actions.push(ignore);
+  const message = doneMessage(order, bundle);
+  const answer =
+    failures.length === 0
+      ? await notify.info(message, ...actions)
+      : await notify.warn(
+          t('{0} It is incomplete, without {1}.', message, missingNames(failures)),
+          ...actions,
+        );
+  if (answer === revealIt) await reveal(vscode.Uri.file(bundle.path));
+  if (answer === showLog) parts.log.show();
+  if (answer === ignore) await ignoreInGit(vscode.Uri.file(dirname(bundle.path)));
 }
 
-function explain({ path, error }: { path: string; error: BackupError }): string {
-  return errorMessage(error, databaseName(vscode.Uri.file(path)));
+const mostNamed = 3;
+
+function missingNames(failures: BundleResult['failures']): string {
+  const names = failures.map(({ path }) => databaseName(vscode.Uri.file(path)));
+  const more = names.length - mostNamed;
+  return [
+    ...names.slice(0, mostNamed),
+    ...(more > 0 ? [vscode.l10n.t('and {0} more', more)] : []),
+  ].join(', ');
 }
 
-function doneMessage(
-  { manifest, durationMs }: NonNullable<BundleResult['bundle']>,
-  failed: number,
-): string {
+function explain({ folder, name, workspace }: BundleOrder, failure: Failure): string {
+  const { path, error } = failure;
+  return errorMessage(
+    error,
+    path === folder ? (name ?? workspace ?? basename(path)) : databaseName(vscode.Uri.file(path)),
+  );
+}
+
+type Failure = BundleResult['failures'][number];
+
+function doneMessage(order: BundleOrder, { manifest, durationMs }: Made): string {
   const { t } = vscode.l10n;
   const { entries, cut, sizeBytes, verdict } = manifest;
   const databases = entries.filter(({ kind }) => kind === 'database').length;
   const files = entries.length - databases;
   const what =
     files === 0
-      ? t('{0} databases', databases)
-      : t('{0} databases and {1} files', databases, files);
+      ? databaseCount(databases)
+      : t('{0} and {1}', databaseCount(databases), fileCount(files));
   const facts = t(
     '{0} in {1}, {2}',
     formatBytes(sizeBytes),
@@ -285,61 +210,48 @@ function doneMessage(
     verdictWord(verdict.status),
   );
   const message =
-    cut.label === 'one-instant'
-      ? t('Bundled {0} at one instant: {1}.', what, facts)
-      : t('Bundled {0}, each consistent in itself: {1}.', what, facts);
-  return failed === 0 ? message : t('{0} It is incomplete: {1} left out.', message, failed);
+    databases === 1
+      ? t('Bundled {0}: {1}.', what, facts)
+      : cut.label === 'one-instant'
+        ? t('Bundled {0} at one instant: {1}.', what, facts)
+        : t('Bundled {0}, each database consistent in itself: {1}.', what, facts);
+  const note = noteOn(order, manifest);
+  return note === undefined ? message : t('{0} Note: {1}', message, note);
 }
 
-function plain({ bundle, failures }: BundleResult): PlainBundle {
+/** What was noticed, and is good to know at once; all of it is in the log and in the tooltip. */
+function noteOn(
+  { companions }: BundleOrder,
+  { entries, warnings = [] }: Made['manifest'],
+): string | undefined {
+  const { t } = vscode.l10n;
+  const changing = entries.find((one) => one.kind === 'companion' && one.changedWhileReading);
+  if (changing !== undefined) {
+    return t('{0} was written to while it was read, so it may be a mixture.', changing.name);
+  }
+  // A glob is looked for in each workspace folder, and one that has such files is enough.
+  const isNews = ({ code, message }: { code: string; message: string }): boolean =>
+    code !== 'no-companions' ||
+    warnings.filter((one) => one.message === message).length >= companions.length;
+  const first = warnings.find(isNews) ?? entries.flatMap(ofDatabase)[0];
+  return first && warningText(first);
+}
+
+function ofDatabase(
+  entry: Made['manifest']['entries'][number],
+): { code: string; message: string }[] {
+  return entry.kind === 'database' ? (entry.warnings ?? []) : [];
+}
+
+function plain(order: BundleOrder, { bundle, failures }: BundleResult): PlainBundle {
   const manifest = bundle?.manifest;
   return {
     ...(bundle !== undefined && { path: bundle.path }),
     ...(manifest !== undefined && { cut: manifest.cut.label, complete: manifest.complete }),
     members: (manifest?.entries ?? []).map(({ name }) => name),
-    failures: failures.map(({ path, error }) => ({
-      ...{ path, code: error.code, message: explain({ path, error }) },
+    failures: failures.map((failure) => ({
+      ...{ path: failure.path, code: failure.error.code, message: explain(order, failure) },
     })),
     cancelled: false,
   };
-}
-
-/** Extracts a bundle, or the selected members of one, into a folder. `to` is for callers that need not ask. */
-export async function extract(
-  parts: Parts,
-  target: unknown,
-  selection?: unknown,
-  to?: unknown,
-): Promise<{ paths: string[] }> {
-  const rows = (Array.isArray(selection) && selection.length > 0 ? selection : [target]).filter(
-    isRow,
-  );
-  const members = rows.flatMap((row) => (row.kind === 'member' ? [row] : []));
-  const entry =
-    members[0]?.entry ?? rows.flatMap((row) => (row.kind === 'snapshot' ? [row.entry] : []))[0];
-  if (entry?.bundle === undefined) {
-    void notify.info(vscode.l10n.t('Select a bundle, or something in it.'));
-    return { paths: [] };
-  }
-  const folder = to instanceof vscode.Uri ? to : await pickFolder();
-  if (folder === undefined) return { paths: [] };
-  const names = members
-    .filter((row) => row.entry.path === entry.path)
-    .map(({ member }) => member.name);
-  const files = await parts.worker.call('extract', {
-    ...{ bundle: entry.path, folder: folder.fsPath },
-    ...(names.length > 0 && { members: names }),
-  });
-  void notify.info(vscode.l10n.t('Extracted {0} files, each proved.', files.length));
-  return { paths: files.map(({ path }) => path) };
-}
-
-async function pickFolder(): Promise<vscode.Uri | undefined> {
-  const [folder] =
-    (await vscode.window.showOpenDialog({
-      ...{ canSelectFiles: false, canSelectFolders: true },
-      title: vscode.l10n.t('Extract To'),
-      openLabel: vscode.l10n.t('Extract Here'),
-    })) ?? [];
-  return folder;
 }

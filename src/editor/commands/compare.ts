@@ -18,12 +18,16 @@ export async function compareWithLive(
   if (row !== undefined) {
     const { entry, member } = row;
     const copy = await privateCopy(parts, entry, member.name);
-    return compare(parts, liveOf(parts, entry, member.name), copy);
+    const live = liveOf(parts, entry, member.name);
+    const name = vscode.l10n.t('{0} in {1}', basename(member.name), basename(entry.path));
+    return compare(parts, live, copy, [basename(live), name]);
   }
   const [entry] = await backupsFor(parts, target, undefined, { several: false });
   if (entry === undefined) return undefined;
   if (entry.bundle !== undefined) {
-    void notify.info(vscode.l10n.t('Open the bundle and compare one of its databases.'));
+    void notify.info(
+      vscode.l10n.t('Open the bundle in the view Backups, and compare a database in it.'),
+    );
     return undefined;
   }
   return compare(parts, liveOf(parts, entry), entry.path);
@@ -56,9 +60,15 @@ function liveOf({ backups }: Parts, entry: CatalogEntry, member?: string): strin
   throw new BackupError('access', message, { path: entry.path });
 }
 
-async function compare(parts: Parts, left: string, right: string): Promise<Comparison> {
+/** `titles` are what the two are called where their file names do not tell them apart. */
+async function compare(
+  parts: Parts,
+  left: string,
+  right: string,
+  titles: readonly [string, string] = [basename(left), basename(right)],
+): Promise<Comparison> {
   const { t } = vscode.l10n;
-  const names = [printable(basename(left)), printable(basename(right))] as const;
+  const names = [printable(titles[0]), printable(titles[1])] as const;
   const title = t('Comparing {0} with {1}', ...names);
   const { comparison, schemas } = await withCancel(title, async (signal, report) => {
     const found = await parts.worker.call(

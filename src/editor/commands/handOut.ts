@@ -1,6 +1,7 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog.ts';
+import { notify } from '../inert.ts';
 import { memberRows, privateCopy } from './members.ts';
 import type { Parts } from './register.ts';
 import { reveal } from './reveal.ts';
@@ -10,6 +11,10 @@ import { backupsFor } from './selection.ts';
 export async function openReadOnly(parts: Parts, target: unknown): Promise<{ path?: string }> {
   const chosen = await oneFor(parts, target);
   if (chosen === undefined) return {};
+  if (chosen.entry.bundle !== undefined && chosen.member === undefined) {
+    void notify.info(vscode.l10n.t('Open the bundle in the view Backups, and then a file in it.'));
+    return {};
+  }
   const path = await privateCopy(parts, chosen.entry, chosen.member);
   await vscode.commands.executeCommand('vscode.open', vscode.Uri.file(path));
   return { path };

@@ -1,9 +1,10 @@
 /** Members of bundles as files that can be opened, compared and checked: private copies, each proved when it is made. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog.ts';
+import { isBackupError } from '../../core/errors.ts';
 import { isRow, type MemberRow } from '../rows.ts';
 import type { Parts } from './register.ts';
 
@@ -27,20 +28,50 @@ export async function privateCopy(
     .update([path, stamp, member ?? ''].join('\0'))
     .digest('hex')
     .slice(0, 16);
-  const folder = vscode.Uri.joinPath(storage, 'opened', key);
+  const folder = await makeFolder(storage, key);
+  const copy = join(folder, basename(member ?? path));
+  if (await exists(copy)) return copy;
+  try {
+    if (member === undefined) await worker.call('copyOut', { path, to: copy, readOnly: true });
+    else {
+      const request = { bundle: path, member, folder, name: basename(copy) };
+      await worker.call('extractMember', { ...request, readOnly: true });
+    }
+  } catch (error) {
+    // Asked for twice at the same time, here or in another window: both want the same.
+    if (!isBackupError(error) || error.code !== 'name-taken') throw error;
+  }
+  return copy;
+}
+
+/** Runs `use` on a copy of a member that is read from the bundle now, and is gone afterwards. */
+export async function withFreshCopy<T>(
+  { worker, storage }: Parts,
+  { path }: CatalogEntry,
+  member: string,
+  use: (copy: string) => Promise<T>,
+): Promise<T> {
+  const folder = await makeFolder(storage, randomUUID());
+  try {
+    const request = { bundle: path, member, folder, name: basename(member), readOnly: false };
+    const { path: copy } = await worker.call('extractMember', request);
+    return await use(copy);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function makeFolder(storage: vscode.Uri, name: string): Promise<string> {
+  const folder = vscode.Uri.joinPath(storage, 'opened', name);
   await vscode.workspace.fs.createDirectory(folder);
-  const copy = join(folder.fsPath, basename(member ?? path));
-  const exists = await stat(copy).then(
+  return folder.fsPath;
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
     () => true,
     () => false,
   );
-  if (exists) return copy;
-  if (member === undefined) await worker.call('copyOut', { path, to: copy, readOnly: true });
-  else {
-    const request = { bundle: path, member, folder: folder.fsPath, name: basename(copy) };
-    await worker.call('extractMember', { ...request, readOnly: true });
-  }
-  return copy;
 }
 
 /** Takes away the private copies of last week. What is still open somewhere stays until the next start. */

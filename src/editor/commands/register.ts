@@ -5,6 +5,7 @@ import { isBackupError } from '../../core/errors.ts';
 import type { Audit } from '../audit.ts';
 import type { Backups } from '../backups.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
+import type { BackupsView } from '../backupsView.ts';
 import type { DatabasesView } from '../databasesView.ts';
 import type { Documents } from '../documents.ts';
 import type { Filter } from '../filter.ts';
@@ -16,7 +17,8 @@ import type { Settings } from '../settings.ts';
 import type { Runbooks } from '../../runbook/panel.ts';
 import type { WorkerClient } from '../../worker/client.ts';
 import { backUp, backUpAll, quickBackUp } from './backUp.ts';
-import { createBundle, extract } from './bundle.ts';
+import { createBundle } from './bundle.ts';
+import { extract } from './extract.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { compareSelected, compareWithLive } from './compare.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
@@ -48,6 +50,7 @@ export interface Parts {
   settings: Settings;
   documents: Documents;
   filter: Filter;
+  backupsView: BackupsView;
   databasesView: DatabasesView;
   /** A folder of our own that outlives the window. */
   storage: vscode.Uri;
@@ -68,7 +71,10 @@ const table: Record<CommandId, Command> = {
   [commands.chooseBackupsFolder]: chooseBackupsFolder,
   [commands.openBackupsFolder]: openBackupsFolder,
   [commands.showLog]: ({ log }) => log.show(),
-  [commands.showAll]: ({ databasesView }, id) => databasesView.showAll(String(id)),
+  [commands.showAll]: ({ databasesView, backupsView }, id) => {
+    databasesView.showAll(String(id));
+    backupsView.showMore(String(id));
+  },
   [commands.verify]: (parts, target, selection) =>
     verify(parts, target, selection, { drill: false }),
   [commands.proveRestorable]: (parts, target, selection) =>
@@ -89,8 +95,8 @@ const table: Record<CommandId, Command> = {
   [commands.applyRetention]: applyRetention,
   [commands.createBundle]: (parts, target, selection, answers) =>
     createBundle(parts, target, selection, answers as Parameters<typeof createBundle>[3]),
-  [commands.chooseForBundle]: ({ databasesView }) => databasesView.toggleChoosing(),
-  [commands.stopChoosing]: ({ databasesView }) => databasesView.toggleChoosing(),
+  [commands.chooseForBundle]: ({ databasesView }) => databasesView.showBoxes(true),
+  [commands.stopChoosing]: ({ databasesView }) => databasesView.showBoxes(false),
   [commands.extract]: extract,
   [commands.restore]: restore,
   [commands.showHolders]: showHolders,

@@ -5,9 +5,9 @@ import { notify } from '../inert.ts';
 import type { CatalogEntry } from '../../core/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
 import type { Finding } from '../../core/manifest.ts';
-import { backupCount } from '../messages.ts';
+import { backupCount, fileCount } from '../messages.ts';
 import type { MemberRow } from '../rows.ts';
-import { memberRows, privateCopy } from './members.ts';
+import { memberRows, withFreshCopy } from './members.ts';
 import type { Parts } from './register.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
@@ -40,8 +40,23 @@ async function verifyMembers(parts: Parts, rows: readonly MemberRow[]): Promise<
     }
     return found;
   });
-  void tell(parts, results);
+  await recordDamage(parts, rows, results);
+  void tell(parts, results, fileCount);
   return { results };
+}
+
+/** A bundle is as good as what is in it: with a damaged member it is checked as a whole, which its manifest keeps. */
+async function recordDamage(
+  { backups, worker }: Parts,
+  rows: readonly MemberRow[],
+  results: VerifyResult['results'],
+): Promise<void> {
+  const damaged = rows.filter((_row, index) => results[index]?.status === 'damaged');
+  if (damaged.length === 0) return;
+  for (const path of new Set(damaged.map(({ entry }) => entry.path))) {
+    await worker.call('verify', { path, drill: false, folder: tmpdir() });
+  }
+  await backups.refresh();
 }
 
 async function verifyMember(
@@ -50,15 +65,17 @@ async function verifyMember(
   member: MemberRow['member'],
   signal: AbortSignal,
 ): Promise<{ status: string; findings: Finding[] }> {
+  const hasHash = member.sha256 !== undefined;
   try {
-    const copy = await privateCopy(parts, entry, member.name);
-    if (member.kind !== 'database') return { status: 'ok', findings: [] };
-    const request = { path: copy, drill: false, folder: tmpdir() };
-    const { status, findings } = await parts.worker.call('verify', request, { signal });
-    // What it should contain is known from the bundle, whose hash it has.
-    const real = findings.filter(({ code }) => code !== 'no-manifest');
-    const isProved = real.length === 0 && status === 'partial' && member.sha256 !== undefined;
-    return { status: isProved ? 'ok' : status, findings: real };
+    return await withFreshCopy(parts, entry, member.name, async (copy) => {
+      if (member.kind !== 'database') return { status: hasHash ? 'ok' : 'partial', findings: [] };
+      const request = { path: copy, drill: false, folder: tmpdir() };
+      const { status, findings } = await parts.worker.call('verify', request, { signal });
+      // What it should contain is known from the bundle, whose hash it has.
+      const real = findings.filter(({ code }) => code !== 'no-manifest');
+      const isProved = real.length === 0 && status === 'partial' && hasHash;
+      return { status: isProved ? 'ok' : status, findings: real };
+    });
   } catch (error) {
     if (!isBackupError(error) || error.code !== 'backup-damaged') throw error;
     return { status: 'damaged', findings: [{ code: error.code, message: error.message }] };
@@ -109,7 +126,12 @@ async function verifyEntries(
   return { results };
 }
 
-async function tell({ log }: Parts, results: VerifyResult['results']): Promise<void> {
+/** `count` says how many of what there are. */
+async function tell(
+  { log }: Parts,
+  results: VerifyResult['results'],
+  count = backupCount,
+): Promise<void> {
   const { t } = vscode.l10n;
   const showLog = t('Show Log');
   const bad = results.filter(({ status, drill }) => status === 'damaged' || drill === 'failed');
@@ -130,7 +152,7 @@ async function tell({ log }: Parts, results: VerifyResult['results']): Promise<v
     proved > 0
       ? t('Proved restorable: {0} of {1}.', proved, backupCount(results.length))
       : partial > 0
-        ? t('Verified {0}, {1} only as far as possible.', backupCount(results.length), partial)
-        : t('Verified {0}: nothing is wrong.', backupCount(results.length));
+        ? t('Verified {0}, {1} only as far as possible.', count(results.length), partial)
+        : t('Verified {0}: nothing is wrong.', count(results.length));
   if ((await notify.info(message, showLog)) === showLog) log.show();
 }

@@ -310,7 +310,8 @@ describe('a restore from a bundle', () => {
     });
   });
 
-  it('can be done by hand: the commands unpack the member, whatever it is called', async () => {
+  it('can be done by hand: the commands unpack the member, whatever it is called', async function () {
+    this.timeout(120_000); // The programs may have to be installed first.
     needProgram('sqlite3', 'sqlite3');
     needProgram('unzip', 'unzip');
     const nasty = "-it's [1] $(touch pwned) ä.db";

@@ -79,6 +79,7 @@ describe('the runbook', () => {
 
   describe('followed by a script', function () {
     before(function () {
+      this.timeout(120_000); // The programs may have to be installed first.
       if (process.platform === 'win32') this.skip(); // There is no sh.
       needProgram('sqlite3', 'sqlite3');
       needProgram('lsof', 'lsof');

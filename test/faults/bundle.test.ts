@@ -185,6 +185,14 @@ describe('a bundle', () => {
   });
 
   describe('beyond what the old format can say', () => {
+    before(() => {
+      for (const [program, name] of [
+        ['unzip', 'unzip'],
+        ['7zz', '7zip'],
+        ['python3', 'python3'],
+      ] as const)
+        needProgram(program, name);
+    });
     const readers = [
       ['unzip', '-tqq'],
       ['7zz', 't', '-bso0'],

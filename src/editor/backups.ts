@@ -1,59 +1,42 @@
 /** The one owner of what is known: databases, their backups, running jobs, last failures. Views and status bar listen. */
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
-import type { FoundDatabase } from '../core/discovery.ts';
 import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
 import { isInside } from '../core/folderSetting.ts';
 import { groupOfDatabase } from '../core/retention.ts';
 import type { CutLabel, Method, Trigger } from '../core/manifest.ts';
-import type { Progress, Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
+import type { Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
 import type { BundleMember } from '../core/unbundle.ts';
-import type { CallOptions, WorkerClient } from '../worker/client.ts';
-import { Jobs } from '../worker/jobs.ts';
+import type { WorkerClient } from '../worker/client.ts';
+import { attentionFor, newestBundles, type Attention, type KnownBackups } from './attention.ts';
 import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
 import { Catalogs } from './catalogs.ts';
 import { Disposables } from './disposables.ts';
+import { FileWatch } from './fileWatch.ts';
+import {
+  databaseKey,
+  folderKey,
+  isOfWorkspace,
+  locate,
+  recordAs,
+  type Located,
+} from './located.ts';
 import type { Log } from './log.ts';
 import { retainAfterBackup } from './retention.ts';
+import { RunningJobs, type Job } from './runningJobs.ts';
 import type { Settings } from './settings.ts';
 
 const busyTimeoutMs = 5000;
-const changesSettleMs = 300;
-const drawnEveryMs = 400;
-/** How old the size of a database that is being written may be in the view. */
-const sizesRefreshMs = 10_000;
 
-export interface Database {
-  readonly uri: vscode.Uri;
-  readonly folder: vscode.WorkspaceFolder | undefined;
-  /** Relative to the workspace folder, with `/`: how people and manifests name it. */
-  readonly path: string;
-  readonly file: FoundDatabase;
-  /** Newest first. */
-  readonly snapshots: readonly CatalogEntry[];
-  /** The newest bundle that has it in and is not damaged. */
-  readonly bundle: CatalogEntry | undefined;
+export interface Database extends Located, KnownBackups {
   readonly job: Job | undefined;
   /** The last attempt, when it failed; `at` in ms since 1970. */
   readonly failure: { error: BackupError; at: number } | undefined;
   /** Why somebody should look at it. */
   readonly attention: Attention | undefined;
-}
-
-/** `never` and `stale` are about the newest backup that is not damaged. */
-export type Attention = 'failed' | 'damaged' | 'never' | 'stale';
-
-/** The newest backup of a database that is not damaged, be it a snapshot or a bundle. */
-export function newestGood({
-  snapshots,
-  bundle,
-}: Pick<Database, 'snapshots' | 'bundle'>): CatalogEntry | undefined {
-  const snapshot = snapshots.find(({ verified }) => verified !== 'damaged');
-  return bundle !== undefined && bundle.createdAt > (snapshot?.createdAt ?? '') ? bundle : snapshot;
 }
 
 /** A database whose file is not there any more, but whose backups are. */
@@ -62,12 +45,6 @@ export interface GoneDatabase {
   readonly path: string;
   /** Newest first. */
   readonly snapshots: readonly CatalogEntry[];
-}
-
-export interface Job {
-  readonly startedAt: number;
-  /** Undefined until the worker has said something. */
-  readonly progress: Progress | undefined;
 }
 
 interface Outcome {
@@ -101,8 +78,6 @@ export interface BackUpOptions {
   method?: Method;
 }
 
-type Located = Omit<Database, 'snapshots' | 'bundle' | 'job' | 'failure' | 'attention'>;
-
 export class Backups implements vscode.Disposable {
   readonly #worker: WorkerClient;
   readonly #settings: Settings;
@@ -111,17 +86,15 @@ export class Backups implements vscode.Disposable {
   readonly #audit: Audit;
   readonly #toolVersion: string;
   readonly #owned = new Disposables();
-  readonly #watchers: Disposables;
   readonly #changed: vscode.EventEmitter<void>;
-  readonly #jobs = new Jobs(availableParallelism());
-  readonly #running = new Map<string, { job: Job; abort: AbortController }>();
+  readonly #jobs = new RunningJobs(() => this.#changed.fire());
+  readonly #watch: FileWatch;
   readonly #failures = new Map<string, { error: BackupError; at: number }>();
   #located: Located[] | undefined;
   /** The backups of each workspace folder (by its Uri), newest first. */
   #catalogs = new Map<string, CatalogEntry[]>();
   readonly #lists: Catalogs;
   #revision = '';
-  #watched = '';
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   /** The newest bundle of each database that is not damaged. */
@@ -131,8 +104,6 @@ export class Backups implements vscode.Disposable {
   readonly #told = new Set<string>();
   #refreshing: Promise<void> | undefined;
   #refreshAgain = false;
-  #settleTimer: NodeJS.Timeout | undefined;
-  #sizesTimer: NodeJS.Timeout | undefined;
   readonly onDidChange: vscode.Event<void>;
 
   constructor(parts: {
@@ -152,8 +123,16 @@ export class Backups implements vscode.Disposable {
     this.#lists = new Catalogs(parts.worker, parts.log);
     this.#changed = this.#owned.add(new vscode.EventEmitter<void>());
     this.onDidChange = this.#changed.event;
-    this.#watchers = this.#owned.add(new Disposables());
-    const refreshSoon = (): void => this.#refreshSoon();
+    this.#watch = this.#owned.add(
+      new FileWatch({
+        settings: parts.settings,
+        isKnown: (uri) => this.find(uri) !== undefined,
+        onNews: () => void this.refresh().catch(tellFailure),
+      }),
+    );
+    const tellFailure = (error: unknown): void =>
+      this.#log.error('Looking for databases failed', error);
+    const refreshSoon = (): void => this.#watch.refreshSoon();
     this.#owned.add(this.#settings.onDidChange(refreshSoon));
     this.#owned.add(vscode.workspace.onDidChangeWorkspaceFolders(refreshSoon));
     this.#owned.add(vscode.workspace.onDidGrantWorkspaceTrust(refreshSoon));
@@ -199,7 +178,7 @@ export class Backups implements vscode.Disposable {
   }
 
   get isRunning(): boolean {
-    return this.#running.size > 0;
+    return this.#jobs.isRunning;
   }
 
   find(uri: vscode.Uri): Database | undefined {
@@ -260,14 +239,10 @@ export class Backups implements vscode.Disposable {
 
   /** Stops the job of one database, or all of them. A job that is already publishing still ends well. */
   cancel(uri?: vscode.Uri): void {
-    for (const [key, { abort }] of this.#running) {
-      if (uri === undefined || key === uri.toString()) abort.abort();
-    }
+    this.#jobs.cancel(uri);
   }
 
   dispose(): void {
-    clearTimeout(this.#settleTimer);
-    clearTimeout(this.#sizesTimer);
     this.cancel();
     this.#owned.dispose();
   }
@@ -290,7 +265,7 @@ export class Backups implements vscode.Disposable {
       compression: this.#settings.compression(uri),
     };
     const deadlineMs = this.#settings.deadlineMs(uri);
-    const { bundle, failures } = await this.#runJob(keys, (options) =>
+    const { bundle, failures } = await this.#jobs.run(keys, (options) =>
       this.#worker.call('bundle', request, { ...options, deadlineMs }),
     );
     for (const { path, error } of failures) {
@@ -343,7 +318,7 @@ export class Backups implements vscode.Disposable {
     const keys = orders.map(({ uri }) => uri.toString());
     const deadlineMs = this.#settings.deadlineMs(orders[0]?.uri);
     try {
-      const answer = await this.#runJob(keys, (options) =>
+      const answer = await this.#jobs.run(keys, (options) =>
         this.#worker.call('backUpTogether', this.#request(orders, trigger), {
           ...{ ...options, deadlineMs },
         }),
@@ -354,32 +329,6 @@ export class Backups implements vscode.Disposable {
       const failures = orders.map(({ uri }) => ({ database: uri.fsPath, error }));
       return this.#settle(orders, { snapshots: [], failures }, trigger);
     }
-  }
-
-  /** Runs a job when its databases are free, and shows its progress in their rows. */
-  #runJob<T>(
-    keys: string[],
-    job: (options: Pick<CallOptions, 'signal' | 'onProgress'>) => Promise<T>,
-  ): Promise<T> {
-    return this.#jobs.run(keys, async () => {
-      const abort = new AbortController();
-      const startedAt = Date.now();
-      let shownAt = 0;
-      const show = (progress: Progress | undefined): void => {
-        for (const key of keys) this.#running.set(key, { job: { startedAt, progress }, abort });
-        // A view that is told more often than it can draw draws nothing at all.
-        if (Date.now() - shownAt < drawnEveryMs) return;
-        shownAt = Date.now();
-        this.#changed.fire();
-      };
-      show(undefined);
-      try {
-        return await job({ signal: abort.signal, onProgress: show });
-      } finally {
-        for (const key of keys) this.#running.delete(key);
-        this.#changed.fire();
-      }
-    });
   }
 
   #request(orders: Order[], trigger: Trigger): SnapshotsRequest {
@@ -453,24 +402,13 @@ export class Backups implements vscode.Disposable {
       ...located,
       snapshots,
       bundle,
-      job: this.#running.get(key)?.job,
+      job: this.#jobs.of(key),
       failure,
       attention:
         failure === undefined
           ? attentionFor(located.file, { snapshots, bundle }, staleAfterMs)
           : 'failed',
     };
-  }
-
-  #refreshSoon(): void {
-    clearTimeout(this.#sizesTimer);
-    this.#sizesTimer = undefined;
-    clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => {
-      this.refresh().catch((error: unknown) =>
-        this.#log.error('Looking for databases failed', error),
-      );
-    }, changesSettleMs);
   }
 
   async #refreshUntilSettled(): Promise<void> {
@@ -525,7 +463,7 @@ export class Backups implements vscode.Disposable {
     this.#bundles = newestBundles(folders, catalogs);
     this.#located = databases.map((file) => locate(file));
     this.#gone = this.#findGone();
-    this.#watch(folders, new Set(backupsFolders.values()));
+    this.#watch.follow(folders, new Set(backupsFolders.values()));
     this.#changed.fire();
   }
 
@@ -544,108 +482,4 @@ export class Backups implements vscode.Disposable {
     );
     return found.flat();
   }
-
-  /** Watches what the last search was about. Watchers that fit already stay: one that is made anew misses events. */
-  #watch(folders: readonly vscode.WorkspaceFolder[], backupsFolders: ReadonlySet<string>): void {
-    const patterns = !this.#settings.autoRefresh()
-      ? []
-      : [
-          ...folders.flatMap((folder) =>
-            [...this.#settings.include(folder), '.env'].map(
-              (pattern) => new vscode.RelativePattern(folder, pattern),
-            ),
-          ),
-          ...[...backupsFolders].map(
-            (path) => new vscode.RelativePattern(vscode.Uri.file(path), '*'),
-          ),
-        ];
-    const watched = JSON.stringify(
-      patterns.map(({ baseUri, pattern }) => [baseUri.toString(), pattern]),
-    );
-    if (watched === this.#watched) return;
-    this.#watched = watched;
-    this.#watchers.clear();
-    for (const pattern of patterns) this.#watchPattern(pattern);
-  }
-
-  #watchPattern(pattern: vscode.RelativePattern): void {
-    const watcher = this.#watchers.add(vscode.workspace.createFileSystemWatcher(pattern));
-    const refreshSoon = (): void => this.#refreshSoon();
-    this.#watchers.add(watcher.onDidCreate(refreshSoon));
-    this.#watchers.add(watcher.onDidDelete(refreshSoon));
-    this.#watchers.add(watcher.onDidChange((uri) => this.#noteChange(uri)));
-  }
-
-  /** A database that is written changes all the time, and only its size is news. Anything else may be a new one. */
-  #noteChange(uri: vscode.Uri): void {
-    if (this.find(uri) === undefined) this.#refreshSoon();
-    else this.#sizesTimer ??= setTimeout(() => this.#refreshSoon(), sizesRefreshMs);
-  }
-}
-
-function newestBundles(
-  folders: readonly vscode.WorkspaceFolder[],
-  catalogs: ReadonlyMap<string, CatalogEntry[]>,
-): Map<string, CatalogEntry> {
-  const newest = new Map<string, CatalogEntry>();
-  for (const folder of folders) {
-    for (const entry of catalogs.get(folderKey(folder)) ?? []) {
-      if (entry.verified === 'damaged') continue;
-      for (const one of entry.bundle?.databases ?? []) {
-        if (one.path === undefined || !isOfWorkspace(one, folder)) continue;
-        const key = databaseKey(folder, one.path);
-        // Newest first: what is there already is newer.
-        if (!newest.has(key)) newest.set(key, entry);
-      }
-    }
-  }
-  return newest;
-}
-
-function attentionFor(
-  { modifiedAt }: FoundDatabase,
-  backups: Pick<Database, 'snapshots' | 'bundle'>,
-  staleAfterMs: number | undefined,
-): Attention | undefined {
-  const newestAt = newestGood(backups)?.createdAt ?? '';
-  const [newest] = backups.snapshots;
-  if (newest?.verified === 'damaged' && newest.createdAt > newestAt) return 'damaged';
-  if (staleAfterMs === undefined) return undefined;
-  if (newestAt === '') return 'never';
-  const isOld = Date.now() - Date.parse(newestAt) > staleAfterMs;
-  // What was not written since is as good as backed up just now.
-  return isOld && modifiedAt > newestAt ? 'stale' : undefined;
-}
-
-function locate(file: FoundDatabase): Located {
-  const uri = vscode.Uri.file(file.path);
-  return { uri, file, folder: vscode.workspace.getWorkspaceFolder(uri), path: recordAs(uri).path };
-}
-
-/** How manifests name a file: relative to its workspace folder. */
-export function recordAs(uri: vscode.Uri): { path: string; workspace?: string } {
-  const folder = vscode.workspace.getWorkspaceFolder(uri);
-  if (folder === undefined) return { path: basename(uri.fsPath) };
-  return {
-    path: vscode.workspace.asRelativePath(uri, false),
-    workspace: basename(folder.uri.fsPath),
-  };
-}
-
-/** Two workspaces may share one backups folder, so the name of the workspace folder counts where it is known. */
-function isOfWorkspace(
-  { workspace }: { workspace?: string },
-  folder: vscode.WorkspaceFolder | undefined,
-): boolean {
-  return (
-    workspace === undefined || folder === undefined || workspace === basename(folder.uri.fsPath)
-  );
-}
-
-function databaseKey(folder: vscode.WorkspaceFolder | undefined, path: string): string {
-  return `${folderKey(folder)}\0${path}`;
-}
-
-function folderKey(folder: vscode.WorkspaceFolder | undefined): string {
-  return folder?.uri.toString() ?? '';
 }

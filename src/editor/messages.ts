@@ -4,14 +4,10 @@ import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
 import type { Finding, VerdictStatus } from '../core/manifest.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
-import {
-  newestGood,
-  type Attention,
-  type BackUpResult,
-  type Database,
-  type Job,
-} from './backups.ts';
+import { newestGood, type Attention } from './attention.ts';
+import type { BackUpResult, Database } from './backups.ts';
 import { folderName } from './backupsFolder.ts';
+import type { Job } from './runningJobs.ts';
 
 const { t } = vscode.l10n;
 

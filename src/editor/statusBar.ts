@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
-import { newestGood, type Backups, type Database } from './backups.ts';
+import { newestGood } from './attention.ts';
+import type { Backups, Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands, views } from './ids.ts';
 import { inert, inertLine } from './inert.ts';

@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { isBackupError, type BackupError } from '../../core/errors.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
-import { recordAs } from '../backups.ts';
+import { recordAs } from '../located.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import type { BundleOrder, BundleResult } from '../bundleOrder.ts';
 import { inertLine, notify } from '../inert.ts';

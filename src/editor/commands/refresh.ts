@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { Attention } from '../backups.ts';
+import type { Attention } from '../attention.ts';
 import type { Parts } from './register.ts';
 
 /** Looks again, and returns what is there now. */

@@ -1,0 +1,80 @@
+import * as vscode from 'vscode';
+import { Disposables } from './disposables.ts';
+import type { Settings } from './settings.ts';
+
+const changesSettleMs = 300;
+/** How old the size of a database that is being written may be in the view. */
+const sizesRefreshMs = 10_000;
+
+interface Parts {
+  settings: Settings;
+  /** True for a database that is shown already. */
+  isKnown: (uri: vscode.Uri) => boolean;
+  /** Called when it is time to look again. */
+  onNews: () => void;
+}
+
+/** Notices that files come, go or change, where the last search has looked. */
+export class FileWatch implements vscode.Disposable {
+  readonly #parts: Parts;
+  readonly #watchers = new Disposables();
+  #watched = '';
+  #settleTimer: NodeJS.Timeout | undefined;
+  #sizesTimer: NodeJS.Timeout | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Looks again soon; what happens until then is part of it. */
+  refreshSoon(): void {
+    clearTimeout(this.#sizesTimer);
+    this.#sizesTimer = undefined;
+    clearTimeout(this.#settleTimer);
+    this.#settleTimer = setTimeout(() => this.#parts.onNews(), changesSettleMs);
+  }
+
+  /** Watchers that fit already stay: one that is made anew misses events. */
+  follow(folders: readonly vscode.WorkspaceFolder[], backupsFolders: ReadonlySet<string>): void {
+    const { settings } = this.#parts;
+    const patterns = !settings.autoRefresh()
+      ? []
+      : [
+          ...folders.flatMap((folder) =>
+            [...settings.include(folder), '.env'].map(
+              (pattern) => new vscode.RelativePattern(folder, pattern),
+            ),
+          ),
+          ...[...backupsFolders].map(
+            (path) => new vscode.RelativePattern(vscode.Uri.file(path), '*'),
+          ),
+        ];
+    const watched = JSON.stringify(
+      patterns.map(({ baseUri, pattern }) => [baseUri.toString(), pattern]),
+    );
+    if (watched === this.#watched) return;
+    this.#watched = watched;
+    this.#watchers.clear();
+    for (const pattern of patterns) this.#watch(pattern);
+  }
+
+  dispose(): void {
+    clearTimeout(this.#settleTimer);
+    clearTimeout(this.#sizesTimer);
+    this.#watchers.dispose();
+  }
+
+  #watch(pattern: vscode.RelativePattern): void {
+    const watcher = this.#watchers.add(vscode.workspace.createFileSystemWatcher(pattern));
+    const refreshSoon = (): void => this.refreshSoon();
+    this.#watchers.add(watcher.onDidCreate(refreshSoon));
+    this.#watchers.add(watcher.onDidDelete(refreshSoon));
+    this.#watchers.add(watcher.onDidChange((uri) => this.#noteChange(uri)));
+  }
+
+  /** A database that is written changes all the time, and only its size is news. Anything else may be a new one. */
+  #noteChange(uri: vscode.Uri): void {
+    if (!this.#parts.isKnown(uri)) this.refreshSoon();
+    else this.#sizesTimer ??= setTimeout(() => this.refreshSoon(), sizesRefreshMs);
+  }
+}

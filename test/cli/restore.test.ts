@@ -49,7 +49,7 @@ describe('the command line, restoring', () => {
 
   it('says with 2 what is missing or contradicts itself, and changes nothing', async () => {
     const before = bytesOf(live);
-    for (const args of [
+    const wrong = [
       ['restore'],
       ['restore', backup],
       ['restore', backup, live],
@@ -61,9 +61,12 @@ describe('the command line, restoring', () => {
       ['restore', '--undo', live, '--yes'],
       ['runbook', backup],
       ['runbook', backup, live, '--format', 'html'],
-    ]) {
-      assert.equal((await runCli(args)).code, 2, args.join(' '));
-    }
+    ];
+    const ended = await Promise.all(wrong.map((args) => runCli(args)));
+    assert.deepEqual(
+      ended.map(({ code }) => code),
+      wrong.map(() => 2),
+    );
     assert.deepEqual(bytesOf(live), before);
   });
 
@@ -165,13 +168,13 @@ describe('the command line, restoring', () => {
     const two = (await bundleOf([live, other], { name: 'two' })).path;
     const one = (await bundleOf([other], { name: 'one' })).path;
     const target = folder('new.db');
-    for (const args of [
-      ['restore', two, target, '--yes'],
-      ['restore', two, target, '--plan', '--member', 'none.db'],
-      ['runbook', two, target],
-    ]) {
-      const { code, stderr } = await runCli(args);
-      assert.equal(code, 1, args.join(' '));
+    const refused = await Promise.all([
+      runCli(['restore', two, target, '--yes']),
+      runCli(['restore', two, target, '--plan', '--member', 'none.db']),
+      runCli(['runbook', two, target]),
+    ]);
+    for (const { code, stderr } of refused) {
+      assert.equal(code, 1);
       assert.match(stderr, /Its databases: app\.db, other\.db\./);
       assert.match(stderr, /--member NAME/);
     }
@@ -185,22 +188,27 @@ describe('the command line, restoring', () => {
     const restored = await runCli(['restore', two, live, '--yes', '--json', ...member]);
     assert.equal(json<RestoredJson>(restored).verified, 'ok');
     assert.equal(valueOf(live, count), 101);
-    assert.equal((await runCli(['restore', one, target, '--yes'])).code, 0);
-    assert.equal(valueOf(target, count), 7);
-    const printed = await runCli(['runbook', one, target, '--format', 'sh']);
+    const [printed, filled] = await Promise.all([
+      runCli(['runbook', one, target, '--format', 'sh']),
+      runCli(['restore', one, folder('filled.db'), '--yes']),
+    ]);
+    assert.equal(filled.code, 0, filled.stderr);
+    assert.equal(valueOf(folder('filled.db'), count), 7);
     assert.match(printed.stdout, /unzip -p '.*' 'other\.db' > /);
   });
 
   it('prints the runbook in three forms', async () => {
-    for (const [format, expected] of [
+    const forms = [
       ['markdown', /^# Restore /],
       ['sh', /^#!\/bin\/sh\nset -eu/],
       ['powershell', /^\$ErrorActionPreference/],
-    ] as const) {
+    ] as const;
+    const print = async ([format, expected]: (typeof forms)[number]): Promise<void> => {
       const ended = await runCli(['runbook', backup, live, '--format', format]);
       assert.equal(ended.code, 0, ended.stderr);
       assert.match(ended.stdout, expected);
-    }
+    };
+    await Promise.all(forms.map(print));
   });
 
   it('never removes a set-aside when it prunes, and lists it as foreign', async () => {

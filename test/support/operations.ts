@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
 const calls =
-  'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate';
+  'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate,chmod,fchmod,chown';
 
 export interface Operation {
   call: string;
@@ -13,7 +13,14 @@ export interface Operation {
 
 /** The prefix that writes what a command does with files to `trace`, and injects what `options` say. */
 export function traced(trace: string, ...options: string[]): string[] {
-  return ['strace', '-f', '-y', '-o', trace, '-e', `trace=${calls}`, ...options];
+  // Quicker by half, but strace then delivers no signals.
+  const quick = options.some((option) => option.includes('signal=')) ? [] : ['--seccomp-bpf'];
+  return ['strace', '-f', '-y', ...quick, '-o', trace, '-e', `trace=${calls}`, ...options];
+}
+
+/** What makes the nth of these calls fail, or kills the process there. */
+export function disturb({ call, nth }: Operation, injection: string): string[] {
+  return ['-e', `inject=${call}:${injection}:when=${nth}`];
 }
 
 /** All operations of the main thread on `folder`, in their order. */
@@ -40,4 +47,23 @@ export function operationsOn(folder: string, trace: string): Operation[] {
 export function hasHit(folder: string, trace: string): boolean {
   const lines = readFileSync(trace, 'utf8').split('\n');
   return lines.some((line) => line.includes('(INJECTED)') && line.includes(folder));
+}
+
+/** Runs `action` on all items, one in each lane at a time: 0, 1 … Jobs are processes, so as many run side by side. */
+export async function inLanes<T>(
+  lanes: number,
+  items: Iterable<T>,
+  action: (item: T, lane: number) => Promise<void>,
+): Promise<void> {
+  const rest = [...items].values();
+  const work = async (lane: number): Promise<void> => {
+    for (const item of rest) await action(item, lane);
+  };
+  await Promise.all(Array.from({ length: lanes }, (_none, lane) => work(lane)));
+}
+
+/** Every third item, from `offset` on; all of them with FAULTS=all in the environment. */
+export function everyThird<T>(items: readonly T[], offset: number): T[] {
+  const isThorough = process.env['FAULTS'] === 'all';
+  return items.filter((_item, index) => isThorough || index % 3 === offset);
 }

@@ -4,6 +4,9 @@ import { existsSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 
 export const root = resolve(import.meta.dirname, '../..');
+// Hundreds of processes run the same sources: compiled once, each starts in half the time.
+process.env['NODE_COMPILE_CACHE'] ??= join(root, 'node_modules/.cache/compiled-tests');
+
 export const workerEntry = join(root, 'src/worker/main.ts');
 export const cliEntry = join(root, 'src/cli/main.ts');
 

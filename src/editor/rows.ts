@@ -236,18 +236,23 @@ function factsLine(
     .join(' · ');
 }
 
+/** So many fit on a screen. */
+const mostRemarks = 20;
+
 function contentLines(manifest: Manifest | BundleManifest): string[] {
   const { t } = vscode.l10n;
   if (manifest.kind === 'bundle') {
-    const failures = (manifest.failures ?? []).map(({ path, message }) =>
-      t('Left out: {0}: {1}', path, message),
-    );
+    const { failures = [], warnings = [] } = manifest;
+    const remarks = [
+      ...failures.map(({ path, message }) => t('Left out: {0}: {1}', path, message)),
+      ...warnings.map(({ message }) => message),
+    ];
     return [
       manifest.cut.label === 'one-instant'
         ? t('At one instant')
         : t('Each consistent in itself. {0}', manifest.cut.reason ?? ''),
-      ...failures,
-      ...(manifest.warnings ?? []).map(({ message }) => message),
+      ...remarks.slice(0, mostRemarks),
+      ...(remarks.length > mostRemarks ? [t('and {0} more', remarks.length - mostRemarks)] : []),
     ];
   }
   const { cut, migrations = [], git } = manifest;

@@ -26,6 +26,10 @@ async function tick(window: Window, database: string): Promise<void> {
   await box.click();
 }
 
+function checkedBox(window: Window, database: string): Locator {
+  return window.treeItem(new RegExp(`^${database}, `)).getByRole('checkbox', { checked: true });
+}
+
 async function open(window: Window, row: RegExp): Promise<void> {
   await window.treeItem(row).click();
   await window.page.keyboard.press('ArrowRight');
@@ -67,7 +71,13 @@ describe('bundles in a window', () => {
         await window.treeItem(/^data\/app\.db, /).waitFor();
         await window.chooseFromViewMenu('Databases', 'Choose for Bundle');
         await tick(window, 'data/app\\.db');
-        await tick(window, 'data/sessions\\.db');
+        // A box is a stop of its own for the keyboard.
+        await window
+          .treeItem(/^data\/sessions\.db, /)
+          .getByRole('checkbox')
+          .focus();
+        await page.keyboard.press('Space');
+        await checkedBox(window, 'data/sessions\\.db').waitFor();
         await window.screenshot(`bundle-boxes-${look}`);
         assert.deepEqual(await accessibilityProblems(page, ['.part.sidebar .pane-body']), []);
         // What has the focus is not what was ticked.
@@ -152,8 +162,8 @@ describe('bundles in a window', () => {
         // State is written a moment later.
         await page.waitForTimeout(1500);
         await page.reload();
-        const box = window.treeItem(/^data\/sessions\.db, /).getByRole('checkbox');
-        await box.and(page.locator('[aria-checked="true"], .checked')).first().waitFor();
+        const box = checkedBox(window, 'data/sessions\\.db');
+        await box.waitFor();
         await pressInTitle(window, 'Hide Choice for Bundle');
         await box.waitFor({ state: 'detached' });
 
@@ -174,6 +184,26 @@ describe('bundles in a window', () => {
         await window.option('Choose Databases…').click();
         await window.quickInput.getByText('1 Selected').waitFor();
         await page.keyboard.press('Escape');
+
+        // One row may be there by chance; two were meant.
+        const [app, sessions] = [
+          window.treeItem(/^data\/app\.db, /),
+          window.treeItem(/^data\/sessions\.db, /),
+        ];
+        await app.click({ button: 'right' });
+        await window.chooseFromMenu('Create Bundle…');
+        await window.quickInput.getByText('1 Selected').waitFor();
+        await page.keyboard.press('Escape');
+        await app.click();
+        await sessions.click({ modifiers: ['ControlOrMeta'] });
+        await app.click({ button: 'right' });
+        await window.chooseFromMenu('Create Bundle…');
+        await window.answer('Create Bundle (2/3)', '');
+        await window.answer('Create Bundle (3/3)', 'rows');
+        await window
+          .notification(/Bundled 2 databases at one instant/)
+          .first()
+          .waitFor();
       },
     );
   });

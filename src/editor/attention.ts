@@ -1,8 +1,9 @@
 /** Which databases somebody should look at, by what is known of their backups. */
+import { basename } from 'node:path';
 import type * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import type { FoundDatabase } from '../core/discovery.ts';
-import { databaseKey, folderKey, isOfWorkspace } from './located.ts';
+import { databaseKey, folderKey } from './located.ts';
 
 /** `never` and `stale` are about the newest backup that is not damaged. */
 export type Attention = 'failed' | 'damaged' | 'never' | 'stale';
@@ -42,14 +43,19 @@ export function newestBundles(
   catalogs: ReadonlyMap<string, CatalogEntry[]>,
 ): Map<string, CatalogEntry> {
   const newest = new Map<string, CatalogEntry>();
-  for (const folder of folders) {
-    for (const entry of catalogs.get(folderKey(folder)) ?? []) {
+  const byName = Map.groupBy(folders, ({ uri }) => basename(uri.fsPath));
+  for (const [key, entries] of catalogs) {
+    const own = folders.find((folder) => folderKey(folder) === key);
+    for (const entry of entries) {
       if (entry.verified === 'damaged') continue;
-      for (const one of entry.bundle?.databases ?? []) {
-        if (one.path === undefined || !isOfWorkspace(one, folder)) continue;
-        const key = databaseKey(folder, one.path);
-        // Newest first: what is there already is newer.
-        if (!newest.has(key)) newest.set(key, entry);
+      for (const { path, workspace } of entry.bundle?.databases ?? []) {
+        // A bundle may hold databases of several folders, and is in the backups folder of one of them.
+        const named = workspace === undefined ? [own] : (byName.get(workspace) ?? []);
+        const folder = named.includes(own) ? own : named.length === 1 ? named[0] : undefined;
+        if (path === undefined || folder === undefined) continue;
+        const database = databaseKey(folder, path);
+        const known = newest.get(database);
+        if (known === undefined || known.createdAt < entry.createdAt) newest.set(database, entry);
       }
     }
   }

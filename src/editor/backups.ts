@@ -482,4 +482,3 @@ export class Backups implements vscode.Disposable {
     );
     return found.flat();
   }
-}

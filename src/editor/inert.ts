@@ -14,9 +14,13 @@ export function inert(text: string): string {
     .replace(/\$\(/g, `$${zeroWidthSpace}(`);
 }
 
-/** The same in one line: a name with a line break in it must not look like two names. */
+/** Longer than any path. What claims to be a name or a note may have megabytes. */
+const longestLine = 5000;
+
+/** The same in one line, of bounded length: a name with a line break in it must not look like two names. */
 export function inertLine(text: string): string {
-  return inert(text).replaceAll('\n', '↵');
+  const shown = text.length > longestLine ? `${text.slice(0, longestLine)}…` : text;
+  return inert(shown).replaceAll('\n', '↵');
 }
 
 /** The only way to show a notification. */

@@ -1,11 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import {
+  longestBundleManifestBytes,
   longestManifestBytes,
   parseManifest,
   type BundleManifest,
   type Manifest,
 } from '../core/manifest.ts';
-import { manifestNameOf } from '../core/names.ts';
+import { bundleExtension, manifestNameOf } from '../core/names.ts';
 
 /**
  * The manifest beside a backup, for what a list does not carry; undefined without one that can be used. It is a JSON file
@@ -15,7 +16,8 @@ export async function readManifest(backup: string): Promise<Manifest | BundleMan
   const path = manifestNameOf(backup);
   try {
     const { size } = await stat(path);
-    if (size > longestManifestBytes) return undefined;
+    const isBundle = backup.endsWith(bundleExtension);
+    if (size > (isBundle ? longestBundleManifestBytes : longestManifestBytes)) return undefined;
     const parsed = parseManifest(await readFile(path, 'utf8'));
     return parsed.kind === 'manifest' || parsed.kind === 'bundle' ? parsed.manifest : undefined;
   } catch {

@@ -89,13 +89,19 @@ export function memberItem({ entry, member }: MemberRow): vscode.TreeItem {
   item.id = `member:${entry.path}:${name}`;
   item.contextValue = kind === 'database' ? rowContext.memberDatabase : rowContext.memberFile;
   const state = verified === undefined ? [] : [verdictWord(verified)];
-  item.description = [formatBytes(sizeBytes), ...state].join(' · ');
+  const { databases = [] } = entry.bundle ?? {};
+  const source = databases.find((one) => one.name === name);
+  const hasSeveral = databases.some(({ workspace }) => workspace !== databases[0]?.workspace);
+  // Databases of the same path in two workspaces have made-up names in the zip.
+  const whose = hasSeveral && source?.workspace !== undefined ? [source.workspace] : [];
+  item.description = inertLine([...whose, formatBytes(sizeBytes), ...state].join(' · '));
   item.iconPath =
     verified === 'damaged'
       ? new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'))
       : new vscode.ThemeIcon(kind === 'database' ? 'database' : 'file');
   item.tooltip = tooltip([
     name,
+    source?.path && vscode.l10n.t('Copy of {0}', [source.workspace ?? '.', source.path].join('/')),
     vscode.l10n.t('in {0}', basename(entry.path)),
     member.sha256 === undefined ? undefined : `SHA-256 ${member.sha256}`,
   ]);
@@ -230,18 +236,23 @@ function factsLine(
     .join(' · ');
 }
 
+/** So many fit on a screen. */
+const mostRemarks = 20;
+
 function contentLines(manifest: Manifest | BundleManifest): string[] {
   const { t } = vscode.l10n;
   if (manifest.kind === 'bundle') {
-    const failures = (manifest.failures ?? []).map(({ path, message }) =>
-      t('Left out: {0}: {1}', path, message),
-    );
+    const { failures = [], warnings = [] } = manifest;
+    const remarks = [
+      ...failures.map(({ path, message }) => t('Left out: {0}: {1}', path, message)),
+      ...warnings.map(({ message }) => message),
+    ];
     return [
       manifest.cut.label === 'one-instant'
         ? t('At one instant')
         : t('Each consistent in itself. {0}', manifest.cut.reason ?? ''),
-      ...failures,
-      ...(manifest.warnings ?? []).map(({ message }) => message),
+      ...remarks.slice(0, mostRemarks),
+      ...(remarks.length > mostRemarks ? [t('and {0} more', remarks.length - mostRemarks)] : []),
     ];
   }
   const { cut, migrations = [], git } = manifest;

@@ -181,6 +181,11 @@ export class Window {
     return frame;
   }
 
+  /** The same server, seen through another page of the same browser. */
+  besides(page: Page): Window {
+    return new Window(this.#browser, this.server, page);
+  }
+
   /** Writes `out/screenshots/<name>.png`. */
   async screenshot(name: string): Promise<void> {
     mkdirSync(SCREENSHOTS, { recursive: true });

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
@@ -271,6 +280,18 @@ describe('bundles', () => {
     await closeEditors();
   });
 
+  it('made outside of the workspace are compared with the database of that path', async () => {
+    const path = await made('cron');
+    const text = JSON.stringify(manifestOf(path));
+    writeFileSync(`${path}.json`, text.replaceAll(/,"workspace":"[^"]*"/g, ''));
+    await run('refresh');
+    const app = await memberOf(path, 'data/app.db');
+    assert.equal(app.entry.bundle?.databases[0]?.workspace, undefined);
+    const { schema } = await run<{ schema: { same: boolean } }>('compareWithLive', app);
+    assert.equal(schema.same, true);
+    await closeEditors();
+  });
+
   it('are extracted whole or in part, never over what is there, and one at a time', async () => {
     const [path, other] = [await made(), await made('other')];
     const { row, members } = await rowsOf(path);
@@ -297,7 +318,10 @@ describe('bundles', () => {
     const bytes = readFileSync(path);
     const at = Math.floor(bytes.length / 2);
     bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    // As a disk does it: no time changes.
+    const { atime, mtime } = statSync(path);
     writeFileSync(path, bytes);
+    utimesSync(path, atime, mtime);
     assert.equal((await verify()).filter((status) => status === 'damaged').length, 1);
     assert.equal(manifestOf(path).verdict.status, 'damaged');
   });

@@ -8,7 +8,7 @@ import { startServer, windowUrl } from './vscodeServer.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const SUITE = join(ROOT, 'out/extension/index.cjs');
-const TIMEOUT_MS = 5 * 60_000;
+const TIMEOUT_MS = 10 * 60_000;
 
 /** What starts the suite's lines in the log of a web window, where VS Code writes much as well. */
 const MARK = '[suite] ';

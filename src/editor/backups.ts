@@ -482,3 +482,4 @@ export class Backups implements vscode.Disposable {
     );
     return found.flat();
   }
+}

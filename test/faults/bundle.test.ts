@@ -8,9 +8,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { BundleRequest } from '../../src/core/bundle.ts';
 import { listBackups } from '../../src/core/catalog.ts';
 import { extractBundle } from '../../src/core/unbundle.ts';
 import { verifyBundle } from '../../src/core/verifyBundle.ts';
@@ -19,7 +18,15 @@ import { crc32File, writeZip, type Packable } from '../../src/core/zipWriter.ts'
 import { bundleOf, bundleRequest, bundled, quietHooks } from '../support/bundles.ts';
 import { counterSql, isBroken } from '../support/cuts.ts';
 import { createDatabase, sha256, valueOf } from '../support/databases.ts';
-import { hasHit, operationsOn, traced, type Operation } from '../support/operations.ts';
+import {
+  disturb,
+  everyThird,
+  hasHit,
+  inLanes,
+  operationsOn,
+  traced,
+  type Operation,
+} from '../support/operations.ts';
 import {
   endProcessesAfterEach,
   fixture,
@@ -64,7 +71,6 @@ describe('a bundle', () => {
   });
 
   describe('disturbed at any operation on the backups folder', () => {
-    let request: BundleRequest;
     let before: string[] = [];
     const databases = (): string[] => [folder('app.db'), folder('users.db')];
 
@@ -74,39 +80,39 @@ describe('a bundle', () => {
       createDatabase(folder('app.db'), { rows: 20 });
       createDatabase(folder('users.db'), { rows: 20 });
       writeFileSync(folder('note.txt'), 'note');
-      request = bundleRequest(databases(), {
-        folder: folder('b'),
-        companions: [{ root: folder(), globs: ['note.txt'] }],
-      });
       before = databases().map(sha256);
     });
 
-    const job = (prefix: string[] = []): Promise<Ended> =>
-      run([...prefix, process.execPath, fixture('bundleJob.ts'), JSON.stringify(request)]);
+    /** The backups folder of a lane. */
+    const backupsOf = (lane: number): string => folder(`b${lane}`);
 
-    const operations = async (): Promise<Operation[]> => {
-      mkdirSync(folder('b'));
-      const { code, stdout, stderr } = await job(traced(folder('trace')));
-      assert.equal(code, 0, stdout + stderr);
-      return operationsOn(folder('b'), folder('trace'));
+    const job = (lane: number, ...straceOptions: string[]): Promise<Ended> => {
+      const request = bundleRequest(databases(), {
+        folder: backupsOf(lane),
+        companions: [{ root: folder(), globs: ['note.txt'] }],
+      });
+      return run([
+        ...(straceOptions.length > 0 ? traced(folder(`trace${lane}`), ...straceOptions) : []),
+        process.execPath,
+        fixture('bundleJob.ts'),
+        JSON.stringify(request),
+      ]);
     };
 
-    const onEmpty = (action: () => Promise<Ended>): Promise<Ended> => {
-      rmSync(folder('b'), { recursive: true });
-      mkdirSync(folder('b'));
-      return action();
+    const operations = async (): Promise<Operation[]> => {
+      mkdirSync(backupsOf(0));
+      const { code, stdout, stderr } = await job(0, '-q');
+      assert.equal(code, 0, stdout + stderr);
+      return operationsOn(backupsOf(0), folder('trace0'));
     };
 
     /** What is wrong after a disturbed job and the good one that follows it. */
-    const judge = async (ended: Ended, kind: string): Promise<string[]> => {
+    const judge = async (lane: number, ended: Ended, kind: string): Promise<string[]> => {
+      const at = backupsOf(lane);
       const wrong: string[] = [];
-      const finals = readdirSync(folder('b')).filter((name) => !name.startsWith('.tmp-'));
+      const finals = readdirSync(at).filter((name) => !name.startsWith('.tmp-'));
       for (const name of finals.filter((one) => one.endsWith('.zip'))) {
-        const { status, findings } = await verifyBundle(
-          folder('b', name),
-          () => undefined,
-          folder(),
-        );
+        const { status, findings } = await verifyBundle(join(at, name), () => undefined, folder());
         const isWithoutPair =
           status === 'partial' && findings.every(({ code }) => code === 'no-manifest');
         if (status !== 'ok' && !isWithoutPair) wrong.push(`${name} is ${status}`);
@@ -124,41 +130,47 @@ describe('a bundle', () => {
         if (ended.code !== 0 && !['io-error', 'access', 'target-full'].includes(code))
           wrong.push(`${code}: ${ended.stdout}${ended.stderr}`);
       }
-      const next = await job();
+      const next = await job(lane);
       if (next.code !== 0) wrong.push(`the next bundle failed: ${next.stdout}${next.stderr}`);
-      if (readdirSync(folder('b')).some((name) => name.startsWith('.tmp-')))
+      if (readdirSync(at).some((name) => name.startsWith('.tmp-')))
         wrong.push('the next bundle did not sweep');
       if (databases().map(sha256).join() !== before.join()) wrong.push('a database has changed');
       return wrong;
     };
 
-    for (const [kind, injection, only] of [
-      ['KILL', 'signal=KILL', /./],
-      ['EIO', 'error=EIO', /./],
-      ['ENOSPC', 'error=ENOSPC', /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/],
-    ] as const) {
-      it(`by ${kind} is whole or not there`, async function () {
-        this.timeout(900_000);
-        const all = (await operations()).filter(({ call }) => only.test(call));
+    const canFill = ({ call }: Operation): boolean =>
+      /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/.test(call);
+
+    for (const [kind, injection, choose] of [
+      ['KILL', 'signal=KILL', (all) => all],
+      ['EIO', 'error=EIO', (all) => everyThird(all, 1)],
+      ['ENOSPC', 'error=ENOSPC', (all) => everyThird(all.filter(canFill), 2)],
+    ] as const satisfies [string, string, (all: Operation[]) => Operation[]][]) {
+      it(`by ${kind} is whole or not there`, async () => {
+        const all = choose(await operations());
         const wrong: string[] = [];
         let missed = 0;
-        for (const { call, nth, line } of all) {
-          const injected = traced(folder('trace'), '-e', `inject=${call}:${injection}:when=${nth}`);
-          let ended = await onEmpty(() => job(injected));
-          const isMissed = (): boolean => kind !== 'KILL' && !hasHit(folder('b'), folder('trace'));
-          for (let more = 3; more > 0 && isMissed(); more--)
-            ended = await onEmpty(() => job(injected));
+        await inLanes(2, all, async (operation, lane) => {
+          const attempt = (): ReturnType<typeof job> => {
+            rmSync(backupsOf(lane), { recursive: true, force: true });
+            mkdirSync(backupsOf(lane));
+            return job(lane, ...disturb(operation, injection));
+          };
+          let ended = await attempt();
+          const isMissed = (): boolean =>
+            kind !== 'KILL' && !hasHit(backupsOf(lane), folder(`trace${lane}`));
+          for (let more = 3; more > 0 && isMissed(); more--) ended = await attempt();
           if (isMissed()) {
             missed++;
-            continue;
+            return;
           }
-          const found = await judge(ended, kind);
-          const shown = line
+          const found = await judge(lane, ended, kind);
+          const shown = operation.line
             .replace(/^\d+ +/, '')
             .replaceAll(folder(), '')
             .slice(0, 120);
           wrong.push(...found.map((one) => `${one} <- ${shown}`));
-        }
+        });
         assert.deepEqual(wrong, []);
         assert.ok(missed < all.length / 5, `${missed} of ${all.length} missed`);
       });

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { BackupError } from '../core/errors.ts';
-import type { Interrupted, Restored, RestorePlan } from '../core/restore.ts';
+import { bundleExtension } from '../core/names.ts';
+import type { Interrupted, Restored, RestorePlan, RestoreRequest } from '../core/restore.ts';
 import { runbookSteps } from '../core/runbook.ts';
 import { exitCodes, parse, UsageError, type Context, type Verb } from './verb.ts';
 
@@ -50,9 +51,7 @@ export const restore: Verb = {
       throw new UsageError('restore takes a backup and a target.');
     if ((values.plan === true) === (values.yes === true))
       throw new UsageError('Say --plan to see what it would do, or --yes to do it.');
-    const { member } = values;
-    const items = [{ target: resolve(target), ...(member !== undefined && { member }) }];
-    const request = { backup: resolve(backup), items };
+    const request = await requestFor(backup, target, values.member, context);
     if (values.plan) return printPlan(request, json, context);
     const folder = values.to ?? process.env['BACKUPS_DIR'];
     const restored = await context.worker.call(
@@ -75,9 +74,30 @@ interface Options {
   json: boolean;
 }
 
-/** Shared with the verb `runbook`: the plan of a restore of one database. */
+/** Shared with the verb `runbook`: what to restore where. The only database of a bundle need not be named. */
+export async function requestFor(
+  backup: string,
+  target: string,
+  given: string | undefined,
+  { worker, signal }: Context,
+): Promise<RestoreRequest> {
+  const path = resolve(backup);
+  let member = given;
+  if (member === undefined && path.toLowerCase().endsWith(bundleExtension)) {
+    const members = await worker.call('members', { path }, { signal });
+    const databases = members.filter(({ kind }) => kind === 'database');
+    // Of several, the core says which there are.
+    if (databases.length === 1) member = databases[0]?.name;
+  }
+  return {
+    backup: path,
+    items: [{ target: resolve(target), ...(member !== undefined && { member }) }],
+  };
+}
+
+/** The plan of a restore of one database. */
 export async function planFor(
-  request: { backup: string; items: { target: string; member?: string }[] },
+  request: RestoreRequest,
   { worker, signal, progress }: Context,
 ): Promise<RestorePlan> {
   return worker.call('planRestore', request, {
@@ -87,7 +107,7 @@ export async function planFor(
 }
 
 async function printPlan(
-  request: Parameters<typeof planFor>[0],
+  request: RestoreRequest,
   json: boolean,
   context: Context,
 ): Promise<number> {
@@ -130,6 +150,7 @@ async function printPlan(
         targetReason: item.targetReason ?? null,
         holdersKnown: item.holdersKnown,
         notCompared: item.notCompared,
+        ...(item.member !== undefined && { member: item.member }),
       }),
     );
     return code;

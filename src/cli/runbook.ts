@@ -1,6 +1,5 @@
-import { resolve } from 'node:path';
 import { renderMarkdown, renderPowerShell, renderShell } from '../core/runbook.ts';
-import { planFor } from './restore.ts';
+import { planFor, requestFor } from './restore.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 const renderers = { markdown: renderMarkdown, sh: renderShell, powershell: renderPowerShell };
@@ -20,8 +19,7 @@ export const runbook: Verb = {
     const { format = 'markdown', member } = values;
     if (format !== 'markdown' && format !== 'sh' && format !== 'powershell')
       throw new UsageError(`--format is markdown, sh or powershell, not ${format}.`);
-    const items = [{ target: resolve(target), ...(member !== undefined && { member }) }];
-    const plan = await planFor({ backup: resolve(backup), items }, context);
+    const plan = await planFor(await requestFor(backup, target, member, context), context);
     context.print(renderers[format](plan, { now: new Date() }).trimEnd());
     return plan.verified === 'damaged' ? exitCodes.failed : exitCodes.ok;
   },

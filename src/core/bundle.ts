@@ -4,47 +4,24 @@
  * first -> sync it -> read all of it back -> publish it with its manifest beside it. What fails is named; nothing is left
  * out unless that was allowed, and then the manifest says so.
  */
-import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { crc32 } from 'node:zlib';
-import {
-  copyCompanion,
-  findCompanions,
-  type Companion,
-  type CompanionGlobs,
-} from './companions.ts';
+import { packCompanion, writeBundle, type Packed, type PublishedBundle } from './bundleFile.ts';
+import { findCompanions, type Companion, type CompanionGlobs } from './companions.ts';
 import { Copying, describeContents, sum, type Member, type Proved } from './copying.ts';
 import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
-import {
-  createPrivateFile,
-  makePrivateFolder,
-  prepareFolder,
-  publishPair,
-  siblingSuffixes,
-  sweepLeftovers,
-  syncFileBeside,
-} from './files.ts';
+import { makePrivateFolder, prepareFolder, siblingSuffixes, sweepLeftovers } from './files.ts';
 import {
   manifestFormat,
-  serializeManifest,
   type BundleContents,
   type BundleEntry,
-  type BundleManifest,
   type Compression,
   type Finding,
 } from './manifest.ts';
-import {
-  bundleManifestName,
-  bundleNames,
-  bundleVersionName,
-  companionsFolder,
-  EntryNames,
-} from './names.ts';
+import { bundleManifestName, bundleVersionName, companionsFolder, EntryNames } from './names.ts';
 import { leftover, type RecordAs, type SnapshotHooks, type SnapshotsRequest } from './snapshot.ts';
 import { requireSpace } from './source.ts';
 import { sqliteVersion } from './sqlite.ts';
-import { readBack } from './unbundle.ts';
-import { crc32File, writeZip, type Packable } from './zipWriter.ts';
+import { crc32File } from './zipWriter.ts';
 
 export interface BundleRequest extends SnapshotsRequest {
   companions: CompanionGlobs[];
@@ -56,10 +33,7 @@ export interface BundleRequest extends SnapshotsRequest {
   allowIncomplete: boolean;
 }
 
-export interface Bundle {
-  path: string;
-  manifestPath: string;
-  manifest: BundleManifest;
+export interface Bundle extends PublishedBundle {
   durationMs: number;
 }
 
@@ -73,11 +47,6 @@ export interface Bundled {
 /** Makes one bundle. What is wrong with a member is in `failures`; what is wrong with the target is thrown. */
 export async function takeBundle(request: BundleRequest, hooks: SnapshotHooks): Promise<Bundled> {
   return new Job(request, hooks).run();
-}
-
-/** A member in the private folder, on its way into the zip. */
-interface Packed extends Packable {
-  entry: BundleEntry;
 }
 
 class Job {
@@ -137,9 +106,9 @@ class Job {
     const packed = [...this.#packDatabases(proved), ...this.#packCompanions(files)];
     if (this.#mustStop(proved)) return undefined;
     const contents = this.#describe(packed, at);
-    const zip = await this.#write(packed, contents);
-    await this.#hooks.beforePublish();
-    return this.#publish(zip, contents);
+    const { compression } = this.#request;
+    const published = await writeBundle(packed, contents, { ...place, compression }, this.#hooks);
+    return { ...published, durationMs: performance.now() - this.#startedAt };
   }
 
   get #failures(): Bundled['failures'] {
@@ -222,27 +191,17 @@ class Job {
 
   #packCompanions(files: Companion[]): Packed[] {
     const packed: Packed[] = [];
-    for (const [index, { path, recordAs }] of files.entries()) {
-      const copy = join(this.#scratch, `companion-${index}`);
+    for (const [index, file] of files.entries()) {
+      const { path, recordAs } = file;
       try {
-        createPrivateFile(copy);
-        const copied = copyCompanion(path, copy);
-        if (copied === undefined) {
-          const message = `${recordAs.path} was gone before it could be read, so it is not in the bundle.`;
-          this.#warnings.push({ code: 'vanished', message });
+        const takeName = (): string => this.#names.take(`${companionsFolder}/${recordAs.path}`);
+        const one = packCompanion(file, join(this.#scratch, `companion-${index}`), takeName);
+        if (one !== undefined) {
+          packed.push(one);
           continue;
         }
-        const { sizeBytes, sha256, crc32, changedWhileReading } = copied;
-        const name = this.#names.take(`${companionsFolder}/${recordAs.path}`);
-        const entry: BundleEntry = {
-          name,
-          kind: 'companion',
-          source: recordAs,
-          sizeBytes,
-          sha256,
-          ...(changedWhileReading && { changedWhileReading }),
-        };
-        packed.push({ name, sizeBytes, crc32, content: { path: copy }, entry });
+        const message = `${recordAs.path} was gone before it could be read, so it is not in the bundle.`;
+        this.#warnings.push({ code: 'vanished', message });
       } catch (error) {
         // Only what is wrong with the file itself is explained by now.
         if (!isBackupError(error)) throw error;
@@ -281,68 +240,6 @@ class Job {
       entries,
     };
   }
-
-  async #write(
-    packed: Packed[],
-    contents: BundleContents,
-  ): Promise<{ path: string; sizeBytes: number; sha256: string }> {
-    const path = join(this.#scratch, 'bundle.zip');
-    createPrivateFile(path);
-    const totalBytes = sum(packed.map(({ sizeBytes }) => sizeBytes));
-    const version = `${contents.tool.name} ${contents.tool.version}\nformat ${contents.format}\n`;
-    const [databases, companions] = [
-      packed.filter(({ entry }) => entry.kind === 'database'),
-      packed.filter(({ entry }) => entry.kind === 'companion'),
-    ];
-    const files: Packable[] = [
-      textEntry(bundleManifestName, serializeManifest(contents)),
-      ...databases,
-      ...companions,
-      textEntry(bundleVersionName, version),
-    ];
-    const { compression } = this.#request;
-    const written = await writeZip(path, files, {
-      compression,
-      at: new Date(contents.createdAt),
-      onProgress: (bytes) =>
-        this.#hooks.onProgress({
-          phase: 'copy',
-          doneBytes: totalBytes + Math.min(bytes, totalBytes),
-          totalBytes: 2 * totalBytes,
-        }),
-      // From here on the content is in the zip: there is no need for it to be on the disk twice.
-      onPacked: ({ content }) => 'path' in content && rmSync(content.path),
-    });
-    const syncing = syncFileBeside(path);
-    syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
-    await readBack(path, contents, (doneBytes) =>
-      this.#hooks.onProgress({ phase: 'hash', doneBytes, totalBytes }),
-    );
-    await syncing;
-    return { path, ...written };
-  }
-
-  #publish(
-    zip: { path: string; sizeBytes: number; sha256: string },
-    contents: BundleContents,
-  ): Bundle {
-    const { sizeBytes, sha256 } = zip;
-    this.#hooks.onProgress({ phase: 'publish', doneBytes: sizeBytes, totalBytes: sizeBytes });
-    const manifest: BundleManifest = {
-      ...contents,
-      sizeBytes,
-      sha256,
-      verdict: verdictOf(contents),
-    };
-    const names = bundleNames(
-      contents.name ?? contents.workspace ?? 'bundle',
-      new Date(contents.createdAt),
-    );
-    const { path, manifestPath } = publishPair(zip.path, this.#folder, names, () =>
-      serializeManifest(manifest),
-    );
-    return { path, manifestPath, manifest, durationMs: performance.now() - this.#startedAt };
-  }
 }
 
 function byRecord(a: { recordAs: RecordAs }, b: { recordAs: RecordAs }): number {
@@ -350,32 +247,6 @@ function byRecord(a: { recordAs: RecordAs }, b: { recordAs: RecordAs }): number 
     [path, workspace].join('\0'),
   );
   return (left ?? '') < (right ?? '') ? -1 : 1;
-}
-
-function textEntry(name: string, text: string): Packable {
-  const bytes = Buffer.from(text);
-  return { name, sizeBytes: bytes.length, crc32: crc32(bytes), content: { bytes } };
-}
-
-const mostFindings = 100;
-
-/** Of the whole: as good as its weakest database. */
-function verdictOf({ entries }: BundleContents): BundleManifest['verdict'] {
-  const databases = entries.filter((entry) => entry.kind === 'database');
-  const statuses = databases.map(({ verdict }) => verdict.status);
-  const status = (['damaged', 'unchecked', 'partial'] as const).find((one) =>
-    statuses.includes(one),
-  );
-  const findings = databases
-    .flatMap(({ name, verdict }) =>
-      verdict.findings.map(({ code, message }) => ({
-        code,
-        message: `${name}: ${message}`.slice(0, 1000),
-      })),
-    )
-    .slice(0, mostFindings);
-  if (status === 'unchecked') return { status, findings };
-  return { status: status ?? 'ok', checkedAt: new Date().toISOString(), findings };
 }
 
 function damaged(database: string, [first]: Finding[]): BackupError {

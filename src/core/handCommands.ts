@@ -48,8 +48,18 @@ export function quoteForPowerShell(text: string): string {
 const countRows = (table: string): string =>
   `SELECT count(*) FROM "${table.replaceAll('"', '""')}"`;
 
-/** `unzip` reads these in the name of a member as patterns. */
-const escapePattern = (member: string): string => member.replace(/[*?[\]\\]/g, '\\$&');
+/** `unzip` reads names as patterns, and a leading dash as an option. */
+const memberPattern = (member: string): string =>
+  member.replace(/[*?[\]\\]/g, '\\$&').replace(/^-/, '[-]');
+
+/** The name of a zip is a pattern only when it looks like one; a backslash alone does not take that away from it. */
+const zipPattern = (zip: string): string =>
+  /[*?[]/.test(zip)
+    ? zip.replace(/[^/]*$/, (name) => name.replace(/\\/g, '\\\\').replace(/[*?[]/g, '[$&]'))
+    : zip;
+
+const unzip = (option: '-p' | '-t', backup: string, member: string): string =>
+  `unzip ${option} ${q(zipPattern(backup))} ${q(memberPattern(member))}`;
 
 const q = quoteForShell;
 const hashOf = (path: string): string =>
@@ -63,7 +73,7 @@ const ifThere = (path: string, command: string): string => `test ! -e ${q(path)}
 export const shellCommands: ShellCommands = {
   check: ({ backup, member, sha256 }) =>
     member !== undefined
-      ? [`unzip -t ${q(backup)} ${q(escapePattern(member))}`]
+      ? [unzip('-t', backup, member)]
       : [
           ...(sha256 === undefined ? [] : [hasHash(backup, sha256)]),
           sqlGives(backup, integrity, 'ok', '-readonly '),
@@ -79,7 +89,7 @@ export const shellCommands: ShellCommands = {
     `test ! -e ${q(staged)}`,
     member === undefined
       ? `cp ${q(backup)} ${q(staged)}`
-      : `unzip -p ${q(backup)} ${q(escapePattern(member))} > ${q(staged)}`,
+      : `${unzip('-p', backup, member)} > ${q(staged)}`,
     ...(sha256 === undefined ? [] : [hasHash(staged, sha256)]),
     ...(isWal ? [sqlGives(staged, 'PRAGMA journal_mode = wal', 'wal')] : []),
     sqlGives(staged, integrity, 'ok'),

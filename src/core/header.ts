@@ -11,7 +11,8 @@ import { siblingsOf } from './files.ts';
 export const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
 
 const headerBytes = 100;
-const sampleBytes = 4096;
+/** How much of the beginning of a file `classify` looks at. */
+export const sampleBytes = 4096;
 const magic = Buffer.from('SQLite format 3\0', 'latin1');
 
 export type Header =
@@ -45,7 +46,8 @@ export function readHeader(path: string): Header {
   }
 }
 
-function classify(sample: Buffer, sizeBytes: number): Header {
+/** Classifies a file of `sizeBytes` by its first bytes. */
+export function classify(sample: Buffer, sizeBytes: number): Header {
   if (sample.length === 0) return { kind: 'empty' };
   if (sample.length < headerBytes || !sample.subarray(0, magic.length).equals(magic)) {
     return { kind: 'other', encrypted: looksEncrypted(sample, sizeBytes) };

@@ -131,18 +131,18 @@ async function finish(
       hint: 'Roll it back: the old database comes back, complete.',
     });
   }
-  restage(intent, hooks);
+  await restage(intent, hooks);
   await hooks.beforePublish();
   writeIntent(intent);
   moveAll(intent, { ignoreHolders, isResumed: true });
   return placeAll(intent, { ignoreHolders });
 }
 
-function restage(intent: Intent, hooks: SnapshotHooks): void {
+async function restage(intent: Intent, hooks: SnapshotHooks): Promise<void> {
   for (const item of intent.items) {
     makeStage(intent.id, item);
     if (!needsStage(intent.id, item) || intent.backup === undefined) continue;
-    item.staged = stageBackup(intent.id, item, intent.backup, hooks);
+    item.staged = (await stageBackup(intent.id, item, intent.backup, hooks)).files;
   }
 }
 

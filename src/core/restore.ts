@@ -23,7 +23,7 @@ import {
 } from './restoreIntent.ts';
 import { liveStateOf } from './restorePlan.ts';
 import { lookAtHolders, moveAll, placeAll, proveLive } from './restoreRun.ts';
-import { factsOf, inspectBackup, requireUsable } from './restoreSource.ts';
+import { factsOf, inspectBackup, requireUsable, type SourceFacts } from './restoreSource.ts';
 import { makeStage, stageBackup } from './restoreStaging.ts';
 import { resolveTargets } from './restoreTarget.ts';
 import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
@@ -235,8 +235,9 @@ export interface Proof {
 /** The whole restore in one go. Throws a BackupError; then the old databases are live, or the message says what is. */
 export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks): Promise<Restored> {
   const intent = await prepare(request);
+  let sources: SourceFacts[];
   try {
-    stageAll(intent, hooks);
+    sources = await stageAll(intent, hooks);
     for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
     await hooks.beforePublish();
     requireLiveStates(intent, request.liveStates);
@@ -248,13 +249,15 @@ export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks):
   tell(hooks, 'move');
   const ignoreHolders = request.ignoreHolders === true;
   moveAll(intent, { ignoreHolders });
-  return putAllInPlace(intent, { ignoreHolders }, hooks);
+  return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
 }
 
 /** Step "move": safety snapshots, then the complete set-asides. The live files stay where they are. */
 export async function moveAside(request: ApplyRequest, hooks: SnapshotHooks): Promise<MovedAside> {
   const intent = await prepare(request);
-  requireUsable(inspectBackup(request.backup, { trustManifest: false }, hooks.onProgress));
+  const members = request.items.map(({ member }) => member);
+  const known = { trustManifest: false };
+  requireUsable(await inspectBackup(request.backup, members, known, hooks.onProgress));
   for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
   await hooks.beforePublish();
   requireLiveStates(intent, request.liveStates);
@@ -283,23 +286,27 @@ export async function putInPlace(
   hooks: SnapshotHooks,
 ): Promise<Restored> {
   const intent = readIntent(path);
-  stageAll(intent, hooks);
+  const sources = await stageAll(intent, hooks);
   await hooks.beforePublish();
   lookAtHolders(intent.items, { ignoreHolders });
   // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
   for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
   tell(hooks, 'move');
   writeIntent(intent);
-  return putAllInPlace(intent, { ignoreHolders }, hooks);
+  return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
 }
 
 /** Step "verify": the live files against the backup. Only reads. */
-export function proveRestored({ backup, items }: RestoreRequest): Proof[] {
+export async function proveRestored({ backup, items }: RestoreRequest): Promise<Proof[]> {
   const path = resolveRegularFile(backup);
-  return resolveTargets(
+  const targets = resolveTargets(
     path,
     items.map(({ target }) => target),
-  ).map(({ realTarget }, index) => proveLive(realTarget, factsOf(path, items[index]?.member)));
+  );
+  const proofs: Proof[] = [];
+  for (const [index, { realTarget }] of targets.entries())
+    proofs.push(proveLive(realTarget, await factsOf(path, items[index]?.member)));
+  return proofs;
 }
 
 /** Resolves the targets and looks at them: nothing is written. */
@@ -315,20 +322,21 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
     startedAt: new Date().toISOString(),
     toolVersion: request.toolVersion,
     backup,
-    items: targets.map(({ target, realTarget }, index) => {
-      const member = request.items[index]?.member;
-      const { sha256 } = factsOf(backup, member);
-      return {
-        index,
-        ...(member !== undefined && { member }),
-        ...(sha256 !== undefined && { sha256 }),
-        target,
-        folder: dirname(realTarget),
-        name: basename(realTarget),
-        old: [],
-      };
-    }),
+    items: [],
   };
+  for (const [index, { target, realTarget }] of targets.entries()) {
+    const member = request.items[index]?.member;
+    const { sha256 } = await factsOf(backup, member);
+    intent.items.push({
+      index,
+      ...(member !== undefined && { member }),
+      ...(sha256 !== undefined && { sha256 }),
+      target,
+      folder: dirname(realTarget),
+      name: basename(realTarget),
+      old: [],
+    });
+  }
   lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);
   for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
@@ -348,10 +356,15 @@ function requireLiveStates({ items }: Intent, expected: string[] | undefined): v
   }
 }
 
-/** All are staged and proved before the first is moved. */
-function stageAll(intent: Intent, hooks: SnapshotHooks): void {
-  for (const item of intent.items)
-    item.staged = stageBackup(intent.id, item, intent.backup ?? '', hooks);
+/** All are staged and proved before the first is moved. After this, the backup is not needed any more. */
+async function stageAll(intent: Intent, hooks: SnapshotHooks): Promise<SourceFacts[]> {
+  const sources: SourceFacts[] = [];
+  for (const item of intent.items) {
+    const { files, facts } = await stageBackup(intent.id, item, intent.backup ?? '', hooks);
+    item.staged = files;
+    sources.push(facts);
+  }
+  return sources;
 }
 
 /** The old files as they are now, and the name that will keep them. */
@@ -369,15 +382,16 @@ function tell({ onProgress }: SnapshotHooks, phase: 'move' | 'prove'): void {
 
 function putAllInPlace(
   intent: Intent,
+  sources: readonly SourceFacts[],
   options: { ignoreHolders: boolean },
   hooks: SnapshotHooks,
 ): Restored {
   const remarks = placeAll(intent, options);
   tell(hooks, 'prove');
-  const items = intent.items.map((item): RestoredItem => {
-    const source = factsOf(intent.backup ?? '', item.member);
+  const items = intent.items.map((item, index): RestoredItem => {
     const sha256 = item.staged?.find(({ part }) => part === '')?.sha256;
-    const { status, findings, tables, migrations } = proveLive(livePath(item), source, sha256);
+    const proof = proveLive(livePath(item), sources[index], sha256);
+    const { status, findings, tables, migrations } = proof;
     return {
       ...movedItem(item),
       verified: status,

@@ -1,10 +1,8 @@
 /** What a restore would do: only reads, and leaves nothing beside target or backup. */
 import { lstatSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { compareDatabases, withReadable, type Comparison } from './compare.ts';
 import { explain } from './errors.ts';
-import { makePrivateFolder, siblingsOf } from './files.ts';
+import { siblingsOf } from './files.ts';
 import { readHeader } from './header.ts';
 import { findHolders } from './holders.ts';
 import { compareMigrations, type MigrationState } from './migrations.ts';
@@ -12,9 +10,8 @@ import type { PlannedItem, PlanRequest, RestorePlan, TargetState } from './resto
 import { withCopies } from './restoreRun.ts';
 import {
   factsOf,
-  fetchSource,
   inspectBackup,
-  isReadableInPlace,
+  withSource,
   type InspectedBackup,
   type SourceFacts,
 } from './restoreSource.ts';
@@ -27,16 +24,20 @@ const busyTimeoutMs = 5000;
 type Tell = SnapshotHooks['onProgress'];
 
 /** Throws a BackupError when the backup cannot be read at all, or a target cannot be one. Damage is part of the plan. */
-export function planRestore(
+export async function planRestore(
   { backup, items, trustManifest = false }: PlanRequest,
   { onProgress }: Pick<SnapshotHooks, 'onProgress'>,
-): RestorePlan {
-  const inspected = inspectBackup(backup, { trustManifest }, onProgress);
+): Promise<RestorePlan> {
+  const members = items.map(({ member }) => member);
+  const inspected = await inspectBackup(backup, members, { trustManifest }, onProgress);
   const targets = resolveTargets(
     inspected.path,
     items.map(({ target }) => target),
   );
   const { path, kind, createdAt, sizeBytes, verified, findings } = inspected;
+  const planned: PlannedItem[] = [];
+  for (const [index, target] of targets.entries())
+    planned.push(await planItem(inspected, members[index], target, onProgress));
   return {
     backup: path,
     kind,
@@ -44,21 +45,19 @@ export function planRestore(
     sizeBytes,
     verified,
     findings,
-    items: targets.map((target, index) =>
-      planItem(inspected, items[index]?.member, target, onProgress),
-    ),
+    items: planned,
   };
 }
 
-function planItem(
+async function planItem(
   backup: InspectedBackup,
   member: string | undefined,
   { target, realTarget }: Target,
   onProgress: Tell,
-): PlannedItem {
+): Promise<PlannedItem> {
   const liveState = liveStateOf(realTarget);
   const stats = lstatSync(realTarget, { throwIfNoEntry: false });
-  const facts = factsOf(backup.path, member);
+  const facts = await factsOf(backup.path, member);
   const { holders, known } = findHolders([realTarget]);
   return {
     ...(member !== undefined && { member }),
@@ -80,7 +79,7 @@ function planItem(
       journalMode: facts.journalMode,
       ...(facts.recorded?.tables !== undefined && { tables: facts.recorded.tables }),
     },
-    ...look(backup, member, facts, realTarget, onProgress),
+    ...(await look(backup, member, facts, realTarget, onProgress)),
   };
 }
 
@@ -89,13 +88,13 @@ type Look = Pick<
   'targetState' | 'targetReason' | 'tables' | 'notCompared' | 'schema' | 'migrations'
 >;
 
-function look(
+async function look(
   backup: InspectedBackup,
   member: string | undefined,
   facts: SourceFacts,
   live: string,
   onProgress: Tell,
-): Look {
+): Promise<Look> {
   const nothing = {
     tables: [],
     notCompared: [],
@@ -106,7 +105,7 @@ function look(
   if (early !== undefined) return { ...nothing, ...early };
   // A damaged backup says nothing that could be compared.
   if (backup.verified === 'damaged') return { ...nothing, targetState: 'readable' };
-  const compared = withSource(backup.path, member, (source) => {
+  return withSource(backup.path, member, (source) => {
     const tell = (done: number, total: number): void =>
       onProgress({ phase: 'compare', doneBytes: done, totalBytes: total });
     const states = migrationsOf(source);
@@ -124,7 +123,6 @@ function look(
       };
     }
   });
-  return compared;
 }
 
 function inTheseWords({
@@ -150,19 +148,6 @@ function migrationsOf(database: string): MigrationState[] {
     [database],
     ([path = database]) => describeDatabase(path, busyTimeoutMs).migrations,
   );
-}
-
-/** A path under which the backup can be opened: itself, or a private copy. */
-function withSource<T>(path: string, member: string | undefined, use: (source: string) => T): T {
-  if (isReadableInPlace(path, member)) return use(path);
-  const scratch = makePrivateFolder(tmpdir());
-  try {
-    const copy = join(scratch.path, 'backup.db');
-    fetchSource(path, member, copy);
-    return use(copy);
-  } finally {
-    scratch.remove();
-  }
 }
 
 /** In the middle of an interrupted transaction, a private copy is put in order and read. */

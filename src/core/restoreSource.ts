@@ -1,19 +1,23 @@
 /** What a restore takes its databases from: a snapshot, or a member of a bundle, each as a private file with its facts. */
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  openSync,
-  readSync,
-  statSync,
-} from 'node:fs';
+import { constants, copyFileSync, existsSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { BackupError, explain } from './errors.ts';
-import { resolveRegularFile, siblingsOf } from './files.ts';
-import { readHeader } from './header.ts';
+import { makePrivateFolder, resolveRegularFile, siblingsOf } from './files.ts';
+import { classify, readHeader, sampleBytes, type Header } from './header.ts';
 import type { Finding, Manifest, VerdictStatus } from './manifest.ts';
 import type { Progress } from './snapshot.ts';
+import { requireSpace } from './source.ts';
+import {
+  looksLikeBundle,
+  memberOf,
+  unpackOne,
+  withSoundBundle,
+  type BundleMember,
+  type OpenBundle,
+} from './unbundle.ts';
 import { readManifestOf, verifySnapshot } from './verify.ts';
+import { verifyBundle } from './verifyBundle.ts';
 
 /** What is known of the database that a backup holds. */
 export interface SourceFacts {
@@ -35,23 +39,45 @@ export interface InspectedBackup {
   findings: Finding[];
 }
 
-/** Looks at a backup as a whole: freshly verified, or with the verdict of its manifest. */
-export function inspectBackup(
+/** Looks at a backup, of a bundle at the members that are wanted: freshly verified, or with the verdict of its manifest. */
+export async function inspectBackup(
   backup: string,
+  members: readonly (string | undefined)[],
   { trustManifest }: { trustManifest: boolean },
   onProgress: (progress: Progress) => void,
-): InspectedBackup {
+): Promise<InspectedBackup> {
   const path = resolveRegularFile(backup);
-  if (isBundle(path)) throw bundlesMissing(path);
+  const isBundle = looksLikeBundle(path);
+  // A name that is not in it is no damage.
+  const inside = isBundle ? await lookInside(path, members) : undefined;
   const parsed = readManifestOf(path);
-  const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+  const isOfThis = parsed?.kind === (isBundle ? 'bundle' : 'manifest');
+  const manifest = isOfThis && 'manifest' in parsed ? parsed.manifest : undefined;
   const { size: sizeBytes, mtime } = statSync(path);
   const { status, findings } =
-    trustManifest && manifest !== undefined && manifest.sizeBytes === sizeBytes
+    trustManifest && manifest?.sizeBytes === sizeBytes
       ? manifest.verdict
-      : verifySnapshot(path, onProgress);
-  const createdAt = manifest?.createdAt ?? mtime.toISOString();
-  return { path, kind: 'snapshot', createdAt, sizeBytes, verified: status, findings };
+      : inside === undefined
+        ? verifySnapshot(path, onProgress)
+        : await verifyBundle(path, onProgress, tmpdir(), inside.named);
+  return {
+    path,
+    kind: isBundle ? 'bundle' : 'snapshot',
+    createdAt: manifest?.createdAt ?? inside?.createdAt ?? mtime.toISOString(),
+    sizeBytes,
+    verified: status,
+    findings,
+  };
+}
+
+async function lookInside(
+  path: string,
+  members: readonly (string | undefined)[],
+): Promise<{ named: Set<string>; createdAt: string | undefined }> {
+  return withSoundBundle(path, (open) => ({
+    named: new Set(members.map((member) => databaseIn(open, member).name)),
+    createdAt: open.contents?.createdAt,
+  }));
 }
 
 export function requireUsable({ path, verified, findings }: InspectedBackup): void {
@@ -59,38 +85,46 @@ export function requireUsable({ path, verified, findings }: InspectedBackup): vo
   throw new BackupError(
     'backup-damaged',
     `${path} is damaged, so it is not restored: ${findings[0]?.message ?? 'its check failed'}`,
-    { path, hint: 'Choose another backup.' },
+    { path, hint: anotherBackup },
   );
 }
 
-/** The facts about one database of a backup, which has been looked at. */
-export function factsOf(path: string, member: string | undefined): SourceFacts {
-  refuseMember(path, member);
+const anotherBackup = 'Choose another backup.';
+
+/** The facts about one database of a backup. */
+export async function factsOf(path: string, member: string | undefined): Promise<SourceFacts> {
+  if (looksLikeBundle(path))
+    return withSoundBundle(path, (open) => factsOfMember(open, databaseIn(open, member)));
+  if (member !== undefined) {
+    throw new BackupError('bad-name', `${path} is a snapshot of one database, without members.`, {
+      path,
+      hint: 'Leave the member out.',
+    });
+  }
   const parsed = readManifestOf(path);
   if (parsed?.kind === 'manifest') {
     const { sizeBytes, sha256, facts } = parsed.manifest;
     return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: parsed.manifest };
   }
-  const header = readHeader(path);
-  if (header.kind !== 'sqlite') {
-    throw new BackupError(
-      'backup-damaged',
-      `${path} is no SQLite database, so it is not restored.`,
-      {
-        path,
-        hint: 'Choose another backup.',
-      },
-    );
-  }
-  return {
-    sizeBytes: statSync(path).size,
-    journalMode: header.journalMode === 'wal' ? 'wal' : 'delete',
-  };
+  return { sizeBytes: statSync(path).size, journalMode: journalModeBy(readHeader(path), path) };
 }
 
 /** Copies one database of a backup to the free private path `to`, with what belongs to it. */
-export function fetchSource(path: string, member: string | undefined, to: string): SourceFacts {
-  const facts = factsOf(path, member);
+export async function fetchSource(
+  path: string,
+  member: string | undefined,
+  to: string,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<SourceFacts> {
+  if (looksLikeBundle(path)) {
+    return withSoundBundle(path, async (open) => {
+      const found = databaseIn(open, member);
+      const facts = await factsOfMember(open, found);
+      await unpackOne(open.zip, found.name, to, onBytes);
+      return facts;
+    });
+  }
+  const facts = await factsOf(path, member);
   try {
     const copy = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
     copyFileSync(path, to, copy);
@@ -105,45 +139,75 @@ export function fetchSource(path: string, member: string | undefined, to: string
   return facts;
 }
 
-/** True when a backup can be opened where it is without a trace. */
-export function isReadableInPlace(path: string, member: string | undefined): boolean {
-  if (member !== undefined) return false;
+/** Runs `use` on a path under which the backup can be opened without a trace: itself, or a private copy. */
+export async function withSource<T>(
+  path: string,
+  member: string | undefined,
+  use: (source: string) => T,
+): Promise<T> {
+  if (!looksLikeBundle(path) && member === undefined && isReadableInPlace(path)) return use(path);
+  const { sizeBytes } = await factsOf(path, member);
+  requireSpace(tmpdir(), sizeBytes);
+  const scratch = makePrivateFolder(tmpdir());
+  try {
+    const copy = join(scratch.path, 'backup.db');
+    await fetchSource(path, member, copy);
+    return use(copy);
+  } finally {
+    scratch.remove();
+  }
+}
+
+/** True when a database can be opened where it is without a trace. */
+export function isReadableInPlace(path: string): boolean {
   const header = readHeader(path);
   return (
     header.kind === 'sqlite' && header.journalMode === 'rollback' && siblingsOf(path).size === 0
   );
 }
 
-function refuseMember(path: string, member: string | undefined): void {
-  if (isBundle(path)) throw bundlesMissing(path);
-  if (member === undefined) return;
-  throw new BackupError('bad-name', `${path} is a snapshot of one database, without members.`, {
-    path,
-    hint: 'Leave the member out.',
-  });
+/** The member that is meant. A bundle has several databases, so which of them is never guessed. */
+function databaseIn(open: OpenBundle, member: string | undefined): BundleMember {
+  const names = open.members.flatMap(({ name, kind }) => (kind === 'database' ? [name] : []));
+  const refuse = (why: string): BackupError =>
+    new BackupError('bad-name', `${open.path} ${why}. ${namesIn(names)}`, {
+      path: open.path,
+      hint: 'Name one of its databases (on the command line: --member NAME).',
+    });
+  if (member === undefined) throw refuse('is a bundle, and no member of it was named');
+  if (!open.zip.members.some(({ name }) => name === member))
+    throw refuse(`has no ${JSON.stringify(member)} in it`);
+  const found = memberOf(open, member);
+  // A zip of others says nothing of its files, so there the content decides.
+  const isCompanion = found.kind === 'companion' && open.contents !== undefined;
+  if (isCompanion) throw refuse(`has ${JSON.stringify(member)} in it, which is no database`);
+  return found;
 }
 
-function bundlesMissing(path: string): BackupError {
-  return new BackupError('feature-missing', `${path} is a bundle, which cannot be restored yet.`, {
-    path,
-    hint: 'Extract it, then restore the database from the extracted file.',
-  });
+const mostNames = 20;
+
+function namesIn(names: readonly string[]): string {
+  if (names.length === 0) return 'It holds no database.';
+  const more = names.length > mostNames ? ` and ${names.length - mostNames} more` : '';
+  return `Its databases: ${names.slice(0, mostNames).join(', ')}${more}.`;
 }
 
-const zipSignature = 'PK\x03\x04';
-
-/** By content: a zip begins with the header of its first entry. */
-function isBundle(path: string): boolean {
-  const start = Buffer.alloc(zipSignature.length);
-  try {
-    const handle = openSync(path, 'r');
-    try {
-      readSync(handle, start);
-    } finally {
-      closeSync(handle);
-    }
-  } catch (error) {
-    throw explain(error, 'source', path);
+async function factsOfMember(
+  { path, zip }: OpenBundle,
+  { name, sizeBytes, entry }: BundleMember,
+): Promise<SourceFacts> {
+  if (entry?.kind === 'database') {
+    const { sha256, facts } = entry;
+    return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: entry };
   }
-  return start.toString('latin1') === zipSignature;
+  const header = classify(await zip.readBegin(name, sampleBytes), sizeBytes);
+  return { sizeBytes, journalMode: journalModeBy(header, `${name} in ${path}`) };
+}
+
+function journalModeBy(header: Header, what: string): 'wal' | 'delete' {
+  if (header.kind === 'sqlite') return header.journalMode === 'wal' ? 'wal' : 'delete';
+  throw new BackupError('backup-damaged', `${what} is no SQLite database, so it is not restored.`, {
+    path: what,
+    hint: anotherBackup,
+  });
 }

@@ -28,22 +28,25 @@ export function makeStage(id: string, item: Pick<IntentItem, 'folder'>): void {
 }
 
 /** Copies an item's database out of the backup, proves the copy, and makes it as its application had it. */
-export function stageBackup(
+export async function stageBackup(
   id: string,
   item: IntentItem,
   backup: string,
   { onProgress }: Pick<SnapshotHooks, 'onProgress'>,
-): FileState[] {
+): Promise<{ files: FileState[]; facts: SourceFacts }> {
   makeStage(id, item);
   const staged = stagedPath(id, item);
   for (const part of parts) rmSync(staged + part, { force: true });
-  const wantedBytes = factsOf(backup, item.member).sizeBytes;
+  const wantedBytes = (await factsOf(backup, item.member)).sizeBytes;
   requireSpace(item.folder, wantedBytes);
   const tell = (phase: 'stage' | 'hash' | 'check', doneBytes: number): void =>
     onProgress({ phase, doneBytes, totalBytes: wantedBytes });
   try {
-    tell('stage', 0);
-    const facts = fetchSource(backup, item.member, staged);
+    let doneBytes = 0;
+    tell('stage', doneBytes);
+    const facts = await fetchSource(backup, item.member, staged, (bytes) =>
+      tell('stage', (doneBytes += bytes)),
+    );
     if (facts.sha256 !== item.sha256)
       throw damaged(backup, 'it is not the backup that the restore was begun with');
     chmodSync(staged, 0o600);
@@ -55,7 +58,8 @@ export function stageBackup(
     syncFile(staged);
     syncFolder(stageFolder(id, item));
     const sha256 = sha256File(staged);
-    return statesOf(staged).map((file) => (file.part === '' ? { ...file, sha256 } : file));
+    const files = statesOf(staged).map((file) => (file.part === '' ? { ...file, sha256 } : file));
+    return { files, facts };
   } catch (error) {
     throw retarget(error, staged, { folder: item.folder, wantedBytes });
   }

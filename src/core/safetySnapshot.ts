@@ -6,7 +6,7 @@ import { livePath, type IntentItem } from './restoreIntent.ts';
 import { takeSnapshot, type SnapshotHooks } from './snapshot.ts';
 
 /** What is wrong with the live database is no reason not to restore it: the set-aside keeps it as it is. */
-const unreadableCodes = new Set<string>([
+export const unreadableCodes: ReadonlySet<string> = new Set([
   'source-missing',
   'not-a-database',
   'encrypted-or-not-sqlite',

@@ -74,7 +74,8 @@ export function deleteSetAside(given: string): { removed: string[] } {
   }
 }
 
-function requireSetAside(given: string): string {
+/** The real path of a set-aside that no interrupted restore needs. */
+export function requireSetAside(given: string): string {
   const path = resolveRegularFile(given);
   if (parseSetAsideName(basename(path)) === undefined) {
     throw new BackupError('bad-name', `${path} is not called as a restore calls what it keeps.`, {
@@ -91,17 +92,5 @@ function requireSetAside(given: string): string {
   throw new BackupError('target-in-use', `${path} is needed by a restore that is not finished.`, {
     path,
     hint: `Finish it or roll it back first: sqlite-backup restore --recover ${JSON.stringify(dirname(path))}`,
-  });
-}
-
-/** Puts a set-aside into a zip in the backups folder, and removes it once that is proved. */
-export function archiveSetAside(
-  given: string,
-  _folder: string,
-): { archive: string; removed: string[] } {
-  const path = requireSetAside(given);
-  throw new BackupError('feature-missing', `${path} cannot be archived yet.`, {
-    path,
-    hint: 'Keep it, or put it into a zip by hand and delete it then.',
   });
 }

@@ -118,6 +118,18 @@ export async function withBundle<T>(
   }
 }
 
+/** The same, to take something out of it: refuses a bundle that leaves room for doubt about what is where. */
+export async function withSoundBundle<T>(
+  bundle: string,
+  action: (open: OpenBundle) => T | Promise<T>,
+): Promise<T> {
+  return withBundle(bundle, async (open) => {
+    await open.zip.requireSoundEntries();
+    requireUsable(open);
+    return action(open);
+  });
+}
+
 export function membersOf({ entries }: Pick<BundleContents, 'entries'>): BundleMember[] {
   return entries.map((entry) => ({
     name: entry.name,
@@ -276,7 +288,8 @@ export async function extractMember(
   return extracted;
 }
 
-function memberOf(open: OpenBundle, name: string): BundleMember {
+/** A member by its name; throws `source-missing` where there is none. */
+export function memberOf(open: OpenBundle, name: string): BundleMember {
   const member = open.members.find((one) => one.name === name);
   if (member !== undefined) return member;
   const file = open.zip.members.find((one) => one.name === name);
@@ -297,9 +310,7 @@ async function extract(
   hooks: Pick<SnapshotHooks, 'onProgress' | 'beforePublish'>,
   choose: (open: OpenBundle) => Wanted[],
 ): Promise<ExtractedFile[]> {
-  return withBundle(bundle, async (open) => {
-    await open.zip.requireSoundEntries();
-    requireUsable(open);
+  return withSoundBundle(bundle, async (open) => {
     const wanted = choose(open);
     const target = prepareFolder(folder);
     try {

@@ -107,14 +107,18 @@ export function updateManifest(
 /** A finding with its weight: damage condemns, a gap makes the verdict partial, a remark changes nothing. */
 export type Weighed = { damage: Finding } | { gap: Finding } | { remark: Finding };
 
-/** What a backup is worth, after all that was found. */
+/** What a backup is worth, after all that was found. What condemns it comes first. */
 export function verdict(path: string, weighed: Weighed[]): Verdict {
   const status = weighed.some((one) => 'damage' in one)
     ? 'damaged'
     : weighed.some((one) => 'gap' in one)
       ? 'partial'
       : 'ok';
-  const findings = weighed.map((one) =>
+  const worstFirst = [
+    ...weighed.filter((one) => 'damage' in one),
+    ...weighed.filter((one) => !('damage' in one)),
+  ];
+  const findings = worstFirst.map((one) =>
     'damage' in one ? one.damage : 'gap' in one ? one.gap : one.remark,
   );
   return { path, status, findings: findings.map(shorten) };

@@ -100,41 +100,66 @@ export class Zip {
 
   /** Hands the content of a member to `onChunk`, piece by piece, and insists on its size and CRC-32. */
   async read(name: string, onChunk: (chunk: Buffer) => void): Promise<void> {
-    const found = this.#found.get(name);
-    if (found === undefined) throw noSuchMember(this.#path, name);
+    const found = this.#require(name);
     try {
-      const { entry, sizeBytes, compressedBytes } = found;
-      const raw = await this.#file.openReadStreamPromise(entry, { decodeFileData: false });
-      let [doneBytes, crc] = [0, 0];
-      const take = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-        for await (const chunk of chunks) {
-          doneBytes += chunk.length;
-          // A few kilobytes can become gigabytes: counted as they come, not afterwards.
-          if (doneBytes > sizeBytes) throw unsound(`${shown(name)} is longer than it says`);
-          crc = crc32(chunk, crc);
-          onChunk(chunk);
-        }
-      };
-      if (entry.compressionMethod === 0) {
-        await pipeline(raw, take);
-      } else {
-        const inflate = createInflateRaw({ chunkSize: Math.min(sizeBytes + 64, chunkBytes) });
-        await pipeline(raw, inflate, take);
-        if (inflate.bytesWritten !== compressedBytes)
-          throw unsound(`${shown(name)} has more data than belongs to it`);
-      }
-      if (doneBytes !== sizeBytes) throw unsound(`${shown(name)} is shorter than it says`);
-      if (crc !== entry.crc32) throw unsound(`the CRC of ${shown(name)} is wrong`);
+      await this.#inflate(found, onChunk);
     } catch (error) {
       throw explainZip(error, this.#path);
     }
   }
 
-  /** The whole content of a small member. */
-  async readSmall(name: string, mostBytes: number): Promise<Buffer> {
+  /** The first bytes of a member, as far as it has them. Nothing proves them: the rest is not read. */
+  async readBegin(name: string, mostBytes: number): Promise<Buffer> {
+    const found = this.#require(name);
+    const enough = new Error('enough');
+    let begin = Buffer.alloc(0);
+    try {
+      await this.#inflate(found, (chunk) => {
+        begin = Buffer.concat([begin, chunk.subarray(0, mostBytes - begin.length)]);
+        if (begin.length === mostBytes) throw enough;
+      });
+    } catch (error) {
+      if (error !== enough) throw explainZip(error, this.#path);
+    }
+    return begin;
+  }
+
+  #require(name: string): Found {
     const found = this.#found.get(name);
     if (found === undefined) throw noSuchMember(this.#path, name);
-    if (found.sizeBytes > mostBytes)
+    return found;
+  }
+
+  async #inflate(
+    { name, entry, sizeBytes, compressedBytes }: Found,
+    onChunk: (chunk: Buffer) => void,
+  ): Promise<void> {
+    const raw = await this.#file.openReadStreamPromise(entry, { decodeFileData: false });
+    let [doneBytes, crc] = [0, 0];
+    const take = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+      for await (const chunk of chunks) {
+        doneBytes += chunk.length;
+        // A few kilobytes can become gigabytes: counted as they come, not afterwards.
+        if (doneBytes > sizeBytes) throw unsound(`${shown(name)} is longer than it says`);
+        crc = crc32(chunk, crc);
+        onChunk(chunk);
+      }
+    };
+    if (entry.compressionMethod === 0) {
+      await pipeline(raw, take);
+    } else {
+      const inflate = createInflateRaw({ chunkSize: chunkBytes });
+      await pipeline(raw, inflate, take);
+      if (inflate.bytesWritten !== compressedBytes)
+        throw unsound(`${shown(name)} has more data than belongs to it`);
+    }
+    if (doneBytes !== sizeBytes) throw unsound(`${shown(name)} is shorter than it says`);
+    if (crc !== entry.crc32) throw unsound(`the CRC of ${shown(name)} is wrong`);
+  }
+
+  /** The whole content of a small member. */
+  async readSmall(name: string, mostBytes: number): Promise<Buffer> {
+    if (this.#require(name).sizeBytes > mostBytes)
       throw explainZip(unsound(`${shown(name)} is too large to be what it claims`), this.#path);
     const chunks: Buffer[] = [];
     await this.read(name, (chunk) => chunks.push(Buffer.from(chunk)));

@@ -36,13 +36,15 @@ const agesRefreshMs = 30_000;
 export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Disposable {
   readonly #backups: Backups;
   readonly #owned = new Disposables();
-  readonly #changed = this.#owned.add(new vscode.EventEmitter<void>());
+  readonly #changed = this.#owned.add(new vscode.EventEmitter<Row | undefined>());
   readonly onDidChangeTreeData = this.#changed.event;
 
   readonly #settings: Settings;
   /** Ids of the rows that show all their backups. */
   readonly #unfolded = new Set<string>();
   #drawn = '';
+  #said = new Map<string, string>();
+  readonly #rows = new Map<string, Row>();
 
   readonly #filter: Filter;
 
@@ -85,7 +87,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     this.#owned.add(
       filter.onDidChange(() => {
         tree.message = this.#message() ?? '';
-        this.#changed.fire();
+        this.#changed.fire(undefined);
       }),
     );
     const ages = setInterval(() => {
@@ -112,14 +114,14 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       tickedKey,
       uris.map((uri) => uri.toString()),
     );
-    if (this.#isChoosing) this.#changed.fire();
+    if (this.#isChoosing) this.#changed.fire(undefined);
   }
 
   /** Shows or hides the boxes; that too is remembered with the workspace. */
   async showBoxes(isChoosing: boolean): Promise<void> {
     this.#isChoosing = isChoosing;
     setContext(contextKeys.choosing, isChoosing);
-    this.#changed.fire();
+    this.#changed.fire(undefined);
     await this.#memory.update(choosingKey, isChoosing);
   }
 
@@ -135,41 +137,59 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       if (state === vscode.TreeItemCheckboxState.Checked) ticked.add(key);
       else ticked.delete(key);
     }
-    void this.#memory.update(tickedKey, [...ticked]).then(() => this.#changed.fire());
+    void this.#memory.update(tickedKey, [...ticked]).then(() => this.#changed.fire(undefined));
   }
 
-  /** While rows are drawn anew, a press on one of them reaches no row: they are not, unless they say something else. */
+  /**
+   * While rows are drawn anew, a press on one of them reaches no row. So none is unless it says something else, and only
+   * the rows that do are, as long as no row comes or goes: a job says something else all the time.
+   */
   #drawIfChanged(): void {
     const now = Date.now();
-    const drawn = JSON.stringify([
+    const rest = JSON.stringify([
       this.#backups.revision,
       new Date(now).toDateString(),
       [this.#settings.sortDatabases(), this.#settings.snapshotsShown()],
       (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString()),
-      this.#backups.databases.map((database) => [
-        databaseId(database.uri),
-        databaseDescription(database, now),
-        [database.attention, database.file.modifiedAt, database.snapshots.length],
-      ]),
+      this.#backups.databases.map(({ uri }) => uri.toString()),
       this.#backups.gone.map((row) => [goneId(row), row.snapshots.length]),
     ]);
-    if (drawn === this.#drawn) return;
-    this.#drawn = drawn;
-    this.#changed.fire();
+    const said = new Map(
+      this.#backups.databases.map((database) => [
+        database.uri.toString(),
+        JSON.stringify([
+          databaseDescription(database, now),
+          [database.attention, database.file.modifiedAt, database.snapshots.length],
+          database.job === undefined,
+        ]),
+      ]),
+    );
+    const changed = [...said].filter(([key, text]) => this.#said.get(key) !== text);
+    const isMore = rest !== this.#drawn;
+    this.#drawn = rest;
+    this.#said = said;
+    if (isMore) this.#changed.fire(undefined);
+    else for (const [key] of changed) this.#changed.fire(this.#rowOf(vscode.Uri.parse(key)));
+  }
+
+  /** The same object for the same database: VS Code knows rows by it. */
+  #rowOf(uri: vscode.Uri): Row {
+    const key = uri.toString();
+    const row = this.#rows.get(key) ?? { kind: 'database', uri };
+    this.#rows.set(key, row);
+    return row;
   }
 
   /** Shows all backups of the database whose row has this id, until the window is closed. */
   showAll(id: string): void {
     this.#unfolded.add(id);
-    this.#changed.fire();
+    this.#changed.fire(undefined);
   }
 
   getChildren(row?: Row): Row[] {
     const { databases, gone } = this.#shown();
     const rows = (isIn: (folder: vscode.WorkspaceFolder | undefined) => boolean): Row[] => [
-      ...databases
-        .filter(({ folder }) => isIn(folder))
-        .map(({ uri }): Row => ({ kind: 'database', uri })),
+      ...databases.filter(({ folder }) => isIn(folder)).map(({ uri }) => this.#rowOf(uri)),
       ...gone
         .filter(({ folder }) => isIn(folder))
         .map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),

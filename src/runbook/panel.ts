@@ -92,6 +92,11 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     await this.#show(panel, run);
   }
 
+  /** Whether the page of the restore with this id of the core is there. */
+  isOpen(id: string): boolean {
+    return [...this.#open.values()].some(({ session: { run } }) => run.moved?.id === id);
+  }
+
   /** The restores that a crash or a reload has left in the middle. */
   get unfinished(): Run[] {
     return Object.values(this.#remembered()).filter(
@@ -308,7 +313,10 @@ class Page implements vscode.Disposable {
       enableForms: false,
       localResourceRoots: ['dist', 'media'].map((path) => vscode.Uri.joinPath(extensionUri, path)),
     };
-    this.#panel.iconPath = vscode.Uri.joinPath(extensionUri, 'media', 'view.svg');
+    this.#panel.iconPath = {
+      light: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-light.svg'),
+      dark: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-dark.svg'),
+    };
     this.#owned.add(webview.onDidReceiveMessage((message) => this.#receive(message)));
     this.#owned.add(this.#panel.onDidChangeViewState(() => this.#draw()));
     this.#owned.add(this.session.onDidChange(() => this.#drawSoon()));

@@ -164,7 +164,7 @@ export class RestoreSession {
     'run-start-task': () => this.#runTask('restart', this.host.tasks.start),
     'restart-done': () => this.#finish('restart', this.host.t('Started by hand.'), 'confirmed'),
     'verify-again': () => this.#verify(),
-    'verify-done': () => this.#finish('verify', this.host.t('Verified.')),
+    'verify-done': () => this.#verifyDone(),
     keep: () => this.#end('kept', this.host.t('The old database stays where it is.')),
     archive: () => this.#archive(),
     delete: () => this.#delete(),
@@ -366,6 +366,17 @@ export class RestoreSession {
     if (this.run.destination === 'beside') {
       await this.#finish('verify', host.t('The new file holds what was backed up.'));
     } else this.#changed();
+  }
+
+  #verifyDone(): Promise<void> {
+    const { t } = this.host;
+    return this.health?.ok === false
+      ? this.#finish(
+          'verify',
+          t('Verified, though the application does not answer well.'),
+          'confirmed',
+        )
+      : this.#finish('verify', t('Verified.'));
   }
 
   /** Undefined when it could not be looked at, or does not hold what was backed up; the page then says so. */

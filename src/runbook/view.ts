@@ -1,6 +1,6 @@
 /** What the page shows of a session: facts in, one state out. Pure. */
 import type { VerdictStatus } from '../core/manifest.ts';
-import type { PlannedItem, RestorePlan, TableChange } from '../core/restore.ts';
+import type { PlannedItem, TableChange } from '../core/restore.ts';
 import { runbookSteps, stepIds, type RunbookStep, type StepId } from '../core/runbook.ts';
 import { formatBytes } from '../core/units.ts';
 import type {
@@ -505,22 +505,26 @@ function stopDetails({ seen, stopConfirmed, host }: RestoreSession): Details {
   };
 }
 
-function verifyDetails({ run, proofs, host }: RestoreSession, { spotChecks }: Wording): Details {
+function verifyDetails(
+  { run, proofs, health, host }: RestoreSession,
+  { spotChecks }: Wording,
+): Details {
   const { t } = host;
   const checks = spotChecks.map((label, index): Tick => {
     const id = `check-${index}`;
     return { id, label, ticked: run.ticked.includes(id), enabled: true };
   });
   const isProved = proofs !== undefined;
+  const isWell = isProved && health?.ok !== false;
   return {
     checks,
     actions: [
       button(
         'verify-again',
         isProved ? t('Check Again') : t('Check'),
-        isProved ? 'secondary' : 'primary',
+        isWell ? 'secondary' : 'primary',
       ),
-      button('verify-done', t('All Is Well'), isProved ? 'primary' : 'secondary', {
+      button('verify-done', t('All Is Well'), isWell ? 'primary' : 'secondary', {
         enabled: isProved,
         reason: t('Check first.'),
       }),
@@ -551,7 +555,7 @@ function footer(session: RestoreSession): RunbookState['footer'] {
       ? t('The old database will be kept beside it until you clean up.')
       : t('The old database is kept as {0}.', kept);
   return {
-    text: run.destination === 'beside' ? '' : text,
+    text: run.destination === 'beside' || run.ending === 'undone' ? '' : text,
     actions: [
       button('export', t('Export Runbook…'), 'secondary', { enabled: plan !== undefined }),
       ...(run.destination === 'beside'
@@ -568,10 +572,4 @@ function footer(session: RestoreSession): RunbookState['footer'] {
 
 function isUndoable({ run }: RestoreSession): boolean {
   return isUnderWay(run) || run.ending === 'kept';
-}
-
-/** The plan's own words for whoever reads logs. */
-export function planSummary({ items, verified }: RestorePlan): string {
-  const lost = items.flatMap(({ tables: all }) => all).reduce((sum, one) => sum + one.lost, 0);
-  return `${items.length} databases, backup ${verified}, ${lost} rows only live`;
 }

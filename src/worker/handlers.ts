@@ -1,3 +1,4 @@
+import { archiveSetAside } from '../core/archive.ts';
 import { takeBundle } from '../core/bundle.ts';
 import { listAll } from '../core/catalog.ts';
 import { compareDatabases, schemaOf } from '../core/compare.ts';
@@ -7,8 +8,9 @@ import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../
 import { findInterrupted, recoverInterrupted } from '../core/recovery.ts';
 import { applyRestore, moveAside, proveRestored, putInPlace } from '../core/restore.ts';
 import { liveStateOf, planRestore } from '../core/restorePlan.ts';
+import { withSource } from '../core/restoreSource.ts';
 import { holdersOf, resolveTarget } from '../core/restoreTarget.ts';
-import { archiveSetAside, deleteSetAside, listSetAsides } from '../core/setAside.ts';
+import { deleteSetAside, listSetAsides } from '../core/setAside.ts';
 import { undoRestore } from '../core/undo.ts';
 import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
 import { extractBundle, extractMember, looksLikeBundle, withBundle } from '../core/unbundle.ts';
@@ -54,7 +56,8 @@ const handlers: Handlers = {
     compareDatabases(left, right, (doneBytes, totalBytes) =>
       onProgress({ phase: 'check', doneBytes, totalBytes }),
     ),
-  schema: ({ path }) => schemaOf(path),
+  schema: ({ path, member }) =>
+    member === undefined ? schemaOf(path) : withSource(path, member, schemaOf),
   remark: ({ path, remark }) => remarkOn(path, remark),
   rename: ({ path, name }) => renameBackup(path, name),
   copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),
@@ -70,7 +73,8 @@ const handlers: Handlers = {
   recoverInterrupted,
   listSetAsides: ({ in: folder }) => listSetAsides(folder),
   deleteSetAside: ({ path }) => deleteSetAside(path),
-  archiveSetAside: ({ path, folder }) => archiveSetAside(path, folder),
+  archiveSetAside: ({ toolVersion = 'unknown', ...params }, hooks) =>
+    archiveSetAside({ ...params, toolVersion }, hooks),
   planPruning: ({ folder, policy, only }) => planPruning(folder, policy, new Date(), only),
   remove: ({ folder, paths }) => removeBackups(folder, paths),
 };

@@ -73,8 +73,8 @@ export interface Methods {
   }) => Verdict & { drill?: Drill };
   list: (params: { folder: string } & ListOptions) => Listing;
   compare: (params: { left: string; right: string }) => Comparison;
-  /** The schema of a database as sorted text. */
-  schema: (params: { path: string }) => string;
+  /** The schema of a database, or of a member of a bundle, as sorted text. */
+  schema: (params: { path: string; member?: string }) => string;
   /** Pins, unpins or annotates a backup. */
   remark: (params: { path: string; remark: Remark }) => Manifest | BundleManifest;
   /** Gives a backup another bare name; the new path. */
@@ -101,8 +101,8 @@ export interface Methods {
   /** The set-asides in a folder, or of one database. */
   listSetAsides: (params: { in: string }) => SetAside[];
   deleteSetAside: (params: { path: string }) => { removed: string[] };
-  /** Into a zip in the backups folder. */
-  archiveSetAside: (params: { path: string; folder: string }) => {
+  /** Into a bundle in the backups folder; then it is gone. */
+  archiveSetAside: (params: { path: string; folder: string; toolVersion?: string }) => {
     archive: string;
     removed: string[];
   };

@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { bundle } from './bundleRows.ts';
+import { list, preview, tree } from './folderRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
 import { delay, memory, writer } from './quietRows.ts';
 import { compact, exact, floor, hash, small, verified } from './speedRows.ts';
@@ -19,6 +20,9 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   delay,
   writer,
   small,
+  list,
+  tree,
+  preview,
   floor,
 };
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Frame, Page } from 'playwright-core';
 
 const AXE = resolve(import.meta.dirname, '../../node_modules/axe-core/axe.min.js');
 
@@ -17,7 +17,10 @@ interface Violation {
 }
 
 /** What axe finds in the parts of the window that `selectors` name, one line for each element. */
-export async function accessibilityProblems(page: Page, selectors: string[]): Promise<string[]> {
+export async function accessibilityProblems(
+  page: Page | Frame,
+  selectors: string[],
+): Promise<string[]> {
   await page.evaluate(readFileSync(AXE, 'utf8'));
   const violations = await page.evaluate(
     async ([include, rules]) => {

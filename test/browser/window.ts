@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Browser, FrameLocator, Locator, Page } from 'playwright-core';
+import type { Browser, Frame, FrameLocator, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/hosts/chromium.ts';
 import { startServer, windowUrl } from '../support/hosts/vscodeServer.ts';
 import type { VSCodeServer } from '../support/hosts/vscodeServer.ts';
@@ -175,6 +175,15 @@ export class Window {
   /** The same server, seen through another page of the same browser. */
   besides(page: Page): Window {
     return new Window(this.#browser, this.server, page);
+  }
+
+  /** The frame of that page, for what a locator cannot do. */
+  async webviewFrame(): Promise<Frame> {
+    await this.webview.locator('body').waitFor();
+    const inner = this.page.frames().filter((frame) => frame.name() === 'active-frame');
+    const frame = inner.at(-1) ?? this.page.frames().find((one) => one.url().includes('fake.html'));
+    if (frame === undefined) throw new Error('there is no page in the window');
+    return frame;
   }
 
   /** Writes `out/screenshots/<name>.png`. */

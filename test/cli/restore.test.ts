@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { applyRestore, moveAside } from '../../src/core/restore.ts';
+import { bundleOf } from '../support/bundles.ts';
 import {
   bytesOf,
   createDatabase,
@@ -157,6 +158,37 @@ describe('the command line, restoring', () => {
       assert.equal(valueOf(live, count), rows);
       assert.deepEqual(leftoversIn(folder()), []);
     }
+  });
+
+  it('restores a member of a bundle; the only database need not be named', async () => {
+    const other = createDatabase(folder('other.db'), { rows: 7 });
+    const two = (await bundleOf([live, other], { name: 'two' })).path;
+    const one = (await bundleOf([other], { name: 'one' })).path;
+    const target = folder('new.db');
+    for (const args of [
+      ['restore', two, target, '--yes'],
+      ['restore', two, target, '--plan', '--member', 'none.db'],
+      ['runbook', two, target],
+    ]) {
+      const { code, stderr } = await runCli(args);
+      assert.equal(code, 1, args.join(' '));
+      assert.match(stderr, /Its databases: app\.db, other\.db\./);
+      assert.match(stderr, /--member NAME/);
+    }
+    const member = ['--member', 'app.db'];
+    const planned = await runCli(['restore', two, live, '--plan', '--json', ...member]);
+    assert.equal(planned.code, 0, planned.stderr);
+    assert.deepEqual(json<PlanJson>(planned).tables, [
+      { name: 'items', lost: 0, gained: 0, changed: 0 },
+    ]);
+    withDatabase(live, (db) => db.exec('DELETE FROM items WHERE id <= 20'));
+    const restored = await runCli(['restore', two, live, '--yes', '--json', ...member]);
+    assert.equal(json<RestoredJson>(restored).verified, 'ok');
+    assert.equal(valueOf(live, count), 101);
+    assert.equal((await runCli(['restore', one, target, '--yes'])).code, 0);
+    assert.equal(valueOf(target, count), 7);
+    const printed = await runCli(['runbook', one, target, '--format', 'sh']);
+    assert.match(printed.stdout, /unzip -p '.*' 'other\.db' > /);
   });
 
   it('prints the runbook in three forms', async () => {

@@ -202,7 +202,7 @@ describe('a bundle', () => {
 
   for (const compression of ['store', 'fast', 'balanced', 'small'] satisfies Compression[]) {
     it(`is read by the tools that people have: ${compression}`, async function () {
-      this.timeout(20_000);
+      this.timeout(180_000); // The tools may have to be installed first.
       if (process.platform === 'win32') this.skip();
       for (const [program, name] of [
         ['unzip', 'unzip'],

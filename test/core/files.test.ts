@@ -24,7 +24,7 @@ import {
   stemOf,
   sweepLeftovers,
 } from '../../src/core/files.ts';
-import { snapshotNames } from '../../src/core/names.ts';
+import { hasNameOfOurs, snapshotNames } from '../../src/core/names.ts';
 import { snapshot, createDatabase } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -393,5 +393,19 @@ describe('siblingsOf', () => {
     writeFileSync(folder('app.db-wal'), '12345');
     mkdirSync(folder('app.db-journal'));
     assert.deepEqual([...siblingsOf(folder('app.db'))], [['-wal', { sizeBytes: 5 }]]);
+  });
+});
+
+describe('names of snapshots', () => {
+  it('are told from names that people give', () => {
+    for (const source of ['app.db', 'app', 'a.b.sqlite']) {
+      const names = snapshotNames(source, new Date(0));
+      for (const { value } of [names.next(), names.next()]) {
+        assert.ok(hasNameOfOurs(`/backups/${value}`), source);
+      }
+    }
+    for (const name of ['before-migration.db', 'app_20261121.db', 'app_20261121_134502Z copy.db']) {
+      assert.equal(hasNameOfOurs(name), false, name);
+    }
   });
 });

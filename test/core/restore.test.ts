@@ -391,7 +391,7 @@ describe('a restore', () => {
       assert.equal(items[0]?.safetySnapshot, moved.items[0]?.safetySnapshot);
       assert.deepEqual(findInterrupted(folder()), []);
       assert.deepEqual(leftoversIn(folder()), []);
-      const [proof] = proveRestored({ backup, items: [{ target: live }] });
+      const [proof] = await proveRestored({ backup, items: [{ target: live }] });
       assert.deepEqual([proof?.status, proof?.findings], ['ok', []]);
     });
 
@@ -419,7 +419,7 @@ describe('a restore', () => {
     it('says in what the live database differs from the backup by now, and calls that no damage', async () => {
       await restore();
       withDatabase(live, (db) => db.exec(insert));
-      const [proof] = proveRestored({ backup, items: [{ target: live }] });
+      const [proof] = await proveRestored({ backup, items: [{ target: live }] });
       assert.equal(proof?.status, 'partial');
       assert.deepEqual(
         proof.findings.map(({ code }) => code),

@@ -29,7 +29,7 @@ describe('the plan of a restore', () => {
     backup = (await snapshot(live)).path;
   });
 
-  const plan = (changes: Partial<Parameters<typeof planRestore>[0]> = {}): RestorePlan =>
+  const plan = (changes: Partial<Parameters<typeof planRestore>[0]> = {}): Promise<RestorePlan> =>
     planRestore({ backup, items: [{ target: live }], ...changes }, { onProgress: () => undefined });
   const itemOf = ({ items }: RestorePlan): RestorePlan['items'][number] => {
     assert.ok(items[0]);
@@ -37,11 +37,11 @@ describe('the plan of a restore', () => {
   };
   const change = (sql: string): void => withDatabase(live, (db) => void db.exec(sql));
 
-  it('says exactly what would be lost, brought back and changed', () => {
+  it('says exactly what would be lost, brought back and changed', async () => {
     change(`DELETE FROM items WHERE id <= 7; INSERT INTO items (id, name) VALUES (500, 'a'), (501, 'b');
       UPDATE items SET name = name || '!' WHERE id BETWEEN 11 AND 15;
       CREATE TABLE only_live (a); INSERT INTO only_live VALUES (1), (2), (3)`);
-    const { verified, kind, sizeBytes, findings, ...rest } = plan();
+    const { verified, kind, sizeBytes, findings, ...rest } = await plan();
     assert.deepEqual([verified, kind, findings], ['ok', 'snapshot', []]);
     assert.ok(sizeBytes > 0);
     const item = itemOf({ verified, kind, sizeBytes, findings, ...rest });
@@ -60,7 +60,7 @@ describe('the plan of a restore', () => {
     const holder = await holdOpen(live, "INSERT INTO items (name) VALUES ('x')");
     for (const step of ['held', 'left by a killed program', 'closed']) {
       const before = [bytesOf(live), bytesOf(backup), readdirSync(folder())];
-      plan();
+      await plan();
       assert.deepEqual([bytesOf(live), bytesOf(backup), readdirSync(folder())], before, step);
       if (step === 'held') {
         await kill(holder);
@@ -78,9 +78,9 @@ describe('the plan of a restore', () => {
     ['damaged', () => overwrite(live, 18, Buffer.from([0, 0]))],
     ['damaged', () => overwrite(live, 100, Buffer.alloc(3000, 0xee))],
   ] as const) {
-    it(`works when the live file is ${state}, and says so`, () => {
+    it(`works when the live file is ${state}, and says so`, async () => {
       make();
-      const item = itemOf(plan());
+      const item = itemOf(await plan());
       assert.equal(item.targetState, state);
       assert.equal(item.targetExists, state !== 'missing');
       assert.deepEqual(item.tables, []);
@@ -94,7 +94,7 @@ describe('the plan of a restore', () => {
     const { child } = await start('hotJournal.ts', live);
     await kill(child);
     const before = bytesOf(live);
-    const item = itemOf(plan());
+    const item = itemOf(await plan());
     assert.equal(item.targetState, 'readable');
     assert.deepEqual(item.tables, [
       { name: 'items', lost: 0, gained: 0, changed: 0, compared: true },
@@ -103,24 +103,24 @@ describe('the plan of a restore', () => {
     assert.deepEqual(bytesOf(live), before);
   });
 
-  it('has the damage of a backup as its verdict, and compares nothing then', () => {
+  it('has the damage of a backup as its verdict, and compares nothing then', async () => {
     overwrite(backup, 5000, Buffer.from('damage'));
-    const made = plan();
+    const made = await plan();
     assert.equal(made.verified, 'damaged');
     assert.deepEqual(itemOf(made).tables, []);
     // The manifest does not know of it.
-    assert.equal(plan({ trustManifest: true }).verified, 'ok');
+    assert.equal((await plan({ trustManifest: true })).verified, 'ok');
   });
 
   it('names who has the database open', async function () {
     if (process.platform !== 'linux') this.skip(); // Elsewhere other programs have to be asked.
     const { pid } = await holdOpen(live, 'SELECT count(*) FROM items');
-    assert.deepEqual(itemOf(plan()).holders, [{ pid, name: 'node' }]);
+    assert.deepEqual(itemOf(await plan()).holders, [{ pid, name: 'node' }]);
   });
 
   it('has a word for the state of the live database that reading does not change, and writing does', async () => {
     const words = [liveStateOf(live)];
-    plan();
+    await plan();
     await snapshot(live);
     assert.deepEqual([liveStateOf(live)], words);
     const look = (): void => void words.push(liveStateOf(live));
@@ -144,7 +144,7 @@ describe('the plan of a restore', () => {
       change(ofBackup);
       backup = (await snapshot(live)).path;
       change(ofLive);
-      const { verdict, words } = itemOf(plan()).migrations;
+      const { verdict, words } = itemOf(await plan()).migrations;
       return [verdict, words];
     };
 

@@ -44,7 +44,7 @@ describe('the runbook', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
 
-  const planFor = (backup: string, target: string): RestorePlan =>
+  const planFor = (backup: string, target: string): Promise<RestorePlan> =>
     planRestore({ backup, items: [{ target }] }, { onProgress: () => undefined });
 
   /** What a person would run who follows the Markdown: every line of every block marked `sh`. */
@@ -56,7 +56,7 @@ describe('the runbook', () => {
 
   it('has its steps in order, each with both shells where there is something to run', async () => {
     const live = createDatabase(folder('app.db'));
-    const steps = runbookSteps(planFor((await snapshot(live)).path, live), { now });
+    const steps = runbookSteps(await planFor((await snapshot(live)).path, live), { now });
     assert.deepEqual(
       steps.map(({ id }) => id),
       ['plan', 'stop', 'move', 'copy', 'restart', 'verify', 'clean-up'],
@@ -79,6 +79,7 @@ describe('the runbook', () => {
 
   describe('followed by a script', function () {
     before(function () {
+      this.timeout(120_000); // The programs may have to be installed first.
       if (process.platform === 'win32') this.skip(); // There is no sh.
       needProgram('sqlite3', 'sqlite3');
       needProgram('lsof', 'lsof');
@@ -92,7 +93,7 @@ describe('the runbook', () => {
         const expected = contentOf(backup);
         chmodSync(live, 0o640);
         await kill(await holdOpen(live, insert, insert));
-        const plan = planFor(backup, live);
+        const plan = await planFor(backup, live);
         const markdown = renderMarkdown(plan, { now });
         const { code, stderr } = await follow(commandsIn(markdown));
         assert.equal(code, 0, stderr);
@@ -112,7 +113,7 @@ describe('the runbook', () => {
     it('restores to a new file', async () => {
       const { path: backup } = await snapshot(createDatabase(folder('app.db')));
       const live = folder('new.db');
-      const { code, stderr } = await follow(renderShell(planFor(backup, live), { now }));
+      const { code, stderr } = await follow(renderShell(await planFor(backup, live), { now }));
       assert.equal(code, 0, stderr);
       assert.deepEqual(contentOf(live), contentOf(backup));
       assert.equal(statSync(live).mode & 0o777, 0o600);
@@ -121,7 +122,7 @@ describe('the runbook', () => {
     it('stops at the first thing that does not hold, with the old database in its place', async () => {
       const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
       const { path: backup } = await snapshot(live);
-      const script = renderShell(planFor(backup, live), { now });
+      const script = renderShell(await planFor(backup, live), { now });
       const holder = await holdOpen(live, insert);
       assert.notEqual((await follow(script)).code, 0);
       await kill(holder);
@@ -137,7 +138,7 @@ describe('the runbook', () => {
       const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
       const { path: backup } = await snapshot(live);
       withDatabase(live, (db) => db.exec('SELECT 1 FROM items')); // Its end takes the siblings away.
-      const steps = runbookSteps(planFor(backup, live), { now });
+      const steps = runbookSteps(await planFor(backup, live), { now });
       const commandsOf = (id: string): string =>
         steps.find((step) => step.id === id)?.sh.join('\n') ?? '';
       assert.equal((await follow(commandsOf('move'))).code, 0);
@@ -150,7 +151,7 @@ describe('the runbook', () => {
       const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
       const { path: backup } = await snapshot(live);
       await kill(await holdOpen(live, insert));
-      const plan = planFor(backup, live);
+      const plan = await planFor(backup, live);
       assert.equal((await follow(renderShell(plan, { now }))).code, 0);
       const [undo] = runbookSteps(plan, { now }).at(-1)?.options ?? [];
       assert.equal((await follow(undo?.sh.join('\n') ?? '')).code, 0);
@@ -164,7 +165,7 @@ describe('the runbook', () => {
     withDatabase(live, (db) => db.exec('CREATE TABLE "x\n## [y](command:z)" (a)'));
     const { path: backup } = await snapshot(live);
     rmSync(live);
-    const text = renderMarkdown(planFor(backup, live), { now }, [
+    const text = renderMarkdown(await planFor(backup, live), { now }, [
       { step: 'stop', at: now.toISOString(), text: 'stopped <it>' },
     ]);
     const prose = text.replace(/^(`{3,})\w+\n[\s\S]*?\n\1$/gm, '');
@@ -176,7 +177,7 @@ describe('the runbook', () => {
   it('has a PowerShell script that stops at the first failure and quotes every name', async () => {
     const live = createDatabase(folder("it's $env:x `n.db"), { journalMode: 'wal' });
     const { path: backup } = await snapshot(live);
-    const script = renderPowerShell(planFor(backup, live), { now });
+    const script = renderPowerShell(await planFor(backup, live), { now });
     assert.match(script, /^\$ErrorActionPreference = 'Stop'/);
     assert.ok(script.includes(quoteForPowerShell(live)));
     assert.ok(script.includes("it''s $env:x `n.db"));

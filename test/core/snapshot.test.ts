@@ -392,7 +392,7 @@ describe('a snapshot', () => {
           assert.equal(error.code, 'source-busy');
           assert.ok(error.message.includes(`pid ${locker.pid}`), error.message);
           assert.deepEqual(error.facts, {
-            program: readFileSync(`/proc/${locker.pid}/comm`, 'utf8').trim(),
+            program: basename(process.execPath),
             pid: locker.pid,
           });
           return true;

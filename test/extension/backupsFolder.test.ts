@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import {
   inWorkspace,
   makeDatabase,
@@ -37,6 +38,26 @@ describe('the backups folder', () => {
     const { failures } = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
     assert.equal(failures[0]?.code, 'access');
     assert.ok(failures[0].message.includes(inWorkspace('a-file')), failures[0].message);
+  });
+
+  it('is not looked into when a link of the workspace leads outside, until the person agrees', async () => {
+    const outside = mkdtempSync(join(tmpdir(), 'sqlite-backup-outside-'));
+    removeLater('led-outside', 'led-inside');
+    const listed = async (): Promise<number> => {
+      const { databases } = await run<RefreshResult>('refresh');
+      return databases.find(({ path }) => path === 'data/sessions.db')?.backups.length ?? -1;
+    };
+    try {
+      await useBackupsFolder('led-inside');
+      await folderOfBackup();
+      assert.equal(await listed(), 1);
+      cpSync(inWorkspace('led-inside'), outside, { recursive: true });
+      symlinkSync(outside, inWorkspace('led-outside'), 'junction');
+      await useBackupsFolder('led-outside');
+      assert.equal(await listed(), 0);
+    } finally {
+      rmSync(outside, { recursive: true });
+    }
   });
 
   it('may be the workspace folder itself: backups never become databases', async () => {

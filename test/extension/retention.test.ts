@@ -23,16 +23,19 @@ const forMe = vscode.ConfigurationTarget.Global;
 const afterBackup = <T>(use: () => Promise<T>): Promise<T> =>
   withSetting('retention.afterBackup', true, use, forMe);
 
+let made = 100;
+
 /** `count` backups, made from one, dated an hour apart, the newest an hour ago. Newest first. */
 async function history(database: string, count: number): Promise<string[]> {
   const first = await backUp(database);
   return Array.from({ length: count }, (_, index) => {
-    const path = first.replace(/(\.db)$/, `-${index + 2}$1`);
+    // Two histories may begin in the same second.
+    const path = first.replace(/(-\d+)?(\.db)$/, `-${++made}$2`);
     copyFileSync(first, path);
     copyFileSync(`${first}.json`, `${path}.json`);
     const createdAt = new Date(Date.now() - (index + 1) * 3_600_000).toISOString();
     editManifest(path, (manifest) => ({ ...manifest, createdAt }));
-    if (index === count - 1) for (const made of [first, `${first}.json`]) rmSync(made);
+    if (index === count - 1) for (const one of [first, `${first}.json`]) rmSync(one);
     return path;
   });
 }

@@ -212,7 +212,7 @@ describe('the views', () => {
     rmSync(inWorkspace('viewed'), { recursive: true });
     const gone = await run<RefreshResult>('refresh');
     assert.ok(gone.databases.every(({ backups }) => backups.length === 0));
-    assert.equal(await run('pin', { kind: 'snapshot', entry: { path, manifest: {} } }), undefined);
+    assert.equal(await run('pin', { kind: 'snapshot', entry: { path, kept: {} } }), undefined);
 
     mkdirSync(inWorkspace('viewed'));
     const good = await backUp('data/sessions.db');

@@ -73,6 +73,7 @@ export async function withSetting<T>(
 }
 
 export interface Manifest {
+  sha256: string;
   method: string;
   createdAt: string;
   source: { path: string; workspace: string };
@@ -91,7 +92,9 @@ export interface SnapshotRow {
     sizeBytes: number;
     verified: string;
     foreign: boolean;
-    manifest?: Manifest;
+    /** What the list knows of its manifest; without it, it is not ours to change. */
+    kept?: { sha256: string; method: string; pinned: boolean; note?: string };
+    stamp: string;
   };
 }
 
@@ -104,7 +107,7 @@ export function editManifest(path: string, change: (manifest: Manifest) => Manif
 }
 
 export function rowOf(path: string): SnapshotRow {
-  const manifest = manifestOf(path);
+  const { sha256, method, pinned = false, note } = manifestOf(path);
   const { size: sizeBytes } = statSync(path);
   const entry = {
     path,
@@ -112,7 +115,8 @@ export function rowOf(path: string): SnapshotRow {
     sizeBytes,
     verified: 'ok',
     foreign: false,
-    manifest,
+    kept: { sha256, method, pinned, ...(note !== undefined && { note }) },
+    stamp: '',
   };
   return { kind: 'snapshot', entry };
 }

@@ -8,6 +8,7 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
+import { bundleOf } from '../support/bundles.ts';
 import { workerEntry } from '../support/processes.ts';
 import { applyRequest, leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -52,6 +53,29 @@ describe('a restore in a worker', () => {
     });
     assert.equal(valueOf(live, count), 101);
     await worker.call('deleteSetAside', { path: undone.setAside ?? '' });
+    assert.deepEqual(setAsidesIn(folder()), []);
+  });
+
+  it('goes from a member of a bundle, and archives what it kept', async () => {
+    const { path } = await bundleOf([live]);
+    withDatabase(live, (db) => db.exec('CREATE TABLE extra (a)'));
+    const schemas = [
+      await worker.call('schema', { path: live }),
+      await worker.call('schema', { path, member: 'app.db' }),
+    ];
+    assert.deepEqual(
+      schemas.map((schema) => schema.includes('CREATE TABLE extra')),
+      [true, false],
+    );
+    const missing = worker.call('schema', { path, member: 'none.db' });
+    await assert.rejects(missing, { code: 'bad-name' });
+    const request = applyRequest(path, live, { items: [{ target: live, member: 'app.db' }] });
+    const { items } = await worker.call('applyRestore', request);
+    assert.equal(items[0]?.verified, 'ok');
+    const kept = { path: items[0].setAside ?? '', folder: folder('archive') };
+    const { archive, removed } = await worker.call('archiveSetAside', kept);
+    assert.equal(removed[0], kept.path);
+    assert.equal((await worker.call('members', { path: archive }))[0]?.name, 'app.db');
     assert.deepEqual(setAsidesIn(folder()), []);
   });
 

@@ -180,9 +180,16 @@ export async function recoverRestore(parts: Parts): Promise<{ recovered: string[
   return { recovered };
 }
 
+/** Pages that were open come back by themselves, and then they are the place to go on. */
+const pagesReturnMs = 4000;
+
 /** At the start of a window: what a crash has left in the middle is offered, and nothing is said otherwise. */
 export async function offerRecoveries(parts: Parts): Promise<void> {
-  for (const one of await interruptedRestores(parts)) await offerRecovery(parts, one);
+  if ((await interruptedRestores(parts)).length === 0) return;
+  await new Promise((resolve) => setTimeout(resolve, pagesReturnMs));
+  for (const one of await interruptedRestores(parts)) {
+    if (!parts.runbooks.isOpen(one.id)) await offerRecovery(parts, one);
+  }
 }
 
 async function interruptedRestores({ worker, runbooks }: Parts): Promise<Interrupted[]> {

@@ -1,7 +1,8 @@
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { inertLine, notify } from '../inert.ts';
 import type { CatalogEntry } from '../../core/catalog.ts';
+import { BackupError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { dayName, verdictWord } from '../messages.ts';
 import { isRow } from '../rows.ts';
@@ -15,8 +16,12 @@ export async function backupsFor(
   { several, own }: { several: boolean; own?: boolean },
 ): Promise<CatalogEntry[]> {
   const rows =
-    Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target];
-  const entries = rows.flatMap((row) => (isRow(row) && row.kind === 'snapshot' ? [row.entry] : []));
+    Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target].flat();
+  const entries: CatalogEntry[] = [];
+  for (const row of rows) {
+    if (isRow(row) && row.kind === 'snapshot') entries.push(row.entry);
+    else if (row instanceof vscode.Uri) entries.push(await entryOf(parts, row));
+  }
   const unique = [...new Map(entries.map((entry) => [entry.path, entry])).values()];
   const chosen = unique.length > 0 ? unique : await pick(parts, { several, own: own === true });
   const usable = own === true ? chosen.filter(({ kept }) => kept !== undefined) : chosen;
@@ -24,6 +29,20 @@ export async function backupsFor(
     void notify.info(vscode.l10n.t('Files that SQLite Backup has not made are left as they are.'));
   }
   return several ? usable : usable.slice(0, 1);
+}
+
+/** The backup that is at this place, in a backups folder of the workspace or elsewhere. */
+async function entryOf({ backups, worker }: Parts, { fsPath }: vscode.Uri): Promise<CatalogEntry> {
+  const isIt = ({ path }: CatalogEntry): boolean => path === fsPath;
+  const known = backups.entries.find(isIt);
+  if (known !== undefined) return known;
+  const { entries } = await worker.call('list', { folder: dirname(fsPath) });
+  const found = entries.find(isIt);
+  if (found !== undefined) return found;
+  throw new BackupError('source-missing', vscode.l10n.t('{0} is no backup.', fsPath), {
+    path: fsPath,
+    hint: vscode.l10n.t('Name a file in a backups folder.'),
+  });
 }
 
 async function pick(

@@ -1,0 +1,154 @@
+/*
+ * The last steps of every bundle: write the zip in a private folder, `manifest.json` first -> sync it -> read all of it
+ * back -> publish it with its manifest beside it.
+ */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { copyCompanion, type Companion } from './companions.ts';
+import { sum } from './copying.ts';
+import { createPrivateFile, publishPair, syncFileBeside } from './files.ts';
+import {
+  serializeManifest,
+  type BundleContents,
+  type BundleEntry,
+  type BundleManifest,
+  type Compression,
+} from './manifest.ts';
+import { bundleManifestName, bundleNames, bundleVersionName } from './names.ts';
+import type { SnapshotHooks } from './snapshot.ts';
+import { readBack } from './unbundle.ts';
+import { writeZip, type Packable } from './zipWriter.ts';
+
+/** A file in the private folder, on its way into the zip. */
+export interface Packed extends Packable {
+  entry: BundleEntry;
+}
+
+/** Copies a companion to the free private path `copy`. Undefined when it is not there any more. */
+export function packCompanion(
+  { path, recordAs: source }: Companion,
+  copy: string,
+  takeName: () => string,
+): Packed | undefined {
+  createPrivateFile(copy);
+  const copied = copyCompanion(path, copy);
+  if (copied === undefined) return undefined;
+  const { sizeBytes, sha256, crc32: crc, changedWhileReading } = copied;
+  const name = takeName();
+  const entry: BundleEntry = {
+    name,
+    kind: 'companion',
+    source,
+    sizeBytes,
+    sha256,
+    ...(changedWhileReading && { changedWhileReading }),
+  };
+  return { name, sizeBytes, crc32: crc, content: { path: copy }, entry };
+}
+
+export interface PublishedBundle {
+  path: string;
+  manifestPath: string;
+  manifest: BundleManifest;
+}
+
+interface Place {
+  /** The real path of the backups folder. */
+  folder: string;
+  /** A private folder in it. */
+  scratch: string;
+  compression: Compression;
+}
+
+/** Makes a bundle of private files, which are gone then. It gets its name when all of it has been read back. */
+export async function writeBundle(
+  packed: readonly Packed[],
+  contents: BundleContents,
+  { folder, scratch, compression }: Place,
+  hooks: SnapshotHooks,
+): Promise<PublishedBundle> {
+  const path = join(scratch, 'bundle.zip');
+  const { sizeBytes, sha256 } = await write(path, packed, contents, compression, hooks);
+  await hooks.beforePublish();
+  hooks.onProgress({ phase: 'publish', doneBytes: sizeBytes, totalBytes: sizeBytes });
+  const manifest: BundleManifest = {
+    ...contents,
+    sizeBytes,
+    sha256,
+    verdict: verdictOf(contents),
+  };
+  const names = bundleNames(
+    contents.name ?? contents.workspace ?? 'bundle',
+    new Date(contents.createdAt),
+  );
+  const published = publishPair(path, folder, names, () => serializeManifest(manifest));
+  return { ...published, manifest };
+}
+
+async function write(
+  path: string,
+  packed: readonly Packed[],
+  contents: BundleContents,
+  compression: Compression,
+  { onProgress }: SnapshotHooks,
+): Promise<{ sizeBytes: number; sha256: string }> {
+  createPrivateFile(path);
+  const totalBytes = sum(packed.map(({ sizeBytes }) => sizeBytes));
+  const version = `${contents.tool.name} ${contents.tool.version}\nformat ${contents.format}\n`;
+  const [databases, companions] = [
+    packed.filter(({ entry }) => entry.kind === 'database'),
+    packed.filter(({ entry }) => entry.kind === 'companion'),
+  ];
+  const files: Packable[] = [
+    textEntry(bundleManifestName, serializeManifest(contents)),
+    ...databases,
+    ...companions,
+    textEntry(bundleVersionName, version),
+  ];
+  const written = await writeZip(path, files, {
+    compression,
+    at: new Date(contents.createdAt),
+    onProgress: (bytes) =>
+      onProgress({
+        phase: 'copy',
+        doneBytes: totalBytes + Math.min(bytes, totalBytes),
+        totalBytes: 2 * totalBytes,
+      }),
+    // From here on the content is in the zip: there is no need for it to be on the disk twice.
+    onPacked: ({ content }) => 'path' in content && rmSync(content.path),
+  });
+  const syncing = syncFileBeside(path);
+  syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+  await readBack(path, contents, (doneBytes) =>
+    onProgress({ phase: 'hash', doneBytes, totalBytes }),
+  );
+  await syncing;
+  return written;
+}
+
+function textEntry(name: string, text: string): Packable {
+  const bytes = Buffer.from(text);
+  return { name, sizeBytes: bytes.length, crc32: crc32(bytes), content: { bytes } };
+}
+
+const mostFindings = 100;
+
+/** Of the whole: as good as its weakest database. */
+function verdictOf({ entries }: BundleContents): BundleManifest['verdict'] {
+  const databases = entries.filter((entry) => entry.kind === 'database');
+  const statuses = databases.map(({ verdict }) => verdict.status);
+  const status = (['damaged', 'unchecked', 'partial'] as const).find((one) =>
+    statuses.includes(one),
+  );
+  const findings = databases
+    .flatMap(({ name, verdict }) =>
+      verdict.findings.map(({ code, message }) => ({
+        code,
+        message: `${name}: ${message}`.slice(0, 1000),
+      })),
+    )
+    .slice(0, mostFindings);
+  if (status === 'unchecked') return { status, findings };
+  return { status: status ?? 'ok', checkedAt: new Date().toISOString(), findings };
+}

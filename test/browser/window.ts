@@ -172,6 +172,11 @@ export class Window {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('#active-frame');
   }
 
+  /** The same server, seen through another page of the same browser. */
+  besides(page: Page): Window {
+    return new Window(this.#browser, this.server, page);
+  }
+
   /** The frame of that page, for what a locator cannot do. */
   async webviewFrame(): Promise<Frame> {
     await this.webview.locator('body').waitFor();
@@ -179,11 +184,6 @@ export class Window {
     const frame = inner.at(-1) ?? this.page.frames().find((one) => one.url().includes('fake.html'));
     if (frame === undefined) throw new Error('there is no page in the window');
     return frame;
-  }
-
-  /** The same server, seen through another page of the same browser. */
-  besides(page: Page): Window {
-    return new Window(this.#browser, this.server, page);
   }
 
   /** Writes `out/screenshots/<name>.png`. */

@@ -124,14 +124,11 @@ export function planPruning(
   );
 }
 
-function candidateOf({
-  path,
-  group = path,
-  createdAt,
-  sizeBytes,
-  verified,
-  kept,
-}: CatalogEntry): Candidate {
+function candidateOf(entry: CatalogEntry): Candidate {
+  const { path, group = path, createdAt, sizeBytes, kept, bundle } = entry;
+  // A bundle that lacks something is not the good one that the rules have to leave.
+  const isWhole = bundle?.complete !== false || entry.verified !== 'ok';
+  const verified = isWhole ? entry.verified : 'partial';
   return {
     ...{ path, group, createdAt, sizeBytes, verified },
     pinned: kept?.pinned === true,

@@ -103,6 +103,17 @@ describe('a bundle', () => {
       });
     }
 
+    it('and lacks something pushes no complete one out', async () => {
+      const [app = ''] = two();
+      const whole = await bundled([app]);
+      await bundled([app, folder('missing.db')], { allowIncomplete: true });
+      const { keep, remove } = planPruning(folder('backups'), { keepLast: 1 }, new Date());
+      assert.deepEqual(remove, []);
+      assert.deepEqual(keep.find(({ path }) => path === whole.bundle?.path)?.reasons, [
+        'the newest good one',
+      ]);
+    });
+
     it('of nothing but what fails is not made, whatever is allowed', async () => {
       const { bundle, failures } = await bundled([folder('a.db'), folder('b.db')], {
         allowIncomplete: true,

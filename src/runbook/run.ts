@@ -27,6 +27,8 @@ export interface Run {
   done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' | 'skipped' }>>;
   log: LogEntry[];
   moved?: MovedAside;
+  /** The copy into place was begun, and how it ended is not known: the disk may be in between. */
+  isCopying?: boolean;
   restored?: Restored;
   /** Set-asides that were not made by this page's own steps: by hand, or while an interruption was dealt with. */
   alsoKept?: { path: string; target: string }[];

@@ -8,6 +8,7 @@ import type {
   ApplyRequest,
   Interrupted,
   Proof,
+  PutInPlaceRequest,
   Restored,
   RestorePlan,
   RestoreRequest,
@@ -361,6 +362,7 @@ export class RestoreSession {
       run.destination === 'beside' ? await this.#copyBeside() : await this.#copyOver();
     if (restored === undefined) return this.#lookAtDisk();
     run.restored = restored;
+    delete run.isCopying;
     const names = this.#namesOf(restored.items.map(({ target }) => target));
     host.note('restore', `${run.backup} to ${names}`, 'ok');
     await this.#finish('copy', host.t('{0} is the backup now.', names));
@@ -393,8 +395,10 @@ export class RestoreSession {
     const text = host.t('Copying the backup into place…');
     const intent = run.moved?.intent;
     if (intent !== undefined) {
+      run.isCopying = true;
+      await host.save(run);
       return this.#work('copy', text, (options) =>
-        host.worker.call('putInPlace', { intent, ...looked }, options),
+        this.#putInPlace({ intent, ...looked }, options),
       );
     }
     // Set aside by hand: what is live since then is set aside once more, for nobody promises that it is the same.
@@ -404,6 +408,26 @@ export class RestoreSession {
     return this.#work('copy', text, (options) =>
       host.worker.call('applyRestore', request, options),
     );
+  }
+
+  /** Any failure but these two leaves all as it was before. */
+  async #putInPlace(request: PutInPlaceRequest, options: CallOptions): Promise<Restored> {
+    const { host, run } = this;
+    try {
+      return await host.worker.call('putInPlace', request, options);
+    } catch (error) {
+      if (!isBackupError(error)) throw error;
+      if (error.code !== 'worker-died' && error.code !== 'incomplete') {
+        delete run.isCopying;
+        await host.save(run);
+      }
+      if (error.facts?.['reason'] !== 'changed') throw error;
+      throw new BackupError(
+        'target-in-use',
+        host.t('The live database was used after it was set aside, so it was not replaced.'),
+        { hint: host.t('Undo, then restore again: nothing of it is lost.'), cause: error },
+      );
+    }
   }
 
   async #checkMove(): Promise<void> {
@@ -653,7 +677,9 @@ export class RestoreSession {
       const all = await this.#interruptions();
       const own = this.#ownInterruption(all);
       // Moved and not yet copied is a step of the runbook, and no interruption.
-      if (own?.items.some(({ live }) => live !== 'old')) this.interrupted = own;
+      const isBetween = own?.items.some(({ live }) => live !== 'old') ?? false;
+      const isOurs = own !== undefined && own.id === run.moved?.id;
+      if (isBetween || (isOurs && run.isCopying === true && !isCopied(run))) this.interrupted = own;
       const isWaiting = run.moved !== undefined && !isCopied(run) && run.ending === undefined;
       if (isWaiting && !all.some(({ id }) => id === run.moved?.id)) await this.#endedElsewhere();
     } catch (error) {

@@ -2,6 +2,7 @@
 // Arguments after unit, browser and faults go to mocha; extension takes --grep PATTERN.
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { runExtensionTests } from './support/hosts/runExtensionTests.ts';
 import { temporaryFolder } from './support/hosts/lifetime.ts';
@@ -42,7 +43,8 @@ const checks: Step[] = [
 
 const unit = (args: string[]): Step => ({
   name: 'unit tests',
-  run: () => mocha('unit tests', 'test/{core,worker,cli,runbook}/**/*.test.ts', 20_000, args),
+  run: () =>
+    mocha('unit tests', 'test/{core,worker,cli,runbook}/**/*.test.ts', 20_000, inParallel(args)),
 });
 
 const packaging: Step = {
@@ -59,7 +61,7 @@ const browser = (args: string[]): Step => ({
   name: 'browser suite',
   run: () => {
     if (process.platform !== 'win32') {
-      return mocha('browser suite', 'test/browser/**/*.test.ts', 120_000, args);
+      return mocha('browser suite', 'test/browser/**/*.test.ts', 120_000, inParallel(args));
     }
     console.log('Skipped: the VS Code server that it needs does not run on Windows');
     return { ...OK, skipped: 1 };
@@ -173,6 +175,11 @@ async function extensionSuite(args: string[]): Promise<Totals> {
   );
   workspace.remove();
   return totalsOf(suite, succeeded);
+}
+
+/** Files side by side: each test has its own folder, processes and windows, and waits for them most of the time. */
+function inParallel(args: string[]): string[] {
+  return ['--parallel', '--jobs', String(Math.max(2, availableParallelism())), ...args];
 }
 
 /** Reads what the reporter counted. A suite that ran no test failed, and so did one that ended badly. */

@@ -38,11 +38,13 @@ export interface LogEntry {
 export interface RunbookOptions {
   /** When the runbook is made: the names that it gives carry this time. */
   now: Date;
+  /** Where old databases were set aside already, which the commands that come after that are about. */
+  setAsides?: readonly string[];
 }
 
 /** The steps in their order, with the commands that do the same by hand. */
-export function runbookSteps(plan: RestorePlan, { now }: RunbookOptions): RunbookStep[] {
-  const all = plan.items.map((item) => namesFor(plan, item, now));
+export function runbookSteps(plan: RestorePlan, options: RunbookOptions): RunbookStep[] {
+  const all = plan.items.map((item) => namesFor(plan, item, options));
   const commands = (pick: keyof ShellCommands): Commands => ({
     sh: all.flatMap((names) => shellCommands[pick](names)),
     powershell: all.flatMap((names) => powerShellCommands[pick](names)),
@@ -101,9 +103,14 @@ const titles: Readonly<Record<StepId, string>> = {
   'clean-up': 'Clean Up',
 };
 
-function namesFor(plan: RestorePlan, item: PlannedItem, now: Date): HandNames {
+function namesFor(
+  plan: RestorePlan,
+  item: PlannedItem,
+  { now, setAsides = [] }: RunbookOptions,
+): HandNames {
   const { member, realTarget, targetExists, source, permissions } = item;
-  const [setAside = `${realTarget}.bad`] = setAsideNames(realTarget, now);
+  const [free = `${realTarget}.bad`] = setAsideNames(realTarget, now);
+  const setAside = setAsides.find((path) => path.startsWith(`${realTarget}.bad-`)) ?? free;
   return {
     backup: plan.backup,
     ...(member !== undefined && { member }),
@@ -111,7 +118,7 @@ function namesFor(plan: RestorePlan, item: PlannedItem, now: Date): HandNames {
     live: realTarget,
     liveExists: targetExists,
     setAside,
-    staged: setAside.replace(/\.bad-([^.]*)$/, '.restoring-$1'),
+    staged: free.replace(/\.bad-([^.]*)$/, '.restoring-$1'),
     isWal: source.journalMode === 'wal',
     ...(permissions !== undefined && { permissions }),
     tables: (source.tables ?? []).map(({ name }) => name).filter((name) => !name.includes('\0')),

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
-import { isBackupError } from '../core/errors.ts';
+import { isBackupError, type BackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore.ts';
 import { renderMarkdown } from '../core/runbook.ts';
 import type { Audit } from '../editor/audit.ts';
@@ -13,7 +13,7 @@ import type { BackupsFolder } from '../editor/backupsFolder.ts';
 import { Disposables } from '../editor/disposables.ts';
 import type { Documents } from '../editor/documents.ts';
 import { runbookView } from '../editor/ids.ts';
-import { notify } from '../editor/inert.ts';
+import { inertLine, notify } from '../editor/inert.ts';
 import { recordAs } from '../editor/located.ts';
 import type { Log } from '../editor/log.ts';
 import { dayAndTime, errorMessage, verdictWord } from '../editor/messages.ts';
@@ -23,8 +23,9 @@ import type { WorkerClient } from '../worker/client.ts';
 import { isLoopback, requestHealth } from './health.ts';
 import { runbookHtml } from './html.ts';
 import { parseMemory, parseToHost, type RunbookState, type ToPage } from './protocol.ts';
-import { isUnderWay, newRun, type Run, type RunItem } from './run.ts';
-import { RestoreSession, type Host } from './session.ts';
+import type { Host } from './host.ts';
+import { isCopied, isUnderWay, newRun, setAsidesOf, type Run, type RunItem } from './run.ts';
+import { RestoreSession } from './session.ts';
 import { stateOf, type Wording } from './view.ts';
 
 const lookEveryMs = 2500;
@@ -50,6 +51,9 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   readonly #parts: RunbookParts;
   readonly #owned = new Disposables();
   readonly #open = new Map<string, Page>();
+  /** One after the other: a double click opens one page. */
+  #opening: Promise<unknown> = Promise.resolve();
+  #isDisposed = false;
 
   constructor(parts: RunbookParts) {
     this.#parts = parts;
@@ -57,21 +61,29 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   /** Opens the page for a backup and the live databases it may go to; the one that is open already is shown. */
-  async open(backup: string, items: RunItem[]): Promise<RestoreSession> {
-    const same = [...this.#open.values()].find(
-      ({ session: { run } }) =>
-        run.backup === backup &&
-        run.ending === undefined &&
-        JSON.stringify(run.items.map(({ live }) => live)) ===
-          JSON.stringify(items.map(({ live }) => live)),
-    );
+  open(backup: string, items: RunItem[]): Promise<RestoreSession> {
+    const opened = this.#opening.then(() => this.#openOne(backup, items));
+    this.#opening = opened.catch(() => undefined);
+    return opened;
+  }
+
+  async #openOne(backup: string, items: RunItem[]): Promise<RestoreSession> {
+    const isSame = (run: Run): boolean =>
+      run.backup === backup && run.ending === undefined && namesIn(run.items) === namesIn(items);
+    const same = [...this.#open.values()].find(({ session: { run } }) => isSame(run));
     if (same !== undefined) {
       same.reveal();
       return same.session;
     }
+    // Whoever closed the page in the middle goes on there.
+    const begun = this.unfinished.find(isSame);
     const id = `r${randomBytes(8).toString('hex')}`;
-    const run = newRun(id, backup, items, new Date());
-    const title = vscode.l10n.t('Restore {0}', items.map(({ live }) => basename(live)).join(', '));
+    return this.#showNew(begun ?? newRun(id, backup, items, new Date()));
+  }
+
+  #showNew(run: Run): Promise<RestoreSession> {
+    const names = run.items.map(({ live }) => inertLine(basename(live))).join(', ');
+    const title = vscode.l10n.t('Restore {0}', names);
     const panel = vscode.window.createWebviewPanel(runbookView, title, vscode.ViewColumn.Active);
     return this.#show(panel, run);
   }
@@ -100,40 +112,52 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   /** The restores that a crash or a reload has left in the middle. */
   get unfinished(): Run[] {
-    return Object.values(this.#remembered()).filter(
-      (run) => isUnderWay(run) && run.restored === undefined,
-    );
+    return Object.values(this.#remembered()).filter((run) => isUnderWay(run) && !isCopied(run));
   }
 
   /** Shows the page of a remembered restore again. */
   async resume(run: Run): Promise<void> {
     const page = this.#open.get(run.id);
     if (page !== undefined) return page.reveal();
-    const title = vscode.l10n.t(
-      'Restore {0}',
-      run.items.map(({ live }) => basename(live)).join(', '),
-    );
-    const panel = vscode.window.createWebviewPanel(runbookView, title, vscode.ViewColumn.Active);
-    await this.#show(panel, run);
+    await this.#showNew(run);
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     for (const page of this.#open.values()) page.dispose();
     this.#owned.dispose();
   }
 
   async #show(panel: vscode.WebviewPanel, run: Run): Promise<RestoreSession> {
+    let isClosed = false;
+    panel.onDidDispose(() => (isClosed = true));
     const host = await this.#hostFor(run);
     const session = new RestoreSession(run, host);
+    if (isClosed) return session;
     const page = new Page(panel, session, this.#parts, this.#wording(run));
     this.#open.set(run.id, page);
     panel.onDidDispose(() => {
       this.#open.delete(run.id);
       page.dispose();
+      void this.#offerReturn(run);
     });
-    await this.#save(run);
     page.start();
+    await this.#save(run);
     return session;
+  }
+
+  /** Whoever closes the page between the steps is told what is live, and finds the way back. */
+  async #offerReturn(run: Run): Promise<void> {
+    if (this.#isDisposed || !isUnderWay(run)) return;
+    const names = run.items
+      .filter(({ chosen }) => chosen)
+      .map(({ live }) => nameOf(live))
+      .join(', ');
+    const back = vscode.l10n.t('Open Runbook');
+    const text = isCopied(run)
+      ? vscode.l10n.t('{0} is restored. The old database is still kept.', names)
+      : vscode.l10n.t('The restore of {0} is not finished: the old database is live.', names);
+    if ((await notify.info(text, back)) === back) await this.resume(run);
   }
 
   #remembered(): Record<string, Run> {
@@ -143,7 +167,10 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   async #save(run: Run): Promise<void> {
     const others = Object.values(this.#remembered())
       .filter(({ id }) => id !== run.id)
-      .sort((a, b) => b.startedAt.localeCompare(a.startedAt))
+      .sort(
+        (a, b) =>
+          Number(isUnderWay(b)) - Number(isUnderWay(a)) || b.startedAt.localeCompare(a.startedAt),
+      )
       .slice(0, mostRemembered - 1);
     const all = Object.fromEntries([run, ...others].map((one) => [one.id, one]));
     await this.#parts.memory.update(memoryKey, all);
@@ -166,16 +193,29 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
       exists: existsSync,
       freePath,
-      explain: (error) => errorMessage(error, nameOf(error.path)),
+      explain,
       confirm: async ({ message, detail, yes }) =>
         (await notify.confirm(message, detail, yes)) === yes,
       runTask,
       askHealth: async (url) => {
+        // The address is a restricted setting; a folder that is not trusted is not asked for whatever it listens to.
+        if (!vscode.workspace.isTrusted) {
+          const text = vscode.l10n.t('{0} was not asked: this folder is not trusted.', url);
+          return { ok: false, text };
+        }
         if (isLoopback(url) || (await askToLeave(url))) return requestHealth(url);
         return { ok: false, text: vscode.l10n.t('{0} was not asked.', url) };
       },
       showSchema: (plan, item) => this.#showSchema(plan, item),
-      exportRunbook: (plan, one) => this.exportTo(plan, one),
+      exportRunbook: async (plan, one) => {
+        try {
+          await this.exportTo(plan, one);
+        } catch (error) {
+          const reason = error instanceof Error ? error.message : String(error);
+          log.error('The runbook was not written', error);
+          void notify.error(vscode.l10n.t('The runbook was not written: {0}', reason));
+        }
+      },
       save: (one) => this.#save(one),
       note: (what, text, result) => {
         if (isBackupError(result)) log.error(`${what} failed: ${text}`, result);
@@ -236,7 +276,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         }),
       }));
     if (uri === undefined) return;
-    const text = renderMarkdown(plan, { now: new Date(run.startedAt) }, run.log);
+    const options = { now: new Date(run.startedAt), setAsides: setAsidesOf(run) };
+    const text = renderMarkdown(plan, options, run.log);
     await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
     await vscode.window.showTextDocument(uri, {
       preview: false,
@@ -257,6 +298,22 @@ async function askToLeave(url: string): Promise<boolean> {
 
 function nameOf(path: string | undefined): string {
   return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
+}
+
+function namesIn(items: RunItem[]): string {
+  return JSON.stringify(items.map(({ live, member }) => [live, member ?? null]));
+}
+
+/** A backup or a restore that ended unexpectedly is not the same to a person. */
+function explain(error: BackupError): string {
+  if (error.code === 'worker-died') {
+    return vscode.l10n.t(
+      'It ended unexpectedly. This page shows what is live, as the disk says; the log has the details.',
+    );
+  }
+  const isOfLive = ['corrupt', 'not-a-database', 'encrypted-or-not-sqlite', 'access'];
+  if (!isOfLive.includes(error.code)) return errorMessage(error, nameOf(error.path));
+  return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
 }
 
 function freePath(path: string): string {
@@ -342,7 +399,13 @@ class Page implements vscode.Disposable {
   }
 
   #receive(raw: unknown): void {
-    const parsed = parseToHost(raw, this.#shown);
+    // What was pressed must have been shown, and still hold: the page may be a tenth of a second behind.
+    const shown = parseToHost(raw, this.#shown);
+    const isEarly = 'message' in shown && 'ready' in shown.message;
+    const parsed =
+      'refused' in shown || isEarly
+        ? shown
+        : parseToHost(raw, stateOf(this.session, this.#wording));
     if ('refused' in parsed) {
       this.#parts.log.warn(
         `The runbook page sent something that was not offered: ${parsed.refused}`,

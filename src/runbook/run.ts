@@ -10,7 +10,8 @@ export interface RunItem {
   chosen: boolean;
 }
 
-export type Ending = 'kept' | 'archived' | 'deleted' | 'undone';
+/** `elsewhere`: by another window, the command line or by hand, and how is not known. */
+export type Ending = 'kept' | 'archived' | 'deleted' | 'undone' | 'elsewhere';
 
 export interface Run {
   id: string;
@@ -26,7 +27,15 @@ export interface Run {
   done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' | 'skipped' }>>;
   log: LogEntry[];
   moved?: MovedAside;
+  /** The copy into place was begun, and how it ended is not known: the disk may be in between. */
+  isCopying?: boolean;
   restored?: Restored;
+  /** Set-asides that were not made by this page's own steps: by hand, or while an interruption was dealt with. */
+  alsoKept?: { path: string; target: string }[];
+  /** Set-asides that an undo has put back, of several. */
+  putBack?: string[];
+  /** Processes that the person lets go on although they have a database open. */
+  accepted?: number[];
   /** Ids of the spot checks that the person has ticked. */
   ticked: string[];
   ending?: Ending;
@@ -53,5 +62,23 @@ export function currentStep(run: Run): StepId | undefined {
 
 /** True from the first change on disk until the person has cleaned up. */
 export function isUnderWay(run: Run): boolean {
-  return run.moved !== undefined && run.ending === undefined;
+  const isMoved = run.moved !== undefined || run.done.move !== undefined;
+  return run.ending === undefined && (isMoved || (isCopied(run) && run.destination === 'live'));
+}
+
+/** True once the backup is under the live names, or in its new files. */
+export function isCopied({ restored, done }: Run): boolean {
+  return restored !== undefined || done.copy !== undefined;
+}
+
+/** Where the old databases were set aside, whether they are there still or not. */
+export function setAsidesOf({ restored, moved, alsoKept = [] }: Run): string[] {
+  const items = (restored ?? moved)?.items ?? [];
+  const targets = new Set(
+    items.flatMap(({ setAside, realTarget }) => (setAside === undefined ? [] : [realTarget])),
+  );
+  return [
+    ...items.flatMap(({ setAside }) => setAside ?? []),
+    ...alsoKept.filter(({ target }) => !targets.has(target)).map(({ path }) => path),
+  ];
 }

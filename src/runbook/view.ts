@@ -15,7 +15,7 @@ import type {
   Step,
   Tick,
 } from './protocol.ts';
-import { currentStep, isUnderWay, stepsOf } from './run.ts';
+import { currentStep, isCopied, isUnderWay, setAsidesOf, stepsOf } from './run.ts';
 import type { RestoreSession, Seen } from './session.ts';
 import { pageWords } from './words.ts';
 
@@ -65,21 +65,30 @@ function button(
   return { id, label, kind, enabled, ...(!enabled && reason !== undefined && { reason }) };
 }
 
-function subtitle({ run, host: { t } }: RestoreSession): string {
+function subtitle({ run, setAsides, host: { t } }: RestoreSession): string {
   switch (run.ending) {
     case 'undone':
       return t('Undone: the old database is in place.');
     case 'kept':
-      return t('Finished. The old database is kept, and can be put back.');
+      return setAsides.length > 0
+        ? t('Finished. The old database is kept, and can be put back.')
+        : t('Finished.');
+    case 'elsewhere':
+      return t('Brought to an end outside of this page.');
     case 'archived':
     case 'deleted':
       return t('Finished.');
     case undefined:
   }
-  if (run.destination === 'beside') return t('A new file is made. Nothing that exists is changed.');
-  return run.moved === undefined
-    ? t('Nothing is changed until step 2. You can stop at any point, and undo until you clean up.')
-    : t('You can undo until you clean up.');
+  if (run.destination === 'beside') {
+    return isCopied(run)
+      ? t('A new file was made. Nothing that existed was changed.')
+      : t('A new file is made. Nothing that exists is changed.');
+  }
+  if (isCopied(run)) return t('The backup is live. You can undo until you clean up.');
+  return isUnderWay(run)
+    ? t('The old database is still live, and set aside as well. You can undo until you clean up.')
+    : t('Nothing is changed until step 2. You can stop at any point, and undo until you clean up.');
 }
 
 function notices(session: RestoreSession): Notice[] {
@@ -88,20 +97,29 @@ function notices(session: RestoreSession): Notice[] {
   const found: Notice[] = [];
   if (interrupted !== undefined) {
     found.push({
-      ...{ id: 'notice-interrupted', kind: 'warning', title: t('This restore was interrupted.') },
-      text: interrupted.words,
+      ...{ id: 'notice-interrupted', kind: 'warning' },
+      title:
+        interrupted.action === 'undo'
+          ? t('The undo was interrupted.')
+          : t('This restore was interrupted.'),
+      text: t('{0} Nothing is lost. Bring it to its end, or back.', interrupted.words),
       actions: [
-        button('finish', t('Finish'), 'primary', { enabled: interrupted.can.includes('finish') }),
+        button('finish', t('Finish'), 'primary', {
+          enabled: session.busy === undefined && interrupted.can.includes('finish'),
+        }),
         button('roll-back', t('Roll Back'), 'secondary', {
-          enabled: interrupted.can.includes('roll-back'),
+          enabled: session.busy === undefined && interrupted.can.includes('roll-back'),
         }),
       ],
     });
   }
-  if (plan?.verified === 'damaged' && run.moved === undefined) {
+  if (plan?.verified === 'damaged' && !isUnderWay(run)) {
     found.push({
       ...{ id: 'notice-damaged', kind: 'error', title: t('This backup is damaged.') },
-      text: plan.findings.map(({ message }) => message).join(' '),
+      text: [
+        ...plan.findings.map(({ message }) => message),
+        t('It is not restored. Choose another backup.'),
+      ].join(' '),
       actions: [],
     });
   }
@@ -175,7 +193,7 @@ function comparisons(session: RestoreSession, wording: Wording): Comparison[] {
   const { plan, busy, run, host } = session;
   const { t } = host;
   const again = button('compare-again', t('Compare Again'), 'link', {
-    enabled: busy === undefined && run.moved === undefined,
+    enabled: busy === undefined && !isUnderWay(run),
   });
   if (busy?.step === 'plan') {
     return [
@@ -186,7 +204,7 @@ function comparisons(session: RestoreSession, wording: Wording): Comparison[] {
       },
     ];
   }
-  if (plan === undefined || run.restored !== undefined) return [];
+  if (plan === undefined || isCopied(run) || plan.verified === 'damaged') return [];
   return plan.items.map((item, index) => ({
     id: `comparison-${index}`,
     title:
@@ -197,7 +215,7 @@ function comparisons(session: RestoreSession, wording: Wording): Comparison[] {
       at: t('compared at {0}', wording.time(session.plannedAt)),
     }),
     ...tables(item, t),
-    lines: comparisonLines(item, index, t),
+    lines: item.targetState === 'readable' ? comparisonLines(item, index, t) : [],
     actions: index === 0 ? [again] : [],
   }));
 }
@@ -220,7 +238,7 @@ function tables(
     gained: differing.reduce((sum, { gained }) => sum + gained, 0),
     changed: differing.reduce((sum, { changed }) => sum + changed, 0),
   };
-  const summary = summaryLine(total, targetState, t);
+  const summary = summaryLine(total, targetState, notCompared.length > 0, t);
   return {
     rows,
     ...(rows.length > 1 && { total }),
@@ -236,15 +254,23 @@ function tables(
 function summaryLine(
   { lost, gained, changed }: { lost: number; gained: number; changed: number },
   state: PlannedItem['targetState'],
+  isPartial: boolean,
   t: Translate,
 ): Line {
   if (state === 'missing')
     return { kind: 'fact', text: t('There is no live file: nothing is lost.') };
+  if (state === 'empty') {
+    return { kind: 'fact', text: t('The live file is empty: nothing is lost.') };
+  }
   if (state !== 'readable') {
     const text = t('The live file cannot be read, so nobody knows what only it has.');
     return { kind: 'warning', text };
   }
-  if (lost + gained + changed === 0) return { kind: 'fact', text: t('The rows are the same.') };
+  if (lost + gained + changed === 0) {
+    return isPartial
+      ? { kind: 'warning', text: t('The rows that could be compared are the same.') }
+      : { kind: 'fact', text: t('The rows are the same.') };
+  }
   return {
     kind: lost + changed > 0 ? 'warning' : 'fact',
     text: t('{0} rows lost, {1} brought back, {2} changed.', lost, gained, changed),
@@ -278,7 +304,10 @@ function steps(session: RestoreSession, wording: Wording): Step[] {
   const texts = new Map<StepId, RunbookStep>(
     plan === undefined
       ? []
-      : runbookSteps(plan, { now: new Date(session.run.startedAt) }).map((step) => [step.id, step]),
+      : runbookSteps(plan, {
+          now: new Date(session.run.startedAt),
+          setAsides: setAsidesOf(session.run),
+        }).map((step) => [step.id, step]),
   );
   return stepIds.map((id, number) => {
     const text = texts.get(id);
@@ -367,8 +396,25 @@ function linesOf(session: RestoreSession, id: StepId): Line[] {
   if (id === 'verify') {
     for (const { realTarget, status, findings } of proofs ?? []) {
       const what = host.nameOf(realTarget);
-      lines.push({ kind: 'proof', text: t('{0}: integrity and row counts hold.', what) });
-      if (status === 'ok') continue;
+      if (status === 'ok') {
+        lines.push({
+          kind: 'proof',
+          text: t('{0}: integrity and recorded row counts hold.', what),
+        });
+        continue;
+      }
+      const text = t(
+        '{0}: it differs from the backup, as it does once the application writes:',
+        what,
+      );
+      const isChecked = findings.every(
+        ({ code }) => code === 'changed' || code.endsWith('-differ'),
+      );
+      lines.push(
+        isChecked
+          ? { kind: 'warning', text }
+          : { kind: 'warning', text: t('{0}: it could not be checked to the end:', what) },
+      );
       for (const { message } of findings) lines.push({ kind: 'warning', text: message });
     }
     if (health !== undefined)
@@ -405,7 +451,8 @@ function detailsOf(session: RestoreSession, id: StepId, wording: Wording): Detai
   const { t } = host;
   if (busy !== undefined) {
     // A comparison is cancelled where it is shown.
-    const canStop = busy.step === id && id !== 'plan' && busy.progress?.phase !== 'publish';
+    const isOver = busy.progress?.phase === 'publish' || busy.progress?.phase === 'move';
+    const canStop = busy.step === id && id !== 'plan' && busy.canCancel && !isOver;
     return canStop ? { actions: [button('cancel', t('Cancel'), 'secondary')] } : {};
   }
   if (interrupted !== undefined) return {};
@@ -452,25 +499,28 @@ function taskButton(id: string, name: string, t: Translate): Action[] {
 
 function planDetails({ plan, run, host, failure }: RestoreSession): Details {
   const { t } = host;
-  if (run.moved !== undefined || run.restored !== undefined || run.ending !== undefined) return {};
-  if (plan === undefined) {
-    return failure?.step === 'plan'
-      ? { actions: [button('compare-again', t('Try Again'), 'primary')] }
-      : {};
-  }
+  if (isUnderWay(run) || isCopied(run) || run.ending !== undefined) return {};
+  const isUndecided = run.destination === 'undecided';
   const items = run.items.map(({ live, chosen, member }, index): Tick => ({
     ...{ id: `item-${index}`, label: member ?? host.nameOf(live), ticked: chosen, enabled: true },
     ...(member !== undefined && { note: host.nameOf(live) }),
   }));
-  const members = { label: t('Databases to restore'), items };
-  if (run.destination !== 'undecided') {
-    return { actions: [button('change-mind', t('Change'), 'link')] };
+  const members = items.length > 1 &&
+    isUndecided && { members: { label: t('Databases to restore'), items } };
+  const change = isUndecided ? [] : [button('change-mind', t('Change'), 'link')];
+  if (plan === undefined) {
+    const isChosen = run.items.some(({ chosen }) => chosen);
+    const label = failure?.step === 'plan' ? t('Try Again') : t('Compare');
+    const reason = t('Choose a database.');
+    const compare = button('compare-choice', label, 'primary', { enabled: isChosen, reason });
+    return { ...members, actions: [compare, ...change] };
   }
-  const enabled = plan.verified !== 'damaged' && run.items.some(({ chosen }) => chosen);
+  if (!isUndecided) return { actions: change };
+  const enabled = plan.verified !== 'damaged';
   const reason = t('A damaged backup is not restored.');
   const names = run.items.filter(({ chosen }) => chosen).map(({ live }) => host.nameOf(live));
   return {
-    ...(items.length > 1 && { members }),
+    ...members,
     actions: [
       button('restore-beside', t('Restore to a New File'), 'primary', { enabled, reason }),
       button('restore-live', t('Restore over {0}…', names.join(', ')), 'secondary', {
@@ -480,7 +530,7 @@ function planDetails({ plan, run, host, failure }: RestoreSession): Details {
   };
 }
 
-function stopDetails({ seen, stopConfirmed, host }: RestoreSession): Details {
+function stopDetails({ seen, hasAgreed, host }: RestoreSession): Details {
   const { t } = host;
   const isFree = seen?.holders.length === 0;
   const isProved = isFree && seen?.known === 'all';
@@ -488,7 +538,9 @@ function stopDetails({ seen, stopConfirmed, host }: RestoreSession): Details {
     holders: (seen?.holders ?? []).map(({ name, pid }) => ({ name, pid })),
     ...(!isProved && {
       confirm: {
-        ...{ id: 'confirm-stopped', ticked: stopConfirmed, enabled: true },
+        // Two ids: who has said the one has not said the other.
+        id: isFree ? 'confirm-unseen' : 'confirm-open',
+        ...{ ticked: hasAgreed, enabled: seen !== undefined },
         label: isFree
           ? t('Nothing that I cannot see here uses it.')
           : t('Go on although it is open: what these programs write from now on may be lost.'),
@@ -497,7 +549,7 @@ function stopDetails({ seen, stopConfirmed, host }: RestoreSession): Details {
     actions: [
       ...taskButton('run-stop-task', host.tasks.stop, t),
       button('stop-done', t('Continue'), host.tasks.stop === '' ? 'primary' : 'secondary', {
-        enabled: isProved || stopConfirmed,
+        enabled: isProved || (seen !== undefined && hasAgreed),
         reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
       }),
       button('check-stop', t('Look Again'), 'secondary'),
@@ -534,42 +586,55 @@ function verifyDetails(
 
 function cleanUpActions({ setAsides, host }: RestoreSession): Action[] {
   const { t } = host;
-  const enabled = setAsides.length > 0;
-  const reason = t('There was no old database.');
+  if (setAsides.length === 0) return [button('keep', t('Finish'), 'primary')];
   return [
     button('keep', t('Keep the Old Database'), 'primary'),
     button('archive', t('Archive It as a Zip'), 'secondary', {
-      enabled: enabled && host.backupsFolder !== undefined,
-      reason: enabled ? t('There is no backups folder.') : reason,
+      enabled: host.backupsFolder !== undefined,
+      reason: t('There is no backups folder.'),
     }),
-    button('delete', t('Delete It…'), 'danger', { enabled, reason }),
+    button('delete', t('Delete It…'), 'danger'),
   ];
 }
 
 function footer(session: RestoreSession): RunbookState['footer'] {
-  const { run, host, setAsides, busy, plan } = session;
+  const { run, host, setAsides, missingSetAsides, busy, plan } = session;
   const { t } = host;
-  const kept = setAsides.map((path) => host.nameOf(path)).join(', ');
-  const text =
-    kept === ''
-      ? t('The old database will be kept beside it until you clean up.')
-      : t('The old database is kept as {0}.', kept);
+  const named = (paths: string[]): string => paths.map((path) => host.nameOf(path)).join(', ');
+  const lines = [
+    ...(setAsides.length > 0 ? [t('The old database is kept as {0}.', named(setAsides))] : []),
+    ...(missingSetAsides.length > 0
+      ? [t('{0} is not there any more.', named(missingSetAsides))]
+      : []),
+    ...(!isUnderWay(run) && run.ending === undefined
+      ? [t('The old database will be kept beside it until you clean up.')]
+      : []),
+  ];
+  const isOver = run.ending !== undefined && run.ending !== 'kept';
   return {
-    text: run.destination === 'beside' || run.ending === 'undone' ? '' : text,
+    text: run.destination === 'beside' || isOver ? '' : lines.join(' '),
     actions: [
-      button('export', t('Export Runbook…'), 'secondary', { enabled: plan !== undefined }),
-      ...(run.destination === 'beside'
+      button('export', t('Export Runbook…'), 'secondary', {
+        enabled: plan !== undefined && busy === undefined,
+      }),
+      ...(run.destination === 'beside' || isOver
         ? []
         : [
-            button('undo', t('Undo'), 'secondary', {
-              enabled: session.canUndo && isUndoable(session) && busy === undefined,
-              reason: t('Nothing was changed yet.'),
-            }),
+            busy?.step === 'undo' && busy.canCancel
+              ? button('cancel', t('Cancel'), 'secondary')
+              : button('undo', t('Undo…'), 'secondary', {
+                  enabled: session.canUndo && busy === undefined,
+                  reason: whyNoUndo(session),
+                }),
           ]),
     ],
   };
 }
 
-function isUndoable({ run }: RestoreSession): boolean {
-  return isUnderWay(run) || run.ending === 'kept';
+function whyNoUndo({ run, busy, missingSetAsides, host: { t } }: RestoreSession): string {
+  if (busy !== undefined) return busy.text;
+  if (!isUnderWay(run) && run.ending === undefined) return t('Nothing was changed yet.');
+  return missingSetAsides.length > 0
+    ? t('What was kept is not there any more.')
+    : t('There was no old database.');
 }

@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
 import { archiveSetAside } from '../core/archive.ts';
 import { takeBundle } from '../core/bundle.ts';
 import { listAll } from '../core/catalog.ts';
 import { compareDatabases, schemaOf } from '../core/compare.ts';
 import { findDatabases, inspectFiles } from '../core/discovery.ts';
 import { drillBundle, drillSnapshot } from '../core/drill.ts';
+import { sha256File } from '../core/files.ts';
 import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
 import { findInterrupted, recoverInterrupted } from '../core/recovery.ts';
 import { applyRestore, moveAside, proveRestored, putInPlace } from '../core/restore.ts';
@@ -67,6 +69,11 @@ const handlers: Handlers = {
   putInPlace,
   proveRestored,
   liveStates: ({ paths }) => paths.map((path) => liveStateOf(resolveTarget(path).realTarget)),
+  digests: ({ paths }) =>
+    paths.map((path) => {
+      const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      return size === 0 ? null : sha256File(path);
+    }),
   holders: ({ paths }) => holdersOf(paths),
   undoRestore,
   findInterrupted: ({ in: folder }) => findInterrupted(folder),

@@ -92,6 +92,8 @@ export interface Methods {
   proveRestored: (params: RestoreRequest) => Proof[];
   /** Changes whenever one of the databases does, one for each path; opens nothing. */
   liveStates: (params: { paths: string[] }) => string[];
+  /** SHA-256 of files, one for each path; null where there is none, or an empty one. */
+  digests: (params: { paths: string[] }) => (string | null)[];
   /** Who has the databases open; opens none of them. */
   holders: (params: { paths: string[] }) => Holders;
   undoRestore: (params: UndoRequest) => Undone;
@@ -137,6 +139,7 @@ const methodNames = [
   'putInPlace',
   'proveRestored',
   'liveStates',
+  'digests',
   'holders',
   'undoRestore',
   'findInterrupted',

@@ -1,11 +1,14 @@
+import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog.ts';
+import { isBackupError } from '../../core/errors.ts';
 import type { Interrupted } from '../../core/restore.ts';
+import type { SetAside } from '../../core/setAside.ts';
 import type { RunItem } from '../../runbook/run.ts';
 import { inertLine, notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
-import { databaseName, dayAndTime, verdictWord } from '../messages.ts';
+import { databaseName, dayAndTime, errorMessage, verdictWord } from '../messages.ts';
 import { isRow } from '../rows.ts';
 import { memberRows } from './members.ts';
 import type { Parts } from './register.ts';
@@ -45,7 +48,7 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
   }
   const items = usable.map((entry) => ({
     label: dayAndTime(entry.createdAt, Date.now()),
-    description: `${basename(entry.path)} · ${verdictWord(entry.verified)}`,
+    description: `${inertLine(basename(entry.path))} · ${verdictWord(entry.verified)}`,
     entry,
   }));
   const placeHolder = vscode.l10n.t('Backup to restore');
@@ -99,7 +102,10 @@ export async function showHolders(
         ? row.uri
         : (
             await vscode.window.showQuickPick(
-              backups.databases.map((one) => ({ label: databaseName(one.uri), uri: one.uri })),
+              backups.databases.map((one) => ({
+                label: inertLine(databaseName(one.uri)),
+                uri: one.uri,
+              })),
               { placeHolder: t('Database') },
             )
           )?.uri;
@@ -120,9 +126,12 @@ export async function showHolders(
 /** Puts the old database of a restore back. Asks which, of those that are kept in the workspace. */
 export async function undoRestore(parts: Parts, target?: unknown): Promise<{ target?: string }> {
   const { t } = vscode.l10n;
-  const setAside =
-    target instanceof vscode.Uri ? target.fsPath : (await pickSetAside(parts, t('Put back')))?.path;
+  const picked =
+    target instanceof vscode.Uri ? undefined : await pickSetAside(parts, t('Put back'));
+  const setAside = target instanceof vscode.Uri ? target.fsPath : picked?.path;
   if (setAside === undefined) return {};
+  // Who names the file has decided; who picked it from a list is asked.
+  if (picked !== undefined && !(await confirmUndo(picked))) return {};
   const { toolVersion } = parts;
   const done = await withCancel(t('Putting the old database back'), (signal) =>
     parts.worker.call('undoRestore', { setAside, toolVersion }, { signal }),
@@ -132,6 +141,19 @@ export async function undoRestore(parts: Parts, target?: unknown): Promise<{ tar
   await parts.backups.refresh();
   void notify.info(t('{0} is the old database again.', databaseName(vscode.Uri.file(done.target))));
   return { target: done.target };
+}
+
+async function confirmUndo({ path, target }: SetAside): Promise<boolean> {
+  const { t } = vscode.l10n;
+  const name = databaseName(vscode.Uri.file(target));
+  const yes = t('Undo');
+  const question = t('Put the old database back as {0}?', name);
+  const detail = t(
+    'What was written since the restore is not in {0}. The database that is live now is kept beside it as {1}.bad-<time>.',
+    basename(path),
+    basename(target),
+  );
+  return (await notify.confirm(question, detail, yes)) === yes;
 }
 
 /** Deletes an old database that a restore has kept, after asking. */
@@ -153,7 +175,7 @@ export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ 
 async function pickSetAside(
   { backups, worker }: Parts,
   verb: string,
-): Promise<{ path: string } | undefined> {
+): Promise<SetAside | undefined> {
   const { t } = vscode.l10n;
   const found = [];
   for (const { uri } of backups.databases) {
@@ -163,12 +185,13 @@ async function pickSetAside(
     void notify.info(t('No old database of a restore is kept in this workspace.'));
     return undefined;
   }
-  const items = found.map(({ path }) => ({
-    label: basename(path),
-    description: databaseName(vscode.Uri.file(dirname(path))),
-    path,
+  const items = found.map((one) => ({
+    label: inertLine(basename(one.path)),
+    description: inertLine(databaseName(vscode.Uri.file(dirname(one.path)))),
+    one,
   }));
-  return vscode.window.showQuickPick(items, { placeHolder: t('{0} which old database', verb) });
+  const placeHolder = t('{0} which old database', verb);
+  return (await vscode.window.showQuickPick(items, { placeHolder }))?.one;
 }
 
 /** Finishes or rolls back restores that were interrupted; says so when there are none. */
@@ -196,10 +219,14 @@ async function interruptedRestores({ worker, runbooks }: Parts): Promise<Interru
   const intents = await vscode.workspace.findFiles('**/.sqlite-backup-restore-*.json', null, 100);
   const folders = new Set([
     ...intents.map(({ fsPath }) => dirname(fsPath)),
-    ...runbooks.unfinished.flatMap(({ items }) => items.map(({ live }) => dirname(live))),
+    // The intent is beside the file itself, which a link may lead to.
+    ...runbooks.unfinished.flatMap(({ moved }) =>
+      moved === undefined ? [] : dirname(moved.intent),
+    ),
   ]);
   const found = new Map<string, Interrupted>();
   for (const folder of folders) {
+    if (!existsSync(folder)) continue;
     for (const one of await worker.call('findInterrupted', { in: folder })) found.set(one.id, one);
   }
   return [...found.values()];
@@ -210,7 +237,7 @@ async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
   const names = one.items.map(({ realTarget }) => databaseName(vscode.Uri.file(realTarget)));
   const [finish, rollBack, show] = [t('Finish'), t('Roll Back'), t('Open Runbook')];
   const run = parts.runbooks.unfinished.find(({ moved }) => moved?.id === one.id);
-  const answer = await notify.info(
+  const answer = await notify.warn(
     t('A restore of {0} was interrupted. {1}', names.join(', '), one.words),
     ...(one.can.includes('finish') ? [finish] : []),
     ...(one.can.includes('roll-back') ? [rollBack] : []),
@@ -219,7 +246,7 @@ async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
   if (answer === show && run !== undefined) await parts.runbooks.resume(run);
   if (answer !== finish && answer !== rollBack) return false;
   const how = answer === finish ? 'finish' : 'roll-back';
-  await parts.worker.call('recoverInterrupted', { intent: one.intent, how });
+  if (!(await recover(parts, one, how))) return false;
   parts.log.info(`recover: ${one.intent}: ${how}`);
   await parts.backups.refresh();
   void notify.info(
@@ -228,6 +255,27 @@ async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
       : t('Rolled back: {0} is the old database.', names.join(', ')),
   );
   return true;
+}
+
+async function recover(
+  { worker, log, audit }: Parts,
+  { intent, items: [first] }: Interrupted,
+  how: 'finish' | 'roll-back',
+): Promise<boolean> {
+  const what = how === 'finish' ? 'restore' : 'undo';
+  const path = first?.realTarget ?? intent;
+  try {
+    const { remarks } = await worker.call('recoverInterrupted', { intent, how });
+    for (const { message } of remarks) log.info(`recover: ${message}`);
+    void audit.record({ what, path, trigger: 'manual', result: 'ok' });
+    return true;
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    log.error(`recover: ${intent}`, error);
+    void audit.record({ what, path, trigger: 'manual', result: error.code });
+    void notify.error(errorMessage(error, databaseName(vscode.Uri.file(path))));
+    return false;
+  }
 }
 
 /** Writes the runbook that the person looks at as Markdown. `to` is for callers that need not ask. */

@@ -1,0 +1,47 @@
+import type { BackupError } from '../core/errors.ts';
+import type { RestorePlan } from '../core/restore.ts';
+import type { WorkerClient } from '../worker/client.ts';
+import type { Run } from './run.ts';
+
+export interface Question {
+  message: string;
+  detail: string;
+  yes: string;
+}
+
+/** What only the editor can do, or knows. */
+export interface Host {
+  worker: Pick<WorkerClient, 'call'>;
+  toolVersion: string;
+  /** Where safety snapshots and archives go; undefined when no backups folder was chosen. */
+  backupsFolder: string | undefined;
+  tasks: { stop: string; start: string };
+  healthUrl: string;
+  recordAs: (path: string) => { path: string; workspace?: string | undefined };
+  /** A path as the person knows it. */
+  nameOf: (path: string) => string;
+  exists: (path: string) => boolean;
+  /** The path itself, or with `-2`, `-3` … when something is there. */
+  freePath: (path: string) => string;
+  /** An error in words. */
+  explain: (error: BackupError) => string;
+  /** A modal question; true for yes. */
+  confirm: (question: Question) => Promise<boolean>;
+  /** Runs a task of the workspace. On abort, it is not waited for any longer; it runs on. */
+  runTask: (name: string, purpose: 'stop' | 'start', signal?: AbortSignal) => Promise<TaskOutcome>;
+  /** Asks the application how it is. */
+  askHealth: (url: string) => Promise<{ ok: boolean; text: string }>;
+  showSchema: (plan: RestorePlan, item: number) => Promise<void>;
+  exportRunbook: (plan: RestorePlan, run: Run) => Promise<void>;
+  save: (run: Run) => Promise<void>;
+  /** Tells the log, and the audit log of what was done. */
+  note: (what: 'restore' | 'undo' | 'clean-up', text: string, result: 'ok' | BackupError) => void;
+  t: (message: string, ...values: (string | number)[]) => string;
+}
+
+export interface TaskOutcome {
+  /** False when it goes on in the background. */
+  ended: boolean;
+  /** Undefined while it runs, and for a task without a process of its own. */
+  exitCode?: number | undefined;
+}

@@ -1,0 +1,164 @@
+/** A restore as a person goes through it on the page, without an editor: real workers, real databases. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { basename, join, parse } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
+import {
+  parseToHost,
+  parseToPage,
+  type RunbookState,
+  type Step,
+} from '../../src/runbook/protocol.ts';
+import { newRun, type Run, type RunItem } from '../../src/runbook/run.ts';
+import { RestoreSession } from '../../src/runbook/session.ts';
+import { stateOf, type Wording } from '../../src/runbook/view.ts';
+import { WorkerClient } from '../../src/worker/client.ts';
+import { workerEntry } from './processes.ts';
+
+const wording: Wording = {
+  day: (iso) => iso,
+  time: (iso) => iso,
+  verdict: (status) => status,
+  shell: 'posix',
+  spotChecks: ['Orders of today are there'],
+  backupFacts: [],
+};
+
+export interface StoryOptions {
+  entry?: string;
+  backupsFolder?: string | undefined;
+  healthUrl?: string;
+  stopTask?: string;
+}
+
+export class Story {
+  readonly session: RestoreSession;
+  /** The questions that were asked, and how the person answers the next ones. */
+  readonly questions: Question[] = [];
+  answer = true;
+  /** What the person does while a question is open. */
+  whileAsked: () => Promise<void> = () => Promise.resolve();
+  runTask: (signal: AbortSignal | undefined) => Promise<TaskOutcome> = () =>
+    Promise.resolve({ ended: true, exitCode: 0 });
+  readonly exported: Run[] = [];
+  readonly notes: string[] = [];
+  /** As it is in the memory of the workspace. */
+  saved: string;
+
+  constructor(run: Run, options: StoryOptions = {}) {
+    this.saved = JSON.stringify(run);
+    this.session = new RestoreSession(run, this.#host(options));
+    this.session.onDidChange(() => this.state);
+  }
+
+  static async begin(
+    backup: string,
+    lives: (string | RunItem)[],
+    options?: StoryOptions,
+  ): Promise<Story> {
+    const items = lives.map((live) =>
+      typeof live === 'string' ? { live, chosen: true } : { ...live },
+    );
+    const story = new Story(newRun('r1', backup, items, new Date()), options);
+    await story.session.open();
+    return story;
+  }
+
+  /** The window is closed and opened again: nothing is left but what was saved. */
+  async reopen(options?: StoryOptions): Promise<Story> {
+    this.session.dispose();
+    const story = new Story(JSON.parse(this.saved) as Run, options);
+    await story.session.open();
+    return story;
+  }
+
+  /** What the page gets, which must be what its protocol says, each time. */
+  get state(): RunbookState {
+    const state = stateOf(this.session, wording);
+    const sent = parseToPage(JSON.parse(JSON.stringify({ state })));
+    assert.ok(sent !== undefined && 'state' in sent, `no state: ${JSON.stringify(state)}`);
+    return sent.state;
+  }
+
+  /** Presses a button; fails when the page does not offer it. */
+  async press(...ids: string[]): Promise<void> {
+    for (const id of ids) {
+      this.#requireOffered({ act: id });
+      await this.session.act(id);
+    }
+  }
+
+  async tick(id: string, value = true): Promise<void> {
+    this.#requireOffered({ tick: id, value });
+    await this.session.tick(id, value);
+  }
+
+  #requireOffered(message: object): void {
+    const parsed = parseToHost(message, this.state);
+    const failure = this.session.failure?.text ?? 'no failure';
+    assert.ok('message' in parsed, `${JSON.stringify(parsed)} (${failure})`);
+  }
+
+  isOffered(id: string): boolean {
+    return 'message' in parseToHost({ act: id }, this.state);
+  }
+
+  step(id: string): Step {
+    const step = this.state.steps.find((one) => one.id === `step-${id}`);
+    assert.ok(step, id);
+    return step;
+  }
+
+  /** The step that the page leads to, and how it stands. */
+  get now(): string {
+    const steps = this.state.steps.map(({ id, status }) => `${id.slice('step-'.length)} ${status}`);
+    return steps.find((one) => / (current|running|failed)$/.test(one)) ?? 'over';
+  }
+
+  get failure(): string {
+    return this.session.failure?.text ?? '';
+  }
+
+  async untilBusy(step: string): Promise<void> {
+    for (let waited = 0; this.session.busy?.step !== step; waited++) {
+      assert.ok(waited < 1000, `never busy with ${step}`);
+      await sleep(5);
+    }
+  }
+
+  #host({ entry = workerEntry, backupsFolder, healthUrl = '', stopTask = '' }: StoryOptions): Host {
+    return {
+      worker: new WorkerClient({ entry }),
+      toolVersion: '0.0.0-test',
+      backupsFolder,
+      tasks: { stop: stopTask, start: '' },
+      healthUrl,
+      recordAs: (path) => ({ path: basename(path) }),
+      nameOf: (path) => basename(path),
+      exists: existsSync,
+      freePath: (path) => {
+        const { dir, name, ext } = parse(path);
+        for (let n = 1; ; n++) {
+          const candidate = n === 1 ? path : join(dir, `${name}-${n}${ext}`);
+          if (!existsSync(candidate)) return candidate;
+        }
+      },
+      explain: ({ message, hint = '' }) => `${message} ${hint}`.trim(),
+      confirm: async (question) => {
+        this.questions.push(question);
+        await this.whileAsked();
+        return this.answer;
+      },
+      runTask: (_name, _purpose, signal) => this.runTask(signal),
+      askHealth: (url) => Promise.resolve({ ok: true, text: `${url}: 200` }),
+      showSchema: () => Promise.resolve(),
+      exportRunbook: (_plan, run) => Promise.resolve(void this.exported.push(run)),
+      save: (run) => Promise.resolve(void (this.saved = JSON.stringify(run))),
+      note: (what, text, result) =>
+        void this.notes.push(`${what} ${result === 'ok' ? 'ok' : result.code}: ${text}`),
+      t: (message, ...values) =>
+        message.replace(/\{(\d)\}/g, (_, index: string) => String(values[Number(index)])),
+    };
+  }
+}

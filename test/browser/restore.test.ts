@@ -134,8 +134,12 @@ describe('the runbook in a window', () => {
       await window.webview.getByText(/The old database is kept, and can be put back/).waitFor();
       await window.screenshot('runbook-6-done');
 
+      await shop.order(1);
       await shop.stop();
       await page('Undo').click();
+      await window.dialog.getByText(/orders: 1 rows added/).waitFor();
+      await window.screenshot('runbook-6-undo-question');
+      await window.dialog.getByRole('button', { name: 'Undo' }).click();
       await window.webview
         .getByText(/Undone/)
         .first()
@@ -172,9 +176,11 @@ describe('the runbook in a window', () => {
       await shop.start();
       assert.equal(await shop.orders(), 10);
       await page('Undo').click();
+      await window.dialog.getByRole('button', { name: 'Undo' }).click();
       await window.webview.getByText(/It was not undone/).waitFor();
       await shop.stop();
       await page('Undo').click();
+      await window.dialog.getByRole('button', { name: 'Undo' }).click();
       await window.webview
         .getByText(/Undone/)
         .first()

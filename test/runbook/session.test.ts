@@ -32,13 +32,14 @@ import {
   run,
 } from '../support/processes.ts';
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
-import { Story, type StoryOptions } from '../support/runbookStory.ts';
+import { buildWorker, Story, type StoryOptions } from '../support/runbookStory.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const insert = "INSERT INTO items (name) VALUES ('after the backup')";
 const countSql = 'SELECT count(*) FROM items';
 
 describe('a restore as the page leads through it', () => {
+  before(buildWorker);
   endProcessesAfterEach();
   const folder = useTempFolder();
   let live = '';

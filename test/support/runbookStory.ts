@@ -14,7 +14,22 @@ import { newRun, type Run, type RunItem } from '../../src/runbook/run.ts';
 import { RestoreSession } from '../../src/runbook/session.ts';
 import { stateOf, type Wording } from '../../src/runbook/view.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
-import { workerEntry } from './processes.ts';
+import { build } from 'esbuild';
+import { root } from './processes.ts';
+
+/** Each press of a button is several processes, and a bundle starts four times as fast as the sources. */
+const workerEntry = join(root, 'out/runbook-worker.mjs');
+
+export async function buildWorker(): Promise<void> {
+  await build({
+    entryPoints: [join(root, 'src/worker/main.ts')],
+    outfile: workerEntry,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+  });
+}
 
 const wording: Wording = {
   day: (iso) => iso,

@@ -97,7 +97,10 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, memory: unknown): Promise<void> {
     const id = parseMemory(memory)?.runbook;
-    const run = id === undefined ? undefined : this.#remembered()[id];
+    // A page that was closed too soon has remembered nothing. What was left in the middle is what it was about.
+    const left = this.unfinished.filter((one) => !this.#open.has(one.id));
+    const run =
+      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered()[id];
     if (run === undefined) {
       panel.dispose();
       return;

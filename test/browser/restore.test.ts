@@ -165,6 +165,8 @@ describe('the runbook in a window', () => {
       assert.equal(asides.length, 1);
       await window.screenshot('runbook-light-moved');
 
+      // VS Code writes down what is open a moment later.
+      await window.page.waitForTimeout(2000);
       await window.page.reload();
       await page('Copy the Backup into Place').click({ timeout: 60_000 });
       await page('It Runs Again').click();

@@ -60,19 +60,19 @@ export function runbookSteps(plan: RestorePlan, options: RunbookOptions): Runboo
     step('plan', planText(plan), commands('check')),
     step(
       'stop',
-      'Stop every program that has the database open: it would go on writing into the old file without an error, and the restored one would not have it. The command needs lsof, which shows the programs of other users only to root.',
+      'Stop every program that has the database open. One that stays would go on writing into the old file without an error. By hand, this needs lsof; only root sees the programs of other users.',
       commands('stop'),
     ),
     step(
       'move',
       onOneLine(
-        `The old database, with its siblings, gets the name ${all.map(({ setAside }) => setAside).join(', ')}, complete before anything is removed.`,
+        `The old database, with its siblings, is kept as ${all.map(({ setAside }) => setAside).join(', ')}. Until the next step it also stays live.`,
       ),
       commands('move'),
     ),
     step(
       'copy',
-      'The backup is copied beside the database, checked there, and takes its name. A -wal or -journal that stayed beside it would change the restored database without a word, so the siblings go first; they are kept with the old database.',
+      'The backup is copied beside the database, checked there, and takes its name. The old siblings go first, or they would change the restored database; they are kept with the old one.',
       commands('copy'),
     ),
     step('restart', 'Start what was stopped.'),

@@ -70,7 +70,11 @@ export function questionBeforeUndo(
 function sinceLines(written: string[], isKnown: boolean, t: Words['t']): string[] {
   if (written.length > 0) {
     const rest = isKnown ? [] : [t('There may be more that could not be compared.')];
-    return [t('Written since the restore, and not in the old database:'), ...written, ...rest];
+    return [
+      t('Rows written since the restore, which are not in the old database:'),
+      ...written,
+      ...rest,
+    ];
   }
   return isKnown
     ? [t('Nothing was written since the restore.')]
@@ -81,7 +85,14 @@ function writtenSince(tables: PlannedItem['tables'], t: Words['t']): string[] {
   return tables
     .filter(({ lost, gained, changed }) => lost + gained + changed > 0)
     .map(({ name, lost, gained, changed }) =>
-      t('{0}: {1} rows added, {2} removed, {3} changed', name, lost, gained, changed),
+      [
+        `${name}:`,
+        [
+          ...(lost > 0 ? [t('{0} added', lost)] : []),
+          ...(gained > 0 ? [t('{0} removed', gained)] : []),
+          ...(changed > 0 ? [t('{0} changed', changed)] : []),
+        ].join(', '),
+      ].join(' '),
     );
 }
 

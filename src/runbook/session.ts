@@ -2,7 +2,7 @@
  * One restore as the page leads through it: what each button does, in which order, and what is known at each moment.
  * Knows nothing of VS Code: the panel lends it what only the editor can do. What is on disk decides; this remembers.
  */
-import { dirname, join, parse } from 'node:path';
+import { join, parse } from 'node:path';
 import type { Holder, HoldersKnown } from '../core/holders.ts';
 import type {
   ApplyRequest,
@@ -19,6 +19,7 @@ import { BackupError, isBackupError } from '../core/errors.ts';
 import type { CallOptions } from '../worker/client.ts';
 import { checkCopied, checkMoved } from './byHand.ts';
 import type { Host } from './host.ts';
+import { findInterruptions, ownInterruption } from './interruption.ts';
 import { questionBeforeDelete, questionBeforeMove, questionBeforeUndo } from './questions.ts';
 import {
   currentStep,
@@ -450,7 +451,7 @@ export class RestoreSession {
     const checked = await this.#work('copy', host.t('Comparing it with the backup…'), async (o) => {
       await checkCopied(this.request, host, o);
       const intent = run.moved?.intent;
-      const { items } = this.#ownInterruption(await this.#interruptions()) ?? {};
+      const { items } = ownInterruption(await findInterruptions(this, host), this) ?? {};
       // Another file is live than the step "move" has left: nothing is to be finished or rolled back any more.
       if (intent !== undefined && items?.every(({ live }) => live === 'other') === true) {
         await host.worker.call('recoverInterrupted', { intent, how: 'roll-back' });
@@ -674,8 +675,8 @@ export class RestoreSession {
     this.interrupted = undefined;
     if (run.ending !== undefined && run.ending !== 'kept') return this.#changed();
     try {
-      const all = await this.#interruptions();
-      const own = this.#ownInterruption(all);
+      const all = await findInterruptions(this, this.host);
+      const own = ownInterruption(all, this);
       // Moved and not yet copied is a step of the runbook, and no interruption.
       const isBetween = own?.items.some(({ live }) => live !== 'old') ?? false;
       const isOurs = own !== undefined && own.id === run.moved?.id;
@@ -686,36 +687,6 @@ export class RestoreSession {
       this.#fail(currentStep(run) ?? 'copy', error);
     }
     this.#changed();
-  }
-
-  async #interruptions(): Promise<Interrupted[]> {
-    const { moved, alsoKept = [] } = this.run;
-    const paths = [
-      ...(moved === undefined ? this.#chosen.map(({ live }) => live) : []),
-      ...[...(moved?.items ?? []), ...(this.plan?.items ?? [])].map(({ realTarget }) => realTarget),
-      ...alsoKept.map(({ target }) => target),
-    ];
-    const found = new Map<string, Interrupted>();
-    for (const folder of new Set(paths.map((path) => dirname(path)))) {
-      if (!this.host.exists(folder)) continue;
-      for (const one of await this.host.worker.call('findInterrupted', { in: folder }))
-        found.set(one.id, one);
-    }
-    return [...found.values()];
-  }
-
-  /** Of this restore, or of an undo of it, or of whatever else was done to these databases and not brought to its end. */
-  #ownInterruption(all: Interrupted[]): Interrupted | undefined {
-    const { moved, besides = [], alsoKept = [] } = this.run;
-    const own = new Set([
-      ...this.#chosen.map(({ live }) => live),
-      ...[...(moved?.items ?? []), ...(this.plan?.items ?? [])].map(({ realTarget }) => realTarget),
-      ...[...besides, ...alsoKept.map(({ target }) => target)],
-    ]);
-    return (
-      all.find(({ id }) => id === moved?.id) ??
-      all.find(({ items }) => items.some(({ realTarget }) => own.has(realTarget)))
-    );
   }
 
   /** The intent of this restore is gone: it was finished or rolled back. */

@@ -273,7 +273,10 @@ function summaryLine(
   }
   return {
     kind: lost + changed > 0 ? 'warning' : 'fact',
-    text: t('{0} rows lost, {1} brought back, {2} changed.', lost, gained, changed),
+    text:
+      lost === 1
+        ? t('1 row lost, {0} brought back, {1} changed.', gained, changed)
+        : t('{0} rows lost, {1} brought back, {2} changed.', lost, gained, changed),
   };
 }
 
@@ -311,16 +314,21 @@ function steps(session: RestoreSession, wording: Wording): Step[] {
   );
   return stepIds.map((id, number) => {
     const text = texts.get(id);
+    const isBeside = session.run.destination === 'beside';
     const said = session.run.log.filter((entry) => entry.step === id);
     const status = statusOf(session, id);
     const at = session.run.done[id]?.at;
     return {
       // Ids are unique among all that the page shows, and buttons are called like their steps.
-      ...{ id: `step-${id}`, number, status, title: titleOf(id, session.host.t) },
-      ...(status === 'current' && id === 'stop' && { statusText: session.host.t('watching…') }),
+      ...{ id: `step-${id}`, number, status, title: titleOf(id, session) },
+      ...(status === 'current' &&
+        (id === 'stop' || id === 'restart') && { statusText: session.host.t('watching…') }),
       ...(at !== undefined && { at: wording.time(at) }),
       // What the plan says is on the cards above.
-      ...(text !== undefined && isAhead(status) && id !== 'plan' && { summary: text.text }),
+      ...(text !== undefined &&
+        isAhead(status) &&
+        id !== 'plan' &&
+        !isBeside && { summary: text.text }),
       ...{ holders: [], checks: [], actions: [] },
       ...detailsOf(session, id, wording),
       lines: [
@@ -332,7 +340,9 @@ function steps(session: RestoreSession, wording: Wording): Step[] {
       ...(session.busy?.step === id && { progress: progressOf(session.busy, session) }),
       ...(text !== undefined &&
         text.sh.length > 0 &&
-        status !== 'skipped' && {
+        isAhead(status) &&
+        // The commands are those of a restore over the live database.
+        !isBeside && {
           commands: { posix: text.sh.join('\n'), powershell: text.powershell.join('\n') },
         }),
     };
@@ -343,7 +353,7 @@ function isAhead(status: Step['status']): boolean {
   return status === 'current' || status === 'waiting' || status === 'failed';
 }
 
-function titleOf(id: StepId, t: Translate): string {
+function titleOf(id: StepId, { run, host: { t } }: RestoreSession): string {
   switch (id) {
     case 'plan':
       return t('Plan');
@@ -352,7 +362,9 @@ function titleOf(id: StepId, t: Translate): string {
     case 'move':
       return t('Move the old database aside');
     case 'copy':
-      return t('Copy the backup into place');
+      return run.destination === 'beside'
+        ? t('Copy the backup to a new file')
+        : t('Copy the backup into place');
     case 'restart':
       return t('Restart');
     case 'verify':
@@ -378,6 +390,10 @@ function linesOf(session: RestoreSession, id: StepId): Line[] {
   const lines: Line[] = [];
   if (failure?.step === id) lines.push({ kind: 'error', text: failure.text });
   if (id === 'stop' && currentStep(run) === 'stop') lines.push(...watching(seen, t));
+  if (id === 'restart' && currentStep(run) === 'restart') {
+    const text = t('This step is done as soon as a program opens the database.');
+    lines.push({ kind: 'fact', text });
+  }
   if (id === 'move') {
     for (const { safetySnapshot, safetyFailure, target } of run.moved?.items ?? []) {
       if (safetySnapshot !== undefined) {
@@ -427,12 +443,6 @@ function watching(seen: Seen | undefined, t: Translate): Line[] {
   if (seen === undefined) return [{ kind: 'fact', text: t('Looking…') }];
   const lines: Line[] = [];
   if (seen.holders.length === 0) lines.push({ kind: 'fact', text: t('Nobody is seen to use it.') });
-  else {
-    const text = t(
-      'A program that keeps the file open would go on writing into the old database without noticing.',
-    );
-    lines.push({ kind: 'warning', text });
-  }
   if (seen.known === 'own-user') {
     const text = t('Programs of other users cannot be seen from here.');
     lines.push({ kind: 'warning', text });
@@ -471,8 +481,14 @@ function detailsOf(session: RestoreSession, id: StepId, wording: Wording): Detai
     case 'copy':
       return {
         actions: [
-          button('copy', t('Copy the Backup into Place'), 'primary'),
-          button('check-copy', t('I Have Copied It: Check'), 'secondary'),
+          button(
+            'copy',
+            run.destination === 'beside' ? t('Try Again') : t('Copy the Backup into Place'),
+            'primary',
+          ),
+          ...(run.destination === 'beside'
+            ? []
+            : [button('check-copy', t('I Have Copied It: Check'), 'secondary')]),
         ],
       };
     case 'restart':
@@ -615,7 +631,8 @@ function footer(session: RestoreSession): RunbookState['footer'] {
     text: run.destination === 'beside' || isOver ? '' : lines.join(' '),
     actions: [
       button('export', t('Export Runbook…'), 'secondary', {
-        enabled: plan !== undefined && busy === undefined,
+        enabled: plan !== undefined && busy === undefined && run.destination !== 'beside',
+        reason: t('It is about restores over the live database that were compared.'),
       }),
       ...(run.destination === 'beside' || isOver
         ? []

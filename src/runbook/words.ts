@@ -12,7 +12,7 @@ export function pageWords(t: (message: string) => string): PageWords {
       running: t('Running'),
       done: t('Done'),
       confirmed: t('Confirmed by you'),
-      skipped: t('Skipped'),
+      skipped: t('Not needed'),
       failed: t('Failed'),
     },
     warning: t('Warning'),

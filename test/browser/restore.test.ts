@@ -137,7 +137,7 @@ describe('the runbook in a window', () => {
       await shop.order(1);
       await shop.stop();
       await page('Undo').click();
-      await window.dialog.getByText(/orders: 1 rows added/).waitFor();
+      await window.dialog.getByText(/orders: 1 added/).waitFor();
       await window.screenshot('runbook-6-undo-question');
       await window.dialog.getByRole('button', { name: 'Undo' }).click();
       await window.webview

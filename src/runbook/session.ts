@@ -148,6 +148,11 @@ export class RestoreSession {
     }
   }
 
+  /** While something goes on no button does anything, so none is to be shown. */
+  get isActing(): boolean {
+    return this.#isActing;
+  }
+
   /** True when the person has agreed to go on with what is seen to be open, or with what cannot be seen. */
   get hasAgreed(): boolean {
     const holders = this.seen?.holders ?? [];

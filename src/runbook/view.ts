@@ -465,7 +465,8 @@ function detailsOf(session: RestoreSession, id: StepId, wording: Wording): Detai
     const canStop = busy.step === id && id !== 'plan' && busy.canCancel && !isOver;
     return canStop ? { actions: [button('cancel', t('Cancel'), 'secondary')] } : {};
   }
-  if (interrupted !== undefined) return {};
+  // A press that does nothing would be lost without a word.
+  if (session.isActing || interrupted !== undefined) return {};
   if (id === 'plan') return planDetails(session);
   if (currentStep(run) !== id) return {};
   switch (id) {

@@ -37,11 +37,7 @@ export function findHolders(databases: readonly string[]): Holders {
 export function findLockers(path: string): Holder[] {
   const { holders } = findHolders([path]);
   if (holders.length === 0 || process.platform !== 'linux') return holders;
-  const { ino } = statSync(path);
-  const lines = readText('/proc/locks').split('\n');
-  const pids = new Set(
-    lines.filter((line) => line.includes(`:${ino} `)).map((line) => Number(line.split(/\s+/)[4])),
-  );
+  const pids = new Set(lockHolders(new Set(identitiesOf(path))));
   const lockers = holders.filter((holder) => pids.has(holder.pid));
   return lockers.length > 0 ? lockers : holders;
 }

@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeCut } from './cut.ts';
 import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
-import { createPrivateFile, fileIdentity, sha256File, syncFileBeside } from './files.ts';
+import { createPrivateFile, EarlySync, fileIdentity, sha256File, syncFileBeside } from './files.ts';
 import {
   boundTables,
   type CutLabel,
@@ -311,8 +311,19 @@ async function copyPinned(
   try {
     createPrivateFile(copy);
     const created = fileIdentity(copy);
-    await one.copyTo(copy, onStep);
-    const sizeBytes = one.facts.pageCount * one.facts.pageSize;
+    const { pageCount, pageSize } = one.facts;
+    const syncing = new EarlySync(copy);
+    let failure: Error | undefined;
+    try {
+      await one.copyTo(copy, (donePages) => {
+        syncing.wrote(donePages * pageSize);
+        onStep(donePages);
+      });
+    } finally {
+      failure = await syncing.end();
+    }
+    if (failure !== undefined) throw failure;
+    const sizeBytes = pageCount * pageSize;
     const actual = statSync(copy).size;
     if (fileIdentity(copy) === created && actual === sizeBytes) return;
     throw new BackupError('incomplete', `The copy has ${actual} of ${sizeBytes} bytes.`, {

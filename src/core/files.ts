@@ -31,6 +31,7 @@ import {
 import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, parse, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { BackupError, explain } from './errors.ts';
 import { manifestNameOf } from './names.ts';
 
@@ -407,14 +408,37 @@ export function replaceManifest(backupPath: string, text: string): void {
 
 const hashChunkBytes = 1024 * 1024;
 
+export interface Digests {
+  /** Lower-case hex. */
+  sha256: string;
+  crc32: number;
+}
+
+/** Both digests of a file in one reading. `onProgress` gets the bytes read so far; what it throws ends the reading. */
+export function digestFile(path: string, onProgress?: (doneBytes: number) => void): Digests {
+  let crc = 0;
+  const sha256 = hashFile(path, onProgress, (chunk) => (crc = crc32(chunk, crc)));
+  return { sha256, crc32: crc };
+}
+
 /** SHA-256 of a file as lower-case hex. `onProgress` gets the bytes read so far; what it throws ends the reading. */
 export function sha256File(path: string, onProgress?: (doneBytes: number) => void): string {
+  return hashFile(path, onProgress);
+}
+
+function hashFile(
+  path: string,
+  onProgress?: (doneBytes: number) => void,
+  onChunk?: (chunk: Buffer) => void,
+): string {
   const hash = createHash('sha256');
-  const chunk = Buffer.allocUnsafe(hashChunkBytes);
+  const whole = Buffer.allocUnsafe(hashChunkBytes);
   const handle = openSync(path, 'r');
   try {
-    for (let done = 0, read; (read = readSync(handle, chunk)) > 0;) {
-      hash.update(read === chunk.length ? chunk : chunk.subarray(0, read));
+    for (let done = 0, read; (read = readSync(handle, whole)) > 0;) {
+      const chunk = whole.subarray(0, read);
+      hash.update(chunk);
+      onChunk?.(chunk);
       onProgress?.((done += read));
     }
     return hash.digest('hex');

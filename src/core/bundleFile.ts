@@ -2,7 +2,7 @@
  * The last steps of every bundle: write the zip in a private folder, `manifest.json` first -> sync it -> read all of it
  * back -> publish it with its manifest beside it.
  */
-import { rmSync } from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { copyCompanion, type Companion } from './companions.ts';
@@ -116,7 +116,7 @@ async function write(
         totalBytes: 2 * totalBytes,
       }),
     // From here on the content is in the zip: there is no need for it to be on the disk twice.
-    onPacked: ({ content }) => 'path' in content && rmSync(content.path),
+    onPacked: ({ content }) => 'path' in content && unlinkSync(content.path),
   });
   const syncing = syncFileBeside(path);
   syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.

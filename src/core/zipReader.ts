@@ -32,6 +32,8 @@ export const generousLimits: ZipLimits = { entries: 200_000, totalBytes: 2e12 };
 const mostRatio = 1040;
 const quietBytes = 1024 * 1024;
 const chunkBytes = 256 * 1024;
+/** Zlib's own minimum. */
+const fewestChunkBytes = 64;
 
 interface Found extends ZipMember {
   entry: Entry;
@@ -148,7 +150,9 @@ export class Zip {
     if (entry.compressionMethod === 0) {
       await pipeline(raw, take);
     } else {
-      const inflate = createInflateRaw({ chunkSize: chunkBytes });
+      // A buffer of that size is made for each member, and there may be thousands of small ones.
+      const chunkSize = Math.min(chunkBytes, Math.max(sizeBytes, fewestChunkBytes));
+      const inflate = createInflateRaw({ chunkSize });
       await pipeline(raw, inflate, take);
       if (inflate.bytesWritten !== compressedBytes)
         throw unsound(`${shown(name)} has more data than belongs to it`);

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import {
+  appendFileSync,
   closeSync,
   ftruncateSync,
+  globSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { listBackups } from '../../src/core/catalog.ts';
 import { digestFile } from '../../src/core/files.ts';
@@ -16,7 +20,13 @@ import { extractBundle } from '../../src/core/unbundle.ts';
 import { verifyBundle } from '../../src/core/verifyBundle.ts';
 import { Zip } from '../../src/core/zipReader.ts';
 import { writeZip, type Packable } from '../../src/core/zipWriter.ts';
-import { bundleOf, bundleRequest, bundled, quietHooks } from '../support/bundles.ts';
+import {
+  bundleManifestOf,
+  bundleOf,
+  bundleRequest,
+  bundled,
+  quietHooks,
+} from '../support/bundles.ts';
 import { counterSql, isBroken } from '../support/cuts.ts';
 import { createDatabase, sha256, valueOf } from '../support/databases.ts';
 import {
@@ -35,6 +45,7 @@ import {
   needProgram,
   run,
   start,
+  waitUntil,
   type Ended,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -176,6 +187,39 @@ describe('a bundle', () => {
         assert.ok(missed < all.length / 5, `${missed} of ${all.length} missed`);
       });
     }
+  });
+
+  it('has the second reading of a file that was written to during the first', async function () {
+    if (process.platform !== 'linux') this.skip(); // strace exists there only.
+    needProgram('strace', 'strace');
+    createDatabase(folder('app.db'));
+    const [file, trace] = [folder('log.txt'), folder('trace')];
+    writeFileSync(file, 'before');
+    const request = bundleRequest([folder('app.db')], {
+      companions: [{ root: folder(), globs: ['log.txt'] }],
+    });
+    const ended = run([
+      ...['strace', '-f', '-q', '-P', file, '-o', trace, '-e', 'trace=openat,read'],
+      // The first read recognises the kind of file; the second is the copy, which takes its time.
+      ...['-e', 'inject=read:delay_exit=3000000:when=2'],
+      ...[process.execPath, fixture('bundleJob.ts'), JSON.stringify(request)],
+    ]);
+    const isCopying = (): boolean =>
+      globSync('backups/.tmp-*/companion-0', { cwd: folder() }).length > 0;
+    await waitUntil(isCopying, 'the copy begins');
+    await sleep(500);
+    appendFileSync(file, ' and after');
+    assert.equal((await ended).code, 0);
+    const opened = readFileSync(trace, 'utf8').match(/openat\(.*log\.txt/g) ?? [];
+    assert.equal(opened.length, 3);
+    const [{ path = '' } = {}] = listBackups(folder('backups'));
+    const companion = bundleManifestOf(path).entries.find(({ kind }) => kind === 'companion');
+    assert.equal(companion && 'changedWhileReading' in companion, false);
+    const [out] = await extractBundle(
+      { bundle: path, folder: folder('out'), members: ['files/log.txt'] },
+      quietHooks,
+    );
+    assert.equal(readFileSync(out?.path ?? '', 'utf8'), 'before and after');
   });
 
   it('leaves nothing on a disk that is too small for the zip', async function () {

@@ -9,7 +9,7 @@ import { takeBundle } from './bundle.ts';
 import { packCompanion, writeBundle, type Packed } from './bundleFile.ts';
 import { sum } from './copying.ts';
 import { BackupError, explain, fromPlainError, isBackupError, toPlainError } from './errors.ts';
-import { makePrivateFolder, prepareFolder, sweepLeftovers } from './files.ts';
+import { inWorkplace } from './files.ts';
 import { manifestFormat, type BundleContents } from './manifest.ts';
 import {
   bundleManifestName,
@@ -48,23 +48,10 @@ export async function archiveSetAside(
   const path = requireSetAside(given);
   requireFree([path], { probe: false });
   const files = statesOf(path);
-  const target = prepareFolder(folder);
-  let archive: string;
-  try {
-    await sweepLeftovers(target.path);
-    requireSpace(target.path, sum(files.map(({ sizeBytes }) => sizeBytes)));
-    const scratch = makePrivateFolder(target.path);
-    try {
-      const old: Old = { path, files, folder: target.path, scratch: scratch.path, toolVersion };
-      archive = await archiveOld(old, hooks);
-    } finally {
-      scratch.remove();
-    }
-  } catch (error) {
-    throw explain(error, 'target', target.path);
-  } finally {
-    target.undo(); // Removes only what this run has made and left empty.
-  }
+  const archive = await inWorkplace(folder, (place) => {
+    requireSpace(place.folder, sum(files.map(({ sizeBytes }) => sizeBytes)));
+    return archiveOld({ path, files, ...place, toolVersion }, hooks);
+  });
   requireUnchanged(path, files, archive);
   return { archive, ...deleteSetAside(path) };
 }

@@ -8,8 +8,8 @@ import { basename, join } from 'node:path';
 import { packCompanion, writeBundle, type Packed, type PublishedBundle } from './bundleFile.ts';
 import { findCompanions, type Companion, type CompanionGlobs } from './companions.ts';
 import { Copying, describeContents, sum, type Member, type Proved } from './copying.ts';
-import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
-import { makePrivateFolder, prepareFolder, siblingSuffixes, sweepLeftovers } from './files.ts';
+import { BackupError, isBackupError, toPlainError, type PlainError } from './errors.ts';
+import { inWorkplace, siblingSuffixes } from './files.ts';
 import {
   manifestFormat,
   type BundleContents,
@@ -72,24 +72,12 @@ class Job {
   async run(): Promise<Bundled> {
     const named = this.#copying.inspect();
     if (this.#mustStop(named)) return { failures: this.#failures };
-    const target = prepareFolder(this.#request.folder);
-    this.#folder = target.path;
-    try {
-      const stuck = await sweepLeftovers(target.path);
+    return inWorkplace(this.#request.folder, async ({ folder, scratch, stuck }) => {
+      [this.#folder, this.#scratch] = [folder, scratch];
       this.#warnings.push(...stuck.map(leftover));
-      const scratch = makePrivateFolder(target.path);
-      this.#scratch = scratch.path;
-      try {
-        const bundle = await this.#runIn(named);
-        return { ...(bundle !== undefined && { bundle }), failures: this.#failures };
-      } finally {
-        scratch.remove();
-      }
-    } catch (error) {
-      throw explain(error, 'target', target.path);
-    } finally {
-      target.undo(); // Removes only what this run has made and left empty.
-    }
+      const bundle = await this.#runIn(named);
+      return { ...(bundle !== undefined && { bundle }), failures: this.#failures };
+    });
   }
 
   async #runIn(named: Member[]): Promise<Bundle | undefined> {

@@ -185,6 +185,36 @@ export function makePrivateFolder(
   };
 }
 
+export interface Workplace {
+  /** The real path of the folder for what will be published. */
+  folder: string;
+  /** A private folder in it, which is gone when the work is done. */
+  scratch: string;
+  /** Leftovers of earlier work that could not be removed. */
+  stuck: string[];
+}
+
+/** Gives `action` a folder to publish into. What was made for it and left empty is removed again. */
+export async function inWorkplace<T>(
+  folder: string,
+  action: (place: Workplace) => Promise<T>,
+): Promise<T> {
+  const target = prepareFolder(folder);
+  try {
+    const stuck = await sweepLeftovers(target.path);
+    const scratch = makePrivateFolder(target.path);
+    try {
+      return await action({ folder: target.path, scratch: scratch.path, stuck });
+    } finally {
+      scratch.remove();
+    }
+  } catch (error) {
+    throw explain(error, 'target', target.path);
+  } finally {
+    target.undo();
+  }
+}
+
 export function isPrivateFolderName(name: string): boolean {
   return name.startsWith(privatePrefix);
 }

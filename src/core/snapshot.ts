@@ -12,14 +12,8 @@ import {
   type Member,
   type Proved,
 } from './copying.ts';
-import { BackupError, explain, fromPlainError, toPlainError } from './errors.ts';
-import {
-  makePrivateFolder,
-  prepareFolder,
-  publishPair,
-  sweepLeftovers,
-  type Digests,
-} from './files.ts';
+import { BackupError, fromPlainError, toPlainError } from './errors.ts';
+import { inWorkplace, publishPair, type Digests } from './files.ts';
 import { readGitHead } from './gitHead.ts';
 import {
   manifestFormat,
@@ -154,26 +148,14 @@ class Job {
   }
 
   async #runIn(members: Member[]): Promise<Snapshot[]> {
-    const target = prepareFolder(this.#request.folder);
-    this.#folder = target.path;
-    try {
-      const stuck = await sweepLeftovers(target.path);
-      requireSpace(target.path, sum(members.map(({ source }) => source.sizeBytes)));
-      const scratch = makePrivateFolder(target.path);
-      try {
-        const place = { folder: target.path, scratch: scratch.path };
-        const proved = await this.#copying.prove(await this.#copying.copy(members, place));
-        if (proved.length === 0) return [];
-        await this.#hooks.beforePublish();
-        return this.#publishAll(proved, stuck);
-      } finally {
-        scratch.remove();
-      }
-    } catch (error) {
-      throw explain(error, 'target', target.path);
-    } finally {
-      target.undo(); // Removes only what this run has made and left empty.
-    }
+    return inWorkplace(this.#request.folder, async (place) => {
+      this.#folder = place.folder;
+      requireSpace(place.folder, sum(members.map(({ source }) => source.sizeBytes)));
+      const proved = await this.#copying.prove(await this.#copying.copy(members, place));
+      if (proved.length === 0) return [];
+      await this.#hooks.beforePublish();
+      return this.#publishAll(proved, place.stuck);
+    });
   }
 
   /** Publishes the good copies; keeps a damaged one under a name that nobody takes for a backup, and fails it. */

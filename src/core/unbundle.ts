@@ -18,14 +18,7 @@ import {
 import { availableParallelism } from 'node:os';
 import { dirname, extname, join } from 'node:path';
 import { BackupError, explain, isBackupError } from './errors.ts';
-import {
-  linkWithoutOverwriting,
-  makePrivateFolder,
-  prepareFolder,
-  resolveRegularFile,
-  sweepLeftovers,
-  syncFolder,
-} from './files.ts';
+import { inWorkplace, linkWithoutOverwriting, resolveRegularFile, syncFolder } from './files.ts';
 import { databaseExtensions, readHeader } from './header.ts';
 import {
   longestBundleManifestBytes,
@@ -312,31 +305,20 @@ async function extract(
 ): Promise<ExtractedFile[]> {
   return withSoundBundle(bundle, async (open) => {
     const wanted = choose(open);
-    const target = prepareFolder(folder);
-    try {
-      await sweepLeftovers(target.path);
-      for (const { to } of wanted) requireFree(target.path, to);
+    return inWorkplace(folder, async (place) => {
+      for (const { to } of wanted) requireFree(place.folder, to);
       requireSpace(
-        target.path,
+        place.folder,
         wanted.reduce((sum, { member }) => sum + member.sizeBytes, 0),
       );
-      const scratch = makePrivateFolder(target.path);
-      try {
-        const files = await unpack(open, wanted, scratch.path, hooks.onProgress);
-        await hooks.beforePublish();
-        publish(files, target.path);
-        return files.map(({ private: _private, to, ...file }) => ({
-          ...file,
-          path: join(target.path, to),
-        }));
-      } finally {
-        scratch.remove();
-      }
-    } catch (error) {
-      throw explain(error, 'target', target.path);
-    } finally {
-      target.undo(); // Removes only what this run has made and left empty.
-    }
+      const files = await unpack(open, wanted, place.scratch, hooks.onProgress);
+      await hooks.beforePublish();
+      publish(files, place.folder);
+      return files.map(({ private: _private, to, ...file }) => ({
+        ...file,
+        path: join(place.folder, to),
+      }));
+    });
   });
 }
 

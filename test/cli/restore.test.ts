@@ -2,20 +2,18 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { applyRestore, moveAside } from '../../src/core/restore.ts';
 import { bundleOf } from '../support/bundles.ts';
-import {
-  bytesOf,
-  createDatabase,
-  overwrite,
-  snapshot,
-  valueOf,
-  withDatabase,
-} from '../support/databases.ts';
+import { bytesOf, createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, kill, runCli, type Ended } from '../support/processes.ts';
-import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
+import {
+  applyRequest,
+  prepareRestore,
+  leftoversIn,
+  quiet,
+  setAsidesIn,
+} from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const json = <T>({ stdout }: Ended): T => JSON.parse(stdout) as T;
-const insert = "INSERT INTO items (name) VALUES ('after the backup')";
 const count = 'SELECT count(*) FROM items';
 
 interface PlanJson {
@@ -42,9 +40,7 @@ describe('the command line, restoring', () => {
   let backup = '';
 
   beforeEach(async () => {
-    live = createDatabase(folder('app.db'), { journalMode: 'wal' });
-    backup = (await snapshot(live)).path;
-    withDatabase(live, (db) => db.exec(insert));
+    ({ live, backup } = await prepareRestore(folder('app.db')));
   });
 
   it('says with 2 what is missing or contradicts itself, and changes nothing', async () => {

@@ -10,19 +10,23 @@ import { bundleManifestOf } from '../support/bundles.ts';
 import {
   bytesOf,
   contentOf,
-  createDatabase,
   overwrite,
   sha256,
-  snapshot,
   valueOf,
   withDatabase,
   writeBytes,
 } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, kill, start } from '../support/processes.ts';
-import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
+import {
+  applyRequest,
+  insertItem,
+  prepareRestore,
+  leftoversIn,
+  quiet,
+  setAsidesIn,
+} from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
-const insert = "INSERT INTO items (name) VALUES ('after the backup')";
 const count = 'SELECT count(*) FROM items';
 
 describe('the archive of a set-aside', () => {
@@ -32,9 +36,7 @@ describe('the archive of a set-aside', () => {
   let backup = '';
 
   beforeEach(async () => {
-    live = createDatabase(folder('app.db'), { journalMode: 'wal' });
-    backup = (await snapshot(live)).path;
-    withDatabase(live, (db) => db.exec(insert));
+    ({ live, backup } = await prepareRestore(folder('app.db')));
   });
 
   const restore = async (): Promise<string> => {
@@ -64,7 +66,7 @@ describe('the archive of a set-aside', () => {
   });
 
   it('holds the old database with what its WAL held, and takes its place', async () => {
-    const holder = await holdOpen(live, insert, insert);
+    const holder = await holdOpen(live, insertItem, insertItem);
     await kill(holder);
     const kept = await restore();
     assert.ok(existsSync(`${kept}-wal`));

@@ -27,16 +27,21 @@ import {
   overwrite,
   sha256,
   siblingsBeside,
-  snapshot,
   valueOf,
   withDatabase,
   writeBytes,
 } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, isLinuxRoot, kill } from '../support/processes.ts';
-import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
+import {
+  applyRequest,
+  insertItem,
+  prepareRestore,
+  leftoversIn,
+  quiet,
+  setAsidesIn,
+} from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
-const insert = "INSERT INTO items (name) VALUES ('after the backup')";
 const count = 'SELECT count(*) FROM items';
 
 describe('a restore', () => {
@@ -47,9 +52,7 @@ describe('a restore', () => {
 
   /** 100 rows in the backup, 101 live. */
   const prepare = async (journalMode: 'wal' | 'delete' = 'wal'): Promise<void> => {
-    live = createDatabase(folder('app.db'), { journalMode });
-    backup = (await snapshot(live)).path;
-    withDatabase(live, (db) => db.exec(insert));
+    ({ live, backup } = await prepareRestore(folder('app.db'), journalMode));
   };
 
   beforeEach(() => prepare());
@@ -130,7 +133,7 @@ describe('a restore', () => {
 
     it('when the database has changed since the preview', async () => {
       const liveStates = [liveStateOf(live)];
-      withDatabase(live, (db) => db.exec(insert));
+      withDatabase(live, (db) => db.exec(insertItem));
       await expectRefusal('target-in-use', () => restore({ liveStates }));
       await restore({ liveStates: [liveStateOf(live)] });
       assert.equal(valueOf(live, count), 100);
@@ -172,7 +175,7 @@ describe('a restore', () => {
   }
 
   it('is not undone by a stale -wal: the application died, its siblings lie there', async () => {
-    const holder = await holdOpen(live, insert, insert, insert);
+    const holder = await holdOpen(live, insertItem, insertItem, insertItem);
     await kill(holder);
     assert.deepEqual(siblingsBeside(live), ['-wal', '-shm']);
     const [item] = (await restore()).items;
@@ -181,7 +184,7 @@ describe('a restore', () => {
   });
 
   it('is not undone by a stale -wal beside a file that is gone', async () => {
-    const holder = await holdOpen(live, insert, insert, insert);
+    const holder = await holdOpen(live, insertItem, insertItem, insertItem);
     await kill(holder);
     rmSync(live);
     const wal = sha256(`${live}-wal`);
@@ -269,7 +272,7 @@ describe('a restore', () => {
   });
 
   it('takes a copy by other means with its -wal, and one in WAL mode stays in it', async () => {
-    const holder = await holdOpen(live, insert, insert);
+    const holder = await holdOpen(live, insertItem, insertItem);
     for (const part of ['', '-wal'])
       writeFileSync(folder(`copy.db${part}`), readFileSync(live + part));
     await kill(holder);
@@ -408,7 +411,7 @@ describe('a restore', () => {
 
     it('does not put the backup over what an application wrote after the move', async () => {
       const { intent } = await moveAside(applyRequest(backup, live), quiet);
-      const holder = await holdOpen(live, insert);
+      const holder = await holdOpen(live, insertItem);
       await kill(holder);
       await assert.rejects(putInPlace({ intent }, quiet), { code: 'target-in-use' });
       assert.deepEqual(findInterrupted(folder())[0]?.can, ['roll-back']);
@@ -418,7 +421,7 @@ describe('a restore', () => {
 
     it('says in what the live database differs from the backup by now, and calls that no damage', async () => {
       await restore();
-      withDatabase(live, (db) => db.exec(insert));
+      withDatabase(live, (db) => db.exec(insertItem));
       const [proof] = await proveRestored({ backup, items: [{ target: live }] });
       assert.equal(proof?.status, 'partial');
       assert.deepEqual(
@@ -430,7 +433,7 @@ describe('a restore', () => {
 
   describe('undone', () => {
     it('puts the old database back, byte for byte with its siblings, and keeps the restored one', async () => {
-      const holder = await holdOpen(live, insert);
+      const holder = await holdOpen(live, insertItem);
       await kill(holder);
       const before = bytesOf(live);
       const [item] = (await restore()).items;
@@ -447,7 +450,7 @@ describe('a restore', () => {
 
     it('loses nothing that the application has written since', async () => {
       const [item] = (await restore()).items;
-      const holder = await holdOpen(live, insert, insert);
+      const holder = await holdOpen(live, insertItem, insertItem);
       await kill(holder);
       const undone = await undoRestore({ setAside: item?.setAside ?? '', toolVersion: '0' }, quiet);
       assert.equal(valueOf(undone.setAside ?? '', count), 102);

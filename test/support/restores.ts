@@ -2,11 +2,26 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ApplyRequest } from '../../src/core/restore.ts';
 import type { SnapshotHooks } from '../../src/core/snapshot.ts';
+import { createDatabase, snapshot, withDatabase } from './databases.ts';
 
 export const quiet: SnapshotHooks = {
   onProgress: () => undefined,
   beforePublish: () => Promise.resolve(),
 };
+
+/** What `prepareRestore` has written since the backup. */
+export const insertItem = "INSERT INTO items (name) VALUES ('after the backup')";
+
+/** A live database of 101 rows in its table `items`, and a backup of the first 100. */
+export async function prepareRestore(
+  live: string,
+  journalMode: 'wal' | 'delete' = 'wal',
+): Promise<{ live: string; backup: string }> {
+  createDatabase(live, { journalMode });
+  const { path: backup } = await snapshot(live);
+  withDatabase(live, (db) => db.exec(insertItem));
+  return { live, backup };
+}
 
 /** A request as the command line makes it, for one database. */
 export function applyRequest(

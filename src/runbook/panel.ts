@@ -20,18 +20,15 @@ import { dayAndTime, errorMessage, verdictWord } from '../editor/messages.ts';
 import { runTask } from '../editor/runTask.ts';
 import type { Settings } from '../editor/settings.ts';
 import type { WorkerClient } from '../worker/client.ts';
+import { Conversation } from './conversation.ts';
 import { isLoopback, requestHealth } from './health.ts';
-import { runbookHtml } from './html.ts';
-import { parseMemory, parseToHost, type RunbookState, type ToPage } from './protocol.ts';
 import type { Host } from './host.ts';
+import { runbookHtml } from './html.ts';
+import { parseMemory } from './protocol.ts';
+import { RememberedRuns } from './rememberedRuns.ts';
 import { isCopied, isUnderWay, newRun, setAsidesOf, type Run, type RunItem } from './run.ts';
 import { RestoreSession } from './session.ts';
-import { stateOf, type Wording } from './view.ts';
-
-const lookEveryMs = 2500;
-const drawEveryMs = 100;
-const mostRemembered = 20;
-const memoryKey = 'runbooks';
+import type { Wording } from './view/wording.ts';
 
 export interface RunbookParts {
   worker: WorkerClient;
@@ -46,9 +43,15 @@ export interface RunbookParts {
   toolVersion: string;
 }
 
+interface Page {
+  panel: vscode.WebviewPanel;
+  conversation: Conversation;
+}
+
 /** All runbooks of this window. */
 export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #parts: RunbookParts;
+  readonly #remembered: RememberedRuns;
   readonly #owned = new Disposables();
   readonly #open = new Map<string, Page>();
   /** One after the other: a double click opens one page. */
@@ -57,6 +60,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   constructor(parts: RunbookParts) {
     this.#parts = parts;
+    this.#remembered = new RememberedRuns(parts.memory);
     this.#owned.add(vscode.window.registerWebviewPanelSerializer(runbookView, this));
   }
 
@@ -70,10 +74,10 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   async #openOne(backup: string, items: RunItem[]): Promise<RestoreSession> {
     const isSame = (run: Run): boolean =>
       run.backup === backup && run.ending === undefined && namesIn(run.items) === namesIn(items);
-    const same = [...this.#open.values()].find(({ session: { run } }) => isSame(run));
+    const same = this.#pages.find((page) => isSame(page.conversation.session.restore.run));
     if (same !== undefined) {
-      same.reveal();
-      return same.session;
+      same.panel.reveal();
+      return same.conversation.session;
     }
     // Whoever closed the page in the middle goes on there.
     const begun = this.unfinished.find(isSame);
@@ -88,11 +92,15 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return this.#show(panel, run);
   }
 
-  /** The page that the person looks at, or the only one. */
+  get #pages(): Page[] {
+    return [...this.#open.values()];
+  }
+
+  /** Of the page that the person looks at, or of the only one. */
   get active(): RestoreSession | undefined {
-    const pages = [...this.#open.values()];
-    return (pages.find(({ isActive }) => isActive) ?? (pages.length === 1 ? pages[0] : undefined))
-      ?.session;
+    const pages = this.#pages;
+    const active = pages.find(({ panel }) => panel.active);
+    return (active ?? (pages.length === 1 ? pages[0] : undefined))?.conversation.session;
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, memory: unknown): Promise<void> {
@@ -100,7 +108,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     // A page that was closed too soon has remembered nothing. What was left in the middle is what it was about.
     const left = this.unfinished.filter((one) => !this.#open.has(one.id));
     const run =
-      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered()[id];
+      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered.all[id];
     if (run === undefined) {
       panel.dispose();
       return;
@@ -110,24 +118,26 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   /** Whether the page of the restore with this id of the core is there. */
   isOpen(id: string): boolean {
-    return [...this.#open.values()].some(({ session: { run } }) => run.moved?.id === id);
+    return this.#pages.some(
+      ({ conversation: { session } }) => session.restore.run.moved?.id === id,
+    );
   }
 
   /** The restores that a crash or a reload has left in the middle. */
   get unfinished(): Run[] {
-    return Object.values(this.#remembered()).filter((run) => isUnderWay(run) && !isCopied(run));
+    return this.#remembered.unfinished;
   }
 
   /** Shows the page of a remembered restore again. */
   async resume(run: Run): Promise<void> {
     const page = this.#open.get(run.id);
-    if (page !== undefined) return page.reveal();
+    if (page !== undefined) return page.panel.reveal();
     await this.#showNew(run);
   }
 
   dispose(): void {
     this.#isDisposed = true;
-    for (const page of this.#open.values()) page.dispose();
+    for (const { conversation } of this.#pages) conversation.dispose();
     this.#owned.dispose();
   }
 
@@ -137,16 +147,54 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const host = await this.#hostFor(run);
     const session = new RestoreSession(run, host);
     if (isClosed) return session;
-    const page = new Page(panel, session, this.#parts, this.#wording(run));
-    this.#open.set(run.id, page);
+    const conversation = this.#converse(panel, session);
+    this.#open.set(run.id, { panel, conversation });
     panel.onDidDispose(() => {
       this.#open.delete(run.id);
-      page.dispose();
+      conversation.dispose();
       void this.#offerReturn(run);
     });
-    page.start();
-    await this.#save(run);
+    await this.#remembered.save(run);
     return session;
+  }
+
+  #converse(panel: vscode.WebviewPanel, session: RestoreSession): Conversation {
+    const { webview } = panel;
+    const { extensionUri, log } = this.#parts;
+    const at = (...path: string[]): vscode.Uri => vscode.Uri.joinPath(extensionUri, ...path);
+    const conversation = new Conversation(session, this.#wording(session.restore.run), {
+      isVisible: () => panel.visible,
+      post: (message) => void webview.postMessage(message),
+      copy: async (text) => vscode.env.clipboard.writeText(text),
+      warn: (text) => log.warn(text),
+      defect: (error) => {
+        log.error('The runbook ran into a defect of its own', error);
+        void notify.error(
+          vscode.l10n.t('SQLite Backup ran into a defect of its own. The log has the details.'),
+        );
+      },
+    });
+    // Both end with the panel.
+    webview.onDidReceiveMessage((message) => conversation.receive(message));
+    panel.onDidChangeViewState(() => conversation.draw());
+    panel.iconPath = {
+      light: at('media', 'runbook-light.svg'),
+      dark: at('media', 'runbook-dark.svg'),
+    };
+    webview.options = {
+      enableScripts: true,
+      enableForms: false,
+      localResourceRoots: [at('dist'), at('media')],
+    };
+    webview.html = runbookHtml({
+      cspSource: webview.cspSource,
+      script: webview.asWebviewUri(at('dist', 'runbook.js')).toString(),
+      style: webview.asWebviewUri(at('media', 'runbook.css')).toString(),
+      language: vscode.env.language,
+      title: panel.title,
+    });
+    conversation.start();
+    return conversation;
   }
 
   /** Whoever closes the page between the steps is told what is live, and finds the way back. */
@@ -161,22 +209,6 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       ? vscode.l10n.t('{0} is restored. The old database is still kept.', names)
       : vscode.l10n.t('The restore of {0} is not finished: the old database is live.', names);
     if ((await notify.info(text, back)) === back) await this.resume(run);
-  }
-
-  #remembered(): Record<string, Run> {
-    return this.#parts.memory.get<Record<string, Run>>(memoryKey) ?? {};
-  }
-
-  async #save(run: Run): Promise<void> {
-    const others = Object.values(this.#remembered())
-      .filter(({ id }) => id !== run.id)
-      .sort(
-        (a, b) =>
-          Number(isUnderWay(b)) - Number(isUnderWay(a)) || b.startedAt.localeCompare(a.startedAt),
-      )
-      .slice(0, mostRemembered - 1);
-    const all = Object.fromEntries([run, ...others].map((one) => [one.id, one]));
-    await this.#parts.memory.update(memoryKey, all);
   }
 
   async #hostFor(run: Run): Promise<Host> {
@@ -219,7 +251,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
           void notify.error(vscode.l10n.t('The runbook was not written: {0}', reason));
         }
       },
-      save: (one) => this.#save(one),
+      save: (one) => this.#remembered.save(one),
       note: (what, text, result) => {
         if (isBackupError(result)) log.error(`${what} failed: ${text}`, result);
         else log.info(`${what}: ${text}`);
@@ -332,126 +364,4 @@ function factsOf({ kept }: CatalogEntry): string[] {
     ...(kept === undefined ? [] : [kept.method]),
     ...(kept?.note === undefined ? [] : [`“${kept.note}”`]),
   ];
-}
-
-/** One panel: pushes the state, and takes nothing from the page but ids that it was shown. */
-class Page implements vscode.Disposable {
-  readonly session: RestoreSession;
-  readonly #panel: vscode.WebviewPanel;
-  readonly #parts: RunbookParts;
-  readonly #wording: Wording;
-  readonly #owned = new Disposables();
-  #shown: RunbookState | undefined;
-  #drawTimer: NodeJS.Timeout | undefined;
-
-  constructor(
-    panel: vscode.WebviewPanel,
-    session: RestoreSession,
-    parts: RunbookParts,
-    wording: Wording,
-  ) {
-    this.session = session;
-    this.#panel = panel;
-    this.#parts = parts;
-    this.#wording = wording;
-  }
-
-  get isActive(): boolean {
-    return this.#panel.active;
-  }
-
-  reveal(): void {
-    this.#panel.reveal();
-  }
-
-  start(): void {
-    const { webview } = this.#panel;
-    const { extensionUri } = this.#parts;
-    const at = (...path: string[]): string =>
-      webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, ...path)).toString();
-    webview.options = {
-      enableScripts: true,
-      enableForms: false,
-      localResourceRoots: ['dist', 'media'].map((path) => vscode.Uri.joinPath(extensionUri, path)),
-    };
-    this.#panel.iconPath = {
-      light: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-light.svg'),
-      dark: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-dark.svg'),
-    };
-    this.#owned.add(webview.onDidReceiveMessage((message) => this.#receive(message)));
-    this.#owned.add(this.#panel.onDidChangeViewState(() => this.#draw()));
-    this.#owned.add(this.session.onDidChange(() => this.#drawSoon()));
-    const watching = setInterval(() => {
-      if (this.#panel.visible) this.#run(this.session.look());
-    }, lookEveryMs);
-    this.#owned.add({ dispose: () => clearInterval(watching) });
-    webview.html = runbookHtml({
-      cspSource: webview.cspSource,
-      script: at('dist', 'runbook.js'),
-      style: at('media', 'runbook.css'),
-      language: vscode.env.language,
-      title: this.#panel.title,
-    });
-    this.#run(this.session.open());
-  }
-
-  dispose(): void {
-    clearTimeout(this.#drawTimer);
-    this.session.dispose();
-    this.#owned.dispose();
-  }
-
-  #receive(raw: unknown): void {
-    // What was pressed must have been shown, and still hold: the page may be a tenth of a second behind.
-    const shown = parseToHost(raw, this.#shown);
-    const isEarly = 'message' in shown && 'ready' in shown.message;
-    const parsed =
-      'refused' in shown || isEarly
-        ? shown
-        : parseToHost(raw, stateOf(this.session, this.#wording));
-    if ('refused' in parsed) {
-      this.#parts.log.warn(
-        `The runbook page sent something that was not offered: ${parsed.refused}`,
-      );
-      this.#draw();
-      return;
-    }
-    const { message } = parsed;
-    if ('ready' in message) this.#draw();
-    else if ('trouble' in message) this.#parts.log.warn(`The runbook page: ${message.trouble}`);
-    else if ('copy' in message) this.#run(this.#copy(message.copy));
-    else if ('act' in message) this.#run(this.session.act(message.act));
-    else if ('tick' in message) this.#run(this.session.tick(message.tick, message.value));
-  }
-
-  async #copy(copy: Extract<ToPage, { copied: unknown }>['copied']): Promise<void> {
-    const commands = this.#shown?.steps.find(({ id }) => id === copy.step)?.commands;
-    if (commands === undefined) return;
-    await vscode.env.clipboard.writeText(commands[copy.shell]);
-    await this.#panel.webview.postMessage({ copied: copy } satisfies ToPage);
-  }
-
-  /** Progress comes faster than anybody reads. */
-  #drawSoon(): void {
-    this.#drawTimer ??= setTimeout(() => this.#draw(), drawEveryMs);
-  }
-
-  #draw(): void {
-    clearTimeout(this.#drawTimer);
-    this.#drawTimer = undefined;
-    // A hidden page gets no messages; it is told all again when it is seen.
-    if (!this.#panel.visible) return;
-    this.#shown = stateOf(this.session, this.#wording);
-    void this.#panel.webview.postMessage({ state: this.#shown } satisfies ToPage);
-  }
-
-  #run(work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      this.#parts.log.error('The runbook ran into a defect of its own', error);
-      const message = vscode.l10n.t(
-        'SQLite Backup ran into a defect of its own. The log has the details.',
-      );
-      void notify.error(message);
-    });
-  }
 }

@@ -24,7 +24,7 @@ export interface Run {
   besides?: string[];
   /** ISO 8601. */
   startedAt: string;
-  done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' | 'skipped' }>>;
+  done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' }>>;
   log: LogEntry[];
   moved?: MovedAside;
   /** The copy into place was begun, and how it ended is not known: the disk may be in between. */

@@ -144,7 +144,7 @@ describe('a restore as the page leads through it', () => {
       await story.press('cancel-comparison');
       await opening;
       assert.equal(story.failure, '');
-      assert.equal(story.session.plan, undefined);
+      assert.equal(story.restore.plan, undefined);
       assert.ok(story.isOffered('compare-choice'));
     });
   });
@@ -272,7 +272,7 @@ describe('a restore as the page leads through it', () => {
       await story.press('restore-live');
       withDatabase(live, (db) => db.exec(insert));
       await stop(story);
-      assert.equal(story.session.plan?.items[0]?.tables[0]?.lost, 6);
+      assert.equal(story.restore.plan?.items[0]?.tables[0]?.lost, 6);
       withDatabase(live, (db) => db.exec(insert));
       story.answer = false;
       await story.press('move');
@@ -280,7 +280,7 @@ describe('a restore as the page leads through it', () => {
       const other = createDatabase(folder('other.db'), { rows: 1 });
       renameSync((await snapshot(other)).path, backup);
       await story.press('move');
-      assert.equal(story.session.plan?.verified, 'damaged');
+      assert.equal(story.restore.plan?.verified, 'damaged');
       story.answer = true;
       if (story.isOffered('move')) await story.press('move');
       assert.deepEqual(setAsidesIn(folder('data')), []);
@@ -301,7 +301,7 @@ describe('a restore as the page leads through it', () => {
       assert.deepEqual(setAsidesIn(folder('data')), []);
       assert.deepEqual([rows(), rows(other)], [105, 3]);
       await story.press('compare-again');
-      assert.equal(story.session.plan?.items[0]?.realTarget, other);
+      assert.equal(story.restore.plan?.items[0]?.realTarget, other);
     });
 
     it('keeps everything when the backup goes between move and copy', async () => {
@@ -406,7 +406,7 @@ describe('a restore as the page leads through it', () => {
       rmSync(folder('data'), { recursive: true });
       rmSync(folder('backups'), { recursive: true });
       const again = await story.reopen();
-      assert.equal(again.session.run.ending, 'elsewhere');
+      assert.equal(again.restore.run.ending, 'elsewhere');
       assert.ok(!again.isOffered('undo'));
     });
 
@@ -459,7 +459,7 @@ describe('a restore as the page leads through it', () => {
           assert.equal(rows(), how === 'finish' ? 100 : 105, again.failure);
           assert.deepEqual(leftoversIn(folder('data')), []);
           const later = await again.reopen();
-          if (how === 'roll-back') return assert.equal(later.session.run.ending, 'undone');
+          if (how === 'roll-back') return assert.equal(later.restore.run.ending, 'undone');
           assert.equal(later.now, 'restart current');
           await later.press('undo');
           assert.equal(rows(), 105, later.failure);
@@ -470,10 +470,10 @@ describe('a restore as the page leads through it', () => {
     it('while the page is closed, it notices that the copy was finished, or rolled back', async () => {
       for (const how of ['finish', 'roll-back'] as const) {
         const story = await moved();
-        const { intent = '' } = story.session.run.moved ?? {};
-        await story.session.host.worker.call('recoverInterrupted', { intent, how });
+        const { intent = '' } = story.restore.run.moved ?? {};
+        await story.restore.host.worker.call('recoverInterrupted', { intent, how });
         await story.press('copy');
-        assert.equal(story.session.run.ending, how === 'finish' ? undefined : 'elsewhere');
+        assert.equal(story.restore.run.ending, how === 'finish' ? undefined : 'elsewhere');
         const again = await story.reopen();
         if (how === 'roll-back') assert.ok(!again.isOffered('undo'));
         else await again.press('undo');

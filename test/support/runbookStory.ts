@@ -11,8 +11,10 @@ import {
   type Step,
 } from '../../src/runbook/protocol.ts';
 import { newRun, type Run, type RunItem } from '../../src/runbook/run.ts';
+import type { Restoration } from '../../src/runbook/restoration.ts';
 import { RestoreSession } from '../../src/runbook/session.ts';
-import { stateOf, type Wording } from '../../src/runbook/view.ts';
+import { stateOf } from '../../src/runbook/view/state.ts';
+import type { Wording } from '../../src/runbook/view/wording.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { build } from 'esbuild';
 import { root } from './processes.ts';
@@ -64,7 +66,11 @@ export class Story {
   constructor(run: Run, options: StoryOptions = {}) {
     this.saved = JSON.stringify(run);
     this.session = new RestoreSession(run, this.#host(options));
-    this.session.onDidChange(() => this.state);
+    this.restore.onDidChange(() => this.state);
+  }
+
+  get restore(): Restoration {
+    return this.session.restore;
   }
 
   static async begin(
@@ -90,7 +96,7 @@ export class Story {
 
   /** What the page gets, which must be what its protocol says, each time. */
   get state(): RunbookState {
-    const state = stateOf(this.session, wording);
+    const state = stateOf(this.restore, wording);
     const sent = parseToPage(JSON.parse(JSON.stringify({ state })));
     assert.ok(sent !== undefined && 'state' in sent, `no state: ${JSON.stringify(state)}`);
     return sent.state;
@@ -111,7 +117,7 @@ export class Story {
 
   #requireOffered(message: object): void {
     const parsed = parseToHost(message, this.state);
-    const failure = this.session.failure?.text ?? 'no failure';
+    const failure = this.restore.failure?.text ?? 'no failure';
     assert.ok('message' in parsed, `${JSON.stringify(parsed)} (${failure})`);
   }
 
@@ -132,11 +138,11 @@ export class Story {
   }
 
   get failure(): string {
-    return this.session.failure?.text ?? '';
+    return this.restore.failure?.text ?? '';
   }
 
   async untilBusy(step: string): Promise<void> {
-    for (let waited = 0; this.session.busy?.step !== step; waited++) {
+    for (let waited = 0; this.restore.busy?.step !== step; waited++) {
       assert.ok(waited < 1000, `never busy with ${step}`);
       await sleep(5);
     }

@@ -24,8 +24,8 @@ export async function restore(parts: Parts, target?: unknown): Promise<{ runbook
   if (entry === undefined) return {};
   const items = await itemsFor(parts, entry, row?.member.name);
   if (items.length === 0) return {};
-  const { run } = await parts.runbooks.open(entry.path, items);
-  return { runbook: run.id };
+  const { restore: opened } = await parts.runbooks.open(entry.path, items);
+  return { runbook: opened.run.id };
 }
 
 async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEntry | undefined> {
@@ -280,11 +280,11 @@ async function recover(
 
 /** Writes the runbook that the person looks at as Markdown. `to` is for callers that need not ask. */
 export async function exportRunbook(parts: Parts, to?: unknown): Promise<void> {
-  const session = parts.runbooks.active;
-  if (session?.plan === undefined) {
+  const { plan, run } = parts.runbooks.active?.restore ?? {};
+  if (plan === undefined || run === undefined) {
     void notify.info(vscode.l10n.t('Open the runbook of a backup first: Restore…'));
     return;
   }
   const uri = to instanceof vscode.Uri ? to : undefined;
-  await parts.runbooks.exportTo(session.plan, session.run, uri);
+  await parts.runbooks.exportTo(plan, run, uri);
 }

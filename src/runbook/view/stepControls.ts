@@ -1,0 +1,164 @@
+/** What the person can do in a step, and what they have to see for it. */
+import type { StepId } from '../../core/runbook.ts';
+import type { Host } from '../host.ts';
+import type { Action, Step, Tick } from '../protocol.ts';
+import type { Restoration } from '../restoration.ts';
+import { currentStep, isCopied, isUnderWay } from '../run.ts';
+import { button } from './buttons.ts';
+import type { Wording } from './wording.ts';
+
+type Controls = Partial<Pick<Step, 'holders' | 'checks' | 'confirm' | 'actions' | 'members'>>;
+
+export function controlsOf(restore: Restoration, id: StepId, wording: Wording): Controls {
+  const { busy, run, host, interrupted } = restore;
+  if (busy !== undefined) {
+    // A comparison is cancelled where it is shown.
+    const isOver = busy.progress?.phase === 'publish' || busy.progress?.phase === 'move';
+    const canStop = busy.step === id && id !== 'plan' && busy.canCancel && !isOver;
+    return canStop ? { actions: [button('cancel', host.t('Cancel'), 'secondary')] } : {};
+  }
+  // A press that does nothing would be lost without a word.
+  if (restore.isActing || interrupted !== undefined) return {};
+  if (id === 'plan') return planControls(restore);
+  if (currentStep(run) !== id) return {};
+  switch (id) {
+    case 'stop':
+      return stopControls(restore);
+    case 'move':
+      return { actions: moveActions(restore) };
+    case 'copy':
+      return { actions: copyActions(restore) };
+    case 'restart':
+      return { actions: restartActions(restore) };
+    case 'verify':
+      return verifyControls(restore, wording);
+    case 'clean-up':
+      return { actions: cleanUpActions(restore) };
+  }
+}
+
+function planControls(restore: Restoration): Controls {
+  const { plan, run, host, failure } = restore;
+  const { t } = host;
+  if (isUnderWay(run) || isCopied(run) || run.ending !== undefined) return {};
+  const isUndecided = run.destination === 'undecided';
+  const items = run.items.map(({ live, chosen, member }, index): Tick => ({
+    ...{ id: `item-${index}`, label: member ?? host.nameOf(live), ticked: chosen, enabled: true },
+    ...(member !== undefined && { note: host.nameOf(live) }),
+  }));
+  const members = items.length > 1 &&
+    isUndecided && { members: { label: t('Databases to restore'), items } };
+  const change = isUndecided ? [] : [button('change-mind', t('Change'), 'link')];
+  if (plan === undefined) {
+    const label = failure?.step === 'plan' ? t('Try Again') : t('Compare');
+    const reason = t('Choose a database.');
+    const compare = button('compare-choice', label, 'primary', {
+      ...{ enabled: restore.chosen.length > 0, reason },
+    });
+    return { ...members, actions: [compare, ...change] };
+  }
+  if (!isUndecided) return { actions: change };
+  const enabled = plan.verified !== 'damaged';
+  const reason = t('A damaged backup is not restored.');
+  const names = restore.namesOf(restore.livePaths);
+  return {
+    ...members,
+    actions: [
+      button('restore-beside', t('Restore to a New File'), 'primary', { enabled, reason }),
+      button('restore-live', t('Restore over {0}…', names), 'secondary', { enabled, reason }),
+    ],
+  };
+}
+
+function stopControls({ seen, hasAgreed, host }: Restoration): Controls {
+  const { t } = host;
+  const isFree = seen?.holders.length === 0;
+  const isProved = isFree && seen?.known === 'all';
+  return {
+    holders: (seen?.holders ?? []).map(({ name, pid }) => ({ name, pid })),
+    ...(!isProved && {
+      confirm: {
+        // Two ids: who has said the one has not said the other.
+        id: isFree ? 'confirm-unseen' : 'confirm-open',
+        ...{ ticked: hasAgreed, enabled: seen !== undefined },
+        label: isFree
+          ? t('Nothing that I cannot see here uses it.')
+          : t('Go on although it is open: what these programs write from now on may be lost.'),
+      },
+    }),
+    actions: [
+      ...taskButton('run-stop-task', host.tasks.stop, t),
+      button('stop-done', t('Continue'), host.tasks.stop === '' ? 'primary' : 'secondary', {
+        enabled: isProved || (seen !== undefined && hasAgreed),
+        reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
+      }),
+      button('check-stop', t('Look Again'), 'secondary'),
+    ],
+  };
+}
+
+function taskButton(id: string, name: string, t: Host['t']): Action[] {
+  return name === '' ? [] : [button(id, t('Run Task "{0}"', name), 'primary')];
+}
+
+function moveActions({ host: { t } }: Restoration): Action[] {
+  return [
+    button('move', t('Move It Aside'), 'primary'),
+    button('check-move', t('I Have Moved It: Check'), 'secondary'),
+  ];
+}
+
+function copyActions({ run, host: { t } }: Restoration): Action[] {
+  if (run.destination === 'beside') return [button('copy', t('Try Again'), 'primary')];
+  return [
+    button('copy', t('Copy the Backup into Place'), 'primary'),
+    button('check-copy', t('I Have Copied It: Check'), 'secondary'),
+  ];
+}
+
+function restartActions({ host: { tasks, t } }: Restoration): Action[] {
+  return [
+    ...taskButton('run-start-task', tasks.start, t),
+    button('restart-done', t('It Runs Again'), tasks.start === '' ? 'primary' : 'secondary'),
+  ];
+}
+
+function verifyControls(
+  { run, proofs, health, host }: Restoration,
+  { spotChecks }: Wording,
+): Controls {
+  const { t } = host;
+  const checks = spotChecks.map((label, index): Tick => {
+    const id = `check-${index}`;
+    return { id, label, ticked: run.ticked.includes(id), enabled: true };
+  });
+  const isProved = proofs !== undefined;
+  const isWell = isProved && health?.ok !== false;
+  return {
+    checks,
+    actions: [
+      button(
+        'verify-again',
+        isProved ? t('Check Again') : t('Check'),
+        isWell ? 'secondary' : 'primary',
+      ),
+      button('verify-done', t('All Is Well'), isWell ? 'primary' : 'secondary', {
+        enabled: isProved,
+        reason: t('Check first.'),
+      }),
+    ],
+  };
+}
+
+function cleanUpActions({ setAsides, host }: Restoration): Action[] {
+  const { t } = host;
+  if (setAsides.length === 0) return [button('keep', t('Finish'), 'primary')];
+  return [
+    button('keep', t('Keep the Old Database'), 'primary'),
+    button('archive', t('Archive It as a Zip'), 'secondary', {
+      enabled: host.backupsFolder !== undefined,
+      reason: t('There is no backups folder.'),
+    }),
+    button('delete', t('Delete It…'), 'danger'),
+  ];
+}

@@ -228,6 +228,25 @@ describe('a restore as the page leads through it', () => {
       assert.deepEqual(leftoversIn(folder('data')), []);
     });
 
+    it('offers no button but Cancel while another would be lost', async () => {
+      withDatabase(live, (db) => db.exec('CREATE TABLE later (id)'));
+      const story = await begin();
+      assert.ok(story.offered.includes('open-schema-0'));
+      const offered = new Set<string>();
+      story.restore.onDidChange(() => {
+        if (story.restore.isActing) for (const id of story.offered) offered.add(id);
+      });
+      await story.press('restore-live');
+      await stop(story);
+      story.whileAsked = () => {
+        assert.deepEqual(story.offered, []);
+        return Promise.resolve();
+      };
+      await story.press('move', 'copy', 'undo');
+      assert.equal(story.questions.length, 2);
+      assert.deepEqual([...offered], ['cancel']);
+    });
+
     it('waits for who has it open, unless the person says so, and only for those', async () => {
       const one = await holdOpen(live, 'SELECT 1 FROM items');
       const story = await begin();

@@ -125,6 +125,16 @@ export class Story {
     return 'message' in parseToHost({ act: id }, this.state);
   }
 
+  /** Every button that can be pressed, wherever it is. */
+  get offered(): string[] {
+    const { notices, comparisons, steps, footer } = this.state;
+    const lines = [...comparisons, ...steps].flatMap((part) => part.lines);
+    return [
+      ...[...notices, ...comparisons, ...steps, footer].flatMap(({ actions }) => actions),
+      ...lines.flatMap(({ action }) => action ?? []),
+    ].flatMap(({ id, enabled }) => (enabled ? [id] : []));
+  }
+
   step(id: string): Step {
     const step = this.state.steps.find((one) => one.id === `step-${id}`);
     assert.ok(step, id);

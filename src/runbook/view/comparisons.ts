@@ -4,7 +4,7 @@ import type { Host } from '../host.ts';
 import type { Comparison, Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { isCopied, isUnderWay } from '../run.ts';
-import { button } from './buttons.ts';
+import { button, cancelButton } from './buttons.ts';
 import { progressOf } from './progress.ts';
 import type { Wording } from './wording.ts';
 
@@ -15,14 +15,14 @@ const mostRows = 200;
 export function comparisons(restore: Restoration, wording: Wording): Comparison[] {
   const { plan, compared, busy, run, host } = restore;
   const { t } = host;
-  const again = button('compare-again', t('Compare Again'), 'link', {
-    enabled: busy === undefined && !isUnderWay(run),
+  const again = button(restore, 'compare-again', t('Compare Again'), 'link', {
+    enabled: !isUnderWay(run),
   });
   if (busy?.step === 'plan') {
     return [
       {
         ...{ id: 'comparison-0', title: t('What this restore changes'), rows: [], notCompared: [] },
-        ...{ lines: [], actions: [button('cancel-comparison', t('Cancel'), 'link')] },
+        ...{ lines: [], actions: [cancelButton(restore, 'cancel-comparison')] },
         progress: progressOf(busy, host),
       },
     ];
@@ -36,7 +36,7 @@ export function comparisons(restore: Restoration, wording: Wording): Comparison[
         : t('What this restore changes'),
     ...(compared !== undefined && { at: t('compared at {0}', wording.time(compared.at)) }),
     ...tables(item, t),
-    lines: item.targetState === 'readable' ? comparisonLines(item, index, t) : [],
+    lines: item.targetState === 'readable' ? comparisonLines(restore, item, index) : [],
     actions: index === 0 ? [again] : [],
   }));
 }
@@ -109,10 +109,15 @@ function summaryLine(
   };
 }
 
-function comparisonLines({ schema, migrations }: PlannedItem, index: number, t: Translate): Line[] {
+function comparisonLines(
+  restore: Restoration,
+  { schema, migrations }: PlannedItem,
+  index: number,
+): Line[] {
+  const { t } = restore.host;
   const lines: Line[] = [];
   if (!schema.same) {
-    const action = button(`open-schema-${index}`, t('Show Differences'), 'link');
+    const action = button(restore, `open-schema-${index}`, t('Show Differences'), 'link');
     lines.push({ kind: 'warning', text: t('The schemas differ.'), action });
   }
   if (migrations.backup.length + migrations.live.length > 0) {

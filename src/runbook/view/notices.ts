@@ -17,11 +17,11 @@ export function notices(restore: Restoration): Notice[] {
           : t('This restore was interrupted.'),
       text: t('{0} Nothing is lost. Bring it to its end, or back.', interrupted.words),
       actions: [
-        button('finish', t('Finish'), 'primary', {
-          enabled: restore.busy === undefined && interrupted.can.includes('finish'),
+        button(restore, 'finish', t('Finish'), 'primary', {
+          enabled: interrupted.can.includes('finish'),
         }),
-        button('roll-back', t('Roll Back'), 'secondary', {
-          enabled: restore.busy === undefined && interrupted.can.includes('roll-back'),
+        button(restore, 'roll-back', t('Roll Back'), 'secondary', {
+          enabled: interrupted.can.includes('roll-back'),
         }),
       ],
     });
@@ -37,7 +37,7 @@ export function notices(restore: Restoration): Notice[] {
     });
   }
   if (failure?.step === 'undo') {
-    const dismiss = button('dismiss', t('Dismiss'), 'secondary');
+    const dismiss = button(restore, 'dismiss', t('Dismiss'), 'secondary');
     found.push({
       ...{ id: 'notice-failure', kind: 'error', title: t('It was not undone.') },
       text: failure.text,

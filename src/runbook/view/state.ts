@@ -3,7 +3,7 @@ import type { RunbookState } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { isCopied, isUnderWay } from '../run.ts';
 import { pageWords } from '../words.ts';
-import { button } from './buttons.ts';
+import { button, cancelButton } from './buttons.ts';
 import { backupCard, liveCard } from './cards.ts';
 import { comparisons } from './comparisons.ts';
 import { notices } from './notices.ts';
@@ -74,17 +74,17 @@ function footer(restore: Restoration): RunbookState['footer'] {
   return {
     text: run.destination === 'beside' || isOver ? '' : lines.join(' '),
     actions: [
-      button('export', t('Export Runbook…'), 'secondary', {
-        enabled: plan !== undefined && busy === undefined && run.destination !== 'beside',
+      button(restore, 'export', t('Export Runbook…'), 'secondary', {
+        enabled: plan !== undefined && run.destination !== 'beside',
         reason: t('It is about restores over the live database that were compared.'),
       }),
       ...(run.destination === 'beside' || isOver
         ? []
         : [
             busy?.step === 'undo' && busy.canCancel
-              ? button('cancel', t('Cancel'), 'secondary')
-              : button('undo', t('Undo…'), 'secondary', {
-                  enabled: restore.canUndo && busy === undefined,
+              ? cancelButton(restore, 'cancel')
+              : button(restore, 'undo', t('Undo…'), 'secondary', {
+                  enabled: restore.canUndo,
                   reason: whyNoUndo(restore),
                 }),
           ]),
@@ -92,8 +92,7 @@ function footer(restore: Restoration): RunbookState['footer'] {
   };
 }
 
-function whyNoUndo({ run, busy, missingSetAsides, host: { t } }: Restoration): string {
-  if (busy !== undefined) return busy.text;
+function whyNoUndo({ run, missingSetAsides, host: { t } }: Restoration): string {
   if (!isUnderWay(run) && run.ending === undefined) return t('Nothing was changed yet.');
   return missingSetAsides.length > 0
     ? t('What was kept is not there any more.')

@@ -1,23 +1,22 @@
 /** What the person can do in a step, and what they have to see for it. */
 import type { StepId } from '../../core/runbook.ts';
-import type { Host } from '../host.ts';
 import type { Action, Step, Tick } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep, isCopied, isUnderWay } from '../run.ts';
-import { button } from './buttons.ts';
+import { button, cancelButton } from './buttons.ts';
 import type { Wording } from './wording.ts';
 
 type Controls = Partial<Pick<Step, 'holders' | 'checks' | 'confirm' | 'actions' | 'members'>>;
 
 export function controlsOf(restore: Restoration, id: StepId, wording: Wording): Controls {
-  const { busy, run, host, interrupted } = restore;
+  const { busy, run, interrupted } = restore;
   if (busy !== undefined) {
     // A comparison is cancelled where it is shown.
     const isOver = busy.progress?.phase === 'publish' || busy.progress?.phase === 'move';
     const canStop = busy.step === id && id !== 'plan' && busy.canCancel && !isOver;
-    return canStop ? { actions: [button('cancel', host.t('Cancel'), 'secondary')] } : {};
+    return canStop ? { actions: [cancelButton(restore, 'cancel')] } : {};
   }
-  // A press that does nothing would be lost without a word.
+  // Between two pieces of work, all its buttons would come for a moment and go.
   if (restore.isActing || interrupted !== undefined) return {};
   if (id === 'plan') return planControls(restore);
   if (currentStep(run) !== id) return {};
@@ -48,11 +47,11 @@ function planControls(restore: Restoration): Controls {
   }));
   const members = items.length > 1 &&
     isUndecided && { members: { label: t('Databases to restore'), items } };
-  const change = isUndecided ? [] : [button('change-mind', t('Change'), 'link')];
+  const change = isUndecided ? [] : [button(restore, 'change-mind', t('Change'), 'link')];
   if (plan === undefined) {
     const label = failure?.step === 'plan' ? t('Try Again') : t('Compare');
     const reason = t('Choose a database.');
-    const compare = button('compare-choice', label, 'primary', {
+    const compare = button(restore, 'compare-choice', label, 'primary', {
       ...{ enabled: restore.chosen.length > 0, reason },
     });
     return { ...members, actions: [compare, ...change] };
@@ -64,13 +63,17 @@ function planControls(restore: Restoration): Controls {
   return {
     ...members,
     actions: [
-      button('restore-beside', t('Restore to a New File'), 'primary', { enabled, reason }),
-      button('restore-live', t('Restore over {0}…', names), 'secondary', { enabled, reason }),
+      button(restore, 'restore-beside', t('Restore to a New File'), 'primary', { enabled, reason }),
+      button(restore, 'restore-live', t('Restore over {0}…', names), 'secondary', {
+        enabled,
+        reason,
+      }),
     ],
   };
 }
 
-function stopControls({ seen, hasAgreed, host }: Restoration): Controls {
+function stopControls(restore: Restoration): Controls {
+  const { seen, hasAgreed, host } = restore;
   const { t } = host;
   const isFree = seen?.holders.length === 0;
   const isProved = isFree && seen?.known === 'all';
@@ -87,46 +90,63 @@ function stopControls({ seen, hasAgreed, host }: Restoration): Controls {
       },
     }),
     actions: [
-      ...taskButton('run-stop-task', host.tasks.stop, t),
-      button('stop-done', t('Continue'), host.tasks.stop === '' ? 'primary' : 'secondary', {
-        enabled: isProved || (seen !== undefined && hasAgreed),
-        reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
-      }),
-      button('check-stop', t('Look Again'), 'secondary'),
+      ...taskButton(restore, 'run-stop-task', host.tasks.stop),
+      button(
+        restore,
+        'stop-done',
+        t('Continue'),
+        host.tasks.stop === '' ? 'primary' : 'secondary',
+        {
+          enabled: isProved || (seen !== undefined && hasAgreed),
+          reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
+        },
+      ),
+      button(restore, 'check-stop', t('Look Again'), 'secondary'),
     ],
   };
 }
 
-function taskButton(id: string, name: string, t: Host['t']): Action[] {
-  return name === '' ? [] : [button(id, t('Run Task "{0}"', name), 'primary')];
+function taskButton(restore: Restoration, id: string, name: string): Action[] {
+  return name === ''
+    ? []
+    : [button(restore, id, restore.host.t('Run Task "{0}"', name), 'primary')];
 }
 
-function moveActions({ host: { t } }: Restoration): Action[] {
+function moveActions(restore: Restoration): Action[] {
+  const { t } = restore.host;
   return [
-    button('move', t('Move It Aside'), 'primary'),
-    button('check-move', t('I Have Moved It: Check'), 'secondary'),
+    button(restore, 'move', t('Move It Aside'), 'primary'),
+    button(restore, 'check-move', t('I Have Moved It: Check'), 'secondary'),
   ];
 }
 
-function copyActions({ run, host: { t } }: Restoration): Action[] {
-  if (run.destination === 'beside') return [button('copy', t('Try Again'), 'primary')];
+function copyActions(restore: Restoration): Action[] {
+  const {
+    run,
+    host: { t },
+  } = restore;
+  if (run.destination === 'beside') return [button(restore, 'copy', t('Try Again'), 'primary')];
   return [
-    button('copy', t('Copy the Backup into Place'), 'primary'),
-    button('check-copy', t('I Have Copied It: Check'), 'secondary'),
+    button(restore, 'copy', t('Copy the Backup into Place'), 'primary'),
+    button(restore, 'check-copy', t('I Have Copied It: Check'), 'secondary'),
   ];
 }
 
-function restartActions({ host: { tasks, t } }: Restoration): Action[] {
+function restartActions(restore: Restoration): Action[] {
+  const { tasks, t } = restore.host;
   return [
-    ...taskButton('run-start-task', tasks.start, t),
-    button('restart-done', t('It Runs Again'), tasks.start === '' ? 'primary' : 'secondary'),
+    ...taskButton(restore, 'run-start-task', tasks.start),
+    button(
+      restore,
+      'restart-done',
+      t('It Runs Again'),
+      tasks.start === '' ? 'primary' : 'secondary',
+    ),
   ];
 }
 
-function verifyControls(
-  { run, proofs, health, host }: Restoration,
-  { spotChecks }: Wording,
-): Controls {
+function verifyControls(restore: Restoration, { spotChecks }: Wording): Controls {
+  const { run, proofs, health, host } = restore;
   const { t } = host;
   const checks = spotChecks.map((label, index): Tick => {
     const id = `check-${index}`;
@@ -138,11 +158,12 @@ function verifyControls(
     checks,
     actions: [
       button(
+        restore,
         'verify-again',
         isProved ? t('Check Again') : t('Check'),
         isWell ? 'secondary' : 'primary',
       ),
-      button('verify-done', t('All Is Well'), isWell ? 'primary' : 'secondary', {
+      button(restore, 'verify-done', t('All Is Well'), isWell ? 'primary' : 'secondary', {
         enabled: isProved,
         reason: t('Check first.'),
       }),
@@ -150,15 +171,16 @@ function verifyControls(
   };
 }
 
-function cleanUpActions({ setAsides, host }: Restoration): Action[] {
+function cleanUpActions(restore: Restoration): Action[] {
+  const { setAsides, host } = restore;
   const { t } = host;
-  if (setAsides.length === 0) return [button('keep', t('Finish'), 'primary')];
+  if (setAsides.length === 0) return [button(restore, 'keep', t('Finish'), 'primary')];
   return [
-    button('keep', t('Keep the Old Database'), 'primary'),
-    button('archive', t('Archive It as a Zip'), 'secondary', {
+    button(restore, 'keep', t('Keep the Old Database'), 'primary'),
+    button(restore, 'archive', t('Archive It as a Zip'), 'secondary', {
       enabled: host.backupsFolder !== undefined,
       reason: t('There is no backups folder.'),
     }),
-    button('delete', t('Delete It…'), 'danger'),
+    button(restore, 'delete', t('Delete It…'), 'danger'),
   ];
 }

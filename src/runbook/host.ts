@@ -32,7 +32,8 @@ export interface Host {
   /** Asks the application how it is. */
   askHealth: (url: string) => Promise<{ ok: boolean; text: string }>;
   showSchema: (plan: RestorePlan, item: number) => Promise<void>;
-  exportRunbook: (plan: RestorePlan, run: Run) => Promise<void>;
+  /** Writes the runbook, which is Markdown, where the person says. */
+  exportRunbook: (text: string, run: Run) => Promise<void>;
   save: (run: Run) => Promise<void>;
   /** Tells the log, and the audit log of what was done. */
   note: (what: 'restore' | 'undo' | 'clean-up', text: string, result: 'ok' | BackupError) => void;

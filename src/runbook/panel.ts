@@ -6,7 +6,6 @@ import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import { isBackupError, type BackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore.ts';
-import { renderMarkdown } from '../core/runbook.ts';
 import type { Audit } from '../editor/audit.ts';
 import type { Backups } from '../editor/backups.ts';
 import type { BackupsFolder } from '../editor/backupsFolder.ts';
@@ -26,7 +25,7 @@ import type { Host } from './host.ts';
 import { runbookHtml } from './html.ts';
 import { parseMemory } from './protocol.ts';
 import { RememberedRuns } from './rememberedRuns.ts';
-import { isCopied, isUnderWay, newRun, setAsidesOf, type Run, type RunItem } from './run.ts';
+import { isCopied, isUnderWay, newRun, type Run, type RunItem } from './run.ts';
 import { RestoreSession } from './session.ts';
 import type { Wording } from './view/wording.ts';
 
@@ -242,9 +241,9 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         return { ok: false, text: vscode.l10n.t('{0} was not asked.', url) };
       },
       showSchema: (plan, item) => this.#showSchema(plan, item),
-      exportRunbook: async (plan, one) => {
+      exportRunbook: async (text, one) => {
         try {
-          await this.exportTo(plan, one);
+          await this.exportTo(text, one);
         } catch (error) {
           const reason = error instanceof Error ? error.message : String(error);
           log.error('The runbook was not written', error);
@@ -296,9 +295,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     await vscode.commands.executeCommand('vscode.diff', ...uris, title, { preview: false });
   }
 
-  /** Writes the runbook, filled in, as Markdown. Asks where unless `to` says so; the written file, or undefined. */
-  async exportTo(plan: RestorePlan, run: Run, to?: vscode.Uri): Promise<void> {
-    const [first] = run.items;
+  /** Asks where to write it unless `to` says so, and shows it. */
+  async exportTo(text: string, { items: [first] }: Run, to?: vscode.Uri): Promise<void> {
     const stem = first === undefined ? 'database' : parse(first.live).name;
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const uri =
@@ -311,8 +309,6 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         }),
       }));
     if (uri === undefined) return;
-    const options = { now: new Date(run.startedAt), setAsides: setAsidesOf(run) };
-    const text = renderMarkdown(plan, options, run.log);
     await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
     await vscode.window.showTextDocument(uri, {
       preview: false,

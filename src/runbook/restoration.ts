@@ -101,6 +101,16 @@ export class Restoration {
     return isKnown ? { ...plan, items } : undefined;
   }
 
+  /** What there is to tell of this restore, also when nothing is left to compare. */
+  get knownPlan(): RestorePlan | undefined {
+    return this.plan ?? this.run.planned;
+  }
+
+  /** What an exported runbook is about: a restore over the live database, as it was decided. */
+  get exportable(): RestorePlan | undefined {
+    return this.run.destination === 'beside' ? undefined : (this.run.planned ?? this.plan);
+  }
+
   get chosen(): RunItem[] {
     return this.run.items.filter(({ chosen }) => chosen);
   }

@@ -1,5 +1,5 @@
 /** What is remembered of one restore: enough to go on after the window was closed, crashed or reloaded. */
-import type { MovedAside, Restored } from '../core/restore.ts';
+import type { MovedAside, Restored, RestorePlan } from '../core/restore.ts';
 import { stepIds, type LogEntry, type StepId } from '../core/runbook.ts';
 
 export interface RunItem {
@@ -24,6 +24,8 @@ export interface Run {
   besides?: string[];
   /** ISO 8601. */
   startedAt: string;
+  /** What the restore over the live database was to change, as it stood before the first step that changed something. */
+  planned?: RestorePlan;
   done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' }>>;
   log: LogEntry[];
   moved?: MovedAside;

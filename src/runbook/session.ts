@@ -2,11 +2,12 @@
  * A restore as the page leads through it: what each button and each tick does, one thing at a time.
  * Knows nothing of VS Code: the panel lends it what only the editor can do.
  */
+import { exportedRunbook } from './exportedRunbook.ts';
 import type { Host } from './host.ts';
 import { Restoration } from './restoration.ts';
 import { isCopied, isUnderWay, type Run } from './run.ts';
 import { archiveSetAsides, deleteSetAsides, keepSetAsides } from './steps/cleanUp.ts';
-import { compare } from './steps/comparison.ts';
+import { compare, rememberPlan } from './steps/comparison.ts';
 import { checkCopy, copy } from './steps/copy.ts';
 import { endStop, runTask, watch } from './steps/holders.ts';
 import { checkMove, move } from './steps/move.ts';
@@ -40,8 +41,9 @@ const acts: Readonly<Record<string, Act>> = {
   undo,
   finish: (restore) => recover(restore, 'finish'),
   'roll-back': (restore) => recover(restore, 'roll-back'),
-  export: async ({ plan, run, host }) => {
-    if (plan !== undefined) await host.exportRunbook(plan, run);
+  export: async (restore) => {
+    const text = exportedRunbook(restore);
+    if (text !== undefined) await restore.host.exportRunbook(text, restore.run);
   },
   dismiss: (restore) => {
     restore.failure = undefined;
@@ -58,9 +60,11 @@ async function decide(restore: Restoration, destination: Run['destination']): Pr
   run.done = {};
   delete run.besides;
   delete run.accepted;
+  delete run.planned;
   restore.agreed = { unseen: false, open: [] };
   restore.failure = undefined;
-  if (destination === 'undecided') return restore.keep();
+  await rememberPlan(restore);
+  if (destination === 'undecided') return;
   await restore.finish(
     'plan',
     plan?.verified === 'ok'

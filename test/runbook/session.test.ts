@@ -372,6 +372,38 @@ describe('a restore as the page leads through it', () => {
       assert.equal(story.state.subtitle, 'Undone: the old database is in place.');
     });
 
+    it('can be written down filled in, with what it was to change, also after the window was closed', async () => {
+      const story = await begin();
+      assert.ok(story.isOffered('export'));
+      await story.press('restore-live');
+      await stop(story);
+      await story.press('move', 'copy', 'restart-done');
+      const again = await story.reopen();
+      await again.press('export', 'verify-again', 'verify-done', 'keep');
+      const over = await again.reopen();
+      await over.press('export');
+      const [middle = '', end = ''] = [...again.exported, ...over.exported];
+      const [kept = ''] = setAsidesIn(folder('data'));
+      for (const text of [middle, end]) {
+        assert.match(text, /^items: 5 rows lost, 0 rows brought back, 0 rows changed$/m);
+        const steps = [...text.matchAll(/^## \d\. (.*)$/gm)].map(([, title]) => title);
+        assert.equal(steps.join(), 'Plan,Stop,Move,Copy,Restart,Verify,Clean Up');
+        assert.match(text, /^- \[x\] .*: Started by hand\.$/m);
+        assert.ok(text.includes(`Kept as ${kept.replaceAll('_', '\\_')}.`), text);
+        assert.ok(text.includes(`'${folder('data', kept)}'`), 'the commands name what was kept');
+      }
+      assert.doesNotMatch(middle, /The old database stays/);
+      assert.match(end, /^- \[x\] .*: The old database stays as/m);
+      assert.match(over.state.to.title, /app\.db · /, 'the cards tell what was planned');
+    });
+
+    it('is not written down when it only made a new file', async () => {
+      const story = await begin();
+      await story.press('restore-live', 'change-mind', 'restore-beside');
+      assert.ok(!story.isOffered('export'));
+      assert.ok(!(await story.reopen()).isOffered('export'));
+    });
+
     it('makes a database where none was, and says that there is nothing to put back', async () => {
       for (const part of ['', '-wal', '-shm']) rmSync(live + part, { force: true });
       const story = await begin();

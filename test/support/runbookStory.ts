@@ -58,7 +58,7 @@ export class Story {
   whileAsked: () => Promise<void> = () => Promise.resolve();
   runTask: (signal: AbortSignal | undefined) => Promise<TaskOutcome> = () =>
     Promise.resolve({ ended: true, exitCode: 0 });
-  readonly exported: Run[] = [];
+  readonly exported: string[] = [];
   readonly notes: string[] = [];
   /** As it is in the memory of the workspace. */
   saved: string;
@@ -184,7 +184,7 @@ export class Story {
       runTask: (_name, _purpose, signal) => this.runTask(signal),
       askHealth: (url) => Promise.resolve({ ok: true, text: `${url}: 200` }),
       showSchema: () => Promise.resolve(),
-      exportRunbook: (_plan, run) => Promise.resolve(void this.exported.push(run)),
+      exportRunbook: (text) => Promise.resolve(void this.exported.push(text)),
       save: (run) => Promise.resolve(void (this.saved = JSON.stringify(run))),
       note: (what, text, result) =>
         void this.notes.push(`${what} ${result === 'ok' ? 'ok' : result.code}: ${text}`),

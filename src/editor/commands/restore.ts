@@ -5,6 +5,7 @@ import type { CatalogEntry } from '../../core/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
 import type { Interrupted } from '../../core/restore.ts';
 import type { SetAside } from '../../core/setAside.ts';
+import { exportedRunbook } from '../../runbook/exportedRunbook.ts';
 import type { RunItem } from '../../runbook/run.ts';
 import { inertLine, notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
@@ -280,11 +281,17 @@ async function recover(
 
 /** Writes the runbook that the person looks at as Markdown. `to` is for callers that need not ask. */
 export async function exportRunbook(parts: Parts, to?: unknown): Promise<void> {
-  const { plan, run } = parts.runbooks.active?.restore ?? {};
-  if (plan === undefined || run === undefined) {
-    void notify.info(vscode.l10n.t('Open the runbook of a backup first: Restore…'));
+  const { t } = vscode.l10n;
+  const active = parts.runbooks.active?.restore;
+  const text = active && exportedRunbook(active);
+  if (active === undefined || text === undefined) {
+    void notify.info(
+      active === undefined
+        ? t('Open the runbook of a backup first: Restore…')
+        : t('It is about restores over the live database that were compared.'),
+    );
     return;
   }
   const uri = to instanceof vscode.Uri ? to : undefined;
-  await parts.runbooks.exportTo(plan, run, uri);
+  await parts.runbooks.exportTo(text, active.run, uri);
 }

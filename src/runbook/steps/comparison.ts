@@ -1,6 +1,7 @@
 /** The proof of the backup, and what the restore would change. */
 import type { RestorePlan } from '../../core/restore.ts';
 import type { StepId } from '../../core/runbook.ts';
+import { rememberedPlan } from '../rememberedPlan.ts';
 import type { Restoration, Seen } from '../restoration.ts';
 
 /** False when nothing is chosen, and when it failed or was cancelled. */
@@ -16,8 +17,17 @@ export async function compare(restore: Restoration): Promise<boolean> {
   if (found === undefined) return false;
   restore.compared = { ...found, at: new Date().toISOString() };
   restore.seen = seenIn(found.plan);
-  restore.changed();
+  await rememberPlan(restore);
   return true;
+}
+
+/** To be told when there is nothing left to compare. What is done then does not change what was planned. */
+export async function rememberPlan(restore: Restoration): Promise<void> {
+  const { run, plan, host } = restore;
+  if (plan !== undefined && run.destination === 'live' && run.done.move === undefined) {
+    run.planned = rememberedPlan(plan, host.t);
+  }
+  await restore.keep();
 }
 
 /** Compares again when a live database, or the backup, is not what it was. False when that failed or was cancelled. */

@@ -6,7 +6,7 @@ import type { Card } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import type { Wording } from './wording.ts';
 
-export function backupCard({ plan, run, host }: Restoration, wording: Wording): Card {
+export function backupCard({ knownPlan: plan, run, host }: Restoration, wording: Wording): Card {
   const { t } = host;
   if (plan === undefined) {
     const title = host.nameOf(run.backup);
@@ -24,7 +24,7 @@ export function backupCard({ plan, run, host }: Restoration, wording: Wording): 
 }
 
 export function liveCard(restore: Restoration): Card {
-  const { plan, run, host } = restore;
+  const { knownPlan: plan, run, host } = restore;
   const { t } = host;
   const label = run.items.length > 1 ? t('Live databases') : t('Live database');
   const title = restore.namesOf(run.items.map(({ live }) => live));

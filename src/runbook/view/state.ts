@@ -57,7 +57,7 @@ function subtitle({ run, setAsides, host: { t } }: Restoration): string {
 }
 
 function footer(restore: Restoration): RunbookState['footer'] {
-  const { run, host, setAsides, missingSetAsides, busy, plan } = restore;
+  const { run, host, setAsides, missingSetAsides, busy } = restore;
   const { t } = host;
   const lines = [
     ...(setAsides.length > 0
@@ -75,7 +75,7 @@ function footer(restore: Restoration): RunbookState['footer'] {
     text: run.destination === 'beside' || isOver ? '' : lines.join(' '),
     actions: [
       button(restore, 'export', t('Export Runbook…'), 'secondary', {
-        enabled: plan !== undefined && run.destination !== 'beside',
+        enabled: restore.exportable !== undefined,
         reason: t('It is about restores over the live database that were compared.'),
       }),
       ...(run.destination === 'beside' || isOver

@@ -36,10 +36,10 @@ export function steps(restore: Restoration, wording: Wording): Step[] {
 }
 
 /** They are about a restore over the live database: a new file beside it has none. */
-function textsOf({ plan, run }: Restoration): Map<StepId, RunbookStep> {
-  if (plan === undefined || run.destination === 'beside') return new Map();
+function textsOf({ knownPlan, run }: Restoration): Map<StepId, RunbookStep> {
+  if (knownPlan === undefined || run.destination === 'beside') return new Map();
   const options = { now: new Date(run.startedAt), setAsides: setAsidesOf(run) };
-  return new Map(runbookSteps(plan, options).map((step) => [step.id, step]));
+  return new Map(runbookSteps(knownPlan, options).map((step) => [step.id, step]));
 }
 
 /** What is to be done, and how by hand, until it is done. */

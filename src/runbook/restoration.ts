@@ -37,6 +37,15 @@ export interface Seen {
   known: HoldersKnown;
 }
 
+export interface Openers {
+  /** Called like a program that had a database open before it was stopped. */
+  known: Holder[];
+  /** A viewer of databases, for example. */
+  unknown: Holder[];
+  /** They were let go on, so what they have open may be the old database. */
+  unstopped: Holder[];
+}
+
 export interface Compared {
   plan: RestorePlan;
   /** Of the backup just before: another file under its name makes the comparison stale. */
@@ -161,6 +170,18 @@ export class Restoration {
     return holders.length === 0
       ? this.agreed.unseen
       : holders.every(({ pid }) => this.agreed.open.includes(pid));
+  }
+
+  /** Who has the live databases open after the copy, told apart by what is known of the time before. */
+  get openers(): Openers {
+    const { accepted = [], programs = [] } = this.run;
+    const openers: Openers = { known: [], unknown: [], unstopped: [] };
+    for (const holder of this.seen?.holders ?? []) {
+      if (accepted.includes(holder.pid)) openers.unstopped.push(holder);
+      else if (programs.includes(holder.name)) openers.known.push(holder);
+      else openers.unknown.push(holder);
+    }
+    return openers;
   }
 
   get canUndo(): boolean {

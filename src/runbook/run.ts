@@ -38,6 +38,8 @@ export interface Run {
   putBack?: string[];
   /** Processes that the person lets go on although they have a database open. */
   accepted?: number[];
+  /** Names of the programs that had a database open before they were stopped. */
+  programs?: string[];
   /** Ids of the spot checks that the person has ticked. */
   ticked: string[];
   ending?: Ending;

@@ -9,7 +9,7 @@ import { isCopied, isUnderWay, type Run } from './run.ts';
 import { archiveSetAsides, deleteSetAsides, keepSetAsides } from './steps/cleanUp.ts';
 import { compare, rememberPlan } from './steps/comparison.ts';
 import { checkCopy, copy } from './steps/copy.ts';
-import { endStop, runTask, watch } from './steps/holders.ts';
+import { endRestart, endStop, rememberPrograms, runTask, watch } from './steps/holders.ts';
 import { checkMove, move } from './steps/move.ts';
 import { lookAtDisk, recover } from './steps/recovery.ts';
 import { undo } from './steps/undo.ts';
@@ -31,8 +31,7 @@ const acts: Readonly<Record<string, Act>> = {
   copy,
   'check-copy': checkCopy,
   'run-start-task': (restore) => runTask(restore, 'restart'),
-  'restart-done': (restore) =>
-    restore.finish('restart', restore.host.t('Started by hand.'), 'confirmed'),
+  'restart-done': endRestart,
   'verify-again': verify,
   'verify-done': endVerify,
   keep: keepSetAsides,
@@ -64,6 +63,7 @@ async function decide(restore: Restoration, destination: Run['destination']): Pr
   restore.agreed = { unseen: false, open: [] };
   restore.failure = undefined;
   await rememberPlan(restore);
+  if (destination === 'live') rememberPrograms(restore);
   if (destination === 'undecided') return;
   await restore.finish(
     'plan',

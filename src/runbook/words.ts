@@ -1,4 +1,10 @@
+import type { Holder } from '../core/holders.ts';
 import type { PageWords } from './protocol.ts';
+
+/** `python3 (4711), node (4712)` */
+export function named(holders: Holder[]): string {
+  return holders.map(({ name, pid }) => `${name} (${pid})`).join(', ');
+}
 
 /** The page's own words through the `t` of `vscode.l10n`. */
 export function pageWords(t: (message: string) => string): PageWords {

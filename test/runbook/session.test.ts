@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -185,7 +186,13 @@ describe('a restore as the page leads through it', () => {
 
   describe('over the live database', () => {
     it('goes through all steps, and keeps the old one', async () => {
-      const story = await moved({ backupsFolder: folder('backups') });
+      const before = await holdOpen(live, 'SELECT 1 FROM items');
+      const story = await begin({ backupsFolder: folder('backups') });
+      await story.press('restore-live');
+      await kill(before);
+      await story.session.look();
+      await stop(story);
+      await story.press('move');
       assert.match(story.questions[0]?.detail ?? '', /5 rows of items are only in the live/);
       assert.equal(rows(), 105, 'still the old one');
       await story.press('copy');
@@ -388,7 +395,7 @@ describe('a restore as the page leads through it', () => {
         assert.match(text, /^items: 5 rows lost, 0 rows brought back, 0 rows changed$/m);
         const steps = [...text.matchAll(/^## \d\. (.*)$/gm)].map(([, title]) => title);
         assert.equal(steps.join(), 'Plan,Stop,Move,Copy,Restart,Verify,Clean Up');
-        assert.match(text, /^- \[x\] .*: Started by hand\.$/m);
+        assert.match(text, /^- \[x\] .*: It runs again, as you say\.$/m);
         assert.ok(text.includes(`Kept as ${kept.replaceAll('_', '\\_')}.`), text);
         assert.ok(text.includes(`'${folder('data', kept)}'`), 'the commands name what was kept');
       }
@@ -402,6 +409,70 @@ describe('a restore as the page leads through it', () => {
       await story.press('restore-live', 'change-mind', 'restore-beside');
       assert.ok(!story.isOffered('export'));
       assert.ok(!(await story.reopen()).isOffered('export'));
+    });
+
+    describe('is started again', () => {
+      /** Has a file open until it is killed, as who looks into a database has. */
+      const lookInto = (path: string): Promise<ChildProcess> =>
+        new Promise((resolve) => {
+          const onStart = (child: ChildProcess): void =>
+            void child.stdout?.once('data', () => resolve(child));
+          void run(['tail', '-c', '1', '-f', path], { onStart });
+        });
+      const restart = async (story: Story): Promise<string[]> => {
+        await story.session.look();
+        return story.step('restart').lines.map(({ text }) => text);
+      };
+
+      before(function () {
+        if (process.platform === 'win32') this.skip(); // There is no tail.
+      });
+
+      it('when a program that had it open before has it open again, and by no other', async () => {
+        const server = await holdOpen(live, 'SELECT 1 FROM items');
+        const story = await begin();
+        await story.press('restore-live');
+        await kill(server);
+        await story.session.look();
+        await stop(story);
+        await story.press('move', 'copy');
+        assert.match((await restart(story)).join(), /as soon as node opens the database again/);
+        const viewer = await lookInto(live);
+        assert.deepEqual((await restart(story)).slice(1), [
+          `tail (${viewer.pid}) has it open; it is not one of the programs that had it before.`,
+        ]);
+        assert.equal(story.now, 'restart current');
+        const again = await story.reopen();
+        const { pid } = await holdOpen(live, 'SELECT 1 FROM items');
+        assert.deepEqual(await restart(again), [`node (${pid}) has it open again, as before.`]);
+        assert.equal(again.step('restart').status, 'done');
+      });
+
+      it('when the person says that what was seen is it', async () => {
+        const story = await moved();
+        await story.press('copy');
+        assert.match((await restart(story)).join(), /only you know/);
+        const viewer = await lookInto(live);
+        assert.deepEqual((await restart(story)).slice(1), [`tail (${viewer.pid}) has it open.`]);
+        await story.press('restart-done');
+        assert.equal(story.step('restart').status, 'confirmed');
+        assert.deepEqual(await restart(story), [
+          `It runs again, as you say: tail (${viewer.pid}) has it open.`,
+        ]);
+      });
+
+      it('not by a program that was never stopped, which is told', async () => {
+        const { pid } = await holdOpen(live, 'SELECT 1 FROM items');
+        const story = await begin();
+        await story.press('restore-live');
+        await story.tick('confirm-open');
+        await story.press('stop-done', 'move', 'copy');
+        assert.match(
+          (await restart(story)).join('\n'),
+          new RegExp(`node \\(${pid}\\) was not stopped`),
+        );
+        assert.equal(story.now, 'restart current', story.failure);
+      });
     });
 
     it('makes a database where none was, and says that there is nothing to put back', async () => {

@@ -1,9 +1,9 @@
 /** The steps "stop" and "restart", which wait for programs to close and to open the databases. */
-import type { Holder } from '../../core/holders.ts';
 import { BackupError } from '../../core/errors.ts';
 import type { StepId } from '../../core/runbook.ts';
 import type { Restoration, Seen } from '../restoration.ts';
 import { currentStep } from '../run.ts';
+import { named } from '../words.ts';
 import { compareIfChanged } from './comparison.ts';
 
 /** Looks in the steps that wait for it. What was seen counts only unless `isStale` says that it does not any more. */
@@ -16,8 +16,10 @@ export async function watch(restore: Restoration, isStale = (): boolean => false
     if (isStale()) return;
     restore.seen = seen;
     forgetFailure(restore, seen);
-    if (step === 'restart' && seen.holders.length > 0) {
-      await restore.finish('restart', host.t('{0} has it open again.', named(seen.holders)));
+    if (step === 'stop') rememberPrograms(restore);
+    const { known } = restore.openers;
+    if (step === 'restart' && known.length > 0) {
+      await restore.finish('restart', host.t('{0} has it open again, as before.', named(known)));
     }
   } catch (error) {
     if (isStale()) return;
@@ -32,6 +34,26 @@ function forgetFailure(restore: Restoration, { holders }: Seen): void {
   if (isOver && (failure?.step === 'stop' || failure?.step === 'restart')) {
     restore.failure = undefined;
   }
+}
+
+/** Whoever has it open before the restore is who is to open it again. */
+export function rememberPrograms({ run, seen }: Restoration): void {
+  const names = (seen?.holders ?? []).map(({ name }) => name);
+  run.programs = [...new Set([...(run.programs ?? []), ...names])];
+}
+
+/** What the person says about the application, with what is seen. */
+export async function endRestart(restore: Restoration): Promise<void> {
+  const { t } = restore.host;
+  const { known, unknown } = restore.openers;
+  const names = named([...known, ...unknown]);
+  await restore.finish(
+    'restart',
+    names === ''
+      ? t('It runs again, as you say.')
+      : t('It runs again, as you say: {0} has it open.', names),
+    'confirmed',
+  );
 }
 
 async function findHolders({ host, livePaths }: Restoration): Promise<Seen> {
@@ -51,6 +73,7 @@ export async function endStop(restore: Restoration): Promise<void> {
   const { t } = restore.host;
   const seen = await lookNow(restore, 'stop');
   if (seen === undefined) return;
+  rememberPrograms(restore);
   const { holders, known } = seen;
   const isProved = holders.length === 0 && known === 'all';
   if (!isProved && !restore.hasAgreed) {
@@ -110,8 +133,4 @@ export async function runTask(restore: Restoration, step: 'stop' | 'restart'): P
     return true;
   });
   if (restore.failure === undefined) await watch(restore);
-}
-
-function named(holders: Holder[]): string {
-  return holders.map(({ name, pid }) => `${name} (${pid})`).join(', ');
 }

@@ -5,6 +5,7 @@ import type { Host } from '../host.ts';
 import type { Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep } from '../run.ts';
+import { named } from '../words.ts';
 
 export function linesOf(restore: Restoration, id: StepId): Line[] {
   const { failure } = restore;
@@ -58,8 +59,33 @@ function safetyLines({ run, host }: Restoration): Line[] {
   });
 }
 
-function restartLines({ host: { t } }: Restoration): Line[] {
-  return [line('fact', t('This step is done as soon as a program opens the database.'))];
+function restartLines({ run: { programs = [] }, openers, host: { t } }: Restoration): Line[] {
+  const isKnown = programs.length > 0;
+  return [
+    line(
+      'fact',
+      isKnown
+        ? t('This step is done as soon as {0} opens the database again.', programs.join(', '))
+        : t('No program was seen to have it open before, so only you know when it runs again.'),
+    ),
+    ...openers.unstopped.map((one) =>
+      line(
+        'warning',
+        t(
+          '{0} was not stopped. It may go on with the old database until it is started again.',
+          named([one]),
+        ),
+      ),
+    ),
+    ...openers.unknown.map((one) =>
+      isKnown
+        ? line(
+            'warning',
+            t('{0} has it open; it is not one of the programs that had it before.', named([one])),
+          )
+        : line('proof', t('{0} has it open.', named([one]))),
+    ),
+  ];
 }
 
 function verifyLines({ proofs = [], health, host }: Restoration): Line[] {

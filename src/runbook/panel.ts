@@ -127,6 +127,11 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return this.#remembered.unfinished;
   }
 
+  /** The restore that has kept an old database under this path, as far as it is remembered. */
+  keeperOf(setAside: string): Run | undefined {
+    return this.#remembered.keeperOf(setAside);
+  }
+
   /** Shows the page of a remembered restore again. */
   async resume(run: Run): Promise<void> {
     const page = this.#open.get(run.id);

@@ -1,5 +1,5 @@
 /** The restores of a workspace that a window which was closed, crashed or reloaded goes on with. */
-import { isCopied, isUnderWay, type Run } from './run.ts';
+import { isCopied, isUnderWay, setAsidesOf, type Run } from './run.ts';
 
 /** The part of a memento of VS Code that is needed. */
 export interface Memory {
@@ -24,6 +24,11 @@ export class RememberedRuns {
   /** Those that were left before the backup was live. */
   get unfinished(): Run[] {
     return Object.values(this.all).filter((run) => isUnderWay(run) && !isCopied(run));
+  }
+
+  /** The one that has kept an old database under this path. */
+  keeperOf(setAside: string): Run | undefined {
+    return Object.values(this.all).find((run) => setAsidesOf(run).includes(setAside));
   }
 
   /** Forgets the oldest when there are many, and what is under way last. */

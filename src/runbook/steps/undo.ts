@@ -1,9 +1,8 @@
 /** Undo: the old database becomes live again, until the person has cleaned up. */
-import { isBackupError } from '../../core/errors.ts';
-import type { RestorePlan } from '../../core/restore.ts';
 import { questionBeforeUndo } from '../questions.ts';
 import type { Restoration } from '../restoration.ts';
 import { isCopied } from '../run.ts';
+import { writtenSince } from '../writtenSince.ts';
 import { lookAtDisk, recover } from './recovery.ts';
 
 export function undo(restore: Restoration): Promise<void> {
@@ -13,10 +12,14 @@ export function undo(restore: Restoration): Promise<void> {
 async function undoCopy(restore: Restoration): Promise<void> {
   const { host, setAsides } = restore;
   const { t } = host;
-  const since = await writtenSince(restore);
-  if (since === 'cancelled') return;
+  const text = t('Looking what was written since the restore…');
+  const looked = await restore.work('undo', text, async (options) => ({
+    since: await writtenSince(host.worker, restore.request, options),
+  }));
+  if (looked === undefined) return;
   const { livePaths, missingSetAsides } = restore;
-  if (!(await host.confirm(questionBeforeUndo(livePaths, missingSetAsides, since, host)))) return;
+  const question = questionBeforeUndo(livePaths, missingSetAsides, looked.since, host);
+  if (!(await host.confirm(question))) return;
   const kept = await putBack(restore);
   if (kept === undefined) return lookAtDisk(restore);
   host.note('undo', setAsides.join(', '), 'ok');
@@ -58,20 +61,4 @@ function putBack(restore: Restoration): Promise<string[] | undefined> {
     }
     return kept;
   });
-}
-
-/** What is live against the backup that it was. Undefined when it cannot be found out: that stops nobody from undoing. */
-async function writtenSince(restore: Restoration): Promise<RestorePlan | 'cancelled' | undefined> {
-  const { host, request } = restore;
-  const text = host.t('Looking what was written since the restore…');
-  const found = await restore.work('undo', text, async (options) => {
-    try {
-      const trusting = { ...request, trustManifest: true };
-      return { since: await host.worker.call('planRestore', trusting, options) };
-    } catch (error) {
-      if (!isBackupError(error) || error.code === 'cancelled') throw error;
-      return { since: undefined };
-    }
-  });
-  return found === undefined ? 'cancelled' : found.since;
 }

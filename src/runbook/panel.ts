@@ -227,6 +227,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         workspaceFolder ?? vscode.workspace.workspaceFolders?.[0],
       ),
       tasks: { stop: restore.stopTask, start: restore.startTask },
+      isTrusted: () => vscode.workspace.isTrusted,
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),
       nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
@@ -240,10 +241,10 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         // The address is a restricted setting; a folder that is not trusted is not asked for whatever it listens to.
         if (!vscode.workspace.isTrusted) {
           const text = vscode.l10n.t('{0} was not asked: this folder is not trusted.', url);
-          return { ok: false, text };
+          return { ok: undefined, text };
         }
         if (isLoopback(url) || (await askToLeave(url))) return requestHealth(url);
-        return { ok: false, text: vscode.l10n.t('{0} was not asked.', url) };
+        return { ok: undefined, text: vscode.l10n.t('{0} was not asked.', url) };
       },
       showSchema: (plan, item) => this.#showSchema(plan, item),
       exportRunbook: async (text, one) => {

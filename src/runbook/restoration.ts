@@ -14,7 +14,7 @@ import type {
 import type { StepId } from '../core/runbook.ts';
 import type { Progress } from '../core/snapshot.ts';
 import type { CallOptions } from '../worker/client.ts';
-import type { Host } from './host.ts';
+import type { Health, Host } from './host.ts';
 import { isCopied, setAsidesOf, type Ending, type Run, type RunItem } from './run.ts';
 
 export interface Busy {
@@ -71,7 +71,7 @@ export class Restoration {
   agreed: { unseen: boolean; open: number[] };
   interrupted: Interrupted | undefined;
   proofs: Proof[] | undefined;
-  health: { ok: boolean; text: string } | undefined;
+  health: Health | undefined;
   readonly #listeners = new Set<() => void>();
   #abort: AbortController | undefined;
 

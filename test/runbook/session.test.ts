@@ -545,6 +545,29 @@ describe('a restore as the page leads through it', () => {
       assert.ok(kept.includes(101), `what was written since: ${kept.join()}`);
     });
 
+    it('offers no task of a folder that is not trusted, and says that nobody was asked', async () => {
+      const story = await begin({ stopTask: 'stop server', healthUrl: 'http://localhost/' });
+      story.isTrusted = false;
+      await story.press('restore-live');
+      assert.ok(!story.isOffered('run-stop-task'));
+      assert.match(story.step('stop').actions[0]?.reason ?? '', /is not trusted/);
+      await stop(story);
+      story.health = { ok: undefined, text: 'was not asked' };
+      await story.press('move', 'copy', 'restart-done', 'verify-again');
+      assert.equal(story.step('verify').lines.at(-1)?.kind, 'warning');
+      await story.press('verify-done');
+      assert.equal(story.step('verify').status, 'done');
+      assert.match(story.step('verify').lines[0]?.text ?? '', /The application was not asked/);
+    });
+
+    it('does not call it well when the application does not answer well', async () => {
+      const story = await moved({ healthUrl: 'http://localhost/' });
+      story.health = { ok: false, text: '503' };
+      await story.press('copy', 'restart-done', 'verify-again', 'verify-done');
+      assert.equal(story.step('verify').status, 'confirmed');
+      assert.match(story.step('verify').lines[0]?.text ?? '', /does not answer well/);
+    });
+
     it('stops waiting for a task, and says how it ended', async () => {
       const story = await begin({ stopTask: 'stop server' });
       await story.press('restore-live');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
+import type { Health, Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
 import {
   parseToHost,
   parseToPage,
@@ -58,6 +58,8 @@ export class Story {
   whileAsked: () => Promise<void> = () => Promise.resolve();
   runTask: (signal: AbortSignal | undefined) => Promise<TaskOutcome> = () =>
     Promise.resolve({ ended: true, exitCode: 0 });
+  isTrusted = true;
+  health: Health = { ok: true, text: '200' };
   readonly exported: string[] = [];
   readonly notes: string[] = [];
   /** As it is in the memory of the workspace. */
@@ -164,6 +166,7 @@ export class Story {
       toolVersion: '0.0.0-test',
       backupsFolder,
       tasks: { stop: stopTask, start: '' },
+      isTrusted: () => this.isTrusted,
       healthUrl,
       recordAs: (path) => ({ path: basename(path) }),
       nameOf: (path) => basename(path),
@@ -182,7 +185,7 @@ export class Story {
         return this.answer;
       },
       runTask: (_name, _purpose, signal) => this.runTask(signal),
-      askHealth: (url) => Promise.resolve({ ok: true, text: `${url}: 200` }),
+      askHealth: () => Promise.resolve(this.health),
       showSchema: () => Promise.resolve(),
       exportRunbook: (text) => Promise.resolve(void this.exported.push(text)),
       save: (run) => Promise.resolve(void (this.saved = JSON.stringify(run))),

@@ -29,12 +29,13 @@ export async function verify(restore: Restoration): Promise<void> {
 }
 
 export function endVerify(restore: Restoration): Promise<void> {
-  const { t } = restore.host;
-  return restore.health?.ok === false
-    ? restore.finish(
-        'verify',
-        t('Verified, though the application does not answer well.'),
-        'confirmed',
-      )
-    : restore.finish('verify', t('Verified.'));
+  const { health, host } = restore;
+  const { t } = host;
+  if (health?.ok === false) {
+    const text = t('Verified, though the application does not answer well.');
+    return restore.finish('verify', text, 'confirmed');
+  }
+  const isAsked = health === undefined || health.ok === true;
+  const text = isAsked ? t('Verified.') : t('Verified. The application was not asked.');
+  return restore.finish('verify', text);
 }

@@ -91,25 +91,30 @@ function stopControls(restore: Restoration): Controls {
     }),
     actions: [
       ...taskButton(restore, 'run-stop-task', host.tasks.stop),
-      button(
-        restore,
-        'stop-done',
-        t('Continue'),
-        host.tasks.stop === '' ? 'primary' : 'secondary',
-        {
-          enabled: isProved || (seen !== undefined && hasAgreed),
-          reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
-        },
-      ),
+      button(restore, 'stop-done', t('Continue'), kindBeside(restore, host.tasks.stop), {
+        enabled: isProved || (seen !== undefined && hasAgreed),
+        reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
+      }),
       button(restore, 'check-stop', t('Look Again'), 'secondary'),
     ],
   };
 }
 
 function taskButton(restore: Restoration, id: string, name: string): Action[] {
-  return name === ''
-    ? []
-    : [button(restore, id, restore.host.t('Run Task "{0}"', name), 'primary')];
+  const { t, isTrusted } = restore.host;
+  if (name === '') return [];
+  const reason = t('This folder is not trusted: tasks are not run. Do it by hand.');
+  return [
+    button(restore, id, t('Run Task "{0}"', name), isTrusted() ? 'primary' : 'secondary', {
+      enabled: isTrusted(),
+      reason,
+    }),
+  ];
+}
+
+/** The task leads on where there is one that can be run. */
+function kindBeside({ host }: Restoration, task: string): Action['kind'] {
+  return task === '' || !host.isTrusted() ? 'primary' : 'secondary';
 }
 
 function moveActions(restore: Restoration): Action[] {
@@ -136,12 +141,7 @@ function restartActions(restore: Restoration): Action[] {
   const { tasks, t } = restore.host;
   return [
     ...taskButton(restore, 'run-start-task', tasks.start),
-    button(
-      restore,
-      'restart-done',
-      t('It Runs Again'),
-      tasks.start === '' ? 'primary' : 'secondary',
-    ),
+    button(restore, 'restart-done', t('It Runs Again'), kindBeside(restore, tasks.start)),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** What was found out in a step. */
 import type { Proof } from '../../core/restore.ts';
 import type { StepId } from '../../core/runbook.ts';
-import type { Host } from '../host.ts';
+import type { Health, Host } from '../host.ts';
 import type { Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep } from '../run.ts';
@@ -91,8 +91,13 @@ function restartLines({ run: { programs = [] }, openers, host: { t } }: Restorat
 function verifyLines({ proofs = [], health, host }: Restoration): Line[] {
   return [
     ...proofs.flatMap((proof) => proofLines(proof, host)),
-    ...(health === undefined ? [] : [line(health.ok ? 'proof' : 'error', health.text)]),
+    ...(health === undefined ? [] : [line(healthKind(health), health.text)]),
   ];
+}
+
+function healthKind({ ok }: Health): Line['kind'] {
+  if (ok === undefined) return 'warning';
+  return ok ? 'proof' : 'error';
 }
 
 function proofLines({ realTarget, status, findings }: Proof, { t, nameOf }: Host): Line[] {

@@ -25,7 +25,7 @@ import type { Host } from './host.ts';
 import { runbookHtml } from './html.ts';
 import { parseMemory } from './protocol.ts';
 import { RememberedRuns } from './rememberedRuns.ts';
-import { isCopied, isUnderWay, newRun, type Run, type RunItem } from './run.ts';
+import { currentStep, isCopied, isUnderWay, newRun, type Run, type RunItem } from './run.ts';
 import { RestoreSession } from './session.ts';
 import type { Wording } from './view/wording.ts';
 
@@ -71,8 +71,11 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   async #openOne(backup: string, items: RunItem[]): Promise<RestoreSession> {
+    // Who asks again after all was done wants another restore.
     const isSame = (run: Run): boolean =>
-      run.backup === backup && run.ending === undefined && namesIn(run.items) === namesIn(items);
+      run.backup === backup &&
+      currentStep(run) !== undefined &&
+      namesIn(run.items) === namesIn(items);
     const same = this.#pages.find((page) => isSame(page.conversation.session.restore.run));
     if (same !== undefined) {
       same.panel.reveal();
@@ -273,14 +276,17 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   #wording({ backup, items: [first] }: Run): Wording {
-    const entry = this.#parts.backups.entries.find(({ path }) => path === backup);
+    const { backups } = this.#parts;
     return {
       day: (iso) => dayAndTime(iso, Date.now()),
       time: (iso) => new Date(iso).toLocaleTimeString(vscode.env.language),
       verdict: verdictWord,
       shell: process.platform === 'win32' ? 'powershell' : 'posix',
       spotChecks: this.#parts.settings.restore(first && vscode.Uri.file(first.live)).spotChecks,
-      backupFacts: entry === undefined ? [] : factsOf(entry),
+      // The backups may not have been listed yet when the page comes back after a reload.
+      get backupFacts() {
+        return factsOf(backups.entries.find(({ path }) => path === backup));
+      },
     };
   }
 
@@ -361,9 +367,8 @@ function freePath(path: string): string {
   }
 }
 
-function factsOf({ kept }: CatalogEntry): string[] {
-  return [
-    ...(kept === undefined ? [] : [kept.method]),
-    ...(kept?.note === undefined ? [] : [`“${kept.note}”`]),
-  ];
+function factsOf(entry: CatalogEntry | undefined): string[] {
+  if (entry?.kept === undefined) return [];
+  const { method, note } = entry.kept;
+  return [method, ...(note === undefined ? [] : [`“${note}”`])];
 }

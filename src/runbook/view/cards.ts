@@ -4,6 +4,7 @@ import { formatBytes } from '../../core/units.ts';
 import type { Host } from '../host.ts';
 import type { Card } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
+import { isCopied, type Run } from '../run.ts';
 import type { Wording } from './wording.ts';
 
 export function backupCard({ knownPlan: plan, run, host }: Restoration, wording: Wording): Card {
@@ -26,7 +27,7 @@ export function backupCard({ knownPlan: plan, run, host }: Restoration, wording:
 export function liveCard(restore: Restoration): Card {
   const { knownPlan: plan, run, host } = restore;
   const { t } = host;
-  const label = run.items.length > 1 ? t('Live databases') : t('Live database');
+  const label = liveLabel(run, t);
   const title = restore.namesOf(run.items.map(({ live }) => live));
   const [only] = plan?.items ?? [];
   if (only === undefined || plan === undefined || plan.items.length > 1) {
@@ -43,6 +44,14 @@ export function liveCard(restore: Restoration): Card {
     ],
     lines: [],
   };
+}
+
+/** What is known of it is what was there before the copy. */
+function liveLabel(run: Run, t: Host['t']): string {
+  const { items, destination, ending } = run;
+  const isReplaced = isCopied(run) && destination === 'live' && ending !== 'undone';
+  if (items.length > 1) return isReplaced ? t('Replaced databases') : t('Live databases');
+  return isReplaced ? t('Replaced database') : t('Live database');
 }
 
 function targetWord({ targetState, targetReason }: PlannedItem, t: Host['t']): string {

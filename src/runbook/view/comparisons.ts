@@ -15,9 +15,9 @@ const mostRows = 200;
 export function comparisons(restore: Restoration, wording: Wording): Comparison[] {
   const { plan, compared, busy, run, host } = restore;
   const { t } = host;
-  const again = button(restore, 'compare-again', t('Compare Again'), 'link', {
-    enabled: !isUnderWay(run),
-  });
+  const again = isUnderWay(run)
+    ? []
+    : [button(restore, 'compare-again', t('Compare Again'), 'link')];
   if (busy?.step === 'plan') {
     return [
       {
@@ -37,7 +37,7 @@ export function comparisons(restore: Restoration, wording: Wording): Comparison[
     ...(compared !== undefined && { at: t('compared at {0}', wording.time(compared.at)) }),
     ...tables(item, t),
     lines: item.targetState === 'readable' ? comparisonLines(restore, item, index) : [],
-    actions: index === 0 ? [again] : [],
+    actions: index === 0 ? again : [],
   }));
 }
 

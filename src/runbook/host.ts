@@ -15,6 +15,8 @@ export interface Host {
   toolVersion: string;
   /** Where safety snapshots and archives go; undefined when no backups folder was chosen. */
   backupsFolder: string | undefined;
+  /** Of the process that extensions run in, which may have a database open like any program. */
+  extensionsPid: number;
   tasks: { stop: string; start: string };
   /** Nothing of a folder that is not trusted is run or asked. */
   isTrusted: () => boolean;

@@ -230,6 +230,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         workspaceFolder ?? vscode.workspace.workspaceFolders?.[0],
       ),
       tasks: { stop: restore.stopTask, start: restore.startTask },
+      extensionsPid: process.pid,
       isTrusted: () => vscode.workspace.isTrusted,
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),

@@ -175,10 +175,12 @@ export class Restoration {
   /** Who has the live databases open after the copy, told apart by what is known of the time before. */
   get openers(): Openers {
     const { accepted = [], programs = [] } = this.run;
+    const { extensionsPid } = this.host;
     const openers: Openers = { known: [], unknown: [], unstopped: [] };
     for (const holder of this.seen?.holders ?? []) {
       if (accepted.includes(holder.pid)) openers.unstopped.push(holder);
-      else if (programs.includes(holder.name)) openers.known.push(holder);
+      else if (holder.pid !== extensionsPid && programs.includes(holder.name))
+        openers.known.push(holder);
       else openers.unknown.push(holder);
     }
     return openers;

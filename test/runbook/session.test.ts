@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { bundleOf } from '../support/bundles.ts';
 import {
   bytesOf,
@@ -281,6 +282,26 @@ describe('a restore as the page leads through it', () => {
       await stop(story);
       await story.press('move', 'copy');
       assert.equal(rows(), 100, story.failure);
+    });
+
+    it('says of the extensions of the window that they are these, and does not wait for them', async () => {
+      const viewer = new Database(live);
+      try {
+        viewer.exec('SELECT 1 FROM items');
+        const story = await begin();
+        await story.press('restore-live');
+        const name = story.step('stop').holders[0]?.name ?? '';
+        assert.deepEqual(story.step('stop').holders, [
+          { name, pid: process.pid, note: 'an extension in this window' },
+        ]);
+        viewer.close();
+        await story.session.look();
+        await stop(story);
+        await story.press('move', 'copy');
+        assert.match(story.step('restart').lines[0]?.text ?? '', /only you know/);
+      } finally {
+        viewer.close();
+      }
     });
 
     it('does not take a word about what cannot be seen for one about what is open', async () => {

@@ -166,6 +166,7 @@ export class Story {
       toolVersion: '0.0.0-test',
       backupsFolder,
       tasks: { stop: stopTask, start: '' },
+      extensionsPid: process.pid,
       isTrusted: () => this.isTrusted,
       healthUrl,
       recordAs: (path) => ({ path: basename(path) }),

@@ -37,8 +37,10 @@ function forgetFailure(restore: Restoration, { holders }: Seen): void {
 }
 
 /** Whoever has it open before the restore is who is to open it again. */
-export function rememberPrograms({ run, seen }: Restoration): void {
-  const names = (seen?.holders ?? []).map(({ name }) => name);
+export function rememberPrograms({ run, seen, host }: Restoration): void {
+  const names = (seen?.holders ?? [])
+    .filter(({ pid }) => pid !== host.extensionsPid)
+    .map(({ name }) => name);
   run.programs = [...new Set([...(run.programs ?? []), ...names])];
 }
 

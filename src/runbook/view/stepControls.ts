@@ -78,7 +78,10 @@ function stopControls(restore: Restoration): Controls {
   const isFree = seen?.holders.length === 0;
   const isProved = isFree && seen?.known === 'all';
   return {
-    holders: (seen?.holders ?? []).map(({ name, pid }) => ({ name, pid })),
+    holders: (seen?.holders ?? []).map(({ name, pid }) => ({
+      ...{ name, pid },
+      ...(pid === host.extensionsPid && { note: t('an extension in this window') }),
+    })),
     ...(!isProved && {
       confirm: {
         // Two ids: who has said the one has not said the other.

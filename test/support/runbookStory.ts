@@ -33,7 +33,7 @@ export async function buildWorker(): Promise<void> {
   });
 }
 
-const wording: Wording = {
+export const wording: Wording = {
   day: (iso) => iso,
   time: (iso) => iso,
   verdict: (status) => status,

@@ -25,9 +25,20 @@ import type { Host } from './host.ts';
 import { runbookHtml } from './html.ts';
 import { parseMemory } from './protocol.ts';
 import { RememberedRuns } from './rememberedRuns.ts';
-import { currentStep, isCopied, isUnderWay, newRun, type Run, type RunItem } from './run.ts';
+import { Restoration } from './restoration.ts';
+import {
+  currentStep,
+  isCopied,
+  isUnderWay,
+  newRun,
+  setAsidesOf,
+  type Run,
+  type RunItem,
+} from './run.ts';
 import { RestoreSession } from './session.ts';
+import { noteUndone } from './steps/undo.ts';
 import type { Wording } from './view/wording.ts';
+import { undoneWords } from './words.ts';
 
 export interface RunbookParts {
   worker: WorkerClient;
@@ -110,7 +121,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     // A page that was closed too soon has remembered nothing. What was left in the middle is what it was about.
     const left = this.unfinished.filter((one) => !this.#open.has(one.id));
     const run =
-      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered.all[id];
+      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered.find(id);
     if (run === undefined) {
       panel.dispose();
       return;
@@ -132,7 +143,17 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   /** The restore that has kept an old database under this path, as far as it is remembered. */
   keeperOf(setAside: string): Run | undefined {
-    return this.#remembered.keeperOf(setAside);
+    const runs = this.#pages.map(({ conversation: { session } }) => session.restore.run);
+    return [...runs, ...this.#remembered.all].find((run) => setAsidesOf(run).includes(setAside));
+  }
+
+  /** An old database was put back without a page. */
+  async noteUndone(setAside: string, kept: string[]): Promise<void> {
+    const run = this.keeperOf(setAside);
+    if (run === undefined) return;
+    const open = this.#open.get(run.id)?.conversation.session.restore;
+    const restore = open ?? new Restoration(run, await this.#hostFor(run));
+    await noteUndone(restore, setAside, undoneWords(kept, restore.host));
   }
 
   /** Shows the page of a remembered restore again. */

@@ -1,5 +1,5 @@
 /** The restores of a workspace that a window which was closed, crashed or reloaded goes on with. */
-import { isCopied, isUnderWay, setAsidesOf, type Run } from './run.ts';
+import { isCopied, isUnderWay, type Run } from './run.ts';
 
 /** The part of a memento of VS Code that is needed. */
 export interface Memory {
@@ -17,23 +17,22 @@ export class RememberedRuns {
     this.#memory = memory;
   }
 
-  get all(): Record<string, Run> {
-    return this.#memory.get<Record<string, Run>>(key) ?? {};
+  get all(): Run[] {
+    return Object.values(this.#memory.get<Record<string, Run>>(key) ?? {});
+  }
+
+  find(id: string): Run | undefined {
+    return this.all.find((run) => run.id === id);
   }
 
   /** Those that were left before the backup was live. */
   get unfinished(): Run[] {
-    return Object.values(this.all).filter((run) => isUnderWay(run) && !isCopied(run));
-  }
-
-  /** The one that has kept an old database under this path. */
-  keeperOf(setAside: string): Run | undefined {
-    return Object.values(this.all).find((run) => setAsidesOf(run).includes(setAside));
+    return this.all.filter((run) => isUnderWay(run) && !isCopied(run));
   }
 
   /** Forgets the oldest when there are many, and what is under way last. */
   async save(run: Run): Promise<void> {
-    const others = Object.values(this.all)
+    const others = this.all
       .filter(({ id }) => id !== run.id)
       .sort(
         (a, b) =>

@@ -203,6 +203,7 @@ describe('the runbook in a window', () => {
 
       await page('Check').click();
       await webview.getByText(/200 .*"orders":10/).waitFor();
+      await webview.getByRole('checkbox', { name: /What was broken/ }).check();
       await lookAt(window, '5-verify');
       await page('All Is Well').click();
       await page('Keep the Old Database').waitFor();
@@ -211,14 +212,15 @@ describe('the runbook in a window', () => {
       await webview.getByText(/The old database is kept, and can be put back/).waitFor();
 
       await shop.order(1);
-      await window.runCommand('SQLite Backup: Undo Restore…');
-      await window.option(/^shop\.db\.bad-/).click();
+      await page('Undo').click();
       await dialog.getByText(/orders: 1 added/).waitFor();
       await dialog.getByRole('button', { name: 'Undo' }).click();
-      await window.notification(/open in node/).waitFor();
+      await webview.getByText('It was not undone.').waitFor();
+      await lookAt(window, '6-not-undone');
       assert.equal(await shop.orders(), 11);
       await shop.stop();
-      await page('Undo').click();
+      await window.runCommand('SQLite Backup: Undo Restore…');
+      await window.option(/^shop\.db\.bad-/).click();
       await dialog.getByText(/orders: 1 added/).waitFor();
       await window.screenshot('runbook-7-question');
       await dialog.getByRole('button', { name: 'Undo' }).click();

@@ -145,6 +145,10 @@ export async function undoRestore(parts: Parts, target?: unknown): Promise<{ tar
   );
   parts.log.info(`undo: ${done.target} is what ${setAside.path} kept.`);
   void parts.audit.record({ what: 'undo', path: done.target, trigger: 'manual', result: 'ok' });
+  await parts.runbooks.noteUndone(
+    setAside.path,
+    done.setAside === undefined ? [] : [done.setAside],
+  );
   await parts.backups.refresh();
   void notify.info(t('{0} is the old database again.', databaseName(vscode.Uri.file(done.target))));
   return { target: done.target };

@@ -1,7 +1,8 @@
 /** Undo: the old database becomes live again, until the person has cleaned up. */
 import { questionBeforeUndo } from '../questions.ts';
 import type { Restoration } from '../restoration.ts';
-import { isCopied } from '../run.ts';
+import { isCopied, setAsidesOf } from '../run.ts';
+import { undoneWords } from '../words.ts';
 import { writtenSince } from '../writtenSince.ts';
 import { lookAtDisk, recover } from './recovery.ts';
 
@@ -23,15 +24,7 @@ async function undoCopy(restore: Restoration): Promise<void> {
   const kept = await putBack(restore);
   if (kept === undefined) return lookAtDisk(restore);
   host.note('undo', setAsides.join(', '), 'ok');
-  await restore.end(
-    'undone',
-    kept.length === 0
-      ? t('The old database is back.')
-      : t(
-          'The old database is back. What was live until then is kept as {0}.',
-          restore.namesOf(kept),
-        ),
-  );
+  await restore.end('undone', undoneWords(kept, host));
 }
 
 /** Nothing was replaced yet, so nothing was written that an undo would hide. */
@@ -44,7 +37,7 @@ async function undoMove(restore: Restoration): Promise<void> {
     return restore.end('undone', text);
   }
   if ((await putBack(restore)) === undefined) return lookAtDisk(restore);
-  await restore.end('undone', host.t('The old database is back.'));
+  await restore.end('undone', undoneWords([], host));
 }
 
 /** Where the databases that were live until then are kept. Of several, the rest can be put back later. */
@@ -61,4 +54,18 @@ function putBack(restore: Restoration): Promise<string[] | undefined> {
     }
     return kept;
   });
+}
+
+/** What was put back without the page: by a command. `words` say what became of what was live. */
+export async function noteUndone(
+  restore: Restoration,
+  setAside: string,
+  words: string,
+): Promise<void> {
+  const { run } = restore;
+  run.putBack = [...(run.putBack ?? []), setAside];
+  const isAll = setAsidesOf(run).every((path) => run.putBack?.includes(path));
+  if (isAll) return restore.end('undone', words);
+  restore.record('clean-up', words);
+  await restore.keep();
 }

@@ -21,7 +21,6 @@ import { bundleManifestName, bundleVersionName, companionsFolder, EntryNames } f
 import { leftover, type RecordAs, type SnapshotHooks, type SnapshotsRequest } from './snapshot.ts';
 import { requireSpace } from './source.ts';
 import { sqliteVersion } from './sqlite.ts';
-import { crc32File } from './zipWriter.ts';
 
 export interface BundleRequest extends SnapshotsRequest {
   companions: CompanionGlobs[];
@@ -130,9 +129,9 @@ class Job {
         // What is copied is packed afterwards: the first half.
         progress.phase === 'copy' ? { ...progress, totalBytes: 2 * progress.totalBytes } : progress,
       );
-    const { hashBeside } = this.#hooks;
-    const hooks = { onProgress, ...(hashBeside !== undefined && { hashBeside }) };
-    return new Copying({ ...this.#request, databases }, hooks, { sync: false });
+    const { digestBeside } = this.#hooks;
+    const hooks = { onProgress, ...(digestBeside !== undefined && { digestBeside }) };
+    return new Copying({ ...this.#request, databases }, hooks, 'pack');
   }
 
   /** Companions that turn out to be databases are copied as such: a plain copy of a live database is worth nothing. */
@@ -173,7 +172,8 @@ class Job {
   #packDatabases(proved: Proved[]): Packed[] {
     const sorted = [...proved].sort((a, b) => byRecord(a, b));
     return sorted.map((one) => {
-      const { sizeBytes, sha256, warnings } = one;
+      const { sizeBytes, sha256, crc32, warnings } = one;
+      if (crc32 === undefined) throw new Error(`${one.copy} was not read for a zip.`);
       const name = this.#names.take(one.recordAs.path);
       const entry: BundleEntry = {
         name,
@@ -184,7 +184,6 @@ class Job {
         ...describeContents(one),
         ...(warnings.length > 0 && { warnings }),
       };
-      const crc32 = crc32File(one.copy);
       return { name, sizeBytes, crc32, content: { path: one.copy }, entry };
     });
   }

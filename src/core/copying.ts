@@ -7,7 +7,15 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeCut } from './cut.ts';
 import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
-import { createPrivateFile, fileIdentity, sha256File, syncFileBeside } from './files.ts';
+import {
+  createPrivateFile,
+  digestFile,
+  EarlySync,
+  fileIdentity,
+  sha256File,
+  syncFileBeside,
+  type Digests,
+} from './files.ts';
 import {
   boundTables,
   type CutLabel,
@@ -45,7 +53,7 @@ export interface CopyRequest {
   largestBytes: number;
 }
 
-export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'hashBeside'>;
+export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside'>;
 
 export interface CopyFailure {
   /** As asked for. */
@@ -68,14 +76,21 @@ export interface Copied extends Member {
   contents: Contents;
   at: Date;
   warnings: Finding[];
+  /** Being read beside what this thread does, where that gains time. */
+  digests: Promise<Digests> | undefined;
 }
 
-export interface Proved extends Copied {
+export interface Proved extends Omit<Copied, 'digests'> {
   /** Undefined when no check was asked for. */
   check: Check | undefined;
   sha256: string;
+  /** Only of what is to be packed. */
+  crc32?: number;
   sizeBytes: number;
 }
+
+/** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
+export type Purpose = 'publish' | 'pack';
 
 /**
  * One run over one or several databases. What is wrong with one of them is in `failures`, and the others go on; what is
@@ -87,17 +102,16 @@ export class Copying {
   cut: { label: CutLabel; reason?: string } = { label: 'one-instant' };
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
-  readonly #sync: boolean;
+  readonly #purpose: Purpose;
   /** The real path of the folder that people know, for messages. */
   #folder = '';
   /** A private folder in it, for the copies. */
   #scratch = '';
 
-  /** `sync` when the copies themselves are what will be published, so that they must reach the disk. */
-  constructor(request: CopyRequest, hooks: CopyHooks, { sync }: { sync: boolean }) {
+  constructor(request: CopyRequest, hooks: CopyHooks, purpose: Purpose) {
     this.#request = request;
     this.#hooks = hooks;
-    this.#sync = sync;
+    this.#purpose = purpose;
   }
 
   #fail({ database }: { database: string }, error: unknown): void {
@@ -159,7 +173,8 @@ export class Copying {
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
-          copied.push({ ...member, copy, journalMode, contents, at, warnings });
+          const digests = this.#digestBeside(copy);
+          copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
         } catch (error) {
           if (isBackupError(error) && error.code === 'target-full') throw error;
           this.#fail(member, error);
@@ -263,7 +278,15 @@ export class Copying {
       contents,
       at,
       warnings: watch.findings(),
+      digests: this.#digestBeside(copy),
     };
+  }
+
+  /** The check keeps this thread busy, and so does the copy of the next database. */
+  #digestBeside(copy: string): Promise<Digests> | undefined {
+    const digests = this.#request.verify ? this.#hooks.digestBeside?.(copy) : undefined;
+    digests?.catch(() => undefined); // It is awaited later; until then a failure must not count as unhandled.
+    return digests;
   }
 
   /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
@@ -271,26 +294,29 @@ export class Copying {
     const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
     const proved: Proved[] = [];
     let before = 0;
-    for (const one of copied) {
+    for (const { digests, ...one } of copied) {
       const sizeBytes = statSync(one.copy).size;
-      // Started first, it runs beside the check, which keeps this thread busy.
-      const hashing = this.#request.verify ? this.#hooks.hashBeside?.(one.copy) : undefined;
-      const syncing = this.#sync ? syncFileBeside(one.copy) : Promise.resolve();
+      const syncing = this.#purpose === 'publish' ? syncFileBeside(one.copy) : Promise.resolve();
       syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
       let check: Check | undefined;
       if (this.#request.verify) {
         this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
         check = this.#check(one.copy, sizeBytes);
       }
-      const sha256 = await (hashing ??
-        sha256File(one.copy, (bytes) =>
-          this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes }),
-        ));
+      const onRead = (bytes: number): void =>
+        this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
+      const digested = await (digests ?? this.#digest(one.copy, onRead));
       await syncing;
-      proved.push({ ...one, check, sha256, sizeBytes });
+      proved.push({ ...one, ...digested, check, sizeBytes });
       before += sizeBytes;
     }
     return proved;
+  }
+
+  #digest(copy: string, onRead: (bytes: number) => void): Pick<Proved, 'sha256' | 'crc32'> {
+    return this.#purpose === 'pack'
+      ? digestFile(copy, onRead)
+      : { sha256: sha256File(copy, onRead) };
   }
 
   #check(copy: string, wantedBytes: number): Check {
@@ -311,8 +337,19 @@ async function copyPinned(
   try {
     createPrivateFile(copy);
     const created = fileIdentity(copy);
-    await one.copyTo(copy, onStep);
-    const sizeBytes = one.facts.pageCount * one.facts.pageSize;
+    const { pageCount, pageSize } = one.facts;
+    const syncing = new EarlySync(copy);
+    let failure: Error | undefined;
+    try {
+      await one.copyTo(copy, (donePages) => {
+        syncing.wrote(donePages * pageSize);
+        onStep(donePages);
+      });
+    } finally {
+      failure = await syncing.end();
+    }
+    if (failure !== undefined) throw failure;
+    const sizeBytes = pageCount * pageSize;
     const actual = statSync(copy).size;
     if (fileIdentity(copy) === created && actual === sizeBytes) return;
     throw new BackupError('incomplete', `The copy has ${actual} of ${sizeBytes} bytes.`, {

@@ -8,6 +8,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fdatasync,
   fsync,
   fsyncSync,
   linkSync,
@@ -30,6 +31,7 @@ import {
 import { readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join, parse, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { BackupError, explain } from './errors.ts';
 import { manifestNameOf } from './names.ts';
 
@@ -255,6 +257,45 @@ export function syncFileBeside(path: string): Promise<void> {
   });
 }
 
+/** With less, other programs wait more often for the disk; with more, longer. */
+const earlySyncBytes = 16 * 1024 * 1024;
+
+/**
+ * Brings a private file to the disk bit by bit while it is being written: then its end is quick, and a program that
+ * syncs its own files never waits for all of this one.
+ */
+export class EarlySync {
+  readonly #handle: number;
+  #running: Promise<void> | undefined;
+  #syncedBytes = 0;
+  /** The system tells of each failed write only once. */
+  #failure: Error | undefined;
+
+  constructor(path: string) {
+    this.#handle = openSync(path, 'r+');
+  }
+
+  /** Starts a sync beside this thread when there is enough to bring, and none is running. */
+  wrote(doneBytes: number): void {
+    if (this.#running !== undefined || doneBytes - this.#syncedBytes < earlySyncBytes) return;
+    this.#syncedBytes = doneBytes;
+    this.#running = new Promise((resolve) => {
+      fdatasync(this.#handle, (error) => {
+        this.#failure ??= error ?? undefined;
+        this.#running = undefined;
+        resolve();
+      });
+    });
+  }
+
+  /** Waits for what is running and closes the file. Returns what has failed: then the file is not to be trusted. */
+  async end(): Promise<Error | undefined> {
+    await this.#running;
+    closeSync(this.#handle);
+    return this.#failure;
+  }
+}
+
 /** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */
 export function syncFolder(path: string): void {
   if (process.platform === 'win32') return;
@@ -367,14 +408,37 @@ export function replaceManifest(backupPath: string, text: string): void {
 
 const hashChunkBytes = 1024 * 1024;
 
+export interface Digests {
+  /** Lower-case hex. */
+  sha256: string;
+  crc32: number;
+}
+
+/** Both digests of a file in one reading. `onProgress` gets the bytes read so far; what it throws ends the reading. */
+export function digestFile(path: string, onProgress?: (doneBytes: number) => void): Digests {
+  let crc = 0;
+  const sha256 = hashFile(path, onProgress, (chunk) => (crc = crc32(chunk, crc)));
+  return { sha256, crc32: crc };
+}
+
 /** SHA-256 of a file as lower-case hex. `onProgress` gets the bytes read so far; what it throws ends the reading. */
 export function sha256File(path: string, onProgress?: (doneBytes: number) => void): string {
+  return hashFile(path, onProgress);
+}
+
+function hashFile(
+  path: string,
+  onProgress?: (doneBytes: number) => void,
+  onChunk?: (chunk: Buffer) => void,
+): string {
   const hash = createHash('sha256');
-  const chunk = Buffer.allocUnsafe(hashChunkBytes);
+  const whole = Buffer.allocUnsafe(hashChunkBytes);
   const handle = openSync(path, 'r');
   try {
-    for (let done = 0, read; (read = readSync(handle, chunk)) > 0;) {
-      hash.update(read === chunk.length ? chunk : chunk.subarray(0, read));
+    for (let done = 0, read; (read = readSync(handle, whole)) > 0;) {
+      const chunk = whole.subarray(0, read);
+      hash.update(chunk);
+      onChunk?.(chunk);
       onProgress?.((done += read));
     }
     return hash.digest('hex');

@@ -28,7 +28,7 @@ const safetyFailures = new WeakMap<IntentItem, PlainError>();
 export async function takeSafetySnapshot(
   item: IntentItem,
   { folder, busyTimeoutMs, toolVersion, recordAs, ignoreHolders }: ApplyRequest,
-  { onProgress, hashBeside }: SnapshotHooks,
+  { onProgress, digestBeside }: SnapshotHooks,
 ): Promise<void> {
   const database = livePath(item);
   if (statSync(database, { throwIfNoEntry: false }) === undefined) return;
@@ -49,7 +49,7 @@ export async function takeSafetySnapshot(
       {
         onProgress,
         beforePublish: () => Promise.resolve(),
-        ...(hashBeside !== undefined && { hashBeside }),
+        ...(digestBeside !== undefined && { digestBeside }),
       },
     );
     item.safetySnapshot = path;

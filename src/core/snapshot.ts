@@ -13,7 +13,13 @@ import {
   type Proved,
 } from './copying.ts';
 import { BackupError, explain, fromPlainError, toPlainError } from './errors.ts';
-import { makePrivateFolder, prepareFolder, publishPair, sweepLeftovers } from './files.ts';
+import {
+  makePrivateFolder,
+  prepareFolder,
+  publishPair,
+  sweepLeftovers,
+  type Digests,
+} from './files.ts';
 import { readGitHead } from './gitHead.ts';
 import {
   manifestFormat,
@@ -77,8 +83,8 @@ export interface SnapshotHooks {
   onProgress: (progress: Progress) => void;
   /** Called once when all is proved. After it resolves the job can no longer be cancelled; a rejection ends it. */
   beforePublish: () => Promise<void>;
-  /** SHA-256 of a file beside this thread's own work. Without it, the file is hashed here. */
-  hashBeside?: (path: string) => Promise<string>;
+  /** Digests of a file beside this thread's own work. Without it, the file is read here. */
+  digestBeside?: (path: string) => Promise<Digests>;
 }
 
 export interface Snapshot {
@@ -138,7 +144,7 @@ class Job {
   constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
     this.#request = request;
     this.#hooks = hooks;
-    this.#copying = new Copying(request, hooks, { sync: true });
+    this.#copying = new Copying(request, hooks, 'publish');
   }
 
   async run(): Promise<Snapshots> {

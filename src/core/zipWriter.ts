@@ -1,7 +1,6 @@
 /** Writes zips: the container is a library's, the compressed streams are made here, on all cores. */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
 import { configure, ZipWriter } from '@zip.js/zip.js/lib/zip-core-custom.js';
 import { deflateBlocks, type ReadInto } from './deflate.ts';
 import type { Compression } from './manifest.ts';
@@ -135,17 +134,4 @@ function dosTime(at: Date): number {
   const time =
     (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | Math.floor(at.getUTCSeconds() / 2);
   return ((date << 16) | time) >>> 0;
-}
-
-/** CRC-32 of a file. */
-export function crc32File(path: string): number {
-  const chunk = Buffer.allocUnsafe(1024 * 1024);
-  const handle = openSync(path, 'r');
-  try {
-    let crc = 0;
-    for (let read; (read = readSync(handle, chunk)) > 0;) crc = crc32(chunk.subarray(0, read), crc);
-    return crc;
-  } finally {
-    closeSync(handle);
-  }
 }

@@ -1,7 +1,7 @@
 import { toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite.ts';
 import { handle } from './handlers.ts';
-import { hashBeside, isHashThread, serveHash } from './hashThread.ts';
+import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { parseToWorker, type FromWorker, type Method } from './protocol.ts';
 import { throttleProgress } from './throttle.ts';
 
@@ -17,7 +17,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
   const hooks = {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
     beforePublish: () => send({ ready: true }).then(() => publishing),
-    hashBeside,
+    digestBeside,
   };
   try {
     requireDriver();
@@ -40,5 +40,5 @@ function listen(): void {
   });
 }
 
-if (isHashThread()) serveHash();
+if (isDigestThread()) serveDigests();
 else listen();

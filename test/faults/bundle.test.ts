@@ -11,10 +11,11 @@ import {
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { listBackups } from '../../src/core/catalog.ts';
+import { digestFile } from '../../src/core/files.ts';
 import { extractBundle } from '../../src/core/unbundle.ts';
 import { verifyBundle } from '../../src/core/verifyBundle.ts';
 import { Zip } from '../../src/core/zipReader.ts';
-import { crc32File, writeZip, type Packable } from '../../src/core/zipWriter.ts';
+import { writeZip, type Packable } from '../../src/core/zipWriter.ts';
 import { bundleOf, bundleRequest, bundled, quietHooks } from '../support/bundles.ts';
 import { counterSql, isBroken } from '../support/cuts.ts';
 import { createDatabase, sha256, valueOf } from '../support/databases.ts';
@@ -230,7 +231,7 @@ describe('a bundle', () => {
       const large: Packable = {
         name: 'large.db',
         sizeBytes,
-        crc32: crc32File(content.path),
+        crc32: digestFile(content.path).crc32,
         content,
       };
       const tail = Buffer.from('tail');
@@ -268,7 +269,7 @@ describe('a bundle', () => {
       await writeZip(
         folder('x.zip'),
         [
-          { name: 'large.db', sizeBytes, crc32: crc32File(content.path), content },
+          { name: 'large.db', sizeBytes, crc32: digestFile(content.path).crc32, content },
           { name: 'a', sizeBytes: 4, crc32: crc32(tail), content: { bytes: tail } },
           { name: 'b', sizeBytes: 4, crc32: crc32(tail), content: { bytes: tail } },
         ],

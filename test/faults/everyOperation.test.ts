@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { verifySnapshot } from '../../src/core/verify.ts';
-import { bytesOf, createDatabase, requestFor } from '../support/databases.ts';
-import { operationsOn, traced, type Operation } from '../support/operations.ts';
+import { bytesOf, createDatabase, requestFor, withDatabase } from '../support/databases.ts';
+import { hasHit, operationsOn, traced, type Operation } from '../support/operations.ts';
 import {
   endProcessesAfterEach,
   fixture,
@@ -114,6 +114,18 @@ describe('a snapshot job', function () {
       assert.deepEqual(wrong, []);
     });
   }
+
+  it('fails when a part of a large copy did not reach the disk, though the rest did', async () => {
+    withDatabase(database, (db) => {
+      db.exec('CREATE TABLE large (content BLOB); INSERT INTO large VALUES (zeroblob(50000000))');
+    });
+    mkdirSync(folder('b'));
+    // The first one comes long before SQLite's own, which is at the end.
+    const ended = await job('-e', 'inject=fdatasync:error=EIO:when=1');
+    assert.ok(hasHit(folder('b'), folder('trace')));
+    const { code } = JSON.parse(ended.stdout) as { code: string };
+    assert.deepEqual([ended.code, code, readdirSync(folder('b'))], [1, 'io-error', []]);
+  });
 
   it('publishes by another way where there are no hard links, and still overwrites nothing', async () => {
     mkdirSync(folder('b'));

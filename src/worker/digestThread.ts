@@ -1,0 +1,31 @@
+/*
+ * The digests of a file on a second thread, while this one is busy with SQLite. The thread runs this same entry, so that
+ * no second bundle has to be found. It closes a file that SQLite has open in this process, which drops the locks on it:
+ * that is why it is only for private copies, which nobody else knows of.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { digestFile, type Digests } from '../core/files.ts';
+
+interface Task {
+  digest: string;
+}
+
+export function digestBeside(path: string): Promise<Digests> {
+  const entry = process.argv[1];
+  if (entry === undefined) return Promise.resolve().then(() => digestFile(path));
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(entry, { workerData: { digest: path } satisfies Task });
+    thread.once('message', resolve);
+    thread.once('error', reject);
+    thread.once('exit', (code) => reject(new Error(`The second thread ended with code ${code}.`)));
+  });
+}
+
+/** True when this is the second thread: then the work is done here and nothing else is to be started. */
+export function isDigestThread(): boolean {
+  return !isMainThread && typeof (workerData as Partial<Task> | undefined)?.digest === 'string';
+}
+
+export function serveDigests(): void {
+  parentPort?.postMessage(digestFile((workerData as Task).digest));
+}

@@ -1,6 +1,6 @@
 /** A restore as a person goes through it on the page, without an editor: real workers, real databases. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Health, Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
@@ -22,15 +22,18 @@ import { root } from './processes.ts';
 /** Each press of a button is several processes, and a bundle starts four times as fast as the sources. */
 const workerEntry = join(root, 'out/runbook-worker.mjs');
 
+/** Test files run side by side and share it, so it gets its name when it is complete. */
 export async function buildWorker(): Promise<void> {
+  const outfile = workerEntry.replace('.mjs', `-${process.pid}.mjs`);
   await build({
     entryPoints: [join(root, 'src/worker/main.ts')],
-    outfile: workerEntry,
+    outfile,
     bundle: true,
     platform: 'node',
     format: 'esm',
     packages: 'external',
   });
+  renameSync(outfile, workerEntry);
 }
 
 export const wording: Wording = {

@@ -15,7 +15,11 @@ export interface Host {
   toolVersion: string;
   /** Where safety snapshots and archives go; undefined when no backups folder was chosen. */
   backupsFolder: string | undefined;
+  /** Of the process that extensions run in, which may have a database open like any program. */
+  extensionsPid: number;
   tasks: { stop: string; start: string };
+  /** Nothing of a folder that is not trusted is run or asked. */
+  isTrusted: () => boolean;
   healthUrl: string;
   recordAs: (path: string) => { path: string; workspace?: string | undefined };
   /** A path as the person knows it. */
@@ -30,13 +34,20 @@ export interface Host {
   /** Runs a task of the workspace. On abort, it is not waited for any longer; it runs on. */
   runTask: (name: string, purpose: 'stop' | 'start', signal?: AbortSignal) => Promise<TaskOutcome>;
   /** Asks the application how it is. */
-  askHealth: (url: string) => Promise<{ ok: boolean; text: string }>;
+  askHealth: (url: string) => Promise<Health>;
   showSchema: (plan: RestorePlan, item: number) => Promise<void>;
-  exportRunbook: (plan: RestorePlan, run: Run) => Promise<void>;
+  /** Writes the runbook, which is Markdown, where the person says. */
+  exportRunbook: (text: string, run: Run) => Promise<void>;
   save: (run: Run) => Promise<void>;
   /** Tells the log, and the audit log of what was done. */
   note: (what: 'restore' | 'undo' | 'clean-up', text: string, result: 'ok' | BackupError) => void;
   t: (message: string, ...values: (string | number)[]) => string;
+}
+
+export interface Health {
+  /** Undefined when it was not asked. */
+  ok: boolean | undefined;
+  text: string;
 }
 
 export interface TaskOutcome {

@@ -6,7 +6,6 @@ import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
 import { isBackupError, type BackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore.ts';
-import { renderMarkdown } from '../core/runbook.ts';
 import type { Audit } from '../editor/audit.ts';
 import type { Backups } from '../editor/backups.ts';
 import type { BackupsFolder } from '../editor/backupsFolder.ts';
@@ -20,18 +19,26 @@ import { dayAndTime, errorMessage, verdictWord } from '../editor/messages.ts';
 import { runTask } from '../editor/runTask.ts';
 import type { Settings } from '../editor/settings.ts';
 import type { WorkerClient } from '../worker/client.ts';
+import { Conversation } from './conversation.ts';
 import { isLoopback, requestHealth } from './health.ts';
-import { runbookHtml } from './html.ts';
-import { parseMemory, parseToHost, type RunbookState, type ToPage } from './protocol.ts';
 import type { Host } from './host.ts';
-import { isCopied, isUnderWay, newRun, setAsidesOf, type Run, type RunItem } from './run.ts';
+import { runbookHtml } from './html.ts';
+import { parseMemory } from './protocol.ts';
+import { RememberedRuns } from './rememberedRuns.ts';
+import { Restoration } from './restoration.ts';
+import {
+  currentStep,
+  isCopied,
+  isUnderWay,
+  newRun,
+  setAsidesOf,
+  type Run,
+  type RunItem,
+} from './run.ts';
 import { RestoreSession } from './session.ts';
-import { stateOf, type Wording } from './view.ts';
-
-const lookEveryMs = 2500;
-const drawEveryMs = 100;
-const mostRemembered = 20;
-const memoryKey = 'runbooks';
+import { noteUndone } from './steps/undo.ts';
+import type { Wording } from './view/wording.ts';
+import { undoneWords } from './words.ts';
 
 export interface RunbookParts {
   worker: WorkerClient;
@@ -46,9 +53,15 @@ export interface RunbookParts {
   toolVersion: string;
 }
 
+interface Page {
+  panel: vscode.WebviewPanel;
+  conversation: Conversation;
+}
+
 /** All runbooks of this window. */
 export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposable {
   readonly #parts: RunbookParts;
+  readonly #remembered: RememberedRuns;
   readonly #owned = new Disposables();
   readonly #open = new Map<string, Page>();
   /** One after the other: a double click opens one page. */
@@ -57,6 +70,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   constructor(parts: RunbookParts) {
     this.#parts = parts;
+    this.#remembered = new RememberedRuns(parts.memory);
     this.#owned.add(vscode.window.registerWebviewPanelSerializer(runbookView, this));
   }
 
@@ -68,12 +82,15 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   async #openOne(backup: string, items: RunItem[]): Promise<RestoreSession> {
+    // Who asks again after all was done wants another restore.
     const isSame = (run: Run): boolean =>
-      run.backup === backup && run.ending === undefined && namesIn(run.items) === namesIn(items);
-    const same = [...this.#open.values()].find(({ session: { run } }) => isSame(run));
+      run.backup === backup &&
+      currentStep(run) !== undefined &&
+      namesIn(run.items) === namesIn(items);
+    const same = this.#pages.find((page) => isSame(page.conversation.session.restore.run));
     if (same !== undefined) {
-      same.reveal();
-      return same.session;
+      same.panel.reveal();
+      return same.conversation.session;
     }
     // Whoever closed the page in the middle goes on there.
     const begun = this.unfinished.find(isSame);
@@ -88,11 +105,15 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return this.#show(panel, run);
   }
 
-  /** The page that the person looks at, or the only one. */
+  get #pages(): Page[] {
+    return [...this.#open.values()];
+  }
+
+  /** Of the page that the person looks at, or of the only one. */
   get active(): RestoreSession | undefined {
-    const pages = [...this.#open.values()];
-    return (pages.find(({ isActive }) => isActive) ?? (pages.length === 1 ? pages[0] : undefined))
-      ?.session;
+    const pages = this.#pages;
+    const active = pages.find(({ panel }) => panel.active);
+    return (active ?? (pages.length === 1 ? pages[0] : undefined))?.conversation.session;
   }
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, memory: unknown): Promise<void> {
@@ -100,7 +121,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     // A page that was closed too soon has remembered nothing. What was left in the middle is what it was about.
     const left = this.unfinished.filter((one) => !this.#open.has(one.id));
     const run =
-      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered()[id];
+      id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered.find(id);
     if (run === undefined) {
       panel.dispose();
       return;
@@ -110,24 +131,41 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
   /** Whether the page of the restore with this id of the core is there. */
   isOpen(id: string): boolean {
-    return [...this.#open.values()].some(({ session: { run } }) => run.moved?.id === id);
+    return this.#pages.some(
+      ({ conversation: { session } }) => session.restore.run.moved?.id === id,
+    );
   }
 
   /** The restores that a crash or a reload has left in the middle. */
   get unfinished(): Run[] {
-    return Object.values(this.#remembered()).filter((run) => isUnderWay(run) && !isCopied(run));
+    return this.#remembered.unfinished;
+  }
+
+  /** The restore that has kept an old database under this path, as far as it is remembered. */
+  keeperOf(setAside: string): Run | undefined {
+    const runs = this.#pages.map(({ conversation: { session } }) => session.restore.run);
+    return [...runs, ...this.#remembered.all].find((run) => setAsidesOf(run).includes(setAside));
+  }
+
+  /** An old database was put back without a page. */
+  async noteUndone(setAside: string, kept: string[]): Promise<void> {
+    const run = this.keeperOf(setAside);
+    if (run === undefined) return;
+    const open = this.#open.get(run.id)?.conversation.session.restore;
+    const restore = open ?? new Restoration(run, await this.#hostFor(run));
+    await noteUndone(restore, setAside, undoneWords(kept, restore.host));
   }
 
   /** Shows the page of a remembered restore again. */
   async resume(run: Run): Promise<void> {
     const page = this.#open.get(run.id);
-    if (page !== undefined) return page.reveal();
+    if (page !== undefined) return page.panel.reveal();
     await this.#showNew(run);
   }
 
   dispose(): void {
     this.#isDisposed = true;
-    for (const page of this.#open.values()) page.dispose();
+    for (const { conversation } of this.#pages) conversation.dispose();
     this.#owned.dispose();
   }
 
@@ -137,16 +175,54 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const host = await this.#hostFor(run);
     const session = new RestoreSession(run, host);
     if (isClosed) return session;
-    const page = new Page(panel, session, this.#parts, this.#wording(run));
-    this.#open.set(run.id, page);
+    const conversation = this.#converse(panel, session);
+    this.#open.set(run.id, { panel, conversation });
     panel.onDidDispose(() => {
       this.#open.delete(run.id);
-      page.dispose();
+      conversation.dispose();
       void this.#offerReturn(run);
     });
-    page.start();
-    await this.#save(run);
+    await this.#remembered.save(run);
     return session;
+  }
+
+  #converse(panel: vscode.WebviewPanel, session: RestoreSession): Conversation {
+    const { webview } = panel;
+    const { extensionUri, log } = this.#parts;
+    const at = (...path: string[]): vscode.Uri => vscode.Uri.joinPath(extensionUri, ...path);
+    const conversation = new Conversation(session, this.#wording(session.restore.run), {
+      isVisible: () => panel.visible,
+      post: (message) => void webview.postMessage(message),
+      copy: async (text) => vscode.env.clipboard.writeText(text),
+      warn: (text) => log.warn(text),
+      defect: (error) => {
+        log.error('The runbook ran into a defect of its own', error);
+        void notify.error(
+          vscode.l10n.t('SQLite Backup ran into a defect of its own. The log has the details.'),
+        );
+      },
+    });
+    // Both end with the panel.
+    webview.onDidReceiveMessage((message) => conversation.receive(message));
+    panel.onDidChangeViewState(() => conversation.draw());
+    panel.iconPath = {
+      light: at('media', 'runbook-light.svg'),
+      dark: at('media', 'runbook-dark.svg'),
+    };
+    webview.options = {
+      enableScripts: true,
+      enableForms: false,
+      localResourceRoots: [at('dist'), at('media')],
+    };
+    webview.html = runbookHtml({
+      cspSource: webview.cspSource,
+      script: webview.asWebviewUri(at('dist', 'runbook.js')).toString(),
+      style: webview.asWebviewUri(at('media', 'runbook.css')).toString(),
+      language: vscode.env.language,
+      title: panel.title,
+    });
+    conversation.start();
+    return conversation;
   }
 
   /** Whoever closes the page between the steps is told what is live, and finds the way back. */
@@ -163,22 +239,6 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     if ((await notify.info(text, back)) === back) await this.resume(run);
   }
 
-  #remembered(): Record<string, Run> {
-    return this.#parts.memory.get<Record<string, Run>>(memoryKey) ?? {};
-  }
-
-  async #save(run: Run): Promise<void> {
-    const others = Object.values(this.#remembered())
-      .filter(({ id }) => id !== run.id)
-      .sort(
-        (a, b) =>
-          Number(isUnderWay(b)) - Number(isUnderWay(a)) || b.startedAt.localeCompare(a.startedAt),
-      )
-      .slice(0, mostRemembered - 1);
-    const all = Object.fromEntries([run, ...others].map((one) => [one.id, one]));
-    await this.#parts.memory.update(memoryKey, all);
-  }
-
   async #hostFor(run: Run): Promise<Host> {
     const { worker, settings, folder, log, audit, toolVersion } = this.#parts;
     const [first] = run.items;
@@ -191,6 +251,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         workspaceFolder ?? vscode.workspace.workspaceFolders?.[0],
       ),
       tasks: { stop: restore.stopTask, start: restore.startTask },
+      extensionsPid: process.pid,
+      isTrusted: () => vscode.workspace.isTrusted,
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),
       nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
@@ -204,22 +266,22 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         // The address is a restricted setting; a folder that is not trusted is not asked for whatever it listens to.
         if (!vscode.workspace.isTrusted) {
           const text = vscode.l10n.t('{0} was not asked: this folder is not trusted.', url);
-          return { ok: false, text };
+          return { ok: undefined, text };
         }
         if (isLoopback(url) || (await askToLeave(url))) return requestHealth(url);
-        return { ok: false, text: vscode.l10n.t('{0} was not asked.', url) };
+        return { ok: undefined, text: vscode.l10n.t('{0} was not asked.', url) };
       },
       showSchema: (plan, item) => this.#showSchema(plan, item),
-      exportRunbook: async (plan, one) => {
+      exportRunbook: async (text, one) => {
         try {
-          await this.exportTo(plan, one);
+          await this.exportTo(text, one);
         } catch (error) {
           const reason = error instanceof Error ? error.message : String(error);
           log.error('The runbook was not written', error);
           void notify.error(vscode.l10n.t('The runbook was not written: {0}', reason));
         }
       },
-      save: (one) => this.#save(one),
+      save: (one) => this.#remembered.save(one),
       note: (what, text, result) => {
         if (isBackupError(result)) log.error(`${what} failed: ${text}`, result);
         else log.info(`${what}: ${text}`);
@@ -236,14 +298,17 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   #wording({ backup, items: [first] }: Run): Wording {
-    const entry = this.#parts.backups.entries.find(({ path }) => path === backup);
+    const { backups } = this.#parts;
     return {
       day: (iso) => dayAndTime(iso, Date.now()),
       time: (iso) => new Date(iso).toLocaleTimeString(vscode.env.language),
       verdict: verdictWord,
       shell: process.platform === 'win32' ? 'powershell' : 'posix',
       spotChecks: this.#parts.settings.restore(first && vscode.Uri.file(first.live)).spotChecks,
-      backupFacts: entry === undefined ? [] : factsOf(entry),
+      // The backups may not have been listed yet when the page comes back after a reload.
+      get backupFacts() {
+        return factsOf(backups.entries.find(({ path }) => path === backup));
+      },
     };
   }
 
@@ -264,9 +329,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     await vscode.commands.executeCommand('vscode.diff', ...uris, title, { preview: false });
   }
 
-  /** Writes the runbook, filled in, as Markdown. Asks where unless `to` says so; the written file, or undefined. */
-  async exportTo(plan: RestorePlan, run: Run, to?: vscode.Uri): Promise<void> {
-    const [first] = run.items;
+  /** Asks where to write it unless `to` says so, and shows it. */
+  async exportTo(text: string, { items: [first] }: Run, to?: vscode.Uri): Promise<void> {
     const stem = first === undefined ? 'database' : parse(first.live).name;
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const uri =
@@ -279,8 +343,6 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         }),
       }));
     if (uri === undefined) return;
-    const options = { now: new Date(run.startedAt), setAsides: setAsidesOf(run) };
-    const text = renderMarkdown(plan, options, run.log);
     await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
     await vscode.window.showTextDocument(uri, {
       preview: false,
@@ -327,131 +389,8 @@ function freePath(path: string): string {
   }
 }
 
-function factsOf({ kept }: CatalogEntry): string[] {
-  return [
-    ...(kept === undefined ? [] : [kept.method]),
-    ...(kept?.note === undefined ? [] : [`“${kept.note}”`]),
-  ];
-}
-
-/** One panel: pushes the state, and takes nothing from the page but ids that it was shown. */
-class Page implements vscode.Disposable {
-  readonly session: RestoreSession;
-  readonly #panel: vscode.WebviewPanel;
-  readonly #parts: RunbookParts;
-  readonly #wording: Wording;
-  readonly #owned = new Disposables();
-  #shown: RunbookState | undefined;
-  #drawTimer: NodeJS.Timeout | undefined;
-
-  constructor(
-    panel: vscode.WebviewPanel,
-    session: RestoreSession,
-    parts: RunbookParts,
-    wording: Wording,
-  ) {
-    this.session = session;
-    this.#panel = panel;
-    this.#parts = parts;
-    this.#wording = wording;
-  }
-
-  get isActive(): boolean {
-    return this.#panel.active;
-  }
-
-  reveal(): void {
-    this.#panel.reveal();
-  }
-
-  start(): void {
-    const { webview } = this.#panel;
-    const { extensionUri } = this.#parts;
-    const at = (...path: string[]): string =>
-      webview.asWebviewUri(vscode.Uri.joinPath(extensionUri, ...path)).toString();
-    webview.options = {
-      enableScripts: true,
-      enableForms: false,
-      localResourceRoots: ['dist', 'media'].map((path) => vscode.Uri.joinPath(extensionUri, path)),
-    };
-    this.#panel.iconPath = {
-      light: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-light.svg'),
-      dark: vscode.Uri.joinPath(extensionUri, 'media', 'runbook-dark.svg'),
-    };
-    this.#owned.add(webview.onDidReceiveMessage((message) => this.#receive(message)));
-    this.#owned.add(this.#panel.onDidChangeViewState(() => this.#draw()));
-    this.#owned.add(this.session.onDidChange(() => this.#drawSoon()));
-    const watching = setInterval(() => {
-      if (this.#panel.visible) this.#run(this.session.look());
-    }, lookEveryMs);
-    this.#owned.add({ dispose: () => clearInterval(watching) });
-    webview.html = runbookHtml({
-      cspSource: webview.cspSource,
-      script: at('dist', 'runbook.js'),
-      style: at('media', 'runbook.css'),
-      language: vscode.env.language,
-      title: this.#panel.title,
-    });
-    this.#run(this.session.open());
-  }
-
-  dispose(): void {
-    clearTimeout(this.#drawTimer);
-    this.session.dispose();
-    this.#owned.dispose();
-  }
-
-  #receive(raw: unknown): void {
-    // What was pressed must have been shown, and still hold: the page may be a tenth of a second behind.
-    const shown = parseToHost(raw, this.#shown);
-    const isEarly = 'message' in shown && 'ready' in shown.message;
-    const parsed =
-      'refused' in shown || isEarly
-        ? shown
-        : parseToHost(raw, stateOf(this.session, this.#wording));
-    if ('refused' in parsed) {
-      this.#parts.log.warn(
-        `The runbook page sent something that was not offered: ${parsed.refused}`,
-      );
-      this.#draw();
-      return;
-    }
-    const { message } = parsed;
-    if ('ready' in message) this.#draw();
-    else if ('trouble' in message) this.#parts.log.warn(`The runbook page: ${message.trouble}`);
-    else if ('copy' in message) this.#run(this.#copy(message.copy));
-    else if ('act' in message) this.#run(this.session.act(message.act));
-    else if ('tick' in message) this.#run(this.session.tick(message.tick, message.value));
-  }
-
-  async #copy(copy: Extract<ToPage, { copied: unknown }>['copied']): Promise<void> {
-    const commands = this.#shown?.steps.find(({ id }) => id === copy.step)?.commands;
-    if (commands === undefined) return;
-    await vscode.env.clipboard.writeText(commands[copy.shell]);
-    await this.#panel.webview.postMessage({ copied: copy } satisfies ToPage);
-  }
-
-  /** Progress comes faster than anybody reads. */
-  #drawSoon(): void {
-    this.#drawTimer ??= setTimeout(() => this.#draw(), drawEveryMs);
-  }
-
-  #draw(): void {
-    clearTimeout(this.#drawTimer);
-    this.#drawTimer = undefined;
-    // A hidden page gets no messages; it is told all again when it is seen.
-    if (!this.#panel.visible) return;
-    this.#shown = stateOf(this.session, this.#wording);
-    void this.#panel.webview.postMessage({ state: this.#shown } satisfies ToPage);
-  }
-
-  #run(work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      this.#parts.log.error('The runbook ran into a defect of its own', error);
-      const message = vscode.l10n.t(
-        'SQLite Backup ran into a defect of its own. The log has the details.',
-      );
-      void notify.error(message);
-    });
-  }
+function factsOf(entry: CatalogEntry | undefined): string[] {
+  if (entry?.kept === undefined) return [];
+  const { method, note } = entry.kept;
+  return [method, ...(note === undefined ? [] : [`“${note}”`])];
 }

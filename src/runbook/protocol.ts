@@ -2,7 +2,7 @@
  * The conversation between the host (the panel, in the extension) and the page (the webview):
  *   page -> host   { ready: true }              once per load; the host answers with the state
  *   host -> page   { state }                    all there is to see, again at every change
- *   page -> host   { act | choose | tick }      an id out of that state, never a path and never free text
+ *   page -> host   { act | tick }               an id out of that state, never a path and never free text
  *   page -> host   { copy }                     the commands of a step; the host copies, for only it has the exact text
  *   host -> page   { copied }                   they are in the clipboard
  *   page -> host   { trouble }                  something from the host was no message, or the page itself failed
@@ -99,26 +99,9 @@ const comparisonSchema = v.strictObject({
   actions: v.array(actionSchema),
 });
 
-/** Where the backup goes: one of several, the harmless one first. */
-const destinationSchema = v.strictObject({
-  label: text,
-  chosen: id,
-  options: v.array(
-    v.strictObject({
-      id,
-      label: text,
-      /** The resulting path, as the person knows it. */
-      path: text,
-      note: v.exactOptional(text),
-      enabled: v.boolean(),
-    }),
-  ),
-});
-
 const holderSchema = v.strictObject({
   name: text,
-  /** Null for what is no process of its own, such as another extension. */
-  pid: v.nullable(count),
+  pid: count,
   note: v.exactOptional(text),
 });
 
@@ -145,7 +128,6 @@ const stepSchema = v.strictObject({
   /** When it was done, as it is to be read. */
   at: v.exactOptional(text),
   summary: v.exactOptional(text),
-  destination: v.exactOptional(destinationSchema),
   /** Of a bundle, which databases to restore. */
   members: v.exactOptional(v.strictObject({ label: text, items: v.array(tickSchema) })),
   holders: v.array(holderSchema),
@@ -219,7 +201,6 @@ export type Card = v.InferOutput<typeof cardSchema>;
 export type Notice = v.InferOutput<typeof noticeSchema>;
 export type ComparisonRow = v.InferOutput<typeof rowSchema>;
 export type Comparison = v.InferOutput<typeof comparisonSchema>;
-export type Destination = v.InferOutput<typeof destinationSchema>;
 export type Holder = v.InferOutput<typeof holderSchema>;
 export type Step = v.InferOutput<typeof stepSchema>;
 /** All that the page says of its own; `pageWords` has them. */
@@ -246,7 +227,6 @@ export type ToPage = v.InferOutput<typeof toPageSchema>;
 const toHostSchema = v.union([
   v.strictObject({ ready: v.literal(true) }),
   v.strictObject({ act: id }),
-  v.strictObject({ choose: id }),
   v.strictObject({ tick: id, value: v.boolean() }),
   v.strictObject({ copy: copySchema }),
   v.strictObject({ trouble: v.picklist(['message-refused', 'page-failed']) }),
@@ -294,19 +274,13 @@ function isOffered(message: ToHost, shown: RunbookState | undefined): boolean {
     return shown.steps.some(({ id, commands }) => id === message.copy.step && commands);
   }
   const [offered, wanted] =
-    'act' in message
-      ? [actionsIn(shown), message.act]
-      : 'choose' in message
-        ? [optionsIn(shown), message.choose]
-        : [ticksIn(shown), message.tick];
+    'act' in message ? [actionsIn(shown), message.act] : [ticksIn(shown), message.tick];
   return offered.some(({ id, enabled }) => id === wanted && enabled);
 }
 
 function idsIn(state: RunbookState): string[] {
   const owners = [state.notices, state.comparisons, state.steps].flat();
-  return [...owners, ...actionsIn(state), ...optionsIn(state), ...ticksIn(state)].map(
-    ({ id }) => id,
-  );
+  return [...owners, ...actionsIn(state), ...ticksIn(state)].map(({ id }) => id);
 }
 
 function actionsIn({ notices, from, to, comparisons, steps, footer }: RunbookState): Action[] {
@@ -316,10 +290,6 @@ function actionsIn({ notices, from, to, comparisons, steps, footer }: RunbookSta
     ...[...notices, ...comparisons, ...steps, footer].flatMap(({ actions }) => actions),
     ...[...summaries, ...lines].flatMap(({ action }) => action ?? []),
   ];
-}
-
-function optionsIn({ steps }: RunbookState): { id: string; enabled: boolean }[] {
-  return steps.flatMap(({ destination }) => destination?.options ?? []);
 }
 
 function ticksIn({ steps }: RunbookState): Tick[] {

@@ -1,5 +1,5 @@
 /** What is remembered of one restore: enough to go on after the window was closed, crashed or reloaded. */
-import type { MovedAside, Restored } from '../core/restore.ts';
+import type { MovedAside, Restored, RestorePlan } from '../core/restore.ts';
 import { stepIds, type LogEntry, type StepId } from '../core/runbook.ts';
 
 export interface RunItem {
@@ -24,7 +24,9 @@ export interface Run {
   besides?: string[];
   /** ISO 8601. */
   startedAt: string;
-  done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' | 'skipped' }>>;
+  /** What the restore over the live database was to change, as it stood before the first step that changed something. */
+  planned?: RestorePlan;
+  done: Partial<Record<StepId, { at: string; how: 'done' | 'confirmed' }>>;
   log: LogEntry[];
   moved?: MovedAside;
   /** The copy into place was begun, and how it ended is not known: the disk may be in between. */
@@ -36,6 +38,8 @@ export interface Run {
   putBack?: string[];
   /** Processes that the person lets go on although they have a database open. */
   accepted?: number[];
+  /** Names of the programs that had a database open before they were stopped. */
+  programs?: string[];
   /** Ids of the spot checks that the person has ticked. */
   ticked: string[];
   ending?: Ending;

@@ -1,4 +1,19 @@
+import type { Holder } from '../core/holders.ts';
+import type { Host } from './host.ts';
 import type { PageWords } from './protocol.ts';
+
+/** `python3 (4711), node (4712)` */
+export function named(holders: Holder[]): string {
+  return holders.map(({ name, pid }) => `${name} (${pid})`).join(', ');
+}
+
+/** `kept`: what was live until the undo. */
+export function undoneWords(kept: string[], { t, nameOf }: Pick<Host, 't' | 'nameOf'>): string {
+  const names = kept.map((path) => nameOf(path)).join(', ');
+  return names === ''
+    ? t('The old database is back.')
+    : t('The old database is back. What was live until then is kept as {0}.', names);
+}
 
 /** The page's own words through the `t` of `vscode.l10n`. */
 export function pageWords(t: (message: string) => string): PageWords {

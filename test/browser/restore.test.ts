@@ -1,39 +1,68 @@
 import assert from 'node:assert/strict';
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { Locator } from 'playwright-core';
 import { moveAside } from '../../src/core/restore.ts';
 import { takeSnapshot } from '../../src/core/snapshot.ts';
+import { isAlive, waitUntil } from '../support/processes.ts';
+import { looks, wear } from '../support/runbookPage.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems } from './axe.ts';
 import { themes, withWindow } from './setup.ts';
 import type { Window } from './window.ts';
 
-/** The application that people restore: started and stopped by the test, as a person would in a terminal. */
+const entry = join(import.meta.dirname, '../fixtures/shopServer.ts');
+
+/** The application that people restore: started and stopped as in a terminal, or by the tasks of its folder. */
 class Shop {
   readonly database: string;
   readonly port: number;
-  #child: ChildProcess | undefined;
+  readonly #pidFile: string;
 
-  constructor(database: string, port: number) {
-    this.database = database;
+  constructor(folder: string, port: number) {
+    this.database = join(folder, 'shop.db');
+    this.#pidFile = join(folder, 'shop.pid');
     this.port = port;
   }
 
+  /** One task is a line for the shell, the other a program with arguments; the shop goes on in the background. */
+  get tasks(): object[] {
+    const quoted = [process.execPath, entry, this.database].map((path) => `'${path}'`);
+    const untilGone = 'while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done';
+    const calm = { presentation: { reveal: 'never' }, problemMatcher: [] };
+    return [
+      {
+        ...{ ...calm, label: 'start shop', type: 'shell', isBackground: true },
+        command: `echo $$ > shop.pid; exec ${quoted.join(' ')} ${this.port}`,
+      },
+      {
+        ...{ ...calm, label: 'stop shop', type: 'process', command: 'sh' },
+        args: ['-ec', `pid=$(cat shop.pid); kill "$pid"; ${untilGone}`],
+      },
+    ];
+  }
+
   async start(): Promise<void> {
-    const entry = join(import.meta.dirname, '../fixtures/shopServer.ts');
-    this.#child = fork(entry, [this.database, String(this.port)], { execArgv: [] });
-    await once(this.#child, 'message');
+    const child = fork(entry, [this.database, String(this.port)], { execArgv: [] });
+    writeFileSync(this.#pidFile, String(child.pid));
+    await once(child, 'message');
+    // A task may stop it, which is nothing that this process is to wait for.
+    child.disconnect();
+    child.unref();
   }
 
   async stop(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    child.kill('SIGTERM');
-    await once(child, 'exit');
+    const pid = this.pid;
+    if (pid === undefined || !isAlive(pid)) return;
+    process.kill(pid, 'SIGTERM');
+    await waitUntil(() => !isAlive(pid), 'the shop has ended');
+  }
+
+  get pid(): number | undefined {
+    return existsSync(this.#pidFile) ? Number(readFileSync(this.#pidFile, 'utf8')) : undefined;
   }
 
   async order(times: number): Promise<void> {
@@ -59,20 +88,29 @@ async function freePort(): Promise<number> {
 
 /** A window with a running shop of 10 orders, a backup of it, and 5 orders since. */
 async function withShop(
-  theme: string,
+  { theme, trusted = true }: { theme: string; trusted?: boolean },
   use: (window: Window, shop: Shop, folder: string) => Promise<void>,
 ): Promise<void> {
   const port = await freePort();
   const settings = {
     'sqliteBackup.backupsFolder': 'backups',
     'sqliteBackup.restore.healthUrl': `http://127.0.0.1:${port}/health`,
+    'sqliteBackup.restore.stopTask': 'stop shop',
+    'sqliteBackup.restore.startTask': 'start shop',
   };
-  await withWindow({ theme, settings }, async (window, folder) => {
-    const shop = new Shop(join(folder, 'shop.db'), port);
+  const create = (folder: string): Promise<void> => {
+    mkdirSync(join(folder, '.vscode'), { recursive: true });
+    const { tasks } = new Shop(folder, port);
+    writeFileSync(join(folder, '.vscode/tasks.json'), JSON.stringify({ version: '2.0.0', tasks }));
+    return Promise.resolve();
+  };
+  await withWindow({ theme, trusted, settings, create }, async (window, folder) => {
+    const shop = new Shop(folder, port);
     try {
       await shop.start();
       await shop.order(10);
       await window.openSidebar();
+      await window.runCommand('SQLite Backup: Refresh');
       const row = window.treeItem(/^shop\.db, /);
       await row.hover();
       await row.getByRole('button', { name: /Back Up/ }).click();
@@ -96,120 +134,109 @@ async function openRunbook(window: Window): Promise<void> {
   await window.webview.getByRole('heading', { name: /Restore shop\.db/ }).waitFor();
 }
 
+const pageButton =
+  (window: Window) =>
+  (name: string | RegExp): Locator =>
+    window.webview.getByRole('button', { name });
+
+async function expectAccessible(window: Window): Promise<void> {
+  assert.deepEqual(await accessibilityProblems(await window.webviewFrame(), ['body']), []);
+}
+
+/** Pictures of a step in all themes, and what axe finds in it. */
+async function lookAt(window: Window, name: string): Promise<void> {
+  await expectAccessible(window);
+  const frame = await window.webviewFrame();
+  for (const look of looks) {
+    await wear(frame, look);
+    await window.screenshot(`runbook-${name}-${look}`);
+  }
+  await wear(frame, 'dark');
+}
+
+function setAsidesIn(folder: string): string[] {
+  return readdirSync(folder).filter((name) => /^shop\.db\.bad-\w+Z$/.test(name));
+}
+
 describe('the runbook in a window', () => {
-  it('restores a running application, proves it, and undoes it', async () => {
-    await withShop(themes.dark, async (window, shop, folder) => {
-      const page = (name: string | RegExp) => window.webview.getByRole('button', { name });
+  it('restores a running application, also when the window is reloaded, proves it, and undoes it', async () => {
+    await withShop({ theme: themes.dark }, async (window, shop, folder) => {
+      const page = pageButton(window);
+      const { webview, dialog } = window;
+      // What is below the fold is to be seen in the pictures as well.
+      await window.page.setViewportSize({ width: 1280, height: 1200 });
       await openRunbook(window);
       await page(/Restore over shop\.db/).waitFor();
-      const losses = window.webview.getByRole('row', { name: /orders/ });
+      const losses = webview.getByRole('row', { name: /orders/ });
       assert.match((await losses.innerText()).replace(/\s+/g, ' '), /orders 15 10 5 0 0/);
-      await window.screenshot('runbook-1-plan');
+      await lookAt(window, '0-plan');
 
       await page(/Restore over shop\.db/).click();
-      await window.webview
-        .getByText(/pid \d+/)
-        .first()
-        .waitFor();
-      await window.screenshot('runbook-2-stop');
-      await shop.stop();
-      await window.webview.getByText('Nobody is seen to use it.').waitFor();
+      await webview.getByText(`pid ${shop.pid}`).waitFor();
+      await lookAt(window, '1-stop');
+      await page('Run Task "stop shop"').click();
+      await webview.getByText('Nobody is seen to use it.').waitFor();
+      await webview.getByText('Task "stop shop" ended with 0.').waitFor();
       await page('Continue').click();
+      await page('Move It Aside').waitFor();
+      await lookAt(window, '2-move');
 
       await page('Move It Aside').click();
-      await window.dialog.getByText(/5 rows of orders are only in the live database/).waitFor();
-      await window.screenshot('runbook-3-question');
-      await window.dialog.getByRole('button', { name: 'Restore' }).click();
-      await page('Copy the Backup into Place').click();
-      await page('It Runs Again').waitFor();
-      assert.ok(readdirSync(folder).some((name) => /^shop\.db\.bad-/.test(name)));
-      await window.screenshot('runbook-4-restart');
-      await shop.start();
-      assert.equal(await shop.orders(), 10);
-      await page('Check').click();
-      await window.webview.getByText(/200 .*"orders":10/).waitFor();
-      await window.screenshot('runbook-5-verify');
-      await page('All Is Well').click();
-      await page('Keep the Old Database').click();
-      await window.webview.getByText(/The old database is kept, and can be put back/).waitFor();
-      await window.screenshot('runbook-6-done');
-
-      await shop.order(1);
-      await shop.stop();
-      await page('Undo').click();
-      await window.dialog.getByText(/orders: 1 added/).waitFor();
-      await window.screenshot('runbook-6-undo-question');
-      await window.dialog.getByRole('button', { name: 'Undo' }).click();
-      await window.webview
-        .getByText(/Undone/)
-        .first()
-        .waitFor();
-      await window.screenshot('runbook-7-undone');
-      await shop.start();
-      assert.equal(await shop.orders(), 15);
-      assert.ok(existsSync(join(folder, 'shop.db')));
-    });
-  });
-
-  it('goes on after the window was reloaded in the middle, and can still be undone', async () => {
-    await withShop(themes.light, async (window, shop, folder) => {
-      const page = (name: string | RegExp) => window.webview.getByRole('button', { name });
-      await openRunbook(window);
-      await shop.stop();
-      await page(/Restore over shop\.db/).click();
-      await page('Continue').click();
-      await page('Move It Aside').click();
-      await window.dialog.getByRole('button', { name: 'Restore' }).click();
+      await dialog.getByText(/5 rows of orders are only in the live database/).waitFor();
+      await window.screenshot('runbook-2-question');
+      await dialog.getByRole('button', { name: 'Restore' }).click();
       await page('Copy the Backup into Place').waitFor();
-      const asides = readdirSync(folder).filter((name) => /^shop\.db\.bad-\w+Z$/.test(name));
-      assert.equal(asides.length, 1);
-      await window.screenshot('runbook-light-moved');
+      assert.equal(setAsidesIn(folder).length, 1);
 
       // VS Code writes down what is open a moment later.
       await window.page.waitForTimeout(2000);
       await window.page.reload();
-      await page('Copy the Backup into Place').click({ timeout: 60_000 });
-      await page('It Runs Again').click();
-      await page('Check').click();
-      await page('All Is Well').click();
-      await page('Keep the Old Database').click();
-      await window.screenshot('runbook-light-done');
-      assert.deepEqual(await accessibilityProblems(await window.webviewFrame(), ['body']), []);
-      await shop.start();
+      await page('Copy the Backup into Place').waitFor({ timeout: 60_000 });
+      await lookAt(window, '3-copy');
+      await page('Copy the Backup into Place').click();
+      await webview.getByText('This step is done as soon as node opens').waitFor();
+      await lookAt(window, '4-restart');
+      await page('Run Task "start shop"').click();
+      await webview.getByText(/^node \(\d+\) has it open again, as before\.$/).waitFor();
+      await webview.getByText('Task "start shop" runs.').waitFor();
       assert.equal(await shop.orders(), 10);
+
+      await page('Check').click();
+      await webview.getByText(/200 .*"orders":10/).waitFor();
+      await webview.getByRole('checkbox', { name: /What was broken/ }).check();
+      await lookAt(window, '5-verify');
+      await page('All Is Well').click();
+      await page('Keep the Old Database').waitFor();
+      await lookAt(window, '6-clean-up');
+      await page('Keep the Old Database').click();
+      await webview.getByText(/The old database is kept, and can be put back/).waitFor();
+
+      await shop.order(1);
       await page('Undo').click();
-      await window.dialog.getByRole('button', { name: 'Undo' }).click();
-      await window.webview.getByText(/It was not undone/).waitFor();
+      await dialog.getByText(/orders: 1 added/).waitFor();
+      await dialog.getByRole('button', { name: 'Undo' }).click();
+      await webview.getByText('It was not undone.').waitFor();
+      await lookAt(window, '6-not-undone');
+      assert.equal(await shop.orders(), 11);
       await shop.stop();
-      await page('Undo').click();
-      await window.dialog.getByRole('button', { name: 'Undo' }).click();
-      await window.webview
-        .getByText(/Undone/)
-        .first()
-        .waitFor();
+      await window.runCommand('SQLite Backup: Undo Restore…');
+      await window.option(/^shop\.db\.bad-/).click();
+      await dialog.getByText(/orders: 1 added/).waitFor();
+      await window.screenshot('runbook-7-question');
+      await dialog.getByRole('button', { name: 'Undo' }).click();
+      await webview.getByText('Undone: the old database is in place.').waitFor();
+      await lookAt(window, '7-undone');
       await shop.start();
       assert.equal(await shop.orders(), 15);
     });
   });
 
-  it('makes a new file by keyboard alone, and touches nothing else', async () => {
-    await withShop(themes['high-contrast'], async (window, shop, folder) => {
-      await openRunbook(window);
-      const beside = window.webview.getByRole('button', { name: 'Restore to a New File' });
-      await beside.waitFor();
-      await window.screenshot('runbook-high-contrast-plan');
-      assert.deepEqual(await accessibilityProblems(await window.webviewFrame(), ['body']), []);
-      await beside.focus();
-      await window.page.keyboard.press('Enter');
-      await window.webview.getByText('The new file holds what was backed up.').waitFor();
-      await window.screenshot('runbook-high-contrast-beside');
-      const made = readdirSync(folder).filter((name) => /^shop\.restored_\w+\.db$/.test(name));
-      assert.equal(made.length, 1);
-      assert.equal(await shop.orders(), 15);
-      assert.deepEqual(
-        readdirSync(folder).filter((name) => name.includes('.bad-')),
-        [],
-      );
+  it('in a folder that is not trusted, makes a new file by keyboard alone, and restores without tasks', async () => {
+    const setup = { theme: themes['high-contrast'], trusted: false };
+    await withShop(setup, async (window, shop, folder) => {
+      await window.page.setViewportSize({ width: 1280, height: 1200 });
+      await restoreBeside(window, shop, folder);
+      await restoreByHand(window, shop, folder);
     });
   });
 
@@ -248,3 +275,47 @@ describe('the runbook in a window', () => {
     });
   });
 });
+
+async function restoreBeside(window: Window, shop: Shop, folder: string): Promise<void> {
+  await openRunbook(window);
+  const beside = pageButton(window)('Restore to a New File');
+  await beside.waitFor();
+  await window.screenshot('runbook-high-contrast-plan');
+  await expectAccessible(window);
+  await beside.focus();
+  await window.page.keyboard.press('Enter');
+  await window.webview.getByText('The new file holds what was backed up.').waitFor();
+  await window.screenshot('runbook-high-contrast-beside');
+  const made = readdirSync(folder).filter((name) => /^shop\.restored_\w+\.db$/.test(name));
+  assert.equal(made.length, 1);
+  assert.equal(await shop.orders(), 15);
+  assert.deepEqual(setAsidesIn(folder), []);
+}
+
+async function restoreByHand(window: Window, shop: Shop, folder: string): Promise<void> {
+  const page = pageButton(window);
+  const { webview, dialog } = window;
+  await openRunbook(window);
+  await page(/Restore over shop\.db/).click();
+  await webview.getByText(`pid ${shop.pid}`).waitFor();
+  await webview.getByText('This folder is not trusted: tasks are not run.').waitFor();
+  // The button is there, and does nothing.
+  await page('Run Task "stop shop"').click({ force: true });
+  await window.page.waitForTimeout(1000);
+  await window.screenshot('runbook-restricted-stop');
+  assert.equal(await shop.orders(), 15, 'the shop was stopped');
+  await shop.stop();
+  await webview.getByText('Nobody is seen to use it.').waitFor();
+  await page('Continue').click();
+  await page('Move It Aside').click();
+  await dialog.getByRole('button', { name: 'Restore' }).click();
+  await page('Copy the Backup into Place').click();
+  await page('It Runs Again').waitFor();
+  await shop.start();
+  await page('Check').click();
+  await webview.getByText(/was not asked: this folder is not trusted/).waitFor();
+  await window.screenshot('runbook-restricted-verify');
+  await expectAccessible(window);
+  assert.equal(await shop.orders(), 10);
+  assert.equal(setAsidesIn(folder).length, 1);
+}

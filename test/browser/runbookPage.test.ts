@@ -78,12 +78,9 @@ describe('the runbook page', () => {
     await runbook.sent();
     const { keyboard } = runbook.page;
 
-    await tabTo('A new file beside it');
-    await keyboard.press('ArrowDown');
-    assert.deepEqual(await runbook.sent(), [{ choose: 'to-live' }]);
-    await tabTo('Prove the Backup Again');
+    await tabTo('Restore over data/app.db…');
     await keyboard.press('Enter');
-    assert.deepEqual(await runbook.sent(), [{ act: 'verify-again' }]);
+    assert.deepEqual(await runbook.sent(), [{ act: 'restore-live' }]);
 
     await runbook.show(states.stop);
     assert.match(

@@ -36,10 +36,8 @@ describe('messages to the host', () => {
   const notOffered: [unknown, RunbookState | undefined][] = [
     [{ act: 'undo' }, states.stop], // Shown, but disabled.
     [{ act: 'stop-done' }, states.stop],
-    [{ act: 'restore-live' }, states.plan],
+    [{ act: 'restore-live' }, states.stop],
     [{ act: 'confirm-stopped' }, states.stop], // Another kind of thing.
-    [{ choose: 'restore-beside' }, states.plan],
-    [{ choose: 'to-live' }, states.stop],
     [{ tick: 'member-9', value: true }, states['plan-bundle']],
     [{ copy: { step: 'verify', shell: 'posix' } }, states.stop], // A step without commands.
     [{ act: 'run-stop-task' }, undefined],
@@ -59,7 +57,7 @@ describe('messages to the host', () => {
     [{ act: 'compare-app' }, states.stop],
     [{ act: 'schema-app' }, states.stop],
     [{ act: 'roll-back' }, states.interrupted],
-    [{ choose: 'to-live' }, states.plan],
+    [{ act: 'restore-live' }, states.plan],
     [{ tick: 'confirm-stopped', value: true }, states.stop],
     [{ tick: 'member-2', value: true }, states['plan-bundle']],
     [{ tick: 'spot-1', value: true }, states.verify],

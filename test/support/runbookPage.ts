@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Frame, Page } from 'playwright-core';
 import { runbookHtml } from '../../src/runbook/html.ts';
 import type { RunbookState, ToPage } from '../../src/runbook/protocol.ts';
 import themeColours from '../fixtures/themeColours.json' with { type: 'json' };
@@ -71,6 +71,18 @@ function html(): string {
   });
 }
 
+/** Gives a page the colours of a theme, as VS Code does. */
+export async function wear(page: Page | Frame, look: Look): Promise<void> {
+  await page.evaluate(`{
+    const { bodyClass, variables } = ${JSON.stringify(themeColours[look])};
+    document.body.className = bodyClass;
+    for (const [name, value] of Object.entries(variables)) {
+      if (value === null) document.documentElement.style.removeProperty(name);
+      else document.documentElement.style.setProperty(name, value);
+    }
+  }`);
+}
+
 export class RunbookPage {
   readonly page: Page;
 
@@ -93,16 +105,8 @@ export class RunbookPage {
     await this.wear(look);
   }
 
-  /** Gives the page the colours of a theme, as VS Code does. */
   async wear(look: Look): Promise<void> {
-    await this.page.evaluate(`{
-      const { bodyClass, variables } = ${JSON.stringify(themeColours[look])};
-      document.body.className = bodyClass;
-      for (const [name, value] of Object.entries(variables)) {
-        if (value === null) document.documentElement.style.removeProperty(name);
-        else document.documentElement.style.setProperty(name, value);
-      }
-    }`);
+    await wear(this.page, look);
   }
 
   async show(state: RunbookState): Promise<void> {

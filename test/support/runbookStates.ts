@@ -141,29 +141,9 @@ const footerWithUndo: RunbookState['footer'] = {
 const currentPlan: Step = {
   ...plan,
   status: 'current',
-  destination: {
-    label: 'Restore to',
-    chosen: 'to-beside',
-    options: [
-      {
-        id: 'to-beside',
-        label: 'A new file beside it',
-        path: 'data/app.restored-20261121_135210Z.db',
-        note: 'Changes nothing you have.',
-        enabled: true,
-      },
-      {
-        id: 'to-live',
-        label: 'The live database',
-        path: 'data/app.db',
-        note: 'The old one is kept as app.db.bad-20261121_135210Z, and you can undo.',
-        enabled: true,
-      },
-    ],
-  },
   actions: [
     { id: 'restore-beside', label: 'Restore to a New File', kind: 'primary', enabled: true },
-    { id: 'verify-again', label: 'Prove the Backup Again', kind: 'secondary', enabled: true },
+    { id: 'restore-live', label: 'Restore over data/app.db…', kind: 'secondary', enabled: true },
   ],
 };
 
@@ -227,7 +207,7 @@ export const states = {
         statusText: 'watching…',
         holders: [
           { name: 'uvicorn', pid: 4312, note: 'you · data/app.db, -wal, -shm' },
-          { name: 'Python', pid: null, note: 'an extension inside VS Code · data/app.db' },
+          { name: 'Python', pid: 4098, note: 'an extension inside VS Code · data/app.db' },
         ],
         lines: [{ kind: 'warning', text: 'Programs of other users cannot be seen from here.' }],
         confirm: {

@@ -1,9 +1,9 @@
 /** A restore as a person goes through it on the page, without an editor: real workers, real databases. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
+import type { Health, Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
 import {
   parseToHost,
   parseToPage,
@@ -11,8 +11,10 @@ import {
   type Step,
 } from '../../src/runbook/protocol.ts';
 import { newRun, type Run, type RunItem } from '../../src/runbook/run.ts';
+import type { Restoration } from '../../src/runbook/restoration.ts';
 import { RestoreSession } from '../../src/runbook/session.ts';
-import { stateOf, type Wording } from '../../src/runbook/view.ts';
+import { stateOf } from '../../src/runbook/view/state.ts';
+import type { Wording } from '../../src/runbook/view/wording.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { build } from 'esbuild';
 import { root } from './processes.ts';
@@ -20,18 +22,21 @@ import { root } from './processes.ts';
 /** Each press of a button is several processes, and a bundle starts four times as fast as the sources. */
 const workerEntry = join(root, 'out/runbook-worker.mjs');
 
+/** Test files run side by side and share it, so it gets its name when it is complete. */
 export async function buildWorker(): Promise<void> {
+  const outfile = workerEntry.replace('.mjs', `-${process.pid}.mjs`);
   await build({
     entryPoints: [join(root, 'src/worker/main.ts')],
-    outfile: workerEntry,
+    outfile,
     bundle: true,
     platform: 'node',
     format: 'esm',
     packages: 'external',
   });
+  renameSync(outfile, workerEntry);
 }
 
-const wording: Wording = {
+export const wording: Wording = {
   day: (iso) => iso,
   time: (iso) => iso,
   verdict: (status) => status,
@@ -56,7 +61,9 @@ export class Story {
   whileAsked: () => Promise<void> = () => Promise.resolve();
   runTask: (signal: AbortSignal | undefined) => Promise<TaskOutcome> = () =>
     Promise.resolve({ ended: true, exitCode: 0 });
-  readonly exported: Run[] = [];
+  isTrusted = true;
+  health: Health = { ok: true, text: '200' };
+  readonly exported: string[] = [];
   readonly notes: string[] = [];
   /** As it is in the memory of the workspace. */
   saved: string;
@@ -64,7 +71,11 @@ export class Story {
   constructor(run: Run, options: StoryOptions = {}) {
     this.saved = JSON.stringify(run);
     this.session = new RestoreSession(run, this.#host(options));
-    this.session.onDidChange(() => this.state);
+    this.restore.onDidChange(() => this.state);
+  }
+
+  get restore(): Restoration {
+    return this.session.restore;
   }
 
   static async begin(
@@ -90,7 +101,7 @@ export class Story {
 
   /** What the page gets, which must be what its protocol says, each time. */
   get state(): RunbookState {
-    const state = stateOf(this.session, wording);
+    const state = stateOf(this.restore, wording);
     const sent = parseToPage(JSON.parse(JSON.stringify({ state })));
     assert.ok(sent !== undefined && 'state' in sent, `no state: ${JSON.stringify(state)}`);
     return sent.state;
@@ -111,12 +122,22 @@ export class Story {
 
   #requireOffered(message: object): void {
     const parsed = parseToHost(message, this.state);
-    const failure = this.session.failure?.text ?? 'no failure';
+    const failure = this.restore.failure?.text ?? 'no failure';
     assert.ok('message' in parsed, `${JSON.stringify(parsed)} (${failure})`);
   }
 
   isOffered(id: string): boolean {
     return 'message' in parseToHost({ act: id }, this.state);
+  }
+
+  /** Every button that can be pressed, wherever it is. */
+  get offered(): string[] {
+    const { notices, comparisons, steps, footer } = this.state;
+    const lines = [...comparisons, ...steps].flatMap((part) => part.lines);
+    return [
+      ...[...notices, ...comparisons, ...steps, footer].flatMap(({ actions }) => actions),
+      ...lines.flatMap(({ action }) => action ?? []),
+    ].flatMap(({ id, enabled }) => (enabled ? [id] : []));
   }
 
   step(id: string): Step {
@@ -132,11 +153,11 @@ export class Story {
   }
 
   get failure(): string {
-    return this.session.failure?.text ?? '';
+    return this.restore.failure?.text ?? '';
   }
 
   async untilBusy(step: string): Promise<void> {
-    for (let waited = 0; this.session.busy?.step !== step; waited++) {
+    for (let waited = 0; this.restore.busy?.step !== step; waited++) {
       assert.ok(waited < 1000, `never busy with ${step}`);
       await sleep(5);
     }
@@ -148,6 +169,8 @@ export class Story {
       toolVersion: '0.0.0-test',
       backupsFolder,
       tasks: { stop: stopTask, start: '' },
+      extensionsPid: process.pid,
+      isTrusted: () => this.isTrusted,
       healthUrl,
       recordAs: (path) => ({ path: basename(path) }),
       nameOf: (path) => basename(path),
@@ -166,9 +189,9 @@ export class Story {
         return this.answer;
       },
       runTask: (_name, _purpose, signal) => this.runTask(signal),
-      askHealth: (url) => Promise.resolve({ ok: true, text: `${url}: 200` }),
+      askHealth: () => Promise.resolve(this.health),
       showSchema: () => Promise.resolve(),
-      exportRunbook: (_plan, run) => Promise.resolve(void this.exported.push(run)),
+      exportRunbook: (text) => Promise.resolve(void this.exported.push(text)),
       save: (run) => Promise.resolve(void (this.saved = JSON.stringify(run))),
       note: (what, text, result) =>
         void this.notes.push(`${what} ${result === 'ok' ? 'ok' : result.code}: ${text}`),

@@ -2,10 +2,13 @@ import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog.ts';
-import { isBackupError } from '../../core/errors.ts';
-import type { Interrupted } from '../../core/restore.ts';
+import { BackupError, isBackupError } from '../../core/errors.ts';
+import type { Interrupted, RestorePlan } from '../../core/restore.ts';
 import type { SetAside } from '../../core/setAside.ts';
-import type { RunItem } from '../../runbook/run.ts';
+import { exportedRunbook } from '../../runbook/exportedRunbook.ts';
+import { questionBeforeUndo } from '../../runbook/questions.ts';
+import { isCopied, type RunItem } from '../../runbook/run.ts';
+import { writtenSince } from '../../runbook/writtenSince.ts';
 import { inertLine, notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
 import { databaseName, dayAndTime, errorMessage, verdictWord } from '../messages.ts';
@@ -24,8 +27,8 @@ export async function restore(parts: Parts, target?: unknown): Promise<{ runbook
   if (entry === undefined) return {};
   const items = await itemsFor(parts, entry, row?.member.name);
   if (items.length === 0) return {};
-  const { run } = await parts.runbooks.open(entry.path, items);
-  return { runbook: run.id };
+  const { restore: opened } = await parts.runbooks.open(entry.path, items);
+  return { runbook: opened.run.id };
 }
 
 async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEntry | undefined> {
@@ -123,37 +126,74 @@ export async function showHolders(
   return { holders };
 }
 
-/** Puts the old database of a restore back. Asks which, of those that are kept in the workspace. */
+/**
+ * Puts the old database of a restore back. Asks which, of those that are kept in the workspace. What is live is asked
+ * about whoever calls: a Uri may come from a key that somebody has bound long ago, and it says nothing of what was
+ * written since the restore.
+ */
 export async function undoRestore(parts: Parts, target?: unknown): Promise<{ target?: string }> {
   const { t } = vscode.l10n;
-  const picked =
-    target instanceof vscode.Uri ? undefined : await pickSetAside(parts, t('Put back'));
-  const setAside = target instanceof vscode.Uri ? target.fsPath : picked?.path;
+  const setAside =
+    target instanceof vscode.Uri
+      ? await setAsideAt(parts, target)
+      : await pickSetAside(parts, t('Put back'));
   if (setAside === undefined) return {};
-  // Who names the file has decided; who picked it from a list is asked.
-  if (picked !== undefined && !(await confirmUndo(picked))) return {};
+  if (existsSync(setAside.target) && !(await confirmUndo(parts, setAside))) return {};
   const { toolVersion } = parts;
   const done = await withCancel(t('Putting the old database back'), (signal) =>
-    parts.worker.call('undoRestore', { setAside, toolVersion }, { signal }),
+    parts.worker.call('undoRestore', { setAside: setAside.path, toolVersion }, { signal }),
   );
-  parts.log.info(`undo: ${done.target} is what ${setAside} kept.`);
+  parts.log.info(`undo: ${done.target} is what ${setAside.path} kept.`);
   void parts.audit.record({ what: 'undo', path: done.target, trigger: 'manual', result: 'ok' });
+  await parts.runbooks.noteUndone(
+    setAside.path,
+    done.setAside === undefined ? [] : [done.setAside],
+  );
   await parts.backups.refresh();
   void notify.info(t('{0} is the old database again.', databaseName(vscode.Uri.file(done.target))));
   return { target: done.target };
 }
 
-async function confirmUndo({ path, target }: SetAside): Promise<boolean> {
+async function setAsideAt({ worker }: Parts, { fsPath }: vscode.Uri): Promise<SetAside> {
+  const all = await worker.call('listSetAsides', { in: dirname(fsPath) });
+  const found = all.find(({ path }) => path === fsPath);
+  if (found !== undefined) return found;
   const { t } = vscode.l10n;
-  const name = databaseName(vscode.Uri.file(target));
-  const yes = t('Undo');
-  const question = t('Put the old database back as {0}?', name);
-  const detail = t(
-    'What was written since the restore is not in {0}. The database that is live now is kept beside it as {1}.bad-<time>.',
-    basename(path),
-    basename(target),
+  throw new BackupError('bad-name', t('{0} is no old database that a restore has kept.', fsPath), {
+    path: fsPath,
+    hint: t('Name the file `….bad-<time>Z` that the restore has kept.'),
+  });
+}
+
+async function confirmUndo(parts: Parts, setAside: SetAside): Promise<boolean> {
+  const { message, detail, yes } = questionBeforeUndo(
+    [setAside.target],
+    [],
+    await writtenSinceRestore(parts, setAside),
+    {
+      t: (text, ...values) => vscode.l10n.t(text, ...values),
+      nameOf: (path) => databaseName(vscode.Uri.file(path)),
+    },
   );
-  return (await notify.confirm(question, detail, yes)) === yes;
+  return (await notify.confirm(message, detail, yes)) === yes;
+}
+
+/** Undefined when it is not remembered which backup was restored. */
+async function writtenSinceRestore(
+  { runbooks, worker }: Parts,
+  { path, target }: SetAside,
+): Promise<RestorePlan | undefined> {
+  const run = runbooks.keeperOf(path);
+  const item = run?.items.find(({ live }) => live === target);
+  if (run === undefined || item === undefined || !isCopied(run)) return undefined;
+  const { member } = item;
+  const request = {
+    backup: run.backup,
+    items: [{ target, ...(member !== undefined && { member }) }],
+  };
+  return withCancel(vscode.l10n.t('Looking what was written since the restore'), (signal) =>
+    writtenSince(worker, request, { signal }),
+  );
 }
 
 /** Deletes an old database that a restore has kept, after asking. */
@@ -280,11 +320,17 @@ async function recover(
 
 /** Writes the runbook that the person looks at as Markdown. `to` is for callers that need not ask. */
 export async function exportRunbook(parts: Parts, to?: unknown): Promise<void> {
-  const session = parts.runbooks.active;
-  if (session?.plan === undefined) {
-    void notify.info(vscode.l10n.t('Open the runbook of a backup first: Restore…'));
+  const { t } = vscode.l10n;
+  const active = parts.runbooks.active?.restore;
+  const text = active && exportedRunbook(active);
+  if (active === undefined || text === undefined) {
+    void notify.info(
+      active === undefined
+        ? t('Open the runbook of a backup first: Restore…')
+        : t('It is about restores over the live database that were compared.'),
+    );
     return;
   }
   const uri = to instanceof vscode.Uri ? to : undefined;
-  await parts.runbooks.exportTo(session.plan, session.run, uri);
+  await parts.runbooks.exportTo(text, active.run, uri);
 }

@@ -80,8 +80,7 @@ root.addEventListener('click', (event) => {
 
 root.addEventListener('change', (event) => {
   const input = event.target as HTMLInputElement;
-  const { choose, tick } = input.dataset;
-  if (choose !== undefined) send({ choose });
+  const { tick } = input.dataset;
   if (tick !== undefined) send({ tick, value: input.checked });
 });
 

@@ -1,5 +1,5 @@
 /** The steps of the runbook: all of them in sight, the one to act on opened up. */
-import type { Destination, Holder, PageWords, Shell, Step } from '../protocol.ts';
+import type { Holder, PageWords, Shell, Step } from '../protocol.ts';
 import { disclosure } from './disclosure.ts';
 import { h, type Content, type Description } from './dom.ts';
 import { icon } from './icons.ts';
@@ -77,10 +77,9 @@ function dot({ status, number }: Step): Content {
 }
 
 function body(step: Step, view: View): Content {
-  const { title, destination, members, holders, lines, progress, checks, confirm, actions } = step;
+  const { title, members, holders, lines, progress, checks, confirm, actions } = step;
   const { words } = view.state;
   return [
-    destination === undefined ? undefined : destinationChoice(destination, step.id),
     members === undefined ? undefined : tickGroup('members', members.label, members.items),
     holderList(holders, words),
     lineList(lines, words),
@@ -98,34 +97,6 @@ function tickGroup(key: string, label: string, ticks: Step['checks']): Descripti
   return h('fieldset', { key }, h('legend', {}, own(label)), ticks.map(tickBox));
 }
 
-function destinationChoice({ label, chosen, options }: Destination, step: string): Description {
-  return h(
-    'fieldset',
-    { key: 'destination', class: 'destination' },
-    h('legend', {}, own(label)),
-    options.map(({ id, label, path, note, enabled }) =>
-      h(
-        'label',
-        { key: id, class: 'option' },
-        h('input', {
-          type: 'radio',
-          name: `${step}-destination`,
-          'data-choose': id,
-          'aria-disabled': enabled ? undefined : 'true',
-          checked: id === chosen,
-        }),
-        h(
-          'span',
-          {},
-          h('b', {}, own(label)),
-          h('code', {}, own(path)),
-          note === undefined ? undefined : h('small', { class: 'dim' }, own(note)),
-        ),
-      ),
-    ),
-  );
-}
-
 function holderList(holders: Holder[], words: PageWords): Content {
   if (holders.length === 0) return undefined;
   return h(
@@ -140,7 +111,7 @@ function holderList(holders: Holder[], words: PageWords): Content {
         h(
           'span',
           { class: 'dim' },
-          [pid === null ? undefined : fill(words.pid, String(pid)), note]
+          [fill(words.pid, String(pid)), note]
             .filter((part) => part !== undefined)
             .flatMap((part, index) => [index === 0 ? '' : ' · ', own(part)]),
         ),

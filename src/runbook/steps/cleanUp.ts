@@ -1,0 +1,42 @@
+/** The step "clean up": the old database is kept, archived or deleted, and the restore is over. */
+import { questionBeforeDelete } from '../questions.ts';
+import type { Restoration } from '../restoration.ts';
+
+export function keepSetAsides(restore: Restoration): Promise<void> {
+  const { host, setAsides } = restore;
+  return restore.end(
+    'kept',
+    setAsides.length > 0
+      ? host.t('The old database stays as {0}.', restore.namesOf(setAsides))
+      : host.t('There was no old database to keep.'),
+  );
+}
+
+export async function archiveSetAsides(restore: Restoration): Promise<void> {
+  const { host } = restore;
+  const { toolVersion, backupsFolder: folder } = host;
+  if (folder === undefined) return;
+  const text = host.t('Archiving the old database…');
+  const archives = await restore.work('clean-up', text, async (options) => {
+    const made: string[] = [];
+    for (const path of restore.setAsides) {
+      const request = { path, folder, toolVersion };
+      made.push((await host.worker.call('archiveSetAside', request, options)).archive);
+    }
+    return made;
+  });
+  if (archives === undefined) return;
+  await restore.end('archived', host.t('Archived as {0}.', restore.namesOf(archives)));
+}
+
+export async function deleteSetAsides(restore: Restoration): Promise<void> {
+  const { host, setAsides } = restore;
+  if (!(await host.confirm(questionBeforeDelete(setAsides, host)))) return;
+  const text = host.t('Deleting the old database…');
+  const remove = async (): Promise<boolean> => {
+    for (const path of setAsides) await host.worker.call('deleteSetAside', { path });
+    return true;
+  };
+  const isDone = await restore.work('clean-up', text, remove, { canCancel: false });
+  if (isDone === true) await restore.end('deleted', host.t('The old database was deleted.'));
+}

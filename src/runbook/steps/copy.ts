@@ -1,0 +1,115 @@
+/** The step "copy": the backup takes the live names, or goes to new files beside them. */
+import { join, parse } from 'node:path';
+import { BackupError, isBackupError } from '../../core/errors.ts';
+import type { PutInPlaceRequest, Restored } from '../../core/restore.ts';
+import type { CallOptions } from '../../worker/client.ts';
+import { checkCopied } from '../byHand.ts';
+import { findInterruptions, ownInterruption } from '../interruption.ts';
+import type { Restoration } from '../restoration.ts';
+import { compareIfChanged, liveStatesOf } from './comparison.ts';
+import { lookOnceMore, watch } from './holders.ts';
+import { lookAtDisk } from './recovery.ts';
+import { verify } from './verification.ts';
+
+export async function copy(restore: Restoration): Promise<void> {
+  const { host, run } = restore;
+  const isBeside = run.destination === 'beside';
+  const restored = isBeside ? await copyBeside(restore) : await copyOver(restore);
+  if (restored === undefined) return lookAtDisk(restore);
+  run.restored = restored;
+  delete run.isCopying;
+  const names = restore.namesOf(restored.items.map(({ target }) => target));
+  host.note('restore', `${run.backup} to ${names}`, 'ok');
+  await restore.finish('copy', host.t('{0} is the backup now.', names));
+  await (isBeside ? verify(restore) : watch(restore));
+}
+
+/** To names that are free. Whoever takes one of them meanwhile keeps it: the copy is refused then. */
+function copyBeside(restore: Restoration): Promise<Restored | undefined> {
+  const { host, run } = restore;
+  return restore.work('copy', host.t('Copying the backup to a new file…'), async (options) => {
+    const createdAt = restore.compared?.plan.createdAt ?? run.startedAt;
+    const names = restore.livePaths.map((live) => host.freePath(besideName(live, createdAt)));
+    const liveStates = await host.worker.call('liveStates', { paths: names });
+    run.besides = names.map((name) => host.freePath(name));
+    if (run.besides.some((name, index) => name !== names[index])) {
+      throw new BackupError('name-taken', host.t('A file took the name of the new one.'), {
+        hint: host.t('Try again.'),
+      });
+    }
+    const request = restore.applyRequest(liveStates, { ignoreHolders: false });
+    return host.worker.call('applyRestore', request, options);
+  });
+}
+
+/** `app.restored_20261121_134502.db`, beside `app.db`. */
+function besideName(live: string, createdAt: string): string {
+  const stamp = createdAt.replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
+  const { dir, name, ext } = parse(live);
+  return join(dir, `${name}.restored_${stamp}${ext}`);
+}
+
+async function copyOver(restore: Restoration): Promise<Restored | undefined> {
+  const { host, run } = restore;
+  const looked = await lookOnceMore(restore, 'copy');
+  if (looked === undefined) return undefined;
+  const text = host.t('Copying the backup into place…');
+  const intent = run.moved?.intent;
+  if (intent !== undefined) {
+    run.isCopying = true;
+    await restore.keep();
+    return restore.work('copy', text, (options) =>
+      putInPlace(restore, { intent, ...looked }, options),
+    );
+  }
+  // Set aside by hand: what is live since then is set aside once more, for nobody promises that it is the same.
+  if (!(await compareIfChanged(restore, 'copy')) || restore.plan === undefined) return undefined;
+  const request = restore.applyRequest(liveStatesOf(restore.plan), looked);
+  return restore.work('copy', text, (options) =>
+    host.worker.call('applyRestore', request, options),
+  );
+}
+
+/** Any failure but these two leaves all as it was before. */
+async function putInPlace(
+  restore: Restoration,
+  request: PutInPlaceRequest,
+  options: CallOptions,
+): Promise<Restored> {
+  const { host, run } = restore;
+  try {
+    return await host.worker.call('putInPlace', request, options);
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    if (error.code !== 'worker-died' && error.code !== 'incomplete') {
+      delete run.isCopying;
+      await restore.keep();
+    }
+    if (error.facts?.['reason'] !== 'changed') throw error;
+    throw new BackupError(
+      'target-in-use',
+      host.t('The live database was used after it was set aside, so it was not replaced.'),
+      { hint: host.t('Undo, then restore again: nothing of it is lost.'), cause: error },
+    );
+  }
+}
+
+/** What the person has done with the commands of this step. */
+export async function checkCopy(restore: Restoration): Promise<void> {
+  const { host, run } = restore;
+  const text = host.t('Comparing it with the backup…');
+  const isDone = await restore.work('copy', text, async (options) => {
+    await checkCopied(restore.request, host, options);
+    const intent = run.moved?.intent;
+    const { items } = ownInterruption(await findInterruptions(restore, host), restore) ?? {};
+    // Another file is live than the step "move" has left: nothing is to be finished or rolled back any more.
+    if (intent !== undefined && items?.every(({ live }) => live === 'other') === true) {
+      await host.worker.call('recoverInterrupted', { intent, how: 'roll-back' });
+    }
+    return true;
+  });
+  if (isDone === undefined) return;
+  restore.interrupted = undefined;
+  host.note('restore', `${run.backup} by hand`, 'ok');
+  await restore.finish('copy', host.t('Copied by hand: it holds what was backed up.'));
+}

@@ -1,0 +1,138 @@
+/** The steps "stop" and "restart", which wait for programs to close and to open the databases. */
+import { BackupError } from '../../core/errors.ts';
+import type { StepId } from '../../core/runbook.ts';
+import type { Restoration, Seen } from '../restoration.ts';
+import { currentStep } from '../run.ts';
+import { named } from '../words.ts';
+import { compareIfChanged } from './comparison.ts';
+
+/** Looks in the steps that wait for it. What was seen counts only unless `isStale` says that it does not any more. */
+export async function watch(restore: Restoration, isStale = (): boolean => false): Promise<void> {
+  const { run, host } = restore;
+  const step = currentStep(run);
+  if (run.destination !== 'live' || (step !== 'stop' && step !== 'restart')) return;
+  try {
+    const seen = await findHolders(restore);
+    if (isStale()) return;
+    restore.seen = seen;
+    forgetFailure(restore, seen);
+    if (step === 'stop') rememberPrograms(restore);
+    const { known } = restore.openers;
+    if (step === 'restart' && known.length > 0) {
+      await restore.finish('restart', host.t('{0} has it open again, as before.', named(known)));
+    }
+  } catch (error) {
+    if (isStale()) return;
+    restore.fail(step, error, { isOfLook: true });
+  }
+  restore.changed();
+}
+
+function forgetFailure(restore: Restoration, { holders }: Seen): void {
+  const { failure } = restore;
+  const isOver = failure?.isOfLook === true || holders.length === 0;
+  if (isOver && (failure?.step === 'stop' || failure?.step === 'restart')) {
+    restore.failure = undefined;
+  }
+}
+
+/** Whoever has it open before the restore is who is to open it again. */
+export function rememberPrograms({ run, seen, host }: Restoration): void {
+  const names = (seen?.holders ?? [])
+    .filter(({ pid }) => pid !== host.extensionsPid)
+    .map(({ name }) => name);
+  run.programs = [...new Set([...(run.programs ?? []), ...names])];
+}
+
+/** What the person says about the application, with what is seen. */
+export async function endRestart(restore: Restoration): Promise<void> {
+  const { t } = restore.host;
+  const { known, unknown } = restore.openers;
+  const names = named([...known, ...unknown]);
+  await restore.finish(
+    'restart',
+    names === ''
+      ? t('It runs again, as you say.')
+      : t('It runs again, as you say: {0} has it open.', names),
+    'confirmed',
+  );
+}
+
+async function findHolders({ host, livePaths }: Restoration): Promise<Seen> {
+  return host.worker.call('holders', { paths: livePaths });
+}
+
+async function lookNow(restore: Restoration, step: StepId): Promise<Seen | undefined> {
+  const seen = await restore.work(step, restore.host.t('Looking once more…'), () =>
+    findHolders(restore),
+  );
+  if (seen !== undefined) restore.seen = seen;
+  return seen;
+}
+
+/** Goes on once nobody has it open, or the person has agreed to who has, or to what cannot be seen. */
+export async function endStop(restore: Restoration): Promise<void> {
+  const { t } = restore.host;
+  const seen = await lookNow(restore, 'stop');
+  if (seen === undefined) return;
+  rememberPrograms(restore);
+  const { holders, known } = seen;
+  const isProved = holders.length === 0 && known === 'all';
+  if (!isProved && !restore.hasAgreed) {
+    return restore.failInUse(
+      'stop',
+      holders.length > 0 ? t('Somebody still has it open.') : t('Say that nothing else uses it.'),
+    );
+  }
+  // Whoever stops puts its last transactions in order, and they count.
+  if (!(await compareIfChanged(restore, 'stop'))) return;
+  restore.run.accepted = holders.map(({ pid }) => pid);
+  const text = isProved
+    ? t('Nobody has it open.')
+    : holders.length > 0
+      ? t('It stays open in {0}, as you say.', named(holders))
+      : t('Nobody is seen to have it open, and nothing else does, as you say.');
+  await restore.finish('stop', text, isProved ? 'done' : 'confirmed');
+}
+
+/**
+ * Whether programs that the person lets go on have it open. Undefined when others have, which leads back to the step
+ * "stop", or when it could not be looked.
+ */
+export async function lookOnceMore(
+  restore: Restoration,
+  step: StepId,
+): Promise<{ ignoreHolders: boolean } | undefined> {
+  const { run, host } = restore;
+  const seen = await lookNow(restore, step);
+  if (seen === undefined) return undefined;
+  const accepted = run.accepted ?? [];
+  const others = seen.holders.filter(({ pid }) => !accepted.includes(pid));
+  if (others.length === 0) return { ignoreHolders: seen.holders.length > 0 };
+  delete run.done.stop;
+  restore.failInUse('stop', host.t('{0} has it open again.', named(others)));
+  await restore.keep();
+  return undefined;
+}
+
+export async function runTask(restore: Restoration, step: 'stop' | 'restart'): Promise<void> {
+  const { host } = restore;
+  const purpose = step === 'stop' ? 'stop' : 'start';
+  const name = host.tasks[purpose];
+  const text = host.t('Running the task "{0}"…', name);
+  await restore.work(step, text, async ({ signal }) => {
+    const { ended, exitCode } = await host.runTask(name, purpose, signal);
+    const how = !ended
+      ? host.t('runs')
+      : exitCode === undefined
+        ? host.t('ended')
+        : host.t('ended with {0}', exitCode);
+    restore.record(step, host.t('Task "{0}" {1}.', name, how));
+    await restore.keep();
+    if (exitCode !== undefined && exitCode !== 0) {
+      throw new BackupError('incomplete', host.t('The task "{0}" {1}.', name, how));
+    }
+    return true;
+  });
+  if (restore.failure === undefined) await watch(restore);
+}

@@ -1,0 +1,41 @@
+/** The step "verify": what is live against the backup, and how the application says that it is. */
+import { BackupError } from '../../core/errors.ts';
+import type { Restoration } from '../restoration.ts';
+
+export async function verify(restore: Restoration): Promise<void> {
+  const { host, run, request } = restore;
+  const isBeside = run.destination === 'beside';
+  const text = host.t('Checking what is live…');
+  const found = await restore.work('verify', text, async (options) => {
+    const proofs = await host.worker.call('proveRestored', request, options);
+    const bad = proofs.find(({ status }) => status === 'damaged');
+    if (bad !== undefined) {
+      const why = bad.findings[0]?.message ?? host.t('Its check failed.');
+      throw new BackupError('backup-damaged', `${host.nameOf(bad.realTarget)}: ${why}`);
+    }
+    const isAsked = host.healthUrl !== '' && !isBeside;
+    return { proofs, health: isAsked ? await host.askHealth(host.healthUrl) : undefined };
+  });
+  restore.proofs = found?.proofs;
+  restore.health = found?.health;
+  if (found === undefined || !isBeside) return restore.changed();
+  const isSame = found.proofs.every(({ status }) => status === 'ok');
+  await restore.finish(
+    'verify',
+    isSame
+      ? host.t('The new file holds what was backed up.')
+      : host.t('The new file was checked as far as possible.'),
+  );
+}
+
+export function endVerify(restore: Restoration): Promise<void> {
+  const { health, host } = restore;
+  const { t } = host;
+  if (health?.ok === false) {
+    const text = t('Verified, though the application does not answer well.');
+    return restore.finish('verify', text, 'confirmed');
+  }
+  const isAsked = health === undefined || health.ok === true;
+  const text = isAsked ? t('Verified.') : t('Verified. The application was not asked.');
+  return restore.finish('verify', text);
+}

@@ -1,0 +1,20 @@
+import type { Action } from '../protocol.ts';
+import type { Restoration } from '../restoration.ts';
+
+/** A press while something goes on would be lost without a word, so no button is offered then. */
+export function button(
+  { isActing }: Restoration,
+  id: string,
+  label: string,
+  kind: Action['kind'],
+  { enabled = true, reason }: { enabled?: boolean; reason?: string | undefined } = {},
+): Action {
+  const why = !enabled && reason !== undefined ? { reason } : {};
+  return { id, label, kind, enabled: enabled && !isActing, ...why };
+}
+
+/** The only one that is for what goes on. */
+export function cancelButton({ busy, host: { t } }: Restoration, id: string): Action {
+  const kind = id === 'cancel' ? 'secondary' : 'link';
+  return { id, label: t('Cancel'), kind, enabled: busy?.canCancel === true };
+}

@@ -1,0 +1,48 @@
+/** What is to be read before everything else. */
+import type { Notice } from '../protocol.ts';
+import type { Restoration } from '../restoration.ts';
+import { isUnderWay } from '../run.ts';
+import { button } from './buttons.ts';
+
+export function notices(restore: Restoration): Notice[] {
+  const { interrupted, failure, plan, host, run } = restore;
+  const { t } = host;
+  const found: Notice[] = [];
+  if (interrupted !== undefined) {
+    found.push({
+      ...{ id: 'notice-interrupted', kind: 'warning' },
+      title:
+        interrupted.action === 'undo'
+          ? t('The undo was interrupted.')
+          : t('This restore was interrupted.'),
+      text: t('{0} Nothing is lost. Bring it to its end, or back.', interrupted.words),
+      actions: [
+        button(restore, 'finish', t('Finish'), 'primary', {
+          enabled: interrupted.can.includes('finish'),
+        }),
+        button(restore, 'roll-back', t('Roll Back'), 'secondary', {
+          enabled: interrupted.can.includes('roll-back'),
+        }),
+      ],
+    });
+  }
+  if (plan?.verified === 'damaged' && !isUnderWay(run)) {
+    found.push({
+      ...{ id: 'notice-damaged', kind: 'error', title: t('This backup is damaged.') },
+      text: [
+        ...plan.findings.map(({ message }) => message),
+        t('It is not restored. Choose another backup.'),
+      ].join(' '),
+      actions: [],
+    });
+  }
+  if (failure?.step === 'undo') {
+    const dismiss = button(restore, 'dismiss', t('Dismiss'), 'secondary');
+    found.push({
+      ...{ id: 'notice-failure', kind: 'error', title: t('It was not undone.') },
+      text: failure.text,
+      actions: [dismiss],
+    });
+  }
+  return found;
+}

@@ -1,0 +1,189 @@
+/** What the person can do in a step, and what they have to see for it. */
+import type { StepId } from '../../core/runbook.ts';
+import type { Action, Step, Tick } from '../protocol.ts';
+import type { Restoration } from '../restoration.ts';
+import { currentStep, isCopied, isUnderWay } from '../run.ts';
+import { button, cancelButton } from './buttons.ts';
+import type { Wording } from './wording.ts';
+
+type Controls = Partial<Pick<Step, 'holders' | 'checks' | 'confirm' | 'actions' | 'members'>>;
+
+export function controlsOf(restore: Restoration, id: StepId, wording: Wording): Controls {
+  const { busy, run, interrupted } = restore;
+  if (busy !== undefined) {
+    // A comparison is cancelled where it is shown.
+    const isOver = busy.progress?.phase === 'publish' || busy.progress?.phase === 'move';
+    const canStop = busy.step === id && id !== 'plan' && busy.canCancel && !isOver;
+    return canStop ? { actions: [cancelButton(restore, 'cancel')] } : {};
+  }
+  // Between two pieces of work, all its buttons would come for a moment and go.
+  if (restore.isActing || interrupted !== undefined) return {};
+  if (id === 'plan') return planControls(restore);
+  if (currentStep(run) !== id) return {};
+  switch (id) {
+    case 'stop':
+      return stopControls(restore);
+    case 'move':
+      return { actions: moveActions(restore) };
+    case 'copy':
+      return { actions: copyActions(restore) };
+    case 'restart':
+      return { actions: restartActions(restore) };
+    case 'verify':
+      return verifyControls(restore, wording);
+    case 'clean-up':
+      return { actions: cleanUpActions(restore) };
+  }
+}
+
+function planControls(restore: Restoration): Controls {
+  const { plan, run, host, failure } = restore;
+  const { t } = host;
+  if (isUnderWay(run) || isCopied(run) || run.ending !== undefined) return {};
+  const isUndecided = run.destination === 'undecided';
+  const items = run.items.map(({ live, chosen, member }, index): Tick => ({
+    ...{ id: `item-${index}`, label: member ?? host.nameOf(live), ticked: chosen, enabled: true },
+    ...(member !== undefined && { note: host.nameOf(live) }),
+  }));
+  const members = items.length > 1 &&
+    isUndecided && { members: { label: t('Databases to restore'), items } };
+  const change = isUndecided ? [] : [button(restore, 'change-mind', t('Change'), 'link')];
+  if (plan === undefined) {
+    const label = failure?.step === 'plan' ? t('Try Again') : t('Compare');
+    const reason = t('Choose a database.');
+    const compare = button(restore, 'compare-choice', label, 'primary', {
+      ...{ enabled: restore.chosen.length > 0, reason },
+    });
+    return { ...members, actions: [compare, ...change] };
+  }
+  if (!isUndecided) return { actions: change };
+  const enabled = plan.verified !== 'damaged';
+  const reason = t('A damaged backup is not restored.');
+  const names = restore.namesOf(restore.livePaths);
+  return {
+    ...members,
+    actions: [
+      button(restore, 'restore-beside', t('Restore to a New File'), 'primary', { enabled, reason }),
+      button(restore, 'restore-live', t('Restore over {0}…', names), 'secondary', {
+        enabled,
+        reason,
+      }),
+    ],
+  };
+}
+
+function stopControls(restore: Restoration): Controls {
+  const { seen, hasAgreed, host } = restore;
+  const { t } = host;
+  const isFree = seen?.holders.length === 0;
+  const isProved = isFree && seen?.known === 'all';
+  return {
+    holders: (seen?.holders ?? []).map(({ name, pid }) => ({
+      ...{ name, pid },
+      ...(pid === host.extensionsPid && { note: t('an extension in this window') }),
+    })),
+    ...(!isProved && {
+      confirm: {
+        // Two ids: who has said the one has not said the other.
+        id: isFree ? 'confirm-unseen' : 'confirm-open',
+        ...{ ticked: hasAgreed, enabled: seen !== undefined },
+        label: isFree
+          ? t('Nothing that I cannot see here uses it.')
+          : t('Go on although it is open: what these programs write from now on may be lost.'),
+      },
+    }),
+    actions: [
+      ...taskButton(restore, 'run-stop-task', host.tasks.stop),
+      button(restore, 'stop-done', t('Continue'), kindBeside(restore, host.tasks.stop), {
+        enabled: isProved || (seen !== undefined && hasAgreed),
+        reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
+      }),
+      button(restore, 'check-stop', t('Look Again'), 'secondary'),
+    ],
+  };
+}
+
+function taskButton(restore: Restoration, id: string, name: string): Action[] {
+  const { t, isTrusted } = restore.host;
+  if (name === '') return [];
+  const reason = t('This folder is not trusted: tasks are not run. Do it by hand.');
+  return [
+    button(restore, id, t('Run Task "{0}"', name), isTrusted() ? 'primary' : 'secondary', {
+      enabled: isTrusted(),
+      reason,
+    }),
+  ];
+}
+
+/** The task leads on where there is one that can be run. */
+function kindBeside({ host }: Restoration, task: string): Action['kind'] {
+  return task === '' || !host.isTrusted() ? 'primary' : 'secondary';
+}
+
+function moveActions(restore: Restoration): Action[] {
+  const { t } = restore.host;
+  return [
+    button(restore, 'move', t('Move It Aside'), 'primary'),
+    button(restore, 'check-move', t('I Have Moved It: Check'), 'secondary'),
+  ];
+}
+
+function copyActions(restore: Restoration): Action[] {
+  const {
+    run,
+    host: { t },
+  } = restore;
+  if (run.destination === 'beside') return [button(restore, 'copy', t('Try Again'), 'primary')];
+  return [
+    button(restore, 'copy', t('Copy the Backup into Place'), 'primary'),
+    button(restore, 'check-copy', t('I Have Copied It: Check'), 'secondary'),
+  ];
+}
+
+function restartActions(restore: Restoration): Action[] {
+  const { tasks, t } = restore.host;
+  return [
+    ...taskButton(restore, 'run-start-task', tasks.start),
+    button(restore, 'restart-done', t('It Runs Again'), kindBeside(restore, tasks.start)),
+  ];
+}
+
+function verifyControls(restore: Restoration, { spotChecks }: Wording): Controls {
+  const { run, proofs, health, host } = restore;
+  const { t } = host;
+  const checks = spotChecks.map((label, index): Tick => {
+    const id = `check-${index}`;
+    return { id, label, ticked: run.ticked.includes(id), enabled: true };
+  });
+  const isProved = proofs !== undefined;
+  const isWell = isProved && health?.ok !== false;
+  return {
+    checks,
+    actions: [
+      button(
+        restore,
+        'verify-again',
+        isProved ? t('Check Again') : t('Check'),
+        isWell ? 'secondary' : 'primary',
+      ),
+      button(restore, 'verify-done', t('All Is Well'), isWell ? 'primary' : 'secondary', {
+        enabled: isProved,
+        reason: t('Check first.'),
+      }),
+    ],
+  };
+}
+
+function cleanUpActions(restore: Restoration): Action[] {
+  const { setAsides, host } = restore;
+  const { t } = host;
+  if (setAsides.length === 0) return [button(restore, 'keep', t('Finish'), 'primary')];
+  return [
+    button(restore, 'keep', t('Keep the Old Database'), 'primary'),
+    button(restore, 'archive', t('Archive It as a Zip'), 'secondary', {
+      enabled: host.backupsFolder !== undefined,
+      reason: t('There is no backups folder.'),
+    }),
+    button(restore, 'delete', t('Delete It…'), 'danger'),
+  ];
+}

@@ -110,7 +110,7 @@ describe('the tables in a manifest', () => {
   });
 
   it('are all there, 10,000 of them, and the manifest can be read', async function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     const path = createDatabase(folder('app.db'), { sql: 'CREATE TABLE first (a)' });
     withDatabase(path, (db) => {
       const make = db.transaction(() => {
@@ -130,7 +130,7 @@ describe('the tables in a manifest', () => {
     ['of control characters, which JSON writes long', '\u0001'],
   ] as const) {
     it(`are as many as fit when their names are very long, and the number of the others is told (${what})`, async function () {
-      this.timeout(20_000);
+      this.timeout(60_000);
       const path = createDatabase(folder('app.db'), { sql: 'CREATE TABLE first (a)' });
       withDatabase(path, (db) => {
         const make = db.transaction(() => {
@@ -151,7 +151,7 @@ describe('the tables in a manifest', () => {
   }
 
   it('stay readable when each of 3,000 tables is found to be wrong', async function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     const path = createForeign(
       folder('app.db'),
       'CREATE TABLE f (a TEXT); CREATE INDEX g ON f (a)',

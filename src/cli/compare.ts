@@ -18,7 +18,8 @@ export const compare: Verb = {
       { left, right },
       {
         signal,
-        onProgress: ({ doneBytes, totalBytes }) => progress(`${doneBytes} of ${totalBytes} tables`),
+        onProgress: ({ doneBytes, totalBytes }) =>
+          progress(`${Math.floor(doneBytes)} of ${totalBytes} tables`),
       },
     );
     if (values.json) {

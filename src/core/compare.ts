@@ -126,8 +126,9 @@ function comparePair(
     );
     onProgress(index + 1, total);
   }
-  for (const { type, name } of left)
-    if (type === 'view') notCompared.push({ name, reason: 'a view' });
+  const views = [...left, ...right].filter(({ type }) => type === 'view');
+  for (const name of new Set(views.map((view) => view.name)))
+    notCompared.push({ name, reason: 'a view' });
   return { schema: compareSchema(left, right), tables, notCompared };
 }
 

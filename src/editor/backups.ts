@@ -25,7 +25,7 @@ import {
   type Located,
 } from './located.ts';
 import type { Log } from './log.ts';
-import { retainAfterBackup } from './retention.ts';
+import { retainAfterBackup, type Retained } from './retention.ts';
 import { RunningJobs, type Job } from './runningJobs.ts';
 import type { Settings } from './settings.ts';
 
@@ -62,6 +62,8 @@ export interface BackUpResult {
   failed: Failure[];
   /** Whether several snapshots share an instant; undefined when they went to different folders or were compacted. */
   cut: CutLabel | undefined;
+  /** What retention did afterwards; undefined when it did not run. */
+  retained: Retained | undefined;
 }
 
 /** A database on its way, with everything that decides how. */
@@ -127,6 +129,9 @@ export class Backups implements vscode.Disposable {
       new FileWatch({
         settings: parts.settings,
         isKnown: (uri) => this.find(uri) !== undefined,
+        holdsKnown: ({ fsPath }) =>
+          (this.#located ?? []).some(({ uri }) => isInside(uri.fsPath, fsPath)) ||
+          this.entries.some(({ path }) => isInside(path, fsPath)),
         onNews: () => void this.refresh().catch(tellFailure),
       }),
     );
@@ -150,6 +155,11 @@ export class Backups implements vscode.Disposable {
   /** Changes with what is in the backups folders: for listeners whom nothing else concerns. */
   get revision(): string {
     return this.#revision;
+  }
+
+  /** Whether any workspace folder has a backups folder that may be used. */
+  get hasBackupsFolder(): boolean {
+    return this.#catalogs.size > 0;
   }
 
   /** Everything in the backups folders, newest first, each file once. */
@@ -210,7 +220,7 @@ export class Backups implements vscode.Disposable {
     folders: ReadonlyMap<string, string>,
     { trigger, method }: BackUpOptions,
   ): Promise<BackUpResult> {
-    const result: BackUpResult = { done: [], failed: [], cut: undefined };
+    const result: BackUpResult = { done: [], failed: [], cut: undefined, retained: undefined };
     const accepted = this.#accept(uris, folders, method, result);
     // What is compacted cannot share an instant, so it need not share a process.
     const groups = Map.groupBy(accepted, (order) =>
@@ -224,7 +234,7 @@ export class Backups implements vscode.Disposable {
       result.failed.push(...failed);
     }
     if (results.length === 1) result.cut = results[0]?.cut;
-    await retainAfterBackup(
+    result.retained = await retainAfterBackup(
       { worker: this.#worker, settings: this.#settings, log: this.#log, audit: this.#audit },
       result.done.map(({ uri, snapshot }) => ({
         uri,
@@ -375,7 +385,8 @@ export class Backups implements vscode.Disposable {
       void this.#audit.record({ what: 'backup', path: uri.fsPath, trigger, result: error.code });
       if (error.code !== 'cancelled') this.#failures.set(uri.toString(), { error, at: Date.now() });
     }
-    return { done, failed, cut: done.length > 1 ? answer.cut?.label : undefined };
+    const cut = done.length > 1 ? answer.cut?.label : undefined;
+    return { done, failed, cut, retained: undefined };
   }
 
   #noteDone(uri: vscode.Uri, { path, manifest, durationMs }: Snapshot, trigger: Trigger): void {

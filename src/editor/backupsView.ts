@@ -4,9 +4,10 @@ import type { CatalogEntry } from '../core/catalog.ts';
 import { isBackupError } from '../core/errors.ts';
 import type { BundleMember } from '../core/unbundle.ts';
 import type { Backups } from './backups.ts';
+import { setContext } from './contexts.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
-import { rowContext, views } from './ids.ts';
+import { contextKeys, rowContext, views } from './ids.ts';
 import { backupCount, damagedCount, dayName } from './messages.ts';
 import { readManifest } from './manifests.ts';
 import {
@@ -66,7 +67,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     );
     let shown: string | undefined;
     const showFilter = (): void => {
-      tree.message = filter.message(this.#shown().length, backups.entries.length) ?? '';
+      filter.tell(tree, this.#shown().length, backups.entries.length);
     };
     this.#owned.add(
       filter.onDidChange(() => {
@@ -84,11 +85,15 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     this.#owned.add({ dispose: () => clearInterval(midnight) });
     this.#owned.add(
       backups.onDidChange(() => {
-        // Progress of a job changes nothing here, and a folder may hold thousands.
+        if (backups.isReady) {
+          setContext(contextKeys.backupsFolder, backups.hasBackupsFolder ? 'some' : 'none');
+        }
+        // Progress of a job changes nothing else here, and a folder may hold thousands.
         if (backups.revision === shown) return;
         shown = backups.revision;
         this.#forgetClosed();
         showFilter();
+        setContext(contextKeys.backups, backups.entries.length > 0 ? 'some' : 'none');
         const damaged = backups.entries.filter(({ verified }) => verified === 'damaged').length;
         tree.badge = damaged === 0 ? undefined : { value: damaged, tooltip: damagedCount(damaged) };
         this.#changed.fire();

@@ -4,6 +4,7 @@ import type { CatalogEntry } from '../core/catalog.ts';
 import { formatBytes } from '../core/units.ts';
 import { newestGood } from './attention.ts';
 import type { Backups, Database, GoneDatabase } from './backups.ts';
+import { setContext } from './contexts.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { contextKeys, rowContext, views } from './ids.ts';
@@ -81,13 +82,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         );
         setContext(contextKeys.running, backups.isRunning);
         tree.badge = badgeFor(backups.databases);
-        tree.message = this.#message() ?? '';
+        this.#tellFilter(tree);
         this.#drawIfChanged();
       }),
     );
     this.#owned.add(
       filter.onDidChange(() => {
-        tree.message = this.#message() ?? '';
+        this.#tellFilter(tree);
         this.#changed.fire(undefined);
       }),
     );
@@ -275,10 +276,10 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     };
   }
 
-  #message(): string | undefined {
+  #tellFilter(tree: vscode.TreeView<Row>): void {
     const { databases, gone } = this.#shown();
     const all = this.#backups.databases.length + this.#backups.gone.length;
-    return this.#filter.message(databases.length + gone.length, all);
+    this.#filter.tell(tree, databases.length + gone.length, all);
   }
 
   #findGone({
@@ -308,10 +309,6 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   dispose(): void {
     this.#owned.dispose();
   }
-}
-
-function setContext(key: string, value: string | boolean): void {
-  void vscode.commands.executeCommand('setContext', key, value);
 }
 
 function databaseId(uri: vscode.Uri): string {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import { Disposables } from './disposables.ts';
 import type { Settings } from './settings.ts';
@@ -10,6 +11,8 @@ interface Parts {
   settings: Settings;
   /** True for a database that is shown already. */
   isKnown: (uri: vscode.Uri) => boolean;
+  /** True for a folder in which, however deep, something is that is shown. */
+  holdsKnown: (folder: vscode.Uri) => boolean;
   /** Called when it is time to look again. */
   onNews: () => void;
 }
@@ -31,7 +34,10 @@ export class FileWatch implements vscode.Disposable {
     clearTimeout(this.#sizesTimer);
     this.#sizesTimer = undefined;
     clearTimeout(this.#settleTimer);
-    this.#settleTimer = setTimeout(() => this.#parts.onNews(), changesSettleMs);
+    this.#settleTimer = setTimeout(() => {
+      this.#settleTimer = undefined;
+      this.#parts.onNews();
+    }, changesSettleMs);
   }
 
   /** Watchers that fit already stay: one that is made anew misses events. */
@@ -56,6 +62,7 @@ export class FileWatch implements vscode.Disposable {
     this.#watched = watched;
     this.#watchers.clear();
     for (const pattern of patterns) this.#watch(pattern);
+    if (settings.autoRefresh()) for (const folder of folders) this.#watchFolders(folder);
   }
 
   dispose(): void {
@@ -70,6 +77,30 @@ export class FileWatch implements vscode.Disposable {
     this.#watchers.add(watcher.onDidCreate(refreshSoon));
     this.#watchers.add(watcher.onDidDelete(refreshSoon));
     this.#watchers.add(watcher.onDidChange((uri) => this.#noteChange(uri)));
+  }
+
+  /** When a whole folder comes or goes, nothing is said of the files in it. */
+  #watchFolders(folder: vscode.WorkspaceFolder): void {
+    const all = new vscode.RelativePattern(folder, '**');
+    const watcher = this.#watchers.add(
+      vscode.workspace.createFileSystemWatcher(all, false, true, false),
+    );
+    this.#watchers.add(watcher.onDidCreate((uri) => void this.#noteCreated(uri)));
+    this.#watchers.add(
+      watcher.onDidDelete((uri) => {
+        if (this.#parts.holdsKnown(uri)) this.refreshSoon();
+      }),
+    );
+  }
+
+  async #noteCreated({ fsPath }: vscode.Uri): Promise<void> {
+    // What is coming anyway sees this too.
+    if (this.#settleTimer !== undefined) return;
+    const isFolder = await stat(fsPath).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (isFolder) this.refreshSoon();
   }
 
   /** A database that is written changes all the time, and only its size is news. Anything else may be a new one. */

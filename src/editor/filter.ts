@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
+import { setContext } from './contexts.ts';
 import { contextKeys } from './ids.ts';
 import { inertLine } from './inert.ts';
 import { verdictWord } from './messages.ts';
@@ -17,7 +18,7 @@ export class Filter implements vscode.Disposable {
 
   set(text: string): void {
     this.#text = text.trim();
-    void vscode.commands.executeCommand('setContext', contextKeys.filtered, this.#text !== '');
+    setContext(contextKeys.filtered, this.#text !== '');
     this.#changed.fire();
   }
 
@@ -46,11 +47,17 @@ export class Filter implements vscode.Disposable {
     ]);
   }
 
-  /** What a view says above its rows while it leaves some out. */
-  message(shown: number, all: number): string | undefined {
-    return this.#text === ''
-      ? undefined
-      : vscode.l10n.t('Filter "{0}": {1} of {2}', inertLine(this.#text), shown, all);
+  /**
+   * Says in a view that rows are left out: above them, or beside the title when none is left, because a message would
+   * hide the view's welcome with its way out.
+   */
+  tell(view: vscode.TreeView<unknown>, shown: number, all: number): void {
+    const text =
+      this.#text === '' || all === 0
+        ? ''
+        : vscode.l10n.t('Filter "{0}": {1} of {2}', inertLine(this.#text), shown, all);
+    view.message = shown > 0 ? text : '';
+    view.description = shown > 0 ? '' : text;
   }
 
   dispose(): void {

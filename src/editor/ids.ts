@@ -91,6 +91,10 @@ export const settingKeys = {
 export const contextKeys = {
   /** `searching`, `none` or `some`: whether the workspace has databases. */
   databases: 'sqliteBackup.databases',
+  /** `none` or `some`: whether the backups folders have anything. */
+  backups: 'sqliteBackup.backups',
+  /** `none` or `some`: whether a backups folder is chosen. */
+  backupsFolder: 'sqliteBackup.backupsFolder',
   running: 'sqliteBackup.running',
   /** Whether rows have boxes for the next bundle. */
   choosing: 'sqliteBackup.choosing',

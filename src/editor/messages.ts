@@ -7,6 +7,7 @@ import { formatBytes, formatDuration } from '../core/units.ts';
 import { newestGood, type Attention } from './attention.ts';
 import type { BackUpResult, Database } from './backups.ts';
 import { folderName } from './backupsFolder.ts';
+import type { Retained } from './retention.ts';
 import type { Job } from './runningJobs.ts';
 
 const { t } = vscode.l10n;
@@ -18,8 +19,25 @@ export function databaseName(uri: vscode.Uri): string {
 /** One notification for one run, whatever it consisted of. */
 export function resultMessage(result: BackUpResult): string {
   const warning = result.done.flatMap(({ snapshot }) => snapshot.manifest.warnings ?? [])[0];
-  const message = outcomeMessage(result);
-  return warning === undefined ? message : t('{0} Note: {1}', message, warningText(warning));
+  const parts = [
+    outcomeMessage(result),
+    ...(result.retained === undefined ? [] : retentionTexts(result.retained)),
+    ...(warning === undefined ? [] : [t('Note: {0}', warningText(warning))]),
+  ];
+  return parts.join(' ');
+}
+
+/** Nothing when nothing went and nothing was to go. */
+function retentionTexts({ removed, removedBytes, problems }: Retained): string[] {
+  const [problem] = problems;
+  return [
+    ...(removed.length === 0
+      ? []
+      : [
+          t('Retention removed {0} ({1}).', backupCount(removed.length), formatBytes(removedBytes)),
+        ]),
+    ...(problem === undefined ? [] : [t('Retention did not remove all it should: {0}', problem)]),
+  ];
 }
 
 /** What was noticed during a backup that is good all the same. */

@@ -1,5 +1,6 @@
 /** What retention removes, told to log and audit, whoever asked for it. */
 import * as vscode from 'vscode';
+import { isBackupError } from '../core/errors.ts';
 import type { Pruned } from '../core/keeping.ts';
 import type { Trigger } from '../core/manifest.ts';
 import type { WorkerClient } from '../worker/client.ts';
@@ -38,25 +39,46 @@ interface BackedUp {
   group: string;
 }
 
+/** What retention did to the backups of databases that were just backed up. */
+export interface Retained {
+  removed: string[];
+  removedBytes: number;
+  /** Why not all that the rules let go is gone. */
+  problems: string[];
+}
+
 /**
- * Applies the rules to the databases that were just backed up, and to no others, when the person has switched that on.
- * A failure is told in the log: the backups are good all the same.
+ * Applies the rules to the databases that were just backed up, and to no others, when the person has switched that on:
+ * undefined when not. Never rejects for what can go wrong with it: the backups are good all the same.
  */
 export async function retainAfterBackup(
   parts: Parts,
   done: readonly BackedUp[],
   trigger: Trigger,
-): Promise<void> {
-  if (!parts.settings.retainsAfterBackup() || !vscode.workspace.isTrusted) return;
+): Promise<Retained | undefined> {
+  if (!parts.settings.retainsAfterBackup() || !vscode.workspace.isTrusted) return undefined;
+  const retained: Retained = { removed: [], removedBytes: 0, problems: [] };
   for (const { uri, folder, group } of done) {
     const policy = parts.settings.retention(uri);
     if (Object.keys(policy).length === 0) continue;
     try {
-      const plan = await parts.worker.call('planPruning', { folder, policy, only: [group] });
-      const paths = plan.remove.map(({ path }) => path);
-      if (paths.length > 0) await prune(parts, folder, paths, trigger);
+      const { remove } = await parts.worker.call('planPruning', { folder, policy, only: [group] });
+      if (remove.length === 0) continue;
+      const paths = remove.map(({ path }) => path);
+      const { removed, failures } = await prune(parts, folder, paths, trigger);
+      const gone = new Set(removed);
+      retained.removed.push(...removed);
+      for (const { path, sizeBytes } of remove) {
+        if (gone.has(path)) retained.removedBytes += sizeBytes;
+      }
+      retained.problems.push(...failures.map(({ message }) => message));
     } catch (error) {
       parts.log.error(`Retention of the backups of ${uri.fsPath} failed`, error);
+      const why = isBackupError(error)
+        ? [error.message, error.hint].filter((part) => part !== undefined).join(' ')
+        : vscode.l10n.t('a defect of SQLite Backup; the log has the details.');
+      retained.problems.push(why);
     }
   }
+  return retained;
 }

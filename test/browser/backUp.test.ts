@@ -1,48 +1,49 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startWriter } from '../support/sampleWorkspace.ts';
-import { themes, withWindow } from './setup.ts';
+import { inEachTheme, useWindows, waitUntil, withWindow } from './setup.ts';
 
 describe('backing up in a window', () => {
-  for (const [look, theme] of Object.entries(themes)) {
-    it(`goes from the status bar to a verified row in the view (${look})`, async () => {
-      await withWindow({ theme }, async (window, folder) => {
-        const writer = startWriter(folder);
-        try {
-          await window.openSidebar();
-          await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
-          await window.treeItem(/^data\/sessions\.db, /).waitFor();
-          await window.statusBarItem(/Back Up$/).click();
-          await window.option(/data\/app\.db/).click();
-          const question = window.notification('Where should backups go?');
-          await question.waitFor();
-          await window.screenshot(`where-${look}`);
-          await question.getByRole('button', { name: 'Use "backups"' }).click();
+  const withShared = useWindows();
 
-          const done = window.notification(/Backed up data\/app\.db: .* in .* s, verified\./);
-          await done.waitFor();
-          await window.statusBarItem(/data\/app\.db just now/).waitFor();
-          const row = window.treeItem(/^data\/app\.db, .*backed up just now/);
-          await row.click();
-          await window.page.keyboard.press('ArrowRight');
-          await window.treeItem(/^Today \d\d:\d\d, .* verified/).waitFor();
-          await window.screenshot(`databases-${look}`);
+  it('goes from the status bar to a verified row in the view', async () => {
+    await withShared({}, async (window, folder) => {
+      const writer = startWriter(folder);
+      try {
+        await window.openSidebar();
+        await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
+        await window.treeItem(/^data\/sessions\.db, /).waitFor();
+        await window.statusBarItem(/Back Up$/).click();
+        await window.option(/data\/app\.db/).click();
+        const question = window.notification('Where should backups go?');
+        await question.waitFor();
+        await question.hover();
+        await inEachTheme(window, folder, (look) => window.screenshot(`where-${look}`));
+        await question.getByRole('button', { name: 'Use "backups"' }).click();
 
-          const names = readdirSync(join(folder, 'backups')).sort();
-          assert.match(names.join(' '), /^app_\d{8}_\d{6}Z\.db app_\d{8}_\d{6}Z\.db\.json$/);
-          await done.getByRole('button', { name: 'Reveal' }).click();
-          await window.page.getByRole('treeitem', { name: names[0] ?? '', exact: true }).waitFor();
-        } finally {
-          writer.stop();
-        }
-      });
+        const done = window.notification(/Backed up data\/app\.db: .* in .* s, verified\./);
+        await done.waitFor();
+        await window.statusBarItem(/data\/app\.db just now/).waitFor();
+        const row = window.treeItem(/^data\/app\.db, .*backed up just now/);
+        await row.click();
+        await window.page.keyboard.press('ArrowRight');
+        await window.treeItem(/^Today \d\d:\d\d, .* verified/).waitFor();
+        const names = readdirSync(join(folder, 'backups')).sort();
+        assert.match(names.join(' '), /^app_\d{8}_\d{6}Z\.db app_\d{8}_\d{6}Z\.db\.json$/);
+        await done.hover();
+        await inEachTheme(window, folder, (look) => window.screenshot(`databases-${look}`));
+        await done.getByRole('button', { name: 'Reveal' }).click();
+        await window.page.getByRole('treeitem', { name: names[0] ?? '', exact: true }).waitFor();
+      } finally {
+        writer.stop();
+      }
     });
-  }
+  });
 
   it('works with the keyboard alone', async () => {
-    await withWindow(
+    await withShared(
       { settings: { 'sqliteBackup.backupsFolder': 'kept' } },
       async (window, folder) => {
         await window.openSidebar();
@@ -58,7 +59,7 @@ describe('backing up in a window', () => {
   });
 
   it('offers to ignore backups in git, and leaves the repository clean', async () => {
-    await withWindow(
+    await withShared(
       { settings: { 'sqliteBackup.backupsFolder': 'backups' } },
       async (window, folder) => {
         execFileSync('git', ['init', '--quiet'], { cwd: folder });
@@ -70,25 +71,21 @@ describe('backing up in a window', () => {
           .click();
         const done = window.notification(/Backed up data\/app\.db/);
         await done.getByRole('button', { name: 'Ignore in Git' }).click();
-        await window.page.waitForTimeout(500);
-        assert.equal(readdirSync(join(folder, 'backups')).includes('.gitignore'), true);
+        await waitUntil(
+          () => existsSync(join(folder, 'backups/.gitignore')),
+          'the backups are not ignored',
+        );
         const status = execFileSync('git', ['status', '--porcelain', 'backups'], { cwd: folder });
         assert.equal(status.toString(), '');
       },
     );
   });
 
-  it('says what to do in a folder without databases', async () => {
-    await withWindow({ sample: false }, async (window) => {
-      await window.openSidebar();
-      await window.page.getByText('No SQLite database in this workspace yet.').waitFor();
-      await window.screenshot('empty');
-      assert.equal(await window.statusBarItem(/Back Up/).count(), 0);
-    });
-  });
-
-  it('backs up by hand in Restricted Mode, and asks for the folder that the workspace chose', async () => {
-    await withWindow({ trusted: false, workspaceSettings: true }, async (window, folder) => {
+  it('backs up by hand in Restricted Mode, asks for the folder that the workspace chose, and prunes nothing', async () => {
+    const settings = { 'sqliteBackup.retention.keepLast': 1 };
+    const setup = { trusted: false, workspaceSettings: true, settings };
+    await withWindow(setup, async (window, folder) => {
+      await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
       await window.openSidebar();
       await window.treeItem(/^data\/app\.db, /).waitFor();
       await window.runCommand('SQLite Backup: Quick Backup');
@@ -100,6 +97,12 @@ describe('backing up in a window', () => {
         readdirSync(folder).filter((name) => name === 'chosen-by-workspace'),
         [],
       );
+      await window.runCommand('Notifications: Clear All Notifications');
+      await window.notification(/Backed up/).waitFor({ state: 'detached' });
+      await window.runCommand('SQLite Backup: Quick Backup');
+      // It is told when retention is over.
+      await window.notification(/Backed up data\/app\.db/).waitFor();
+      assert.equal(readdirSync(join(folder, 'backups')).length, 4);
     });
   });
 });

@@ -1,64 +1,58 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import type { Locator } from 'playwright-core';
 import { createLivedInWorkspace, readManifest } from '../support/livedInWorkspace.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems, namesWithoutTheirText } from './axe.ts';
-import { themes, withWindow } from './setup.ts';
+import { changeSettings, inEachTheme, useWindows, waitUntil, withWindow } from './setup.ts';
 import type { Window } from './window.ts';
 
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
+/** What we show all the time. */
+const views = ['.part.sidebar .pane-body', '.statusbar-item[id*="sqliteBackup"]'];
 
 const backupsIn = (folder: string): string[] =>
   readdirSync(join(folder, 'backups')).filter((name) => !name.endsWith('.json'));
 
-function writeSettings(folder: string, values: Record<string, unknown>): void {
-  mkdirSync(join(folder, '.vscode'), { recursive: true });
-  writeFileSync(join(folder, '.vscode/settings.json'), JSON.stringify(values));
-}
-
-async function waitUntil(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; !(await isSo()); tries++) {
-    assert.ok(tries < 150, what);
-    await new Promise((settle) => setTimeout(settle, 100));
-  }
-}
-
 describe('living with backups, in a window', () => {
-  for (const [look, theme] of Object.entries(themes)) {
-    it(`reads well, wide and narrow, and axe finds nothing (${look})`, async () => {
-      await withWindow({ theme, settings, create: createLivedInWorkspace }, async (window) => {
-        await window.openSidebar();
-        const app = window.treeItem(/^data\/app\.db, /);
-        await app.click();
-        await window.page.keyboard.press('ArrowRight');
-        await window
-          .treeItem(/^Today .*proved restorable/)
-          .first()
-          .waitFor();
-        await window.screenshot(`lived-in-${look}`);
-        const parts = ['.part.sidebar .pane-body', '.statusbar-item[id*="sqliteBackup"]'];
-        assert.deepEqual(await accessibilityProblems(window.page, parts), []);
-        assert.deepEqual(await namesWithoutTheirText(window.page), []);
-        await window.resizeSidebar(250);
-        await window.screenshot(`lived-in-narrow-${look}`);
-        await window.runCommand('SQLite Backup: Filter…');
-        await window.answer('Filter Databases and Backups', 'app pinned');
-        await window.page.getByText('Filter "app pinned": 1 of 4').waitFor();
-        await window.treeItem(/^data\/cache\.db, /).waitFor({ state: 'detached' });
-        await window.screenshot(`lived-in-filter-${look}`);
-        assert.deepEqual(await accessibilityProblems(window.page, parts), []);
-      });
+  const withShared = useWindows();
+
+  it('reads well, wide and narrow, and axe finds nothing', async () => {
+    await withShared({ settings, create: createLivedInWorkspace }, async (window, folder) => {
+      await window.openSidebar();
+      await window.treeItem(/^data\/app\.db, /).click();
+      await window.page.keyboard.press('ArrowRight');
+      await window
+        .treeItem(/^Today .*proved restorable/)
+        .first()
+        .waitFor();
+      const looks = async (what: string, look: string): Promise<void> => {
+        await window.screenshot(`${what}-${look}`);
+        assert.deepEqual(await accessibilityProblems(window.page, views), [], `${what}, ${look}`);
+      };
+      await inEachTheme(window, folder, (look) => looks('lived-in', look));
+      assert.deepEqual(await namesWithoutTheirText(window.page), []);
+      await window.resizeSidebar(250);
+      await inEachTheme(window, folder, (look) => looks('lived-in-narrow', look));
+      await window.runCommand('SQLite Backup: Filter…');
+      await window.answer('Filter Databases and Backups', 'app pinned');
+      await window.page.getByText('Filter "app pinned": 1 of 4').waitFor();
+      await window.treeItem(/^data\/cache\.db, /).waitFor({ state: 'detached' });
+      await inEachTheme(window, folder, (look) => looks('lived-in-filter', look));
     });
-  }
+  });
 
   it('filters, sorts, selects, deletes, prunes, and follows its settings', async () => {
     const create = (folder: string): Promise<void> => createLivedInWorkspace(folder, 8);
-    await withWindow({ settings, create }, async (window, folder) => {
+    await withShared({ settings, create }, async (window, folder) => {
       await window.openSidebar();
       await window.treeItem(/^data\/app\.db, /).waitFor();
       await badge(window);
+      await older(window);
       await filterAndSort(window);
       await statusBar(window, folder);
       await titleButton(window, folder);
@@ -71,7 +65,7 @@ describe('living with backups, in a window', () => {
   });
 
   it('works with the keyboard alone, menus included', async () => {
-    await withWindow({ settings }, async (window, folder) => {
+    await withShared({ settings }, async (window, folder) => {
       const { keyboard } = window.page;
       const focusView = async (): Promise<void> => {
         await window.findCommand('SQLite Backup: Focus on Databases View');
@@ -86,11 +80,146 @@ describe('living with backups, in a window', () => {
       await keyboard.press('ArrowDown');
       await keyboard.press('Shift+F10');
       await window.page.getByRole('menuitem', { name: 'Back Up Compact' }).waitFor();
-      await window.page.waitForTimeout(300);
-      // Restore… comes first.
-      for (const key of ['ArrowDown', 'ArrowDown', 'Enter']) await keyboard.press(key);
+      const focused = window.page.locator('.monaco-menu .action-item.focused');
+      await waitUntil(async () => {
+        await keyboard.press('ArrowDown');
+        return (await focused.textContent())?.trim() === 'Back Up';
+      }, 'the keyboard does not reach Back Up');
+      await keyboard.press('Enter');
       await window.notification(/Backed up data\/sessions\.db/).waitFor();
       assert.equal(backupsIn(folder).length, 1);
+    });
+  });
+
+  it('is accessible while a backup runs, after it has failed, and in all that asks and tells', async () => {
+    await withShared({ settings }, async (window, folder) => {
+      const { page } = window;
+      const axe = async (what: string, ...parts: string[]): Promise<void> =>
+        assert.deepEqual(await accessibilityProblems(page, parts), [], what);
+      await window.openSidebar();
+      const row = window.treeItem(/^data\/sessions\.db, /);
+      await row.hover();
+      const locker = await lock(join(folder, 'data/sessions.db'));
+      try {
+        await row.getByRole('button', { name: 'Back Up' }).click();
+        await window.statusBarItem(/sessions\.db starting/).waitFor();
+        await window.treeItem(/^data\/sessions\.db, starting/).waitFor();
+        await row.getByRole('button', { name: 'Cancel Backup' }).waitFor();
+        await window.screenshot('running');
+        await axe('running', ...views);
+        const failed = window.notification(/sessions\.db is locked by another program/);
+        await failed.waitFor();
+        await failed.hover();
+        await window.treeItem(/^data\/sessions\.db, backup failed/).waitFor();
+        const item = window.statusBar.locator('[id*="sqliteBackup"]');
+        assert.match((await item.getAttribute('class')) ?? '', /\bwarning-kind\b/);
+        await window.statusBarItem(/^SQLite Backup: data\/sessions\.db: backup failed/).waitFor();
+        await inEachTheme(window, folder, async (look) => {
+          await window.screenshot(`failed-${look}`);
+          await axe(`failed, ${look}`, ...views, '.notification-list-item');
+        });
+        locker.kill();
+        await failed.getByRole('button', { name: 'Retry' }).click();
+      } finally {
+        locker.kill();
+      }
+      await window.notification(/Backed up data\/sessions\.db/).waitFor();
+      await window.statusBarItem(/sessions\.db just now/).waitFor();
+      assert.doesNotMatch(
+        (await window.statusBar.locator('[id*="sqliteBackup"]').getAttribute('class')) ?? '',
+        /\bwarning-kind\b/,
+      );
+
+      // The list around the entries is VS Code's own, and axe does not like it for any extension.
+      const picks = ['.quick-input-list .monaco-icon-label', '.quick-input-box'];
+      await window.runCommand('SQLite Backup: Back Up');
+      await window.quickInput.getByPlaceholder('Databases to back up').waitFor();
+      await window.quickInput.getByText('data/app.db').waitFor();
+      await window.screenshot('pick-databases');
+      await axe('databases to pick', ...picks);
+      await page.keyboard.press('Escape');
+      await window.runCommand('SQLite Backup: Verify');
+      await window.quickInput.getByText(/^sessions_\d{8}/).waitFor();
+      await window.screenshot('pick-backups');
+      await axe('backups to pick', ...picks);
+      await page.keyboard.press('Escape');
+      await window.runCommand('SQLite Backup: Filter…');
+      await window.quickInput.getByText('Filter Databases and Backups').waitFor();
+      await axe('filter', '.quick-input-titlebar', '.quick-input-message');
+      await page.keyboard.press('Escape');
+      await window.chooseFromRow(window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /), 'Delete…');
+      await window.dialog.getByText(/Move sessions_.* to the trash\?/).waitFor();
+      await axe('delete', '.dialog-message-container', '.dialog-buttons-row');
+      await page.keyboard.press('Escape');
+      assert.equal(backupsIn(folder).length, 1);
+    });
+  });
+
+  it('prunes after a backup when told to, says so, and asks only before what cannot be undone', async () => {
+    const create = (folder: string): Promise<void> => createLivedInWorkspace(folder, 4);
+    const own = {
+      ...settings,
+      'sqliteBackup.confirmations': 'irreversible',
+      'sqliteBackup.retention.keepLast': 1.5,
+    };
+    await withWindow({ settings: own, create }, async (window, folder) => {
+      await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
+      await window.openSidebar();
+      const app = window.treeItem(/^data\/app\.db, /);
+      const backUp = async (): Promise<void> => {
+        await app.hover();
+        await app.getByRole('button', { name: 'Back Up' }).click();
+      };
+      const before = backupsIn(folder);
+      await backUp();
+      await window
+        .notification(
+          /Backed up data\/app\.db: .*, verified\. Retention did not remove all it should: keepLast must be a whole number/,
+        )
+        .waitFor();
+      await window.screenshot('retention-failed');
+      assert.equal(backupsIn(folder).length, before.length + 1);
+
+      changeSettings(folder, {
+        'sqliteBackup.retention.keepLast': 1,
+        'sqliteBackup.statusBar.text': 'attention',
+      });
+      await window.statusBarItem(/attention$/).waitFor();
+      // The pinned one stays, and so does what is not of this database.
+      const gone = before.filter((name) => {
+        const { pinned, source } = readManifest(join(folder, 'backups', name)) ?? {};
+        return source?.path === 'data/app.db' && pinned !== true;
+      });
+      assert.equal(gone.length, 3);
+      await backUp();
+      await window
+        .notification(/Backed up data\/app\.db: .*, verified\. Retention removed 4 backups \(/)
+        .waitFor();
+      await window.screenshot('retention-after-backup');
+      for (const name of before) {
+        const isThere = existsSync(join(folder, 'backups', name));
+        assert.equal(isThere, !gone.includes(name), name);
+      }
+
+      await window.runCommand('SQLite Backup: Filter…');
+      await window.answer('Filter Databases and Backups', 'old.db');
+      const old = window.treeItem(/^old_\d{8}_\d{6}Z\.db, /);
+      await old.first().waitFor();
+      const left = backupsIn(folder).length;
+      // A server has no trash, so this cannot be undone, and is asked about at once.
+      await window.chooseFromRow(old.first(), 'Delete…');
+      await window.dialog
+        .getByText(/There is no trash here\. Delete old_.* permanently\?/)
+        .waitFor();
+      assert.equal(await window.dialog.getByText(/to the trash\?/).count(), 0);
+      await window.page.keyboard.press('Escape');
+      await window.dialog.waitFor({ state: 'detached' });
+      assert.equal(backupsIn(folder).length, left);
+      await window.runCommand('SQLite Backup: Apply Retention…');
+      await window.dialog.getByText(/Retention would remove 2 backups/).waitFor();
+      await window.page.keyboard.press('Escape');
+      await window.dialog.waitFor({ state: 'detached' });
+      assert.equal(backupsIn(folder).length, left);
     });
   });
 
@@ -99,10 +228,10 @@ describe('living with backups, in a window', () => {
     try {
       const create = (folder: string): Promise<void> => {
         createSampleWorkspace(folder);
-        writeSettings(folder, { 'sqliteBackup.backupsFolder': outside });
+        changeSettings(folder, { 'sqliteBackup.backupsFolder': outside });
         return Promise.resolve();
       };
-      await withWindow({ create }, async (window) => {
+      await withShared({ create }, async (window) => {
         await window.openSidebar();
         const app = window.treeItem(/^data\/app\.db, /);
         await app.hover();
@@ -130,10 +259,10 @@ describe('living with backups, in a window', () => {
     const outside = join(tmpdir(), `outside-${process.pid}`);
     const create = async (folder: string): Promise<void> => {
       await createLivedInWorkspace(folder, 1);
-      writeSettings(folder, { 'sqliteBackup.backupsFolder': outside });
+      changeSettings(folder, { 'sqliteBackup.backupsFolder': outside });
       writeFileSync(join(folder, '.env'), `BACKUPS_DIR=${outside}\n`);
     };
-    await withWindow({ trusted: false, create }, async (window) => {
+    await withWindow({ trusted: false, create }, async (window, folder) => {
       await window.openSidebar();
       const app = window.treeItem(/^data\/app\.db, /);
       await app.hover();
@@ -141,9 +270,29 @@ describe('living with backups, in a window', () => {
       await window.notification('Where should backups go?').waitFor();
       assert.equal(await window.page.getByText('wants its backups').count(), 0);
       assert.equal(existsSync(outside), false);
+      const backups = window.view('Backups');
+      await backups.getByText('No backups folder has been chosen yet.').waitFor();
+      await backups.getByText('This folder is not trusted').waitFor();
+      await backups.getByRole('button', { name: 'Manage Trust' }).waitFor();
+      for (const name of ['data', 'backups'])
+        rmSync(join(folder, name), { recursive: true, force: true });
+      const databases = window.view('Databases');
+      await databases.getByText('No SQLite database in this workspace yet.').waitFor();
+      await databases.getByText('This folder is not trusted').waitFor();
+      await window.screenshot('empty-restricted');
+      assert.deepEqual(await accessibilityProblems(window.page, views), []);
+      await databases.getByRole('button', { name: 'Manage Trust' }).click();
+      await window.page.locator('.workspace-trust-editor').waitFor();
     });
   });
 });
+
+/** Locks a database for everybody else, and resolves when the lock is held. */
+async function lock(path: string): Promise<ChildProcess> {
+  const child = fork(resolve(import.meta.dirname, '../support/lockDatabase.ts'), [path]);
+  await once(child, 'message');
+  return child;
+}
 
 async function badge(window: Window): Promise<void> {
   const tab = window.page
@@ -155,6 +304,20 @@ async function badge(window: Window): Promise<void> {
   );
 }
 
+/** The row that shows what does not fit at first. */
+async function older(window: Window): Promise<void> {
+  const databases = window.view('Databases');
+  await window.treeItem(/^data\/app\.db, /).click();
+  await window.page.keyboard.press('ArrowRight');
+  const below = databases.locator('[role="treeitem"][aria-level="2"]');
+  await window.treeItem('3 more…').waitFor();
+  assert.equal(await below.count(), 6);
+  await window.treeItem('3 more…').click();
+  await window.treeItem('3 more…').waitFor({ state: 'detached' });
+  assert.equal(await below.count(), 8);
+  await window.treeItem(/^data\/app\.db, /).click();
+}
+
 async function filterAndSort(window: Window): Promise<void> {
   await window.chooseFromViewMenu('Backups', 'Filter…');
   await window.answer('Filter Databases and Backups', 'damaged');
@@ -163,8 +326,7 @@ async function filterAndSort(window: Window): Promise<void> {
   await window.treeItem(/^data\/cache\.db/).waitFor({ state: 'detached' });
   await window.chooseFromViewMenu('Backups', 'Filter…');
   await window.answer('Filter Databases and Backups', 'no such thing');
-  await window.page.getByText('Filter "no such thing": 0 of 14').waitFor();
-  assert.equal(await window.page.getByText('No backups yet.').count(), 0);
+  await window.view('Backups').getByText('Filter "no such thing": 0 of 14').waitFor();
   await window.chooseFromViewMenu('Databases', 'Clear Filter');
   await window.treeItem(/^data\/cache\.db/).waitFor();
 
@@ -180,6 +342,10 @@ async function filterAndSort(window: Window): Promise<void> {
   const isCache = async (): Promise<boolean> =>
     /^data\/cache/.test((await first.getAttribute('aria-label')) ?? '');
   await waitUntil(isCache, 'what was never backed up does not come first');
+  // What a person chooses is for all workspaces, those of the next tests included.
+  await window.chooseFromViewMenu('Databases', 'Sort By…');
+  await window.option('Databases by Path').click();
+  await waitUntil(async () => !(await isCache()), 'the order by path is not back');
   await window.chooseFromViewMenu('Backups', 'Sort By…');
   await window.option('Backups by Day').click();
   await window.treeItem(/^Today/).waitFor();
@@ -188,14 +354,18 @@ async function filterAndSort(window: Window): Promise<void> {
 async function statusBar(window: Window, folder: string): Promise<void> {
   const item = window.statusBar.locator('[id*="sqliteBackup"]');
   await window.statusBarItem(/data\/app\.db \d+ min ago/).waitFor();
-  writeSettings(folder, { 'sqliteBackup.statusBar.text': 'attention' });
+  changeSettings(folder, { 'sqliteBackup.statusBar.text': 'attention' });
   await window.statusBarItem(/2 need attention/).waitFor();
-  writeSettings(folder, { 'sqliteBackup.statusBar.text': 'icon' });
+  changeSettings(folder, { 'sqliteBackup.statusBar.text': 'icon' });
   await waitUntil(async () => (await item.textContent())?.trim() === '', 'the text is still there');
   await window.statusBarItem(/^SQLite Backup: data\/app\.db \d+ min ago/).waitFor();
-  writeSettings(folder, { 'sqliteBackup.statusBar.visible': false });
+  changeSettings(folder, { 'sqliteBackup.statusBar.visible': false });
   await item.waitFor({ state: 'hidden' });
-  writeSettings(folder, { 'sqliteBackup.statusBar.click': 'backUp' });
+  changeSettings(folder, {
+    'sqliteBackup.statusBar.visible': true,
+    'sqliteBackup.statusBar.text': 'lastBackup',
+    'sqliteBackup.statusBar.click': 'backUp',
+  });
   await window.statusBarItem(/data\/app\.db/).click();
   await window.quickInput.getByPlaceholder('Databases to back up').waitFor();
   await window.page.keyboard.press('Escape');
@@ -217,12 +387,12 @@ async function titleButton(window: Window, folder: string): Promise<void> {
   await button.waitFor({ state: 'detached' });
 }
 
-/** Selects the first two backups of today and opens the menu on them. */
-async function selectTwo(window: Window): Promise<void> {
+/** Selects the first two backups of today, and returns the row of one of them. */
+async function selectTwo(window: Window): Promise<Locator> {
   const rows = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified|^app_\d{8}_\d{6}Z\.db, .*proved/);
   await rows.nth(0).click();
   await rows.nth(1).click({ modifiers: ['ControlOrMeta'] });
-  await rows.nth(1).click({ button: 'right' });
+  return rows.nth(1);
 }
 
 async function selection(window: Window, folder: string): Promise<void> {
@@ -230,8 +400,7 @@ async function selection(window: Window, folder: string): Promise<void> {
     backupsIn(folder).filter((name) => readManifest(join(folder, 'backups', name))?.pinned === true)
       .length;
   assert.equal(pinned(), 1);
-  await selectTwo(window);
-  await window.chooseFromMenu('Pin');
+  await window.chooseFromRow(await selectTwo(window), 'Pin');
   await waitUntil(() => pinned() === 3, 'not both were pinned');
   await waitUntil(
     async () => (await window.treeItem(/, pinned/).count()) >= 3,
@@ -240,8 +409,7 @@ async function selection(window: Window, folder: string): Promise<void> {
 }
 
 async function compact(window: Window, folder: string): Promise<void> {
-  await window.treeItem(/^data\/cache\.db, /).click({ button: 'right' });
-  await window.chooseFromMenu('Back Up Compact');
+  await window.chooseFromRow(window.treeItem(/^data\/cache\.db, /), 'Back Up Compact');
   await window.notification(/Backed up data\/cache\.db/).waitFor();
   const [made] = backupsIn(folder).filter((name) => name.startsWith('cache_'));
   assert.equal(readManifest(join(folder, 'backups', made ?? ''))?.method, 'compact');
@@ -256,8 +424,7 @@ async function deletion(window: Window, folder: string): Promise<void> {
   await rows.nth(2).waitFor();
   await rows.nth(0).click();
   await rows.nth(1).click({ modifiers: ['ControlOrMeta'] });
-  await rows.nth(1).click({ button: 'right' });
-  await window.chooseFromMenu('Delete…');
+  await window.chooseFromRow(rows.nth(1), 'Delete…');
   await window.dialog.getByText(/Move 2 backups .* to the trash\?/).waitFor();
   await window.screenshot('delete');
   const text = (await window.dialog.textContent()) ?? '';
@@ -270,11 +437,13 @@ async function deletion(window: Window, folder: string): Promise<void> {
     .waitFor();
   assert.equal(backupsIn(folder).length, before.size);
   await window.dialog.getByRole('button', { name: 'Delete Permanently' }).click();
-  await waitUntil(() => backupsIn(folder).length === before.size - 2, 'not both are gone');
-  for (const name of named) {
-    assert.ok(!existsSync(join(folder, 'backups', name)));
-    assert.ok(!existsSync(join(folder, 'backups', `${name}.json`)));
-  }
+  // A manifest goes after its backup.
+  const files = named.flatMap((name) => [name, `${name}.json`]);
+  await waitUntil(
+    () => !files.some((name) => existsSync(join(folder, 'backups', name))),
+    'not both are gone',
+  );
+  assert.equal(backupsIn(folder).length, before.size - 2);
   await waitUntil(async () => (await rows.count()) === 1, 'their rows are still there');
   await window.runCommand('SQLite Backup: Clear Filter');
 }
@@ -282,8 +451,13 @@ async function deletion(window: Window, folder: string): Promise<void> {
 async function retention(window: Window, folder: string): Promise<void> {
   await window.runCommand('SQLite Backup: Apply Retention…');
   await window.notification(/No retention rule is set/).waitFor();
-  writeSettings(folder, { 'sqliteBackup.retention.keepLast': 1 });
-  await window.page.waitForTimeout(1000);
+  // The status bar tells when the settings have been read.
+  await window.statusBarItem(/^SQLite Backup: data\//).waitFor();
+  changeSettings(folder, {
+    'sqliteBackup.retention.keepLast': 1,
+    'sqliteBackup.statusBar.text': 'attention',
+  });
+  await window.statusBarItem(/attention$/).waitFor();
   await window.runCommand('SQLite Backup: Apply Retention…');
   const question = /Retention would remove 5 backups .* and keep \d+\./;
   await window.dialog.getByText(question).waitFor();
@@ -299,6 +473,7 @@ async function retention(window: Window, folder: string): Promise<void> {
   await window.dialog.getByText(question).waitFor();
   await window.dialog.getByRole('button', { name: 'Remove' }).click();
   await waitUntil(() => backupsIn(folder).length === before - 5, 'not all are gone');
+  await window.notification(/Retention removed 5 backups \(.*\) and kept \d+ backups?\./).waitFor();
   assert.ok(existsSync(join(folder, 'backups/corescope-backup-1700000000.db')));
 }
 

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backUpAsOf, readManifest } from '../support/livedInWorkspace.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
-import { themes, withWindow } from './setup.ts';
+import { accessibilityProblems } from './axe.ts';
+import { changeSettings, inEachTheme, useWindows } from './setup.ts';
 
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
+const panes = ['.part.sidebar .pane-body'];
 
 describe('the views in a window', () => {
+  const withShared = useWindows();
+
   it('show names that could act as text that cannot', async () => {
-    await withWindow({ settings }, async (window, folder) => {
+    await withShared({ settings }, async (window, folder) => {
       const name = '[Fix it](command:workbench.action.terminal.new) $(bug).db';
       cpSync(join(folder, 'data/sessions.db'), join(folder, name));
       await window.openSidebar();
@@ -42,7 +46,7 @@ describe('the views in a window', () => {
         JSON.stringify({ ...manifest, source, note, verdict: { ...manifest.verdict } }),
       );
     };
-    await withWindow({ settings, create }, async (window) => {
+    await withShared({ settings, create }, async (window) => {
       const { page } = window;
       await window.openSidebar();
       const row = window.treeItem(/^\[x\].*<b>b/);
@@ -95,38 +99,85 @@ describe('the views in a window', () => {
     });
   });
 
-  for (const [look, theme] of Object.entries(themes)) {
-    it(`list all backups by day, verify and pin them (${look})`, async () => {
-      await withWindow({ theme, settings }, async (window, folder) => {
-        await window.openSidebar();
-        await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
-        await window.page.getByRole('button', { name: 'Back Up All' }).first().click();
-        await window.notification(/Backed up 2 databases at one instant/).waitFor();
-        writeFileSync(join(folder, 'backups/notes.txt'), 'not a database');
-        cpSync(
-          join(folder, 'data/sessions.db'),
-          join(folder, 'backups/corescope-backup-1700000000.db'),
-        );
+  it('list all backups by day, verify and pin them', async () => {
+    await withShared({ settings }, async (window, folder) => {
+      await window.openSidebar();
+      await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
+      await window.page.getByRole('button', { name: 'Back Up All' }).first().click();
+      await window.notification(/Backed up 2 databases at one instant/).waitFor();
+      writeFileSync(join(folder, 'backups/notes.txt'), 'not a database');
+      const theirs = ['corescope-backup-1700000000.db', 'graph_tracker_20261001_120000.sqlite'];
+      for (const name of theirs) {
+        cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', name));
+      }
 
-        await window.treeItem(/^Today/).waitFor();
-        await window
-          .treeItem(/^corescope-backup-1700000000\.db, .*not made by SQLite Backup/)
-          .waitFor();
-        assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
-        const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
-        // The copies above are found one by one, and a row that is drawn anew loses its menu.
-        await window.page.waitForTimeout(1500);
-        await backup.click({ button: 'right' });
-        await window.chooseFromMenu('Pin');
-        await window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/).waitFor();
-        await window.screenshot(`backups-${look}`);
-        assert.equal(readdirSync(join(folder, 'backups')).length, 6);
-      });
+      await window.treeItem(/^Today/).waitFor();
+      for (const name of theirs) {
+        const row = new RegExp(`^${name.replaceAll('.', '\\.')}, .*not made by SQLite Backup`);
+        await window.treeItem(row).waitFor();
+      }
+      assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
+      const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
+      await window.chooseFromRow(backup, 'Pin');
+      await window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/).waitFor();
+      await inEachTheme(window, folder, (look) => window.screenshot(`backups-${look}`));
+      assert.equal(readdirSync(join(folder, 'backups')).length, 7);
     });
-  }
+  });
+
+  it('say in words what is missing, with a way on, in every state without rows', async () => {
+    await withShared({ sample: 'none' }, async (window) => {
+      await window.openSidebar();
+      for (const [view, text] of [
+        ['Databases', 'Open a folder to see its SQLite databases here.'],
+        ['Backups', 'Open a folder to see its backups here.'],
+      ] as const) {
+        await window.view(view).getByText(text).waitFor();
+        await window.view(view).getByRole('button', { name: 'Open Folder' }).waitFor();
+      }
+      await window.screenshot('empty-no-folder');
+      assert.deepEqual(await accessibilityProblems(window.page, panes), []);
+    });
+    await withShared({ sample: false }, async (window, folder) => {
+      const [databases, backups] = [window.view('Databases'), window.view('Backups')];
+      await window.openSidebar();
+      await databases.getByText('No SQLite database in this workspace yet.').waitFor();
+      await backups.getByText('No backups folder has been chosen yet.').waitFor();
+      await window.screenshot('empty');
+      assert.deepEqual(await accessibilityProblems(window.page, panes), []);
+      assert.equal(await window.statusBarItem(/Back Up/).count(), 0);
+      await backups.getByRole('button', { name: 'Choose Backups Folder…' }).click();
+      await window.quickInput.getByRole('button', { name: 'Keep Backups Here' }).waitFor();
+      await window.page.keyboard.press('Escape');
+
+      changeSettings(folder, { ...settings, 'sqliteBackup.autoRefresh': false });
+      await backups.getByText('No backups yet, and no SQLite database').waitFor();
+      await backups.getByRole('button', { name: 'Choose Backups Folder…' }).waitFor();
+      createSampleWorkspace(folder);
+      await databases.getByRole('button', { name: 'Look Again' }).click();
+      await window.treeItem(/^data\/app\.db, /).waitFor();
+      await backups.getByText('No backups yet. They are listed').waitFor();
+      await window.screenshot('empty-no-backups');
+      await backups.getByRole('button', { name: 'Back Up All' }).click();
+      await window.treeItem(/^Today/).waitFor();
+
+      await window.runCommand('SQLite Backup: Filter…');
+      await window.answer('Filter Databases and Backups', 'no such thing');
+      for (const view of [databases, backups]) {
+        await view.getByText('The filter leaves nothing here.').waitFor();
+        await view.getByText('Filter "no such thing": 0 of 2').waitFor();
+        assert.equal(await view.getByText(/No (backups|SQLite)/).count(), 0);
+      }
+      await window.screenshot('empty-filter');
+      assert.deepEqual(await accessibilityProblems(window.page, panes), []);
+      await backups.getByRole('button', { name: 'Clear Filter' }).last().click();
+      await window.treeItem(/^data\/app\.db, /).waitFor();
+      await window.treeItem(/^Today/).waitFor();
+    });
+  });
 
   it('show each workspace folder when there are several, and follow files that come and go', async () => {
-    await withWindow({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
+    await withShared({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
       await window.openSidebar();
       await window.treeItem(/^shop/).waitFor();
       await window.treeItem(/^blog/).waitFor();
@@ -135,17 +186,52 @@ describe('the views in a window', () => {
       await window.treeItem(/^late\.sqlite, /).waitFor();
       rmSync(join(folder, 'blog/late.sqlite'));
       await window.treeItem(/^late\.sqlite, /).waitFor({ state: 'detached' });
-      // A program that opens its file first and writes to it later.
+      // A program that opens its file first and writes to it later. What is found after it tells that it was looked at.
       writeFileSync(join(folder, 'blog/slow.db'), '');
-      await window.page.waitForTimeout(1500);
+      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/after.db'));
+      await window.treeItem(/^after\.db, /).waitFor();
+      assert.equal(await window.treeItem(/^slow\.db, /).count(), 0);
       cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/slow.db'));
       await window.treeItem(/^slow\.db, /).waitFor();
       await window.screenshot('several-folders');
+      // Of a whole folder that is moved or deleted, VS Code tells the folder alone.
+      mkdirSync(join(folder, 'aside'));
+      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'aside/moved.db'));
+      renameSync(join(folder, 'aside'), join(folder, 'blog/v1.2'));
+      await window.treeItem(/^v1\.2\/moved\.db, /).waitFor();
+      rmSync(join(folder, 'blog/v1.2'), { recursive: true });
+      await window.treeItem(/^v1\.2\/moved\.db, /).waitFor({ state: 'detached' });
+    });
+  });
+
+  it('show a file once that several workspace folders have, and backups that several share', async () => {
+    const create = (folder: string): Promise<void> => {
+      createSampleWorkspace(join(folder, 'shop'));
+      return Promise.resolve();
+    };
+    // One folder is within the other, so both find the databases in it.
+    const folders = ['shop', 'shop/data'];
+    await withShared({ create, folders }, async (window, folder) => {
+      for (const name of folders) {
+        const kept = join(folder, 'shop/kept');
+        changeSettings(join(folder, name), { 'sqliteBackup.backupsFolder': kept });
+      }
+      await window.openSidebar();
+      await window.treeItem(/^app\.db, never backed up/).waitFor();
+      assert.equal(await window.treeItem(/app\.db, /).count(), 1);
+      await window.view('Backups').getByText('No backups yet. They are listed').waitFor();
+      await window.runCommand('SQLite Backup: Back Up All');
+      await window.notification(/Backed up 2 databases at one instant/).waitFor();
+      await window.treeItem(/^app\.db, .*backed up just now/).waitFor();
+      const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, /);
+      await backup.waitFor();
+      assert.equal(await backup.count(), 1);
+      assert.equal(readdirSync(join(folder, 'shop/kept')).length, 4);
     });
   });
 
   it('compare a backup with the live database in a diff and a document', async () => {
-    await withWindow({ settings }, async (window) => {
+    await withShared({ settings }, async (window) => {
       await window.openSidebar();
       await window.treeItem(/^data\/sessions\.db, .*never backed up/).hover();
       await window

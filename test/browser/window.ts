@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Browser, Frame, FrameLocator, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/hosts/chromium.ts';
@@ -10,8 +10,10 @@ const SCREENSHOTS = resolve(import.meta.dirname, '../../out/screenshots');
 const OPEN_TIMEOUT_MS = 60_000;
 
 export interface WindowOptions {
-  /** Absolute path of the folder to open, or of a `.code-workspace` file. */
-  folder: string;
+  /** Absolute path of the folder to open, or of a `.code-workspace` file; undefined opens none. */
+  folder?: string | undefined;
+  /** A server that is there already, and stays when the window closes; it has its own settings and trust. */
+  host?: Host;
   /** Path of the packed extension to install. Default: packed from the sources, once per run. */
   vsix?: string;
   /** User settings. */
@@ -22,10 +24,16 @@ export interface WindowOptions {
   trusted?: boolean;
 }
 
+/** A VS Code server with the packed extension and nothing else installed, and a browser for its windows. */
+export interface Host {
+  browser: Browser;
+  server: VSCodeServer;
+  close: () => Promise<void>;
+}
+
 let packed: Promise<string> | undefined;
 
-/** Opens VS Code with the packed extension and nothing else installed. */
-export async function openWindow(options: WindowOptions): Promise<Window> {
+export async function startHost(options: Omit<WindowOptions, 'folder' | 'host'>): Promise<Host> {
   const vsix = options.vsix ?? (await (packed ??= packageExtension()));
   const browser = await launchChromium();
   const server = await startServer({
@@ -36,11 +44,28 @@ export async function openWindow(options: WindowOptions): Promise<Window> {
       ...options.settings,
     },
   });
+  const close = async (): Promise<void> => {
+    await browser.close();
+    server.stop();
+  };
+  return { browser, server, close };
+}
+
+/** Opens a window with a browser profile of its own. */
+export async function openWindow(options: WindowOptions): Promise<Window> {
+  const { host } = options;
+  const { browser, server, close } = host ?? (await startHost(options));
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
-  const window = new Window(browser, server, page);
+  const window = new Window(server, page, async () => {
+    if (host === undefined) return close();
+    // A page that is left says goodbye, and its extension host ends.
+    await page.goto('about:blank');
+    await context.close();
+  });
   try {
-    await page.goto(windowUrl(server, options.folder));
+    const { folder } = options;
+    await page.goto(folder === undefined ? `${server.url}/?ew=true` : windowUrl(server, folder));
     await window.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
     return window;
   } catch (error) {
@@ -54,10 +79,10 @@ export class Window {
   readonly page: Page;
   readonly server: VSCodeServer;
   readonly statusBar: Locator;
-  readonly #browser: Browser;
+  readonly #close: () => Promise<void>;
 
-  constructor(browser: Browser, server: VSCodeServer, page: Page) {
-    this.#browser = browser;
+  constructor(server: VSCodeServer, page: Page, close: () => Promise<void>) {
+    this.#close = close;
     this.server = server;
     this.page = page;
     this.statusBar = page.locator('#workbench\\.parts\\.statusbar');
@@ -104,12 +129,32 @@ export class Window {
     await this.page.keyboard.press('Enter');
   }
 
+  /** Writes the settings of this machine, which are apart from those of the user and the workspace. */
+  async changeMachineSettings(values: Record<string, unknown>): Promise<void> {
+    await this.runCommand('Preferences: Open Remote Settings (JSON)');
+    const editor = this.page.locator('.monaco-modal-editor-block');
+    const title = editor.locator('.modal-editor-title', { hasText: /\/Machine$/ });
+    const [folder = ''] = /\/.*$/.exec((await title.textContent()) ?? '') ?? [];
+    writeFileSync(join(folder, 'settings.json'), JSON.stringify(values));
+    const [key = ''] = Object.keys(values);
+    await editor.getByText(key).first().waitFor();
+    await this.page.keyboard.press('Escape');
+    await editor.waitFor({ state: 'detached' });
+  }
+
   /** Shows the view container of that name from the Activity Bar. */
   async openSidebar(name = 'SQLite Backup'): Promise<void> {
     const tab = this.page
       .getByRole('tablist', { name: 'Active View Switcher' })
       .getByRole('tab', { name });
     if ((await tab.getAttribute('aria-selected')) !== 'true') await tab.click();
+  }
+
+  /** One of our views, its header included. */
+  view(name: 'Databases' | 'Backups'): Locator {
+    return this.page
+      .locator('.part.sidebar .pane')
+      .filter({ has: this.page.locator(`.pane-header[aria-label^="${name}"]`) });
   }
 
   /** A row of a tree, in whatever view. */
@@ -121,14 +166,49 @@ export class Window {
   async chooseFromMenu(name: string, timeout = 30_000): Promise<void> {
     const entry = this.page.getByRole('menuitem', { name, exact: true });
     await entry.waitFor({ timeout });
-    // A menu ignores a press that follows too closely on its opening.
-    await this.page.waitForTimeout(300);
-    await entry.click({ timeout });
+    // A menu ignores a press that follows too closely on its opening, and stays.
+    for (let tries = 1; ; tries++) {
+      await entry.click({ timeout });
+      try {
+        return await entry.waitFor({ state: 'detached', timeout: 1_000 });
+      } catch (error) {
+        if (tries === 5) throw error;
+        if (!(await entry.isVisible())) return;
+      }
+    }
+  }
+
+  /** Chooses an entry of the context menu of a row. A row that is drawn anew loses its menu: then it is opened again. */
+  async chooseFromRow(row: Locator, name: string): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      await row.click({ button: 'right' });
+      try {
+        return await this.chooseFromMenu(name, 2_000);
+      } catch (error) {
+        if (tries === 5) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
+  }
+
+  /**
+   * Answers VS Code's own dialog for folders, which stands in for that of the system. `inside` is a folder in the one at
+   * `path`: as soon as the dialog lists it, it has arrived there, and a press before that goes elsewhere.
+   */
+  async chooseFolder(path: string, inside: string, button: string): Promise<void> {
+    const press = this.quickInput.getByRole('button', { name: button });
+    await press.waitFor();
+    // Where it begins, it comes to by itself.
+    await this.option('..').waitFor();
+    await this.quickInput.getByRole('textbox').fill(`${path}/`);
+    await this.option(inside).waitFor();
+    await press.click();
+    await press.waitFor({ state: 'hidden' });
   }
 
   /** Chooses an entry of the … menu of one of our views. */
   async chooseFromViewMenu(view: 'Databases' | 'Backups', name: string): Promise<void> {
-    const header = this.page.locator(`.pane-header[aria-label^="${view}"]`);
+    const header = this.view(view).locator('.pane-header');
     // The buttons are drawn anew when a context key changes, and an open menu closes then.
     for (let tries = 1; ; tries++) {
       await header.hover();
@@ -174,7 +254,7 @@ export class Window {
 
   /** The same server, seen through another page of the same browser. */
   besides(page: Page): Window {
-    return new Window(this.#browser, this.server, page);
+    return new Window(this.server, page, () => page.close());
   }
 
   /** The frame of that page, for what a locator cannot do. */
@@ -192,8 +272,7 @@ export class Window {
     await this.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
   }
 
-  async close(): Promise<void> {
-    await this.#browser.close();
-    this.server.stop();
+  close(): Promise<void> {
+    return this.#close();
   }
 }

@@ -4,7 +4,9 @@ import { basename } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import {
+  auditLines,
   backUp,
+  editManifest,
   inWorkspace,
   makeDatabase,
   manifestOf,
@@ -128,17 +130,31 @@ describe('keeping backups', () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 
+  it('compares two selected backups, the older one on the left', async () => {
+    makeDatabase('data/twice.db', 50);
+    const older = await backUp('data/twice.db');
+    const db = new Database(inWorkspace('data/twice.db'));
+    db.exec('DELETE FROM t WHERE id <= 2');
+    db.close();
+    const newer = await backUp('data/twice.db');
+    editManifest(older, (manifest) => ({ ...manifest, createdAt: '2026-01-01T00:00:00.000Z' }));
+    await run('refresh');
+    const uris = [vscode.Uri.file(newer), vscode.Uri.file(older)];
+    const { tables } = await run<{
+      tables: { name: string; onlyLeft: number; onlyRight: number; changed: number }[];
+    }>('compareSelected', uris[0], uris);
+    assert.deepEqual(tables, [
+      { name: 't', onlyLeft: 2, onlyRight: 0, changed: 0, compared: true },
+    ]);
+    const texts = vscode.workspace.textDocuments.map((document) => document.getText());
+    assert.ok(texts.some((text) => text.startsWith(`Left:  ${basename(older)}`)));
+    await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  });
+
   it('leaves one line for each thing done in the audit log, without home folders', async () => {
-    const extension = vscode.extensions.getExtension<{ auditLog: string }>(
-      'sqlite-backup.sqlite-backup',
-    );
-    const auditLog = (await extension?.activate())?.auditLog ?? '';
     const path = await backUp('data/sessions.db');
     await run('backUp', uriOf('data/none.db'));
-    const lines = readFileSync(auditLog, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = await auditLines();
     const [done, failed] = lines.slice(-2);
     assert.deepEqual(
       [done?.['what'], done?.['backup'], done?.['trigger'], done?.['result']],

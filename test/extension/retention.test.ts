@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import {
+  auditLines,
   backUp,
   editManifest,
   inWorkspace,
@@ -10,8 +12,10 @@ import {
   removeLater,
   rowOf,
   run,
+  uriOf,
   useBackupsFolder,
   withSetting,
+  type BackUpResult,
 } from './workspace.ts';
 
 interface RetentionResult {
@@ -104,6 +108,53 @@ describe('retention after a backup', () => {
     );
     assert.ok(existsSync(path));
     assert.ok(other.every((one) => existsSync(one)));
+  });
+
+  it('that cannot be done is told with the backup, which is good all the same, and removes nothing', async () => {
+    const old = await history('data/pruned.db', 2);
+    const { backups, retention } = await withSetting('retention.keepLast', 1.5, () =>
+      afterBackup(() => run<BackUpResult>('backUp', uriOf('data/pruned.db'))),
+    );
+    assert.equal(backups[0]?.verified, 'ok');
+    assert.deepEqual(retention?.removed, []);
+    assert.match(retention.problems.join(), /^keepLast must be a whole number .* not 1\.5\./);
+    assert.ok(old.every((one) => existsSync(one) && existsSync(`${one}.json`)));
+  });
+
+  it('removes what it can, and names what it cannot', async function () {
+    const old = await history('data/pruned.db', 3);
+    const [, stuck = ''] = old;
+    const makeStuck = (flag: '+i' | '-i'): boolean =>
+      process.platform === 'linux' && spawnSync('chattr', [flag, stuck]).status === 0;
+    // Only root can, and not on every file system.
+    if (!makeStuck('+i')) this.skip();
+    try {
+      const { backups, retention } = await withSetting('retention.keepLast', 1, () =>
+        afterBackup(() => run<BackUpResult>('backUp', uriOf('data/pruned.db'))),
+      );
+      assert.equal(backups[0]?.verified, 'ok');
+      assert.equal(retention?.problems.length, 1);
+      assert.ok(retention.problems[0]?.includes(stuck), retention.problems[0]);
+      assert.ok(!retention.removed.includes(stuck));
+      assert.deepEqual(
+        old.map((one) => existsSync(one)),
+        [false, true, false],
+      );
+      assert.ok(existsSync(`${stuck}.json`));
+    } finally {
+      makeStuck('-i');
+    }
+  });
+
+  it('leaves one line in the audit log for each backup that it removes', async () => {
+    const old = await history('data/pruned.db', 2);
+    await withSetting('retention.keepLast', 1, () => afterBackup(() => backUp('data/pruned.db')));
+    const lines = await auditLines();
+    for (const path of old) {
+      const line = lines.find((one) => one['path'] === path);
+      const { what, trigger, result } = line ?? {};
+      assert.deepEqual([what, trigger, result], ['prune', 'manual', 'ok'], path);
+    }
   });
 
   it('keeps the last good one when what comes after it is damaged or failed', async () => {

@@ -203,7 +203,8 @@ describe('the views', () => {
     });
     await pause(1000);
     makeDatabase('data/followed.db');
-    await pause(1500);
+    // Asking looks again, so it can be asked only once.
+    await pause(3000);
     assert.equal(await isKnown('followed.db'), true);
   });
 
@@ -236,6 +237,53 @@ describe('the views', () => {
       1,
       'only named, never opened',
     );
+  });
+});
+
+describe('the menus', () => {
+  interface Entry {
+    command: string;
+    group?: string;
+    when?: string;
+  }
+  const extension = vscode.extensions.getExtension('sqlite-backup.sqlite-backup');
+  const { menus } = (extension?.packageJSON as { contributes: { menus: Record<string, Entry[]> } })
+    .contributes;
+  /** What rows can be, as `viewItem`. */
+  const rows = [
+    ...['folder', 'database', 'database running', 'gone', 'day', 'more'],
+    ...['backup snapshot own pinned', 'backup snapshot own unpinned', 'backup snapshot foreign'],
+    ...['backup bundle own unpinned', 'backup snapshot setAside', 'memberDatabase', 'memberFile'],
+  ];
+  const entriesFor = (row: string): Entry[] =>
+    (menus['view/item/context'] ?? []).filter(({ when = '' }) => {
+      const [, pattern] = /viewItem =~ \/(.*?)\//.exec(when) ?? [];
+      assert.ok(pattern !== undefined, when);
+      return new RegExp(pattern).test(row);
+    });
+
+  it('of a row show at most three icons, and have each of them as an entry too', () => {
+    for (const row of rows) {
+      const isIcon = ({ group = '' }: Entry): boolean => group.startsWith('inline');
+      const icons = entriesFor(row).filter(isIcon);
+      assert.ok(icons.length <= 3, row);
+      const entries = new Set(
+        entriesFor(row)
+          .filter((entry) => !isIcon(entry))
+          .map(({ command }) => command),
+      );
+      // Icons of rows cannot be reached with the keyboard.
+      for (const { command } of icons) assert.ok(entries.has(command), `${row}: ${command}`);
+    }
+  });
+
+  it('keep out of the palette what makes sense only in a menu', () => {
+    const hidden = (menus['commandPalette'] ?? []).filter(({ when }) => when === 'false');
+    assert.deepEqual(hidden.map(({ command }) => command).sort(), [
+      'sqliteBackup.extract',
+      'sqliteBackup.hideFromEditorTitle',
+      'sqliteBackup.showAll',
+    ]);
   });
 });
 

@@ -15,6 +15,7 @@ export interface BackUpResult {
   }[];
   failures: { database: string; code: string; message: string }[];
   cut?: string;
+  retention?: { removed: string[]; problems: string[] };
   cancelled: boolean;
 }
 
@@ -119,6 +120,18 @@ export function rowOf(path: string): SnapshotRow {
     stamp: '',
   };
   return { kind: 'snapshot', entry };
+}
+
+/** What the audit log has, oldest first. */
+export async function auditLines(): Promise<Record<string, unknown>[]> {
+  const extension = vscode.extensions.getExtension<{ auditLog: string }>(
+    'sqlite-backup.sqlite-backup',
+  );
+  const { auditLog = '' } = (await extension?.activate()) ?? {};
+  return readFileSync(auditLog, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 /** Backs up one database and returns the path of the backup. */

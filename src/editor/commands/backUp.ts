@@ -20,6 +20,8 @@ export interface PlainResult {
   failures: { database: string; code: string; message: string }[];
   /** Whether several backups share an instant: `one-instant` or `per-database`. */
   cut?: string;
+  /** What retention did afterwards, when it ran. */
+  retention?: { removed: string[]; problems: string[] };
   /** True when the person turned away before anything ran. */
   cancelled: boolean;
 }
@@ -184,7 +186,8 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
   const ignore = t('Ignore in Git');
   const folder = vscode.Uri.joinPath(vscode.Uri.file(last.snapshot.path), '..');
   const offerIgnoring = await shouldOfferIgnoring(folder.fsPath);
-  const answer = await notify.info(
+  const show = (result.retained?.problems ?? []).length > 0 ? notify.warn : notify.info;
+  const answer = await show(
     resultMessage(result),
     revealIt,
     showLog,
@@ -195,7 +198,7 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
   if (answer === ignore) await ignoreInGit(folder);
 }
 
-function plain({ done, failed, cut }: BackUpResult): PlainResult {
+function plain({ done, failed, cut, retained }: BackUpResult): PlainResult {
   return {
     backups: done.map(({ uri, snapshot: { path, manifest } }) => ({
       database: uri.fsPath,
@@ -210,6 +213,9 @@ function plain({ done, failed, cut }: BackUpResult): PlainResult {
       message: errorMessage(error, databaseName(uri)),
     })),
     ...(cut !== undefined && { cut }),
+    ...(retained !== undefined && {
+      retention: { removed: retained.removed, problems: retained.problems },
+    }),
     cancelled: false,
   };
 }

@@ -54,17 +54,39 @@ export async function applyRetention(parts: Parts): Promise<RetentionResult> {
     void askAgain(question);
   }
   if (answer !== agree) return result;
+  const problems: string[] = [];
   for (const plan of plans) {
     if (plan.remove.length === 0) continue;
     const paths = plan.remove.map(({ path }) => path);
     const { removed, failures } = await prune(parts, plan.folder, paths, 'manual');
     result.removed.push(...removed);
-    const [first] = failures;
-    if (first !== undefined) void notify.error(first.message);
+    problems.push(...failures.map(({ message }) => message));
   }
   result.kept -= result.removed.length;
+  const gone = new Set(result.removed);
+  const removedBytes = sum(remove.filter(({ path }) => gone.has(path)));
   await parts.backups.refresh();
+  void tellRemoved(parts, result, removedBytes, problems);
   return result;
+}
+
+async function tellRemoved(
+  { log }: Parts,
+  { removed, kept }: RetentionResult,
+  removedBytes: number,
+  [problem]: string[],
+): Promise<void> {
+  const { t } = vscode.l10n;
+  const showLog = t('Show Log');
+  const done = t(
+    'Retention removed {0} ({1}) and kept {2}.',
+    ...[backupCount(removed.length), formatBytes(removedBytes), backupCount(kept)],
+  );
+  const answer =
+    problem === undefined
+      ? await notify.info(done, showLog)
+      : await notify.error(t('{0} Not all could be removed: {1}', done, problem), showLog);
+  if (answer === showLog) log.show();
 }
 
 /** Only the workspace's own databases: others may share its backups folder, and their rules are not known here. */

@@ -1,0 +1,10 @@
+import * as vscode from 'vscode';
+import type { contextKeys } from './ids.ts';
+
+/** Tells the `when` clauses of the manifest. */
+export function setContext(
+  key: (typeof contextKeys)[keyof typeof contextKeys],
+  value: string | boolean,
+): void {
+  void vscode.commands.executeCommand('setContext', key, value);
+}

@@ -1,7 +1,7 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { realpathSync, statSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files.ts';
@@ -94,11 +94,14 @@ export class WorkerClient {
   }
 }
 
-/** Where a call may have left private folders: the one it names, and those of the databases that it was to restore. */
+/**
+ * Where a call may have left private folders: the one it names, those of the databases that it was to restore, and the
+ * system's, where private copies are compared.
+ */
 function foldersIn(params: Params<Method>): string[] {
   const folder = 'folder' in params && params.folder !== undefined ? [params.folder] : [];
   const items = 'items' in params ? params.items.map(({ target }) => realFolderOf(target)) : [];
-  return [...new Set([...folder, ...items])];
+  return [...new Set([...folder, ...items, tmpdir()])];
 }
 
 function realFolderOf(path: string): string {

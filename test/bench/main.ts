@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { activation } from './activationRow.ts';
 import { bundle } from './bundleRows.ts';
 import { list, preview, tree } from './folderRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
@@ -23,6 +24,7 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   list,
   tree,
   preview,
+  activation,
   floor,
 };
 

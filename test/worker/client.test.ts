@@ -154,6 +154,28 @@ describe('a worker', () => {
     });
   });
 
+  it('that is stopped while it compares leaves no private copy in the temp folder of the system', async () => {
+    const paths = ['left.db', 'right.db'].map((name) =>
+      createDatabase(folder(name), { journalMode: 'wal', rows: 50_000 }),
+    );
+    const [left = '', right = ''] = paths;
+    const before = process.env['TMPDIR'];
+    process.env['TMPDIR'] = folder('temp');
+    mkdirSync(folder('temp'));
+    try {
+      const abort = new AbortController();
+      const call = worker.call('compare', { left, right }, { signal: abort.signal });
+      call.catch(() => undefined); // It is awaited below.
+      await waitUntil(() => workerIn(folder('temp')) > 0, 'it has a private folder');
+      abort.abort();
+      await assert.rejects(call, { code: 'cancelled' });
+      assert.deepEqual(readdirSync(folder('temp')), []);
+    } finally {
+      if (before === undefined) delete process.env['TMPDIR'];
+      else process.env['TMPDIR'] = before;
+    }
+  });
+
   describe('in the middle of copying', () => {
     beforeEach(() => {
       database = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 300_000 });

@@ -13,6 +13,7 @@ import { attentionFor, newestBundles, type Attention, type KnownBackups } from '
 import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
+import { candidatesIn, mayHoldCandidates } from './candidates.ts';
 import { Catalogs } from './catalogs.ts';
 import { Disposables } from './disposables.ts';
 import { FileWatch } from './fileWatch.ts';
@@ -132,6 +133,11 @@ export class Backups implements vscode.Disposable {
         holdsKnown: ({ fsPath }) =>
           (this.#located ?? []).some(({ uri }) => isInside(uri.fsPath, fsPath)) ||
           this.entries.some(({ path }) => isInside(path, fsPath)),
+        holdsNews: (folder) =>
+          this.#holdsNews(folder).catch((error: unknown) => {
+            tellFailure(error);
+            return false;
+          }),
         onNews: () => void this.refresh().catch(tellFailure),
       }),
     );
@@ -446,7 +452,7 @@ export class Backups implements vscode.Disposable {
       leftOut.some((path) => isInside(uri.fsPath, path));
     const candidates = new Map<string, vscode.Uri>();
     for (const folder of folders) {
-      for (const uri of await this.#candidatesIn(folder)) {
+      for (const uri of await candidatesIn(this.#settings, folder)) {
         if (!insideBackups(uri)) candidates.set(uri.fsPath, uri);
       }
     }
@@ -478,19 +484,12 @@ export class Backups implements vscode.Disposable {
     this.#changed.fire();
   }
 
-  async #candidatesIn(folder: vscode.WorkspaceFolder): Promise<vscode.Uri[]> {
-    const exclude = this.#settings.exclude(folder);
-    const excluded =
-      exclude.length === 0
-        ? undefined
-        : new vscode.RelativePattern(folder, `{${exclude.join(',')}}`);
-    const found = await Promise.all(
-      this.#settings
-        .include(folder)
-        .map((pattern) =>
-          vscode.workspace.findFiles(new vscode.RelativePattern(folder, pattern), excluded),
-        ),
-    );
-    return found.flat();
+  /** Whether there may be a database or a backup in a folder that has just come. */
+  async #holdsNews(created: vscode.Uri): Promise<boolean> {
+    const folder = vscode.workspace.getWorkspaceFolder(created);
+    if (folder === undefined) return false;
+    const backupsFolder = await this.#folder.resolve(folder);
+    const holdsBackups = backupsFolder !== undefined && isInside(backupsFolder, created.fsPath);
+    return holdsBackups || (await mayHoldCandidates(this.#settings, folder, created));
   }
 }

@@ -13,6 +13,8 @@ interface Parts {
   isKnown: (uri: vscode.Uri) => boolean;
   /** True for a folder in which, however deep, something is that is shown. */
   holdsKnown: (folder: vscode.Uri) => boolean;
+  /** True for a folder in which, however deep, something is that should be shown. */
+  holdsNews: (folder: vscode.Uri) => Promise<boolean>;
   /** Called when it is time to look again. */
   onNews: () => void;
 }
@@ -85,7 +87,8 @@ export class FileWatch implements vscode.Disposable {
     const watcher = this.#watchers.add(
       vscode.workspace.createFileSystemWatcher(all, false, true, false),
     );
-    this.#watchers.add(watcher.onDidCreate((uri) => void this.#noteCreated(uri)));
+    // What cannot be looked at has nothing to show; the next search says so if it matters.
+    this.#watchers.add(watcher.onDidCreate((uri) => this.#noteCreated(uri).catch(() => undefined)));
     this.#watchers.add(
       watcher.onDidDelete((uri) => {
         if (this.#parts.holdsKnown(uri)) this.refreshSoon();
@@ -93,14 +96,15 @@ export class FileWatch implements vscode.Disposable {
     );
   }
 
-  async #noteCreated({ fsPath }: vscode.Uri): Promise<void> {
+  async #noteCreated(uri: vscode.Uri): Promise<void> {
     // What is coming anyway sees this too.
     if (this.#settleTimer !== undefined) return;
-    const isFolder = await stat(fsPath).then(
+    const isFolder = await stat(uri.fsPath).then(
       (found) => found.isDirectory(),
       () => false,
     );
-    if (isFolder) this.refreshSoon();
+    // Builds make folders all the time, and a search of the whole workspace is not for nothing.
+    if (isFolder && (await this.#parts.holdsNews(uri))) this.refreshSoon();
   }
 
   /** A database that is written changes all the time, and only its size is news. Anything else may be a new one. */

@@ -157,6 +157,21 @@ describe('the runbook', () => {
       assert.equal((await follow(undo?.sh.join('\n') ?? '')).code, 0);
       assert.equal(valueOf(live, 'SELECT count(*) FROM items'), 101);
       assert.deepEqual(setAsidesIn(folder()), []);
+      assert.notEqual((await follow(undo?.sh.join('\n') ?? '')).code, 0);
+      assert.equal(
+        valueOf(live, 'SELECT count(*) FROM items'),
+        101,
+        'there was nothing to put back',
+      );
+    });
+
+    it('does not call a database free where nobody can look', async () => {
+      const live = createDatabase(folder('app.db'));
+      const steps = runbookSteps(await planFor((await snapshot(live)).path, live), { now });
+      const [, stop] = steps;
+      const commands = stop?.sh.join('\n') ?? '';
+      assert.equal((await follow(commands)).code, 0);
+      assert.notEqual((await follow(`PATH=/nowhere\n${commands}`)).code, 0);
     });
   });
 

@@ -169,10 +169,14 @@ export function linkAside(
   if (kept === undefined) return;
   const live = livePath(item);
   try {
-    for (const { part } of item.old) {
+    for (const was of item.old) {
+      const { part } = was;
       if (!existsSync(kept + part)) linkOrCopy(live + part, kept + part, stageFolder(id, item));
       else if (existsSync(live + part) && !isSame(live + part, kept + part))
-        throw nameTaken(kept + part);
+        // What another restore has put there must not lead anybody to move the old database away.
+        throw isUnchanged(live + part, was)
+          ? nameTaken(kept + part)
+          : changedMeanwhile(live + part);
     }
     // After a stop, some of the siblings may have been removed already.
     if (!isResumed) requireAsItWas(item, isHeld);

@@ -42,11 +42,17 @@ function copyBeside(restore: Restoration): Promise<Restored | undefined> {
   });
 }
 
+/** Of the name of a new file: room for a number, and for what SQLite calls its siblings. */
+const mostBytes = 255 - '-999-journal'.length;
+
 /** `app.restored_20261121_134502.db`, beside `app.db`. */
 function besideName(live: string, createdAt: string): string {
   const stamp = createdAt.replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
   const { dir, name, ext } = parse(live);
-  return join(dir, `${name}.restored_${stamp}${ext}`);
+  const end = `.restored_${stamp}${ext}`;
+  let stem = name;
+  while (Buffer.byteLength(`${stem}${end}`) > mostBytes) stem = [...stem].slice(0, -1).join('');
+  return join(dir, `${stem}${end}`);
 }
 
 async function copyOver(restore: Restoration): Promise<Restored | undefined> {

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
-import { isBackupError, type BackupError } from '../core/errors.ts';
+import { isBackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore.ts';
 import type { Audit } from '../editor/audit.ts';
 import type { Backups } from '../editor/backups.ts';
@@ -15,11 +15,12 @@ import { runbookView } from '../editor/ids.ts';
 import { inertLine, notify } from '../editor/inert.ts';
 import { recordAs } from '../editor/located.ts';
 import type { Log } from '../editor/log.ts';
-import { dayAndTime, errorMessage, verdictWord } from '../editor/messages.ts';
+import { dayAndTime, verdictWord } from '../editor/messages.ts';
 import { runTask } from '../editor/runTask.ts';
 import type { Settings } from '../editor/settings.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { Conversation } from './conversation.ts';
+import { explain, nameOf } from './explanation.ts';
 import { isLoopback, requestHealth } from './health.ts';
 import type { Host } from './host.ts';
 import { runbookHtml } from './html.ts';
@@ -122,7 +123,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const left = this.unfinished.filter((one) => !this.#open.has(one.id));
     const run =
       id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered.find(id);
-    if (run === undefined) {
+    // A tab in the background comes back when it is looked at; until then its restore may have got another page.
+    if (run === undefined || this.#open.has(run.id)) {
       panel.dispose();
       return;
     }
@@ -255,7 +257,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       isTrusted: () => vscode.workspace.isTrusted,
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),
-      nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
+      nameOf,
       exists: existsSync,
       freePath,
       explain,
@@ -361,24 +363,8 @@ async function askToLeave(url: string): Promise<boolean> {
   return (await notify.confirm(question, '', yes)) === yes;
 }
 
-function nameOf(path: string | undefined): string {
-  return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
-}
-
 function namesIn(items: RunItem[]): string {
   return JSON.stringify(items.map(({ live, member }) => [live, member ?? null]));
-}
-
-/** A backup or a restore that ended unexpectedly is not the same to a person. */
-function explain(error: BackupError): string {
-  if (error.code === 'worker-died') {
-    return vscode.l10n.t(
-      'It ended unexpectedly. This page shows what is live, as the disk says; the log has the details.',
-    );
-  }
-  const isOfLive = ['corrupt', 'not-a-database', 'encrypted-or-not-sqlite', 'access'];
-  if (!isOfLive.includes(error.code)) return errorMessage(error, nameOf(error.path));
-  return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
 }
 
 function freePath(path: string): string {

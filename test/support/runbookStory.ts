@@ -20,7 +20,7 @@ import { build } from 'esbuild';
 import { root } from './processes.ts';
 
 /** Each press of a button is several processes, and a bundle starts four times as fast as the sources. */
-const workerEntry = join(root, 'out/runbook-worker.mjs');
+export const workerEntry = join(root, 'out/runbook-worker.mjs');
 
 /** Test files run side by side and share it, so it gets its name when it is complete. */
 export async function buildWorker(): Promise<void> {

@@ -168,7 +168,7 @@ async function setAsideAt({ worker }: Parts, { fsPath }: vscode.Uri): Promise<Se
 async function confirmUndo(parts: Parts, setAside: SetAside): Promise<boolean> {
   const { message, detail, yes } = questionBeforeUndo(
     [setAside.target],
-    [],
+    { gone: [], added: [] },
     await writtenSinceRestore(parts, setAside),
     {
       t: (text, ...values) => vscode.l10n.t(text, ...values),

@@ -1,4 +1,5 @@
 /** What is to be read before everything else. */
+import { isOfThisRestore } from '../interruption.ts';
 import type { Notice } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { isUnderWay } from '../run.ts';
@@ -14,7 +15,9 @@ export function notices(restore: Restoration): Notice[] {
       title:
         interrupted.action === 'undo'
           ? t('The undo was interrupted.')
-          : t('This restore was interrupted.'),
+          : isOfThisRestore(interrupted, restore)
+            ? t('This restore was interrupted.')
+            : t('Another restore to the same place was interrupted.'),
       text: t('{0} Nothing is lost. Bring it to its end, or back.', interrupted.words),
       actions: [
         button(restore, 'finish', t('Finish'), 'primary', {

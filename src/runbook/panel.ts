@@ -1,10 +1,10 @@
 /** The runbook page in an editor tab: one for each restore, brought back after the window was reloaded. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { basename, join, parse } from 'node:path';
+import { basename, parse } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
-import { isBackupError } from '../core/errors.ts';
+import { BackupError, isBackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore.ts';
 import type { Audit } from '../editor/audit.ts';
 import type { Backups } from '../editor/backups.ts';
@@ -15,12 +15,12 @@ import { runbookView } from '../editor/ids.ts';
 import { inertLine, notify } from '../editor/inert.ts';
 import { recordAs } from '../editor/located.ts';
 import type { Log } from '../editor/log.ts';
-import { dayAndTime, verdictWord } from '../editor/messages.ts';
+import { dayAndTime, errorMessage, verdictWord } from '../editor/messages.ts';
 import { runTask } from '../editor/runTask.ts';
 import type { Settings } from '../editor/settings.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { Conversation } from './conversation.ts';
-import { explain, nameOf } from './explanation.ts';
+import { freePath } from './freePath.ts';
 import { isLoopback, requestHealth } from './health.ts';
 import type { Host } from './host.ts';
 import { runbookHtml } from './html.ts';
@@ -367,12 +367,33 @@ function namesIn(items: RunItem[]): string {
   return JSON.stringify(items.map(({ live, member }) => [live, member ?? null]));
 }
 
-function freePath(path: string): string {
-  const { dir, name, ext } = parse(path);
-  for (let attempt = 1; ; attempt++) {
-    const candidate = attempt === 1 ? path : join(dir, `${name}-${attempt}${ext}`);
-    if (!existsSync(candidate)) return candidate;
+function nameOf(path: string | undefined): string {
+  return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
+}
+
+/** A backup or a restore that ended unexpectedly is not the same to a person. */
+function explain(error: BackupError): string {
+  if (error.code === 'worker-died') {
+    return vscode.l10n.t(
+      'It ended unexpectedly. This page shows what is live, as the disk says; the log has the details.',
+    );
   }
+  const short = withShortPath(error);
+  const isOfLive = ['corrupt', 'not-a-database', 'encrypted-or-not-sqlite', 'access'];
+  if (!isOfLive.includes(error.code)) return errorMessage(short, nameOf(error.path));
+  return [short.message, short.hint].filter((part) => part !== undefined).join(' ');
+}
+
+/** The hint stays as it is: it may be a command for a terminal, which is anywhere. */
+function withShortPath(error: BackupError): BackupError {
+  const { code, message, path, hint, facts } = error;
+  if (path === undefined) return error;
+  return new BackupError(code, message.replaceAll(path, nameOf(path)), {
+    path,
+    ...(hint !== undefined && { hint }),
+    ...(facts !== undefined && { facts }),
+    cause: error,
+  });
 }
 
 function factsOf(entry: CatalogEntry | undefined): string[] {

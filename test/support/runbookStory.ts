@@ -1,8 +1,9 @@
 /** A restore as a person goes through it on the page, without an editor: real workers, real databases. */
 import assert from 'node:assert/strict';
 import { existsSync, renameSync } from 'node:fs';
-import { basename, join, parse } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePath } from '../../src/runbook/freePath.ts';
 import type { Health, Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
 import {
   parseToHost,
@@ -175,13 +176,7 @@ export class Story {
       recordAs: (path) => ({ path: basename(path) }),
       nameOf: (path) => basename(path),
       exists: existsSync,
-      freePath: (path) => {
-        const { dir, name, ext } = parse(path);
-        for (let n = 1; ; n++) {
-          const candidate = n === 1 ? path : join(dir, `${name}-${n}${ext}`);
-          if (!existsSync(candidate)) return candidate;
-        }
-      },
+      freePath,
       explain: ({ message, hint = '' }) => `${message} ${hint}`.trim(),
       confirm: async (question) => {
         this.questions.push(question);

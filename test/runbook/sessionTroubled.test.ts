@@ -193,6 +193,18 @@ describe('a restore on the page, when others have been at its files', () => {
     assert.equal(story.now, 'copy failed');
   });
 
+  it('does not copy another backup that has taken the name since the move', async () => {
+    rmSync(`${restores.backup}.json`);
+    const story = await moved();
+    renameSync(createDatabase(folder('other.db'), { rows: 3 }), restores.backup);
+    await story.press('copy');
+    assert.match(story.failure, /has changed since it was compared/);
+    assert.equal(rows(), 105);
+    assert.equal(story.restore.plan?.items[0]?.tables[0]?.lost, 102);
+    await story.press('copy');
+    assert.equal(rows(), 3, story.failure);
+  });
+
   it('tells what became of each old database, when only some can be archived', async () => {
     const second = createDatabase(folder('data/jobs.db'), { rows: 7 });
     const bundle = (await bundleOf([live, second])).path;

@@ -6,7 +6,7 @@ import type { CallOptions } from '../../worker/client.ts';
 import { checkCopied } from '../byHand.ts';
 import { findInterruptions, ownInterruption } from '../interruption.ts';
 import type { Restoration } from '../restoration.ts';
-import { compareIfChanged, liveStatesOf } from './comparison.ts';
+import { compare, compareIfChanged, liveStatesOf } from './comparison.ts';
 import { lookOnceMore, watch } from './holders.ts';
 import { lookAtDisk } from './recovery.ts';
 import { verify } from './verification.ts';
@@ -62,6 +62,7 @@ async function copyOver(restore: Restoration): Promise<Restored | undefined> {
   const text = host.t('Copying the backup into place…');
   const intent = run.moved?.intent;
   if (intent !== undefined) {
+    if (!(await isSameBackup(restore))) return undefined;
     run.isCopying = true;
     await restore.keep();
     return restore.work('copy', text, (options) =>
@@ -74,6 +75,25 @@ async function copyOver(restore: Restoration): Promise<Restored | undefined> {
   return restore.work('copy', text, (options) =>
     host.worker.call('applyRestore', request, options),
   );
+}
+
+/** Another backup under the name would bring other rows than those that the person has agreed to. */
+async function isSameBackup(restore: Restoration): Promise<boolean> {
+  const { host, run, compared } = restore;
+  const { t } = host;
+  // What is gone, or does not fit its manifest, the copy itself refuses.
+  if (compared?.backupState === undefined || !host.exists(run.backup)) return true;
+  const text = t('Looking whether it has changed…');
+  const states = await restore.work('copy', text, () =>
+    host.worker.call('liveStates', { paths: [run.backup] }),
+  );
+  if (states === undefined || states[0] === compared.backupState) return states !== undefined;
+  if (await compare(restore)) {
+    const what = t('{0} has changed since it was compared.', host.nameOf(run.backup));
+    const hint = t('Look at what it would change now, then copy.');
+    restore.fail('copy', new BackupError('incomplete', what, { hint }));
+  }
+  return false;
 }
 
 /** Any failure but these two leaves all as it was before. */

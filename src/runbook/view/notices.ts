@@ -3,6 +3,7 @@ import { isOfThisRestore } from '../interruption.ts';
 import type { Notice } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { isUnderWay } from '../run.ts';
+import { shortened } from '../words.ts';
 import { button } from './buttons.ts';
 
 export function notices(restore: Restoration): Notice[] {
@@ -18,7 +19,14 @@ export function notices(restore: Restoration): Notice[] {
           : isOfThisRestore(interrupted, restore)
             ? t('This restore was interrupted.')
             : t('Another restore to the same place was interrupted.'),
-      text: t('{0} Nothing is lost. Bring it to its end, or back.', interrupted.words),
+      text: t(
+        '{0} Nothing is lost. Bring it to its end, or back.',
+        shortened(
+          interrupted.words,
+          interrupted.items.map(({ realTarget }) => realTarget),
+          host,
+        ),
+      ),
       actions: [
         button(restore, 'finish', t('Finish'), 'primary', {
           enabled: interrupted.can.includes('finish'),

@@ -82,20 +82,19 @@ export async function areReplaced(kept: Kept[], { worker, exists }: Host): Promi
   });
 }
 
-/** Throws unless what is live has the rows and the schema of the backup. */
+/** The tables of which it is not known. Throws unless what is live has the rows and the schema of the backup. */
 export async function checkCopied(
   request: RestoreRequest,
   { worker, nameOf, t }: Host,
   options: CallOptions,
-): Promise<void> {
+): Promise<string[]> {
   const { items, verified } = await worker.call('planRestore', request, options);
   if (verified === 'damaged') {
     throw new BackupError('backup-damaged', t('{0} is damaged.', nameOf(request.backup)), {
       hint: t('What it holds now proves nothing. Undo, or choose another backup.'),
     });
   }
-  for (const { target, targetState, targetReason, tables, notCompared, schema } of items) {
-    const [unknown] = notCompared;
+  for (const { target, targetState, targetReason, tables, schema } of items) {
     const differing = tables.find(({ lost, gained, changed }) => lost + gained + changed > 0);
     const why =
       targetState === 'missing'
@@ -104,15 +103,16 @@ export async function checkCopied(
           ? (targetReason ?? t('cannot be read'))
           : differing !== undefined
             ? t('the rows of {0} differ from the backup', differing.name)
-            : !schema.same
-              ? t('the schema differs from the backup')
-              : unknown !== undefined
-                ? t('{0} could not be compared: {1}', unknown.name, unknown.reason)
-                : undefined;
+            : schema.same
+              ? undefined
+              : t('the schema differs from the backup');
     if (why !== undefined) {
       throw new BackupError('incomplete', t('{0}: {1}.', nameOf(target), why), {
         hint: t('Run the commands of this step, or press the button.'),
       });
     }
   }
+  return items.flatMap(({ tables, notCompared }) =>
+    tables.map(({ name }) => name).filter((name) => notCompared.some((one) => one.name === name)),
+  );
 }

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename } from 'node:path';
 import { bundleOf } from '../support/bundles.ts';
 import { createDatabase, flipValue, snapshot, withDatabase } from '../support/databases.ts';
@@ -191,6 +199,26 @@ describe('a restore on the page, when others have been at its files', () => {
     await story.press('check-copy');
     assert.match(story.failure, /is damaged/);
     assert.equal(story.now, 'copy failed');
+  });
+
+  it('does not say of tables that nobody compared that they are what was backed up', async () => {
+    withDatabase(live, (db) => {
+      db.exec('CREATE TABLE heap (a); CREATE VIEW seen AS SELECT a FROM heap');
+      db.exec('CREATE TABLE odd (rowid, _rowid_, oid)');
+    });
+    const { path } = await snapshot(live, { folder: folder('backups') });
+    const story = await Story.begin(path, [live]);
+    await story.press('restore-live');
+    await stop(story);
+    await story.press('move', 'check-copy');
+    assert.match(story.failure, /still the old database/, 'it holds the same');
+    copyFileSync(path, folder('data/copy'));
+    for (const part of ['-wal', '-shm']) rmSync(live + part, { force: true });
+    renameSync(folder('data/copy'), live);
+    await story.press('check-copy');
+    assert.equal(story.step('copy').status, 'confirmed', story.failure);
+    assert.deepEqual(leftoversIn(folder('data')), []);
+    assert.match(story.step('copy').lines[0]?.text ?? '', /Not compared with the backup: odd\.$/);
   });
 
   it('does not copy another backup that has taken the name since the move', async () => {

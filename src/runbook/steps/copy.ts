@@ -124,18 +124,31 @@ async function putInPlace(
 export async function checkCopy(restore: Restoration): Promise<void> {
   const { host, run } = restore;
   const text = host.t('Comparing it with the backup…');
-  const isDone = await restore.work('copy', text, async (options) => {
-    await checkCopied(restore.request, host, options);
+  const unknown = await restore.work('copy', text, async (options) => {
+    const tables = await checkCopied(restore.request, host, options);
     const intent = run.moved?.intent;
     const { items } = ownInterruption(await findInterruptions(restore, host), restore) ?? {};
+    const old = items?.find(({ live }) => live === 'old');
+    if (intent !== undefined && old !== undefined) {
+      const what = host.t('{0} is still the old database.', host.nameOf(old.realTarget));
+      const hint = host.t('Run the commands of this step, or press the button.');
+      throw new BackupError('incomplete', what, { hint });
+    }
     // Another file is live than the step "move" has left: nothing is to be finished or rolled back any more.
     if (intent !== undefined && items?.every(({ live }) => live === 'other') === true) {
       await host.worker.call('recoverInterrupted', { intent, how: 'roll-back' });
     }
-    return true;
+    return tables;
   });
-  if (isDone === undefined) return;
+  if (unknown === undefined) return;
   restore.interrupted = undefined;
   host.note('restore', `${run.backup} by hand`, 'ok');
-  await restore.finish('copy', host.t('Copied by hand: it holds what was backed up.'));
+  if (unknown.length === 0) {
+    return restore.finish('copy', host.t('Copied by hand: it holds what was backed up.'));
+  }
+  const words = host.t(
+    'Copied by hand, as you say. Not compared with the backup: {0}.',
+    unknown.join(', '),
+  );
+  await restore.finish('copy', words, 'confirmed');
 }

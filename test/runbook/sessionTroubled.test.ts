@@ -107,6 +107,34 @@ describe('a restore on the page, when others have been at its files', () => {
     assert.equal(again.restore.run.ending, 'undone');
   });
 
+  it('does not call a bundle undone while one of its old databases is elsewhere', async () => {
+    const second = createDatabase(folder('data/jobs.db'), { rows: 7 });
+    const bundle = (await bundleOf([live, second])).path;
+    for (const path of [live, second]) withDatabase(path, (db) => db.exec(insert));
+    const story = await Story.begin(
+      bundle,
+      [live, second].map((path) => ({ live: path, member: basename(path), chosen: true })),
+    );
+    await story.press('restore-live');
+    await stop(story);
+    await story.press('move', 'copy');
+    const first = folder('data', setAsidesIn(folder('data')).find((one) => /^app/.test(one)) ?? '');
+    renameSync(first, folder('elsewhere'));
+    await story.press('undo');
+    assert.match(
+      story.questions.at(-1)?.detail ?? '',
+      /is not there any more, so it is not put back/,
+    );
+    assert.deepEqual([rows(), rows(second)], [105, 8], story.failure);
+    assert.equal(story.restore.run.ending, undefined);
+    assert.ok(!story.isOffered('undo'));
+    renameSync(folder('elsewhere'), first);
+    const again = await story.reopen();
+    await again.press('undo');
+    assert.deepEqual([rows(), rows(second)], [106, 8], again.failure);
+    assert.equal(again.restore.run.ending, 'undone');
+  });
+
   it('finds what was moved away by hand, also after a reload', async () => {
     const story = await begin();
     await story.press('restore-live');

@@ -131,7 +131,8 @@ async function noteUndo(restore: Restoration, { how, items }: Recovered): Promis
     host,
   );
   run.putBack = [...(run.putBack ?? []), ...back.map(({ path }) => path)];
-  if (back.length > 0 && restore.setAsides.length === 0) return restore.end('undone', words);
+  const isAll = restore.setAsides.length === 0 && restore.missingSetAsides.length === 0;
+  if (back.length > 0 && isAll) return restore.end('undone', words);
   restore.record(isCopied(run) ? 'clean-up' : 'plan', words);
   await restore.keep();
   if (!isUnderWay(run) && !isCopied(run)) await compare(restore);

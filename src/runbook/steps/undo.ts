@@ -26,7 +26,17 @@ async function undoCopy(restore: Restoration): Promise<void> {
   const kept = await putBack(restore, toPutBack);
   if (kept === undefined) return lookAtDisk(restore);
   host.note('undo', setAsides.join(', '), 'ok');
-  await restore.end('undone', undoneWords(kept, host));
+  await endUndo(restore, toPutBack, kept);
+}
+
+/** Of several, one that somebody has taken away is not put back: that restore is not undone. */
+function endUndo(restore: Restoration, back: Kept[], kept: string[]): Promise<void> {
+  const { host, missingSetAsides } = restore;
+  const words = undoneWords(kept, host);
+  if (missingSetAsides.length === 0) return restore.end('undone', words);
+  const names = restore.namesOf(back.map(({ target }) => target));
+  restore.record('clean-up', `${names}: ${words}`);
+  return restore.keep();
 }
 
 /** What is put back against the backup. */
@@ -67,7 +77,7 @@ async function undoMove(restore: Restoration): Promise<void> {
   if (isOther && !(await isAgreed(restore, rest, undefined))) return;
   const kept = await putBack(restore, rest);
   if (kept === undefined) return lookAtDisk(restore);
-  await restore.end('undone', undoneWords(kept, host));
+  await endUndo(restore, rest, kept);
 }
 
 /** Where the databases that were live until then are kept. Of several, the rest can be put back later. */

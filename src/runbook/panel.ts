@@ -379,7 +379,13 @@ function explain(error: BackupError): string {
     );
   }
   const short = withShortPath(error);
-  const isOfLive = ['corrupt', 'not-a-database', 'encrypted-or-not-sqlite', 'access'];
+  const isOfLive = [
+    'corrupt',
+    'not-a-database',
+    'encrypted-or-not-sqlite',
+    'access',
+    'source-missing',
+  ];
   if (!isOfLive.includes(error.code)) return errorMessage(short, nameOf(error.path));
   return [short.message, short.hint].filter((part) => part !== undefined).join(' ');
 }

@@ -454,6 +454,21 @@ describe('a restore', () => {
       assert.equal(valueOf(live, count), 101);
     });
 
+    it('does not begin when the old database is neither live nor set aside any more', async () => {
+      const { intent, items } = await moveAside(applyRequest(backup, live), quiet);
+      renameSync(live, folder('elsewhere'));
+      rmSync(items[0]?.setAside ?? '');
+      await assert.rejects(
+        putInPlace({ intent }, quiet),
+        /app\.db is gone, and it is not set aside/,
+      );
+      assert.ok(!existsSync(live));
+      renameSync(folder('elsewhere'), live);
+      await putInPlace({ intent }, quiet);
+      assert.equal(valueOf(live, count), 100);
+      assert.equal(valueOf(items[0]?.setAside ?? '', count), 101);
+    });
+
     it('is done by one process at a time, also when another died at it', async () => {
       const { id, intent } = await moveAside(applyRequest(backup, live), quiet);
       const other = await holdOpen(createDatabase(folder('other.db')), 'SELECT 1');

@@ -69,6 +69,17 @@ describe('the runbook', () => {
     assert.equal(steps.at(-1)?.options.length, 2);
   });
 
+  it('names the set-aside of each database, and not that of one that is called alike', async () => {
+    const live = createDatabase(folder('app.db'));
+    const plan = await planFor((await snapshot(live)).path, live);
+    const own = `${live}.bad-20261121_134502Z`;
+    const alike = `${live}.bad-copy.db.bad-20261121_134502Z`;
+    const move = runbookSteps(plan, { now, setAsides: [alike, own] })[2];
+    assert.match(move?.text ?? '', /app\.db\.bad-20261121_134502Z\./);
+    assert.ok(move?.sh.join().includes(`'${own}'`));
+    assert.ok(!move.sh.join().includes(alike));
+  });
+
   it('quotes for both shells, whatever the name', async () => {
     for (const name of nastyNames) {
       const { stdout } = await run(['sh', '-c', `printf %s ${quoteForShell(name)}`]);

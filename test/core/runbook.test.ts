@@ -76,8 +76,9 @@ describe('the runbook', () => {
     const alike = `${live}.bad-copy.db.bad-20261121_134502Z`;
     const move = runbookSteps(plan, { now, setAsides: [alike, own] })[2];
     assert.match(move?.text ?? '', /app\.db\.bad-20261121_134502Z\./);
-    assert.ok(move?.sh.join().includes(`'${own}'`));
-    assert.ok(!move.sh.join().includes(alike));
+    const commands = move?.sh.join('\n') ?? '';
+    assert.ok(commands.includes(`'${own}'`));
+    assert.ok(!commands.includes(alike));
   });
 
   it('quotes for both shells, whatever the name', async () => {

@@ -129,7 +129,7 @@ async function printPlan(
         target: item.target,
         targetExists: item.targetExists,
         verified: plan.verified,
-        holders: item.holders,
+        holders: item.holders.map(({ pid, name }) => ({ pid, name })),
         tables: item.tables.map(({ name, lost, gained, changed }) => ({
           name,
           lost,

@@ -1,7 +1,13 @@
 import { resolve } from 'node:path';
 import { BackupError } from '../core/errors.ts';
 import { bundleExtension } from '../core/names.ts';
-import type { Interrupted, Restored, RestorePlan, RestoreRequest } from '../core/restore.ts';
+import type {
+  Interrupted,
+  Recovered,
+  Restored,
+  RestorePlan,
+  RestoreRequest,
+} from '../core/restore.ts';
 import { runbookSteps } from '../core/runbook.ts';
 import { exitCodes, parse, UsageError, type Context, type Verb } from './verb.ts';
 
@@ -123,7 +129,7 @@ async function printPlan(
         target: item.target,
         targetExists: item.targetExists,
         verified: plan.verified,
-        holders: item.holders,
+        holders: item.holders.map(({ pid, name }) => ({ pid, name })),
         tables: item.tables.map(({ name, lost, gained, changed }) => ({
           name,
           lost,
@@ -225,22 +231,39 @@ async function recoverIn(
     return interrupted.length === 0 ? exitCodes.ok : exitCodes.failed;
   }
   const recovered = [];
-  for (const { intent, can, words } of interrupted) {
-    if (!can.includes(how))
-      throw new BackupError('incomplete', words, { path: intent, facts: { how } });
-    const params = { intent, how, ignoreHolders };
-    recovered.push(await worker.call('recoverInterrupted', params, { signal }));
-  }
-  if (json) print(JSON.stringify({ recovered }));
-  for (const { items, remarks } of recovered) {
-    if (!json) {
-      for (const { realTarget, live } of items)
-        print(`${realTarget}: ${live === 'new' ? 'restored' : 'as it was before'}.`);
+  const stuck: Interrupted[] = [];
+  for (const one of interrupted) {
+    if (!one.can.includes(how)) {
+      stuck.push(one);
+      continue;
     }
-    for (const { message } of remarks) tell(message);
+    const params = { intent: one.intent, how, ignoreHolders };
+    const done = await worker.call('recoverInterrupted', params, { signal });
+    recovered.push(done);
+    for (const { realTarget, live } of json ? [] : done.items)
+      print(`${realTarget}: ${liveWords(one.action)[live]}.`);
+    for (const { message } of done.remarks) tell(message);
   }
+  if (json && (recovered.length > 0 || stuck.length === 0)) print(JSON.stringify({ recovered }));
+  const [first] = stuck;
+  if (first !== undefined)
+    throw new BackupError('incomplete', stuck.map(({ words }) => words).join('\n'), {
+      path: first.intent,
+      facts: { how },
+    });
   if (recovered.length === 0) tell(`No interrupted restore in ${folder}.`);
   return exitCodes.ok;
+}
+
+function liveWords(
+  action: Interrupted['action'],
+): Record<Recovered['items'][number]['live'], string> {
+  return {
+    old: action === 'undo' ? 'the restored database, as before the undo' : 'as it was before',
+    new: action === 'undo' ? 'the old database is back' : 'restored',
+    missing: 'there is no file',
+    other: 'another file is live, and stays',
+  };
 }
 
 function interruptedJson({

@@ -78,7 +78,8 @@ export const shellCommands: ShellCommands = {
           ...(sha256 === undefined ? [] : [hasHash(backup, sha256)]),
           sqlGives(backup, integrity, 'ok', '-readonly '),
         ],
-  stop: ({ live }) => [`test -z "$(lsof -t ${q(live)} 2>/dev/null)"`],
+  // Without it, the next would find nobody.
+  stop: ({ live }) => ['command -v lsof', `test -z "$(lsof -t ${q(live)} 2>/dev/null)"`],
   move: ({ live, setAside }) => [
     ...['', ...siblings].map((part) =>
       ifThere(live + part, `ln ${q(live + part)} ${q(setAside + part)}`),
@@ -111,7 +112,9 @@ export const shellCommands: ShellCommands = {
     sqlGives(live, integrity, 'ok'),
     ...tables.map((table) => `sqlite3 ${q(live)} ${q(countRows(table))}`),
   ],
-  undo: ({ live, setAside }) => [
+  undo: ({ live, liveExists, setAside }) => [
+    ...(liveExists ? [`test -e ${q(setAside)}`] : []),
+    ...['', ...siblings].map((part) => `test ! -e ${q(`${setAside}.restored${part}`)}`),
     ...['', ...siblings].map((part) =>
       ifThere(live + part, `mv ${q(live + part)} ${q(`${setAside}.restored${part}`)}`),
     ),
@@ -180,7 +183,8 @@ export const powerShellCommands: ShellCommands = {
     requires(`${sql(live, integrity)} -eq 'ok'`, 'The restored database is damaged.'),
     ...tables.map((table) => sql(live, countRows(table))),
   ],
-  undo: ({ live, setAside }) => [
+  undo: ({ live, liveExists, setAside }) => [
+    ...(liveExists ? [requires(exists(setAside), 'The old database is not there.')] : []),
     ...['', ...siblings].map(
       (part) =>
         `if (${exists(live + part)}) { ${moveFile(live + part, `${setAside}.restored${part}`)} }`,

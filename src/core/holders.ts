@@ -9,6 +9,8 @@ export interface Holder {
   pid: number;
   /** As the system calls the program: `python3`, `node`. */
   name: string;
+  /** A worker of this extension, which reads for a backup or a check. Only known on Linux. */
+  isOurs?: true;
 }
 
 /** Whose processes can be seen: an empty list of holders is a proof only when it is `all`. */
@@ -57,7 +59,9 @@ function holdersInProc(paths: readonly string[]): Holders {
   }
   pids.delete(process.pid);
   return {
-    holders: [...pids].sort((a, b) => a - b).map((pid) => ({ pid, name: programName(pid) })),
+    holders: [...pids]
+      .sort((a, b) => a - b)
+      .map((pid) => ({ pid, name: programName(pid), ...(isWorker(pid) && { isOurs: true }) })),
     known: hidden ? 'own-user' : 'all',
   };
 }
@@ -118,6 +122,12 @@ function deviceNumber(majorHex: string, minorHex: string): bigint {
     ((minor & 0xffffff00n) << 12n) |
     (minor & 0xffn)
   );
+}
+
+/** Workers are started alike, by whichever window. */
+function isWorker(pid: number): boolean {
+  const own = readText('/proc/self/cmdline');
+  return own !== '' && readText(`/proc/${pid}/cmdline`) === own;
 }
 
 /** Node calls its main thread so, and with it the process. */

@@ -6,14 +6,16 @@ import type { Interrupted, Recovered, RecoverRequest } from './restore.ts';
 import {
   listIntents,
   livePath,
+  makeStage,
   readIntent,
   setAsidePath,
+  whileClaimed,
   writeIntent,
   type Intent,
   type IntentItem,
 } from './restoreIntent.ts';
 import { goBack, lookAtHolders, moveAll, placeAll } from './restoreRun.ts';
-import { isStaged, makeStage, stageBackup } from './restoreStaging.ts';
+import { isStaged, stageBackup } from './restoreStaging.ts';
 import type { SnapshotHooks } from './snapshot.ts';
 import { hasChangedSince, liveOf } from './swap.ts';
 
@@ -46,6 +48,7 @@ function describe(path: string, intent: Intent): Interrupted {
       ...(setAside !== undefined && { setAside }),
       live: liveOf(item),
       changedSince: hasChangedSince(item),
+      lacksSiblings: lacksSiblings(item),
     };
   });
   const obstacle = obstacleToFinish(intent);
@@ -61,6 +64,18 @@ function describe(path: string, intent: Intent): Interrupted {
   };
 }
 
+function lacksSiblings(item: IntentItem): boolean {
+  const [live, kept] = [livePath(item), setAsidePath(item)];
+  if (kept === undefined || liveOf(item) !== 'old') return false;
+  return item.old.some(
+    ({ part, sizeBytes }) =>
+      (part === '-wal' || part === '-journal') &&
+      sizeBytes > 0 &&
+      existsSync(kept + part) &&
+      !existsSync(live + part),
+  );
+}
+
 const liveWords = {
   old: 'the old database is live',
   new: 'the restored database is live',
@@ -68,7 +83,10 @@ const liveWords = {
   other: 'another file is live',
 } as const;
 
-function wordsFor({ realTarget, live, changedSince }: Interrupted['items'][number]): string {
+function wordsFor(item: Interrupted['items'][number]): string {
+  const { realTarget, live, changedSince, lacksSiblings } = item;
+  if (lacksSiblings && !changedSince)
+    return `${realTarget}: the old database is live, but part of it is only in the set-aside.`;
   const since =
     changedSince && live !== 'other' ? ', and it was used after the restore stopped' : '';
   return `${realTarget}: ${liveWords[live]}${since}.`;
@@ -95,8 +113,9 @@ export async function recoverInterrupted(
 ): Promise<Recovered> {
   const intent = readIntent(path);
   lookAtHolders(intent.items, { ignoreHolders, isResumed: true });
-  const remarks =
-    how === 'finish' ? await finish(intent, path, ignoreHolders, hooks) : await back(intent, hooks);
+  const remarks = await whileClaimed(intent, () =>
+    how === 'finish' ? finish(intent, path, ignoreHolders, hooks) : back(intent, hooks),
+  );
   return {
     id: intent.id,
     how,
@@ -114,8 +133,19 @@ export async function recoverInterrupted(
 
 async function back(intent: Intent, hooks: SnapshotHooks): Promise<Recovered['remarks']> {
   await hooks.beforePublish();
+  for (const item of intent.items) requireOld(item);
   for (const item of intent.items) makeStage(intent.id, item);
   return goBack(intent);
+}
+
+/** Before anything is taken from the live name: what belongs there must be somewhere else. */
+function requireOld(item: IntentItem): void {
+  const [kept, live] = [setAsidePath(item), liveOf(item)];
+  if (kept === undefined || live === 'old' || live === 'other' || existsSync(kept)) return;
+  throw new BackupError('source-missing', `The old database is not there any more: ${kept}.`, {
+    path: kept,
+    hint: 'Give it that name again, or finish the restore.',
+  });
 }
 
 async function finish(

@@ -5,6 +5,7 @@
  * intent -> prove what is live now. Whatever stops the process leaves the old database, the new one, or an intent with
  * a complete set-aside.
  */
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BackupError, toPlainError, type PlainError } from './errors.ts';
 import { intentPath, newWorkId, resolveRegularFile, sweepLeftovers } from './files.ts';
@@ -15,8 +16,10 @@ import {
   discardStages,
   foldersOf,
   livePath,
+  makeStage,
   readIntent,
   setAsidePath,
+  whileClaimed,
   writeIntent,
   type Intent,
   type IntentItem,
@@ -24,8 +27,8 @@ import {
 import { liveStateOf } from './restorePlan.ts';
 import { lookAtHolders, moveAll, placeAll, proveLive } from './restoreRun.ts';
 import { factsOf, inspectBackup, requireUsable, type SourceFacts } from './restoreSource.ts';
-import { makeStage, stageBackup } from './restoreStaging.ts';
-import { resolveTargets } from './restoreTarget.ts';
+import { stageBackup } from './restoreStaging.ts';
+import { requireRoomForSetAside, resolveTarget, resolveTargets } from './restoreTarget.ts';
 import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
 import type { RecordAs, SnapshotHooks } from './snapshot.ts';
 import { freeSetAside, linkAside, statesOf } from './swap.ts';
@@ -188,6 +191,8 @@ export interface Interrupted {
     live: 'old' | 'new' | 'missing' | 'other';
     /** The old database has been written to after the interruption. */
     changedSince: boolean;
+    /** Its -wal or -journal, without which the old database is another one, is only beside the set-aside. */
+    lacksSiblings: boolean;
   }[];
   /** The directions in which it can be brought to an end. */
   can: ('finish' | 'roll-back')[];
@@ -286,14 +291,34 @@ export async function putInPlace(
   hooks: SnapshotHooks,
 ): Promise<Restored> {
   const intent = readIntent(path);
-  const sources = await stageAll(intent, hooks);
-  await hooks.beforePublish();
-  lookAtHolders(intent.items, { ignoreHolders });
-  // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
-  for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
-  tell(hooks, 'move');
-  writeIntent(intent);
-  return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
+  return whileClaimed(intent, async () => {
+    requireSameTargets(intent);
+    const sources = await stageAll(intent, hooks);
+    await hooks.beforePublish();
+    requireSameTargets(intent);
+    lookAtHolders(intent.items, { ignoreHolders });
+    // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
+    for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
+    tell(hooks, 'move');
+    writeIntent(intent);
+    return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
+  });
+}
+
+/** A link that leads to another file since the step "move" would go on showing that one. */
+function requireSameTargets({ items }: Intent): void {
+  for (const item of items) {
+    const { realTarget } = resolveTarget(item.target);
+    if (realTarget === livePath(item)) continue;
+    throw new BackupError(
+      'target-in-use',
+      `${item.target} leads to ${realTarget} now, and not to ${livePath(item)} any more.`,
+      {
+        path: item.target,
+        hint: 'Let it lead there again, or roll back and plan the restore anew.',
+      },
+    );
+  }
 }
 
 /** Step "verify": the live files against the backup. Only reads. */
@@ -325,6 +350,7 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
     items: [],
   };
   for (const [index, { target, realTarget }] of targets.entries()) {
+    if (existsSync(realTarget)) requireRoomForSetAside(realTarget);
     const member = request.items[index]?.member;
     const { sha256 } = await factsOf(backup, member);
     intent.items.push({

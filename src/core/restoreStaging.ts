@@ -1,9 +1,10 @@
 /** The backup as a private, proved and synced file beside its target: all that a restore does before it touches a name. */
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, rmSync, statSync } from 'node:fs';
 import { BackupError, explain, isBackupError } from './errors.ts';
 import { fileIdentity, sha256File, syncFile, syncFolder } from './files.ts';
 import {
   livePath,
+  makeStage,
   parts,
   stagedPath,
   stageFolder,
@@ -16,16 +17,6 @@ import { requireSpace, retarget } from './source.ts';
 import { checkDatabase, restoreJournalMode } from './sqlite.ts';
 import { linkOrCopy, statesOf } from './swap.ts';
 import { differingContents } from './verify.ts';
-
-/** Makes the private folder of an item, which may be there already. */
-export function makeStage(id: string, item: Pick<IntentItem, 'folder'>): void {
-  const folder = stageFolder(id, item);
-  try {
-    if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) mkdirSync(folder, 0o700);
-  } catch (error) {
-    throw explain(error, 'target', item.folder);
-  }
-}
 
 /** Copies an item's database out of the backup, proves the copy, and makes it as its application had it. */
 export async function stageBackup(

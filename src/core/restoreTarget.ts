@@ -5,6 +5,7 @@ import { isOwnBackup } from './catalog.ts';
 import { BackupError, explain } from './errors.ts';
 import { fileIdentity, isSiblingName, resolveRegularFile } from './files.ts';
 import { findHolders, type Holders } from './holders.ts';
+import { setAsideNames } from './names.ts';
 import { probeLock } from './sqlite.ts';
 
 export interface Target {
@@ -15,6 +16,7 @@ export interface Target {
 }
 
 const mostLinks = 40;
+const longestName = 255;
 
 /** Follows symbolic links, also to a file that is not there. Refuses names that no database can have. */
 export function resolveTarget(given: string): Target {
@@ -44,11 +46,24 @@ function refuseName(path: string): void {
     ? 'is a name that SQLite gives to the siblings of a database'
     : name !== name.trim()
       ? 'begins or ends with a blank, which SQLite cannot open safely'
-      : undefined;
+      : Buffer.byteLength(name) > longestName - '-journal'.length
+        ? 'is too long a name: SQLite needs files beside it whose names are longer'
+        : undefined;
   if (problem === undefined) return;
   throw new BackupError('bad-name', `${path} ${problem}.`, {
     path,
     hint: 'Choose another name for the restored database.',
+  });
+}
+
+/** Refuses to replace a database whose set-aside, and the one of an undo, could not have the names that they get. */
+export function requireRoomForSetAside(path: string): void {
+  const [longest = ''] = setAsideNames('', new Date());
+  const added = Buffer.byteLength(`${longest}-9999-journal`);
+  if (Buffer.byteLength(basename(path)) + added <= longestName) return;
+  throw new BackupError('bad-name', `${path} is too long a name to be kept under a longer one.`, {
+    path,
+    hint: 'Rename it to something shorter, or restore to a new file.',
   });
 }
 

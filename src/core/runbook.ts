@@ -5,7 +5,7 @@ import {
   type HandNames,
   type ShellCommands,
 } from './handCommands.ts';
-import { setAsideNames } from './names.ts';
+import { parseSetAsideName, setAsideNames } from './names.ts';
 import type { PlannedItem, RestorePlan, TableChange } from './restore.ts';
 import { formatBytes } from './units.ts';
 
@@ -110,7 +110,7 @@ function namesFor(
 ): HandNames {
   const { member, realTarget, targetExists, source, permissions } = item;
   const [free = `${realTarget}.bad`] = setAsideNames(realTarget, now);
-  const setAside = setAsides.find((path) => path.startsWith(`${realTarget}.bad-`)) ?? free;
+  const setAside = setAsides.find((path) => parseSetAsideName(path)?.target === realTarget) ?? free;
   return {
     backup: plan.backup,
     ...(member !== undefined && { member }),

@@ -169,10 +169,16 @@ export function linkAside(
   if (kept === undefined) return;
   const live = livePath(item);
   try {
-    for (const { part } of item.old) {
+    for (const was of item.old) {
+      const { part } = was;
+      if (!existsSync(kept + part) && !existsSync(live + part))
+        throw part === '' ? lostFile(live) : changedMeanwhile(live + part);
       if (!existsSync(kept + part)) linkOrCopy(live + part, kept + part, stageFolder(id, item));
       else if (existsSync(live + part) && !isSame(live + part, kept + part))
-        throw nameTaken(kept + part);
+        // What another restore has put there must not lead anybody to move the old database away.
+        throw isUnchanged(live + part, was)
+          ? nameTaken(kept + part)
+          : changedMeanwhile(live + part);
     }
     // After a stop, some of the siblings may have been removed already.
     if (!isResumed) requireAsItWas(item, isHeld);
@@ -180,6 +186,13 @@ export function linkAside(
   } catch (error) {
     throw explain(error, 'target', kept);
   }
+}
+
+function lostFile(path: string): BackupError {
+  return new BackupError('source-missing', `${path} is gone, and it is not set aside either.`, {
+    path,
+    hint: 'Whoever took it away has to bring it back: nothing was replaced.',
+  });
 }
 
 function nameTaken(path: string): BackupError {

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import type { Interrupted, RestorePlan } from '../core/restore.ts';
 import type { Host } from './host.ts';
-import type { Run } from './run.ts';
+import { isCopied, type Run } from './run.ts';
 
 type Known = { run: Run; plan: RestorePlan | undefined };
 
@@ -26,6 +26,21 @@ export function ownInterruption(all: Interrupted[], known: Known): Interrupted |
     all.find(({ id }) => id === known.run.moved?.id) ??
     all.find(({ items }) => items.some(({ realTarget }) => paths.has(realTarget)))
   );
+}
+
+/** True for what this restore was about to do itself; false for another of the same databases, and for an undo. */
+export function isOfThisRestore(
+  { id, action, backup, items }: Interrupted,
+  { run, plan }: Known,
+): boolean {
+  if (id === run.moved?.id) return true;
+  if (action !== 'restore' || run.moved !== undefined || isCopied(run)) return false;
+  const paths = new Set(pathsOf({ run, plan }));
+  const isOfThese = items.every(({ realTarget }) => paths.has(realTarget));
+  if (run.destination === 'beside') return isOfThese && run.besides !== undefined;
+  // Set aside by hand, and then copied with the button.
+  const known = plan?.backup ?? run.planned?.backup ?? run.backup;
+  return isOfThese && run.done.move !== undefined && backup === known;
 }
 
 /** As they are named, and the files themselves, which links may lead to. */

@@ -1,10 +1,10 @@
 /** The runbook page in an editor tab: one for each restore, brought back after the window was reloaded. */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { basename, join, parse } from 'node:path';
+import { basename, parse } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog.ts';
-import { isBackupError, type BackupError } from '../core/errors.ts';
+import { BackupError, isBackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore.ts';
 import type { Audit } from '../editor/audit.ts';
 import type { Backups } from '../editor/backups.ts';
@@ -20,6 +20,7 @@ import { runTask } from '../editor/runTask.ts';
 import type { Settings } from '../editor/settings.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { Conversation } from './conversation.ts';
+import { freePath } from './freePath.ts';
 import { isLoopback, requestHealth } from './health.ts';
 import type { Host } from './host.ts';
 import { runbookHtml } from './html.ts';
@@ -122,7 +123,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const left = this.unfinished.filter((one) => !this.#open.has(one.id));
     const run =
       id === undefined ? (left.length === 1 ? left[0] : undefined) : this.#remembered.find(id);
-    if (run === undefined) {
+    // A tab in the background comes back when it is looked at; until then its restore may have got another page.
+    if (run === undefined || this.#open.has(run.id)) {
       panel.dispose();
       return;
     }
@@ -255,7 +257,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       isTrusted: () => vscode.workspace.isTrusted,
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),
-      nameOf: (path) => vscode.workspace.asRelativePath(vscode.Uri.file(path)),
+      nameOf,
       exists: existsSync,
       freePath,
       explain,
@@ -361,12 +363,12 @@ async function askToLeave(url: string): Promise<boolean> {
   return (await notify.confirm(question, '', yes)) === yes;
 }
 
-function nameOf(path: string | undefined): string {
-  return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
-}
-
 function namesIn(items: RunItem[]): string {
   return JSON.stringify(items.map(({ live, member }) => [live, member ?? null]));
+}
+
+function nameOf(path: string | undefined): string {
+  return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
 }
 
 /** A backup or a restore that ended unexpectedly is not the same to a person. */
@@ -376,17 +378,28 @@ function explain(error: BackupError): string {
       'It ended unexpectedly. This page shows what is live, as the disk says; the log has the details.',
     );
   }
-  const isOfLive = ['corrupt', 'not-a-database', 'encrypted-or-not-sqlite', 'access'];
-  if (!isOfLive.includes(error.code)) return errorMessage(error, nameOf(error.path));
-  return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
+  const short = withShortPath(error);
+  const isOfLive = [
+    'corrupt',
+    'not-a-database',
+    'encrypted-or-not-sqlite',
+    'access',
+    'source-missing',
+  ];
+  if (!isOfLive.includes(error.code)) return errorMessage(short, nameOf(error.path));
+  return [short.message, short.hint].filter((part) => part !== undefined).join(' ');
 }
 
-function freePath(path: string): string {
-  const { dir, name, ext } = parse(path);
-  for (let attempt = 1; ; attempt++) {
-    const candidate = attempt === 1 ? path : join(dir, `${name}-${attempt}${ext}`);
-    if (!existsSync(candidate)) return candidate;
-  }
+/** The hint stays as it is: it may be a command for a terminal, which is anywhere. */
+function withShortPath(error: BackupError): BackupError {
+  const { code, message, path, hint, facts } = error;
+  if (path === undefined) return error;
+  return new BackupError(code, message.replaceAll(path, nameOf(path)), {
+    path,
+    ...(hint !== undefined && { hint }),
+    ...(facts !== undefined && { facts }),
+    cause: error,
+  });
 }
 
 function factsOf(entry: CatalogEntry | undefined): string[] {

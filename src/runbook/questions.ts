@@ -45,7 +45,12 @@ function rowLosses(tables: PlannedItem['tables'], t: Words['t']): string[] {
 /** `since`: the restored database against the backup, as it is now; undefined when that is not known. */
 export function questionBeforeUndo(
   targets: string[],
-  gone: string[],
+  others: {
+    /** Set-asides that are not there any more. */
+    gone: string[];
+    /** Databases that the restore has made where none was. */
+    added: string[];
+  },
   since: RestorePlan | undefined,
   { t, nameOf }: Words,
 ): Question {
@@ -61,7 +66,12 @@ export function questionBeforeUndo(
     detail: [
       ...sinceLines(written ?? [], isKnown === true, t),
       t('The database that is live now is kept beside it as {0}.bad-<time>.', names),
-      ...gone.map((path) => t('{0} is not there any more, so it is not put back.', nameOf(path))),
+      ...others.added.map((path) =>
+        t('{0} was not there before the restore, so it stays as it is.', nameOf(path)),
+      ),
+      ...others.gone.map((path) =>
+        t('{0} is not there any more, so it is not put back.', nameOf(path)),
+      ),
     ].join('\n'),
     yes: t('Undo'),
   };

@@ -1,5 +1,6 @@
 /** The restores of a workspace that a window which was closed, crashed or reloaded goes on with. */
 import { isCopied, isUnderWay, type Run } from './run.ts';
+import { parseRun } from './storedRun.ts';
 
 /** The part of a memento of VS Code that is needed. */
 export interface Memory {
@@ -18,7 +19,9 @@ export class RememberedRuns {
   }
 
   get all(): Run[] {
-    return Object.values(this.#memory.get<Record<string, Run>>(key) ?? {});
+    const stored = this.#memory.get<unknown>(key);
+    if (typeof stored !== 'object' || stored === null) return [];
+    return Object.values(stored).flatMap((one) => parseRun(one) ?? []);
   }
 
   find(id: string): Run | undefined {

@@ -15,7 +15,15 @@ import type { StepId } from '../core/runbook.ts';
 import type { Progress } from '../core/snapshot.ts';
 import type { CallOptions } from '../worker/client.ts';
 import type { Health, Host } from './host.ts';
-import { isCopied, setAsidesOf, type Ending, type Run, type RunItem } from './run.ts';
+import {
+  isCopied,
+  keptOf,
+  setAsidesOf,
+  type Ending,
+  type Kept,
+  type Run,
+  type RunItem,
+} from './run.ts';
 
 export interface Busy {
   step: StepId | 'undo';
@@ -156,6 +164,11 @@ export class Restoration {
     return setAsidesOf(this.run).filter((path) => this.host.exists(path));
   }
 
+  /** What an undo would put back. */
+  get toPutBack(): Kept[] {
+    return keptOf(this.run).filter(({ path }) => this.host.exists(path));
+  }
+
   /** Those that somebody has taken away. */
   get missingSetAsides(): string[] {
     const { putBack = [] } = this.run;
@@ -178,6 +191,7 @@ export class Restoration {
     const { extensionsPid } = this.host;
     const openers: Openers = { known: [], unknown: [], unstopped: [] };
     for (const holder of this.seen?.holders ?? []) {
+      if (holder.isOurs === true) continue; // A backup or a check reads it, and is soon gone.
       if (accepted.includes(holder.pid)) openers.unstopped.push(holder);
       else if (holder.pid !== extensionsPid && programs.includes(holder.name))
         openers.known.push(holder);

@@ -75,14 +75,34 @@ export function isCopied({ restored, done }: Run): boolean {
   return restored !== undefined || done.copy !== undefined;
 }
 
-/** Where the old databases were set aside, whether they are there still or not. */
-export function setAsidesOf({ restored, moved, alsoKept = [] }: Run): string[] {
-  const items = (restored ?? moved)?.items ?? [];
-  const targets = new Set(
-    items.flatMap(({ setAside, realTarget }) => (setAside === undefined ? [] : [realTarget])),
+export interface Kept {
+  /** Of the set-aside. */
+  path: string;
+  /** The file that it was, behind symbolic links. */
+  realTarget: string;
+  /** The same as it was asked for, where that is known. */
+  target: string;
+  member?: string;
+}
+
+/** The old databases that were set aside, whether they are there still or not. */
+export function keptOf({ restored, moved, alsoKept = [], items: asked }: Run): Kept[] {
+  const own = ((restored ?? moved)?.items ?? []).flatMap(
+    ({ setAside, realTarget, target, member }): Kept[] =>
+      setAside === undefined
+        ? []
+        : [{ path: setAside, realTarget, target, ...(member !== undefined && { member }) }],
   );
-  return [
-    ...items.flatMap(({ setAside }) => setAside ?? []),
-    ...alsoKept.filter(({ target }) => !targets.has(target)).map(({ path }) => path),
-  ];
+  const targets = new Set(own.map(({ realTarget }) => realTarget));
+  const others = alsoKept
+    .filter(({ target }) => !targets.has(target))
+    .map(({ path, target }): Kept => {
+      const member = asked.find(({ live }) => live === target)?.member;
+      return { path, realTarget: target, target, ...(member !== undefined && { member }) };
+    });
+  return [...own, ...others];
+}
+
+export function setAsidesOf(run: Run): string[] {
+  return keptOf(run).map(({ path }) => path);
 }

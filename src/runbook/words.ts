@@ -7,6 +7,11 @@ export function named(holders: Holder[]): string {
   return holders.map(({ name, pid }) => `${name} (${pid})`).join(', ');
 }
 
+/** Words of the core, with paths as the person knows them. */
+export function shortened(text: string, paths: string[], { nameOf }: Pick<Host, 'nameOf'>): string {
+  return paths.reduce((said, path) => said.replaceAll(path, nameOf(path)), text);
+}
+
 /** `kept`: what was live until the undo. */
 export function undoneWords(kept: string[], { t, nameOf }: Pick<Host, 't' | 'nameOf'>): string {
   const names = kept.map((path) => nameOf(path)).join(', ');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { applyRestore, moveAside } from '../../src/core/restore.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
@@ -157,6 +157,25 @@ describe('the command line, restoring', () => {
       assert.equal(valueOf(live, count), rows);
       assert.deepEqual(leftoversIn(folder()), []);
     }
+  });
+
+  it('recovers what can be, beside what is no intent, and says what is live', async () => {
+    const junk = folder('.sqlite-backup-restore-00000000-1-000000000000.json');
+    writeFileSync(junk, '{"__proto__":');
+    await moveAside(applyRequest(backup, live), quiet);
+    renameSync(live, folder('away.db'));
+    createDatabase(live, { rows: 1 });
+    const { code, stdout, stderr } = await runCli([
+      'restore',
+      '--recover',
+      folder(),
+      '--roll-back',
+    ]);
+    assert.equal(code, 1);
+    assert.match(stdout, /app\.db: another file is live, and stays\.$/m);
+    assert.match(stderr, /is not the intent of a restore/);
+    assert.equal(valueOf(live, count), 1);
+    assert.equal(leftoversIn(folder()).length, 1, 'nobody deletes what is not ours');
   });
 
   it('restores a member of a bundle; the only database need not be named', async () => {

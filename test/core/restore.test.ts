@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -129,6 +130,14 @@ describe('a restore', () => {
           await kill(holder);
         }
       }
+    });
+
+    it('of a name that is too long for what an undo would have to keep', async () => {
+      const long = createDatabase(folder(`${'n'.repeat(222)}.db`));
+      await expectRefusal('bad-name', () => restore({ items: [{ target: long }] }));
+      const fresh = folder(`${'n'.repeat(248)}.db`);
+      await expectRefusal('bad-name', () => restore({ items: [{ target: fresh }] }));
+      await restore({ items: [{ target: folder(`${'n'.repeat(220)}.db`) }] });
     });
 
     it('when the database has changed since the preview', async () => {
@@ -417,6 +426,63 @@ describe('a restore', () => {
       assert.deepEqual(findInterrupted(folder())[0]?.can, ['roll-back']);
       await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
       assert.equal(valueOf(live, count), 102);
+    });
+
+    it('does not go where a link has led before, and does not say so', async () => {
+      const other = createDatabase(folder('other.db'), { rows: 3 });
+      symlinkSync(live, folder('link.db'));
+      const { intent } = await moveAside(applyRequest(backup, folder('link.db')), quiet);
+      rmSync(folder('link.db'));
+      symlinkSync(other, folder('link.db'));
+      await assert.rejects(putInPlace({ intent }, quiet), /leads to .*other\.db now/);
+      assert.deepEqual([valueOf(live, count), valueOf(other, count)], [101, 3]);
+      await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
+      assert.deepEqual(leftoversIn(folder()), []);
+    });
+
+    it('takes nothing away when what it would put back is not there', async () => {
+      const { intent, items } = await moveAside(applyRequest(backup, live), quiet);
+      const { setAside = '' } = items[0] ?? {};
+      rmSync(live);
+      renameSync(setAside, folder('elsewhere'));
+      const before = namesIn();
+      const action = recoverInterrupted({ intent, how: 'roll-back' }, quiet);
+      await assert.rejects(action, /not there any more/);
+      assert.deepEqual(namesIn(), before);
+      renameSync(folder('elsewhere'), setAside);
+      await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
+      assert.equal(valueOf(live, count), 101);
+    });
+
+    it('does not begin when the old database is neither live nor set aside any more', async () => {
+      const { intent, items } = await moveAside(applyRequest(backup, live), quiet);
+      renameSync(live, folder('elsewhere'));
+      rmSync(items[0]?.setAside ?? '');
+      await assert.rejects(
+        putInPlace({ intent }, quiet),
+        /app\.db is gone, and it is not set aside/,
+      );
+      assert.ok(!existsSync(live));
+      renameSync(folder('elsewhere'), live);
+      await putInPlace({ intent }, quiet);
+      assert.equal(valueOf(live, count), 100);
+      assert.equal(valueOf(items[0]?.setAside ?? '', count), 101);
+    });
+
+    it('is done by one process at a time, also when another died at it', async () => {
+      const { id, intent } = await moveAside(applyRequest(backup, live), quiet);
+      const other = await holdOpen(createDatabase(folder('other.db')), 'SELECT 1');
+      const claim = folder(`.tmp-sqlite-backup-${id}/claim-${other.pid}`);
+      writeFileSync(claim, '');
+      const expected = new RegExp(`Another process \\(pid ${other.pid}\\)`);
+      await assert.rejects(putInPlace({ intent }, quiet), expected);
+      for (const how of ['finish', 'roll-back'] as const)
+        await assert.rejects(recoverInterrupted({ intent, how }, quiet), expected);
+      assert.equal(valueOf(live, count), 101);
+      await kill(other);
+      await putInPlace({ intent }, quiet);
+      assert.equal(valueOf(live, count), 100);
+      assert.deepEqual(leftoversIn(folder()), []);
     });
 
     it('says in what the live database differs from the backup by now, and calls that no damage', async () => {

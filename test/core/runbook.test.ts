@@ -69,6 +69,18 @@ describe('the runbook', () => {
     assert.equal(steps.at(-1)?.options.length, 2);
   });
 
+  it('names the set-aside of each database, and not that of one that is called alike', async () => {
+    const live = createDatabase(folder('app.db'));
+    const plan = await planFor((await snapshot(live)).path, live);
+    const own = `${live}.bad-20261121_134502Z`;
+    const alike = `${live}.bad-copy.db.bad-20261121_134502Z`;
+    const move = runbookSteps(plan, { now, setAsides: [alike, own] })[2];
+    assert.match(move?.text ?? '', /app\.db\.bad-20261121_134502Z\./);
+    const commands = move?.sh.join('\n') ?? '';
+    assert.ok(commands.includes(`'${own}'`));
+    assert.ok(!commands.includes(alike));
+  });
+
   it('quotes for both shells, whatever the name', async () => {
     for (const name of nastyNames) {
       const { stdout } = await run(['sh', '-c', `printf %s ${quoteForShell(name)}`]);
@@ -157,6 +169,21 @@ describe('the runbook', () => {
       assert.equal((await follow(undo?.sh.join('\n') ?? '')).code, 0);
       assert.equal(valueOf(live, 'SELECT count(*) FROM items'), 101);
       assert.deepEqual(setAsidesIn(folder()), []);
+      assert.notEqual((await follow(undo?.sh.join('\n') ?? '')).code, 0);
+      assert.equal(
+        valueOf(live, 'SELECT count(*) FROM items'),
+        101,
+        'there was nothing to put back',
+      );
+    });
+
+    it('does not call a database free where nobody can look', async () => {
+      const live = createDatabase(folder('app.db'));
+      const steps = runbookSteps(await planFor((await snapshot(live)).path, live), { now });
+      const [, stop] = steps;
+      const commands = stop?.sh.join('\n') ?? '';
+      assert.equal((await follow(commands)).code, 0);
+      assert.notEqual((await follow(`PATH=/nowhere\n${commands}`)).code, 0);
     });
   });
 

@@ -121,6 +121,15 @@ describe('the plan of a restore on the page', () => {
       assert.equal((await first.reopen()).now, 'over');
     });
 
+    it('gives a long name a shorter one', async () => {
+      const long = folder(`data/${'ä'.repeat(119)}.db`);
+      renameSync(live, long);
+      const story = await Story.begin(backup, [long]);
+      await story.press('restore-beside');
+      assert.equal(story.now, 'over', story.failure);
+      assert.equal(rows(story.restore.run.besides?.[0]), 100);
+    });
+
     it('can be tried again after a failure, and given up', async () => {
       const story = await begin();
       renameSync(backup, `${backup}.away`);

@@ -1,8 +1,9 @@
 /** A restore as a person goes through it on the page, without an editor: real workers, real databases. */
 import assert from 'node:assert/strict';
 import { existsSync, renameSync } from 'node:fs';
-import { basename, join, parse } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePath } from '../../src/runbook/freePath.ts';
 import type { Health, Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
 import {
   parseToHost,
@@ -20,7 +21,7 @@ import { build } from 'esbuild';
 import { root } from './processes.ts';
 
 /** Each press of a button is several processes, and a bundle starts four times as fast as the sources. */
-const workerEntry = join(root, 'out/runbook-worker.mjs');
+export const workerEntry = join(root, 'out/runbook-worker.mjs');
 
 /** Test files run side by side and share it, so it gets its name when it is complete. */
 export async function buildWorker(): Promise<void> {
@@ -175,13 +176,7 @@ export class Story {
       recordAs: (path) => ({ path: basename(path) }),
       nameOf: (path) => basename(path),
       exists: existsSync,
-      freePath: (path) => {
-        const { dir, name, ext } = parse(path);
-        for (let n = 1; ; n++) {
-          const candidate = n === 1 ? path : join(dir, `${name}-${n}${ext}`);
-          if (!existsSync(candidate)) return candidate;
-        }
-      },
+      freePath,
       explain: ({ message, hint = '' }) => `${message} ${hint}`.trim(),
       confirm: async (question) => {
         this.questions.push(question);

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog.ts';
 import { BackupError, isBackupError } from '../../core/errors.ts';
-import type { Interrupted, RestorePlan } from '../../core/restore.ts';
+import type { Interrupted, Recovered, RestorePlan } from '../../core/restore.ts';
 import type { SetAside } from '../../core/setAside.ts';
 import { exportedRunbook } from '../../runbook/exportedRunbook.ts';
 import { questionBeforeUndo } from '../../runbook/questions.ts';
@@ -168,7 +168,7 @@ async function setAsideAt({ worker }: Parts, { fsPath }: vscode.Uri): Promise<Se
 async function confirmUndo(parts: Parts, setAside: SetAside): Promise<boolean> {
   const { message, detail, yes } = questionBeforeUndo(
     [setAside.target],
-    [],
+    { gone: [], added: [] },
     await writtenSinceRestore(parts, setAside),
     {
       t: (text, ...values) => vscode.l10n.t(text, ...values),
@@ -278,7 +278,9 @@ async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
   const [finish, rollBack, show] = [t('Finish'), t('Roll Back'), t('Open Runbook')];
   const run = parts.runbooks.unfinished.find(({ moved }) => moved?.id === one.id);
   const answer = await notify.warn(
-    t('A restore of {0} was interrupted. {1}', names.join(', '), one.words),
+    one.action === 'undo'
+      ? t('An undo of the restore of {0} was interrupted. {1}', names.join(', '), one.words)
+      : t('A restore of {0} was interrupted. {1}', names.join(', '), one.words),
     ...(one.can.includes('finish') ? [finish] : []),
     ...(one.can.includes('roll-back') ? [rollBack] : []),
     ...(run === undefined ? [] : [show]),
@@ -286,35 +288,53 @@ async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
   if (answer === show && run !== undefined) await parts.runbooks.resume(run);
   if (answer !== finish && answer !== rollBack) return false;
   const how = answer === finish ? 'finish' : 'roll-back';
-  if (!(await recover(parts, one, how))) return false;
+  const done = await recover(parts, one, how);
+  if (done === undefined) return false;
   parts.log.info(`recover: ${one.intent}: ${how}`);
   await parts.backups.refresh();
-  void notify.info(
-    how === 'finish'
-      ? t('Finished: {0} is the backup now.', names.join(', '))
-      : t('Rolled back: {0} is the old database.', names.join(', ')),
-  );
+  void notify.info(recoveredWords(one.action, done, names.join(', ')));
   return true;
+}
+
+function recoveredWords(
+  action: Interrupted['action'],
+  { how, items }: Recovered,
+  names: string,
+): string {
+  const { t } = vscode.l10n;
+  const others = items.filter(({ live }) => live === 'other');
+  if (others.length > 0) {
+    const files = others.map(({ realTarget }) => databaseName(vscode.Uri.file(realTarget)));
+    return t('Another file is live as {0}, and stays as it is.', files.join(', '));
+  }
+  if (action === 'undo') {
+    return how === 'finish'
+      ? t('Finished: {0} is the old database again.', names)
+      : t('Rolled back: {0} is the restored database.', names);
+  }
+  return how === 'finish'
+    ? t('Finished: {0} is the backup now.', names)
+    : t('Rolled back: {0} is the old database.', names);
 }
 
 async function recover(
   { worker, log, audit }: Parts,
   { intent, items: [first] }: Interrupted,
   how: 'finish' | 'roll-back',
-): Promise<boolean> {
+): Promise<Recovered | undefined> {
   const what = how === 'finish' ? 'restore' : 'undo';
   const path = first?.realTarget ?? intent;
   try {
-    const { remarks } = await worker.call('recoverInterrupted', { intent, how });
-    for (const { message } of remarks) log.info(`recover: ${message}`);
+    const done = await worker.call('recoverInterrupted', { intent, how });
+    for (const { message } of done.remarks) log.info(`recover: ${message}`);
     void audit.record({ what, path, trigger: 'manual', result: 'ok' });
-    return true;
+    return done;
   } catch (error) {
     if (!isBackupError(error)) throw error;
     log.error(`recover: ${intent}`, error);
     void audit.record({ what, path, trigger: 'manual', result: error.code });
     void notify.error(errorMessage(error, databaseName(vscode.Uri.file(path))));
-    return false;
+    return undefined;
   }
 }
 

@@ -17,16 +17,21 @@ export async function archiveSetAsides(restore: Restoration): Promise<void> {
   const { toolVersion, backupsFolder: folder } = host;
   if (folder === undefined) return;
   const text = host.t('Archiving the old database…');
-  const archives = await restore.work('clean-up', text, async (options) => {
-    const made: string[] = [];
-    for (const path of restore.setAsides) {
+  const last = await restore.work('clean-up', text, async (options) => {
+    let last = '';
+    for (const [index, path] of restore.setAsides.entries()) {
+      // Told one by one: the next may fail, and this one is gone from beside the database.
+      if (index > 0) {
+        restore.record('clean-up', host.t('Archived as {0}.', host.nameOf(last)));
+        await restore.keep();
+      }
       const request = { path, folder, toolVersion };
-      made.push((await host.worker.call('archiveSetAside', request, options)).archive);
+      last = (await host.worker.call('archiveSetAside', request, options)).archive;
     }
-    return made;
+    return last;
   });
-  if (archives === undefined) return;
-  await restore.end('archived', host.t('Archived as {0}.', restore.namesOf(archives)));
+  if (last === undefined) return;
+  await restore.end('archived', host.t('Archived as {0}.', host.nameOf(last)));
 }
 
 export async function deleteSetAsides(restore: Restoration): Promise<void> {

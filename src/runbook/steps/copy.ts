@@ -6,7 +6,7 @@ import type { CallOptions } from '../../worker/client.ts';
 import { checkCopied } from '../byHand.ts';
 import { findInterruptions, ownInterruption } from '../interruption.ts';
 import type { Restoration } from '../restoration.ts';
-import { compareIfChanged, liveStatesOf } from './comparison.ts';
+import { compare, compareIfChanged, liveStatesOf } from './comparison.ts';
 import { lookOnceMore, watch } from './holders.ts';
 import { lookAtDisk } from './recovery.ts';
 import { verify } from './verification.ts';
@@ -42,11 +42,17 @@ function copyBeside(restore: Restoration): Promise<Restored | undefined> {
   });
 }
 
+/** Of the name of a new file: room for a number, and for what SQLite calls its siblings. */
+const mostBytes = 255 - '-999-journal'.length;
+
 /** `app.restored_20261121_134502.db`, beside `app.db`. */
 function besideName(live: string, createdAt: string): string {
   const stamp = createdAt.replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
   const { dir, name, ext } = parse(live);
-  return join(dir, `${name}.restored_${stamp}${ext}`);
+  const end = `.restored_${stamp}${ext}`;
+  let stem = name;
+  while (Buffer.byteLength(`${stem}${end}`) > mostBytes) stem = [...stem].slice(0, -1).join('');
+  return join(dir, `${stem}${end}`);
 }
 
 async function copyOver(restore: Restoration): Promise<Restored | undefined> {
@@ -56,6 +62,7 @@ async function copyOver(restore: Restoration): Promise<Restored | undefined> {
   const text = host.t('Copying the backup into place…');
   const intent = run.moved?.intent;
   if (intent !== undefined) {
+    if (!(await isSameBackup(restore))) return undefined;
     run.isCopying = true;
     await restore.keep();
     return restore.work('copy', text, (options) =>
@@ -68,6 +75,25 @@ async function copyOver(restore: Restoration): Promise<Restored | undefined> {
   return restore.work('copy', text, (options) =>
     host.worker.call('applyRestore', request, options),
   );
+}
+
+/** Another backup under the name would bring other rows than those that the person has agreed to. */
+async function isSameBackup(restore: Restoration): Promise<boolean> {
+  const { host, run, compared } = restore;
+  const { t } = host;
+  // What is gone, or does not fit its manifest, the copy itself refuses.
+  if (compared?.backupState === undefined || !host.exists(run.backup)) return true;
+  const text = t('Looking whether it has changed…');
+  const states = await restore.work('copy', text, () =>
+    host.worker.call('liveStates', { paths: [run.backup] }),
+  );
+  if (states === undefined || states[0] === compared.backupState) return states !== undefined;
+  if (await compare(restore)) {
+    const what = t('{0} has changed since it was compared.', host.nameOf(run.backup));
+    const hint = t('Look at what it would change now, then copy.');
+    restore.fail('copy', new BackupError('incomplete', what, { hint }));
+  }
+  return false;
 }
 
 /** Any failure but these two leaves all as it was before. */
@@ -98,18 +124,31 @@ async function putInPlace(
 export async function checkCopy(restore: Restoration): Promise<void> {
   const { host, run } = restore;
   const text = host.t('Comparing it with the backup…');
-  const isDone = await restore.work('copy', text, async (options) => {
-    await checkCopied(restore.request, host, options);
+  const unknown = await restore.work('copy', text, async (options) => {
+    const tables = await checkCopied(restore.request, host, options);
     const intent = run.moved?.intent;
     const { items } = ownInterruption(await findInterruptions(restore, host), restore) ?? {};
+    const old = items?.find(({ live }) => live === 'old');
+    if (intent !== undefined && old !== undefined) {
+      const what = host.t('{0} is still the old database.', host.nameOf(old.realTarget));
+      const hint = host.t('Run the commands of this step, or press the button.');
+      throw new BackupError('incomplete', what, { hint });
+    }
     // Another file is live than the step "move" has left: nothing is to be finished or rolled back any more.
     if (intent !== undefined && items?.every(({ live }) => live === 'other') === true) {
       await host.worker.call('recoverInterrupted', { intent, how: 'roll-back' });
     }
-    return true;
+    return tables;
   });
-  if (isDone === undefined) return;
+  if (unknown === undefined) return;
   restore.interrupted = undefined;
   host.note('restore', `${run.backup} by hand`, 'ok');
-  await restore.finish('copy', host.t('Copied by hand: it holds what was backed up.'));
+  if (unknown.length === 0) {
+    return restore.finish('copy', host.t('Copied by hand: it holds what was backed up.'));
+  }
+  const words = host.t(
+    'Copied by hand, as you say. Not compared with the backup: {0}.',
+    unknown.join(', '),
+  );
+  await restore.finish('copy', words, 'confirmed');
 }

@@ -39,7 +39,7 @@ function forgetFailure(restore: Restoration, { holders }: Seen): void {
 /** Whoever has it open before the restore is who is to open it again. */
 export function rememberPrograms({ run, seen, host }: Restoration): void {
   const names = (seen?.holders ?? [])
-    .filter(({ pid }) => pid !== host.extensionsPid)
+    .filter(({ pid, isOurs }) => pid !== host.extensionsPid && isOurs !== true)
     .map(({ name }) => name);
   run.programs = [...new Set([...(run.programs ?? []), ...names])];
 }
@@ -113,6 +113,14 @@ export async function lookOnceMore(
   restore.failInUse('stop', host.t('{0} has it open again.', named(others)));
   await restore.keep();
   return undefined;
+}
+
+/** True when somebody has one of the files open, and the person has let all of them go on. */
+export async function areAccepted({ run, host }: Restoration, paths: string[]): Promise<boolean> {
+  const accepted = run.accepted ?? [];
+  if (accepted.length === 0) return false;
+  const { holders } = await host.worker.call('holders', { paths });
+  return holders.length > 0 && holders.every(({ pid }) => accepted.includes(pid));
 }
 
 export async function runTask(restore: Restoration, step: 'stop' | 'restart'): Promise<void> {

@@ -1,7 +1,12 @@
 /** What was interrupted, or brought to an end while the page did not look: the intents on the disk tell. */
-import { findInterruptions, ownInterruption } from '../interruption.ts';
+import type { Recovered } from '../../core/restore.ts';
+import { areReplaced } from '../byHand.ts';
+import { findInterruptions, isOfThisRestore, ownInterruption } from '../interruption.ts';
 import type { Restoration } from '../restoration.ts';
-import { currentStep, isCopied, setAsidesOf } from '../run.ts';
+import { currentStep, isCopied, isUnderWay, keptOf } from '../run.ts';
+import { undoneWords } from '../words.ts';
+import { compare } from './comparison.ts';
+import { areAccepted } from './holders.ts';
 import { movedWords } from './move.ts';
 
 export async function lookAtDisk(restore: Restoration): Promise<void> {
@@ -12,7 +17,11 @@ export async function lookAtDisk(restore: Restoration): Promise<void> {
     const all = await findInterruptions(restore, host);
     const own = ownInterruption(all, restore);
     // Moved and not yet copied is a step of the runbook, and no interruption.
-    const isBetween = own?.items.some(({ live }) => live !== 'old') ?? false;
+    const isBetween =
+      own?.items.some(
+        ({ live, lacksSiblings, changedSince }) =>
+          live !== 'old' || (lacksSiblings && !changedSince),
+      ) ?? false;
     const isOurs = own !== undefined && own.id === run.moved?.id;
     const isCutOff = isOurs && run.isCopying === true && !isCopied(run);
     if (isBetween || isCutOff) restore.interrupted = own;
@@ -24,13 +33,22 @@ export async function lookAtDisk(restore: Restoration): Promise<void> {
   restore.changed();
 }
 
-/** The intent of this restore is gone: it was finished or rolled back. */
-function noteEnd(restore: Restoration): Promise<void> {
+/** The intent of this restore is gone: it was finished or rolled back, or somebody took it away. */
+async function noteEnd(restore: Restoration): Promise<void> {
   const { host, run } = restore;
   const { t } = host;
-  const kept = setAsidesOf(run);
+  const kept = keptOf(run);
   const lives = (run.moved?.items ?? []).map(({ realTarget }) => realTarget);
-  if ((kept.length > 0 ? kept : lives).every((path) => host.exists(path))) {
+  const isKept = kept.every(({ path }) => host.exists(path));
+  if (isKept && kept.length > 0 && !(await areReplaced(kept, host))) {
+    // Nothing is to be finished or rolled back any more, but the old databases are kept as if it was done by hand.
+    run.alsoKept = kept.map(({ path, realTarget: target }) => ({ path, target }));
+    delete run.moved;
+    delete run.isCopying;
+    restore.record('move', t('What the next step was to go on from is gone, so it begins anew.'));
+    return restore.keep();
+  }
+  if (isKept && lives.every((path) => host.exists(path))) {
     return restore.finish('copy', t('It was brought to its end while this page did not look.'));
   }
   return restore.end(
@@ -47,28 +65,75 @@ export async function recover(restore: Restoration, how: 'finish' | 'roll-back')
   const { t } = host;
   const intent = interrupted?.intent ?? run.moved?.intent;
   if (intent === undefined) return;
+  const isOwn = interrupted === undefined || isOfThisRestore(interrupted, restore);
   const text = how === 'finish' ? t('Finishing…') : t('Rolling back…');
-  const done = await restore.work('copy', text, (options) =>
-    host.worker.call('recoverInterrupted', { intent, how }, options),
-  );
+  const done = await restore.work('copy', text, async (options) => {
+    const ignoreHolders = await areAccepted(restore, [...restore.livePaths, ...restore.setAsides]);
+    return host.worker.call('recoverInterrupted', { intent, how, ignoreHolders }, options);
+  });
   if (done === undefined) return lookAtDisk(restore);
   restore.interrupted = undefined;
   for (const { message } of done.remarks) restore.record('copy', message);
-  const isUndo = interrupted?.action === 'undo';
-  if (!isUndo && how === 'finish') {
-    const kept = done.items.flatMap(({ setAside, realTarget }) =>
-      setAside === undefined ? [] : [{ path: setAside, target: realTarget }],
-    );
-    if (kept.length > 0) run.alsoKept = kept;
-    host.note('restore', run.backup, 'ok');
-    await restore.finish('move', movedWords(restore));
-    return restore.finish('copy', t('Finished: the backup is in place.'));
+  if (interrupted?.action === 'undo') return noteUndo(restore, done);
+  host.note(how === 'finish' ? 'restore' : 'undo', run.backup, 'ok');
+  if (!isOwn) {
+    // What it leaves is what this restore would replace.
+    if (isUnderWay(run) || isCopied(run)) await restore.keep();
+    else await compare(restore);
+    return;
   }
+  await (how === 'finish' ? noteFinish(restore, done) : noteRollBack(restore, done));
+}
+
+async function noteFinish(restore: Restoration, { items }: Recovered): Promise<void> {
+  const { host, run } = restore;
+  const kept = items.flatMap(({ setAside, realTarget }) =>
+    setAside === undefined ? [] : [{ path: setAside, target: realTarget }],
+  );
+  if (kept.length > 0) run.alsoKept = kept;
+  if (run.destination === 'live') await restore.finish('move', movedWords(restore));
+  await restore.finish('copy', host.t('Finished: the backup is in place.'));
+}
+
+async function noteRollBack(restore: Restoration, { items }: Recovered): Promise<void> {
+  const { host, run } = restore;
+  const { t } = host;
+  if (run.destination === 'beside') return restore.keep();
+  const others = items.filter(({ live }) => live === 'other').map(({ realTarget }) => realTarget);
+  if (others.length > 0) {
+    return restore.end(
+      'elsewhere',
+      t(
+        'Another file is live as {0}, and stays. The old database is kept as {1}.',
+        restore.namesOf(others),
+        restore.namesOf(restore.setAsides),
+      ),
+    );
+  }
+  return restore.end('undone', t('Rolled back: the old database is in place.'));
+}
+
+/** An undo was brought to its end: what was put back is not set aside any more. Of several, others may still be. */
+async function noteUndo(restore: Restoration, { how, items }: Recovered): Promise<void> {
+  const { host, run, missingSetAsides } = restore;
+  const { t } = host;
   host.note('undo', run.backup, 'ok');
-  if (isUndo && how === 'roll-back') {
+  if (how === 'roll-back') {
     restore.record('copy', t('The undo was rolled back: the restored database is in place.'));
     return restore.keep();
   }
-  if (run.destination === 'beside') return restore.keep();
-  return restore.end('undone', t('Rolled back: the old database is in place.'));
+  const targets = new Set(items.map(({ realTarget }) => realTarget));
+  const back = keptOf(run).filter(
+    ({ path, realTarget }) => targets.has(realTarget) && missingSetAsides.includes(path),
+  );
+  const words = undoneWords(
+    items.flatMap(({ setAside }) => setAside ?? []),
+    host,
+  );
+  run.putBack = [...(run.putBack ?? []), ...back.map(({ path }) => path)];
+  const isAll = restore.setAsides.length === 0 && restore.missingSetAsides.length === 0;
+  if (back.length > 0 && isAll) return restore.end('undone', words);
+  restore.record(isCopied(run) ? 'clean-up' : 'plan', words);
+  await restore.keep();
+  if (!isUnderWay(run) && !isCopied(run)) await compare(restore);
 }

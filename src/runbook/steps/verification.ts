@@ -13,6 +13,14 @@ export async function verify(restore: Restoration): Promise<void> {
       const why = bad.findings[0]?.message ?? host.t('Its check failed.');
       throw new BackupError('backup-damaged', `${host.nameOf(bad.realTarget)}: ${why}`);
     }
+    const gone = proofs.find(({ realTarget }) => !host.exists(realTarget));
+    if (gone !== undefined) {
+      throw new BackupError(
+        'source-missing',
+        host.t('{0} is gone: there is nothing to verify.', host.nameOf(gone.realTarget)),
+        isBeside ? {} : { hint: host.t('Undo puts the old database back, if it is kept.') },
+      );
+    }
     const isAsked = host.healthUrl !== '' && !isBeside;
     return { proofs, health: isAsked ? await host.askHealth(host.healthUrl) : undefined };
   });
@@ -29,8 +37,12 @@ export async function verify(restore: Restoration): Promise<void> {
 }
 
 export function endVerify(restore: Restoration): Promise<void> {
-  const { health, host } = restore;
+  const { health, host, proofs = [] } = restore;
   const { t } = host;
+  if (!proofs.every(({ status }) => status === 'ok')) {
+    const text = t('All is well, as you say. It was checked as far as the warnings tell.');
+    return restore.finish('verify', text, 'confirmed');
+  }
   if (health?.ok === false) {
     const text = t('Verified, though the application does not answer well.');
     return restore.finish('verify', text, 'confirmed');

@@ -1,7 +1,9 @@
 /** What is to be read before everything else. */
+import { isOfThisRestore } from '../interruption.ts';
 import type { Notice } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { isUnderWay } from '../run.ts';
+import { shortened } from '../words.ts';
 import { button } from './buttons.ts';
 
 export function notices(restore: Restoration): Notice[] {
@@ -14,8 +16,17 @@ export function notices(restore: Restoration): Notice[] {
       title:
         interrupted.action === 'undo'
           ? t('The undo was interrupted.')
-          : t('This restore was interrupted.'),
-      text: t('{0} Nothing is lost. Bring it to its end, or back.', interrupted.words),
+          : isOfThisRestore(interrupted, restore)
+            ? t('This restore was interrupted.')
+            : t('Another restore to the same place was interrupted.'),
+      text: t(
+        '{0} Nothing is lost. Bring it to its end, or back.',
+        shortened(
+          interrupted.words,
+          interrupted.items.map(({ realTarget }) => realTarget),
+          host,
+        ),
+      ),
       actions: [
         button(restore, 'finish', t('Finish'), 'primary', {
           enabled: interrupted.can.includes('finish'),

@@ -78,8 +78,9 @@ function stopControls(restore: Restoration): Controls {
   const isFree = seen?.holders.length === 0;
   const isProved = isFree && seen?.known === 'all';
   return {
-    holders: (seen?.holders ?? []).map(({ name, pid }) => ({
+    holders: (seen?.holders ?? []).map(({ name, pid, isOurs }) => ({
       ...{ name, pid },
+      ...(isOurs === true && { note: t('a backup or a check of this extension') }),
       ...(pid === host.extensionsPid && { note: t('an extension in this window') }),
     })),
     ...(!isProved && {

@@ -5,7 +5,7 @@ import type { Health, Host } from '../host.ts';
 import type { Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep } from '../run.ts';
-import { named } from '../words.ts';
+import { named, shortened } from '../words.ts';
 
 export function linesOf(restore: Restoration, id: StepId): Line[] {
   const { failure } = restore;
@@ -49,12 +49,13 @@ function seenLines({ seen, host: { t } }: Restoration): Line[] {
 
 function safetyLines({ run, host }: Restoration): Line[] {
   const { t, nameOf } = host;
-  return (run.moved?.items ?? []).flatMap(({ safetySnapshot, safetyFailure, target }) => {
+  return (run.moved?.items ?? []).flatMap((item) => {
+    const { safetySnapshot, safetyFailure, target, realTarget } = item;
     if (safetySnapshot !== undefined) {
       return line('proof', t('Safety snapshot: {0}', nameOf(safetySnapshot)));
     }
     if (safetyFailure === undefined) return [];
-    const { message } = safetyFailure;
+    const message = shortened(safetyFailure.message, [target, realTarget], host);
     return line('warning', t('No safety snapshot of {0}: {1}', nameOf(target), message));
   });
 }
@@ -100,7 +101,8 @@ function healthKind({ ok }: Health): Line['kind'] {
   return ok ? 'proof' : 'error';
 }
 
-function proofLines({ realTarget, status, findings }: Proof, { t, nameOf }: Host): Line[] {
+function proofLines({ realTarget, status, findings }: Proof, host: Host): Line[] {
+  const { t, nameOf } = host;
   const what = nameOf(realTarget);
   if (status === 'ok') {
     return [line('proof', t('{0}: integrity and recorded row counts hold.', what))];
@@ -109,5 +111,6 @@ function proofLines({ realTarget, status, findings }: Proof, { t, nameOf }: Host
   const verdict = isChecked
     ? t('{0}: it differs from the backup, as it does once the application writes:', what)
     : t('{0}: it could not be checked to the end:', what);
-  return [verdict, ...findings.map(({ message }) => message)].map((text) => line('warning', text));
+  const messages = findings.map(({ message }) => shortened(message, [realTarget], host));
+  return [verdict, ...messages].map((text) => line('warning', text));
 }

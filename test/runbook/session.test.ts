@@ -20,6 +20,12 @@ describe('a restore over the live database on the page', () => {
     await kill(before);
     await story.session.look();
     await stop(story);
+    const { summary = '' } = story.step('move');
+    assert.match(
+      summary,
+      /a second name beside it: app\.db\.bad-…\./,
+      'no time before there is one',
+    );
     await story.press('move');
     assert.match(story.questions[0]?.detail ?? '', /5 rows of items are only in the live/);
     assert.equal(rows(), 105, 'still the old one');

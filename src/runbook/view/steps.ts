@@ -21,7 +21,7 @@ export function steps(restore: Restoration, wording: Wording): Step[] {
       ...{ id: `step-${id}`, number, status, title: titleOf(id, restore) },
       ...(isWatched && { statusText: host.t('watching…') }),
       ...(at !== undefined && { at: wording.time(at) }),
-      ...aheadOf(status, texts.get(id)),
+      ...aheadOf(restore, status, texts.get(id)),
       ...{ holders: [], checks: [], actions: [] },
       ...controlsOf(restore, id, wording),
       lines: [
@@ -42,8 +42,20 @@ function textsOf({ knownPlan, run }: Restoration): Map<StepId, RunbookStep> {
   return new Map(runbookSteps(knownPlan, options).map((step) => [step.id, step]));
 }
 
+/** Only the move itself decides on the time in the names. */
+function moveText({ knownPlan, host }: Restoration): string {
+  const names = (knownPlan?.items ?? []).map(
+    ({ realTarget }) => `${host.nameOf(realTarget)}.bad-…`,
+  );
+  return host.t(
+    'The old database, with its siblings, gets a second name beside it: {0}. Until the next step it also stays live.',
+    names.join(', '),
+  );
+}
+
 /** What is to be done, and how by hand, until it is done. */
 function aheadOf(
+  restore: Restoration,
   status: Step['status'],
   text: RunbookStep | undefined,
 ): Pick<Step, 'summary' | 'commands'> {
@@ -51,7 +63,7 @@ function aheadOf(
   if (!isAhead || text === undefined) return {};
   return {
     // What the plan says is on the cards above.
-    ...(text.id !== 'plan' && { summary: text.text }),
+    ...(text.id !== 'plan' && { summary: text.id === 'move' ? moveText(restore) : text.text }),
     ...(text.sh.length > 0 && {
       commands: { posix: text.sh.join('\n'), powershell: text.powershell.join('\n') },
     }),

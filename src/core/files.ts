@@ -246,7 +246,8 @@ export async function sweepLeftovers(
   return stuck;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is a process of that number on this machine, whoever runs it. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -18,6 +18,7 @@ import * as v from 'valibot';
 import { BackupError, explain } from './errors.ts';
 import {
   intentPath,
+  isAlive,
   linkWithoutOverwriting,
   privateFolderPath,
   siblingSuffixes,
@@ -197,14 +198,6 @@ function atWork(path: string, pid: number): BackupError {
     `Another process (pid ${pid}) is at work on this restore in ${path}.`,
     { path, hint: 'Wait until it is done, then look again.', facts: { pid } },
   );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && Reflect.get(error, 'code') === 'EPERM';
-  }
 }
 
 /** Makes the private folder of an item, which may be there already. */

@@ -225,6 +225,7 @@ describe('the runbook in a window', () => {
       await window.screenshot('runbook-7-question');
       await dialog.getByRole('button', { name: 'Undo' }).click();
       await webview.getByText('Undone: the old database is in place.').waitFor();
+      assert.equal(await webview.getByText('It was not undone.').count(), 0);
       await lookAt(window, '7-undone');
       await shop.start();
       assert.equal(await shop.orders(), 15);

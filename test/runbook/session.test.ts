@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { noteUndone } from '../../src/runbook/steps/undo.ts';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
 import { holdOpen, kill } from '../support/processes.ts';
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
@@ -51,6 +52,18 @@ describe('a restore over the live database on the page', () => {
     assert.equal(rows(folder('data', kept)), 101, 'what was written since is kept');
     assert.ok(!story.isOffered('undo'));
     assert.deepEqual(leftoversIn(folder('data')), []);
+  });
+
+  it('forgets why it was not undone once a command has done it', async () => {
+    const story = await moved();
+    await story.press('copy');
+    const server = await holdOpen(live, insert);
+    await story.press('undo');
+    assert.match(story.failure, /open in/);
+    await kill(server);
+    const [setAside = ''] = story.restore.setAsides;
+    await noteUndone(story.restore, setAside, 'The old database is back.');
+    assert.deepEqual([story.failure, story.now], ['', 'over']);
   });
 
   it('does nothing while the question is refused, pressed twice, or open', async () => {

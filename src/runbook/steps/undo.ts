@@ -108,7 +108,9 @@ export async function noteUndone(
   setAside: string,
   words: string,
 ): Promise<void> {
-  const { run } = restore;
+  const { run, failure } = restore;
+  // What stood in the way of an earlier attempt does not any more.
+  if (failure?.step === 'undo') restore.failure = undefined;
   run.putBack = [...(run.putBack ?? []), setAside];
   const isAll = setAsidesOf(run).every((path) => run.putBack?.includes(path));
   if (isAll) return restore.end('undone', words);

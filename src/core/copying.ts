@@ -103,6 +103,7 @@ export class Copying {
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
   readonly #purpose: Purpose;
+  #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
   /** A private folder in it, for the copies. */
@@ -284,8 +285,12 @@ export class Copying {
 
   /** The check keeps this thread busy, and so does the copy of the next database. */
   #digestBeside(copy: string): Promise<Digests> | undefined {
-    const digests = this.#request.verify ? this.#hooks.digestBeside?.(copy) : undefined;
-    digests?.catch(() => undefined); // It is awaited later; until then a failure must not count as unhandled.
+    const { digestBeside } = this.#hooks;
+    if (!this.#request.verify || digestBeside === undefined) return undefined;
+    // One at a time: a thread for each of hundreds of small databases would be a burden.
+    const digests = this.#lastDigests.then(() => digestBeside(copy));
+    // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
+    this.#lastDigests = digests.catch(() => undefined);
     return digests;
   }
 

@@ -11,10 +11,12 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { takeCut } from '../../src/core/cut.ts';
 import { takeSnapshots } from '../../src/core/snapshot.ts';
 import { BackupError } from '../../src/core/errors.ts';
+import { digestFile, type Digests } from '../../src/core/files.ts';
 import { pin } from '../../src/core/sqlite.ts';
 import { aheadOf, counterSql, isBroken, takeCuts } from '../support/cuts.ts';
 import {
@@ -203,6 +205,21 @@ describe('a cut', () => {
         assert.notEqual(stdout, 'locked\n', journalMode);
       }
     });
+  });
+
+  it('of many has the digests of one copy read at a time', async () => {
+    const paths = Array.from({ length: 8 }, (_, n) =>
+      createDatabase(folder(`${n}.db`), { rows: 5 }),
+    );
+    const reading = { now: 0, most: 0 };
+    const digestBeside = async (path: string): Promise<Digests> => {
+      reading.most = Math.max(reading.most, ++reading.now);
+      await sleep(10);
+      reading.now--;
+      return digestFile(path);
+    };
+    const { snapshots: made } = await snapshots(paths, {}, { digestBeside });
+    assert.deepEqual([made.length, reading.most], [8, 1]);
   });
 
   describe('of several of which one fails', () => {

@@ -81,7 +81,8 @@ describe('a restore on the page, when others have been at its files', () => {
     });
   }
 
-  it('goes on to undo the rest of a bundle after the undo of one was interrupted', async () => {
+  /** A bundle of the live database and of a second one, over both of which it is to be restored. */
+  const stoppedForTwo = async (): Promise<{ story: Story; second: string }> => {
     const second = createDatabase(folder('data/jobs.db'), { rows: 7 });
     const bundle = (await bundleOf([live, second])).path;
     for (const path of [live, second]) withDatabase(path, (db) => db.exec(insert));
@@ -91,6 +92,11 @@ describe('a restore on the page, when others have been at its files', () => {
     );
     await story.press('restore-live');
     await stop(story);
+    return { story, second };
+  };
+
+  it('goes on to undo the rest of a bundle after the undo of one was interrupted', async () => {
+    const { story, second } = await stoppedForTwo();
     await story.press('move', 'copy', 'restart-done', 'verify-again', 'verify-done', 'keep');
     process.env['DIE_AT'] = 'after';
     process.env['DIE_ON'] = live;
@@ -108,15 +114,7 @@ describe('a restore on the page, when others have been at its files', () => {
   });
 
   it('does not call a bundle undone while one of its old databases is elsewhere', async () => {
-    const second = createDatabase(folder('data/jobs.db'), { rows: 7 });
-    const bundle = (await bundleOf([live, second])).path;
-    for (const path of [live, second]) withDatabase(path, (db) => db.exec(insert));
-    const story = await Story.begin(
-      bundle,
-      [live, second].map((path) => ({ live: path, member: basename(path), chosen: true })),
-    );
-    await story.press('restore-live');
-    await stop(story);
+    const { story, second } = await stoppedForTwo();
     await story.press('move', 'copy');
     const first = folder('data', setAsidesIn(folder('data')).find((one) => /^app/.test(one)) ?? '');
     renameSync(first, folder('elsewhere'));

@@ -87,8 +87,7 @@ export class FileWatch implements vscode.Disposable {
     const watcher = this.#watchers.add(
       vscode.workspace.createFileSystemWatcher(all, false, true, false),
     );
-    // What cannot be looked at has nothing to show; the next search says so if it matters.
-    this.#watchers.add(watcher.onDidCreate((uri) => this.#noteCreated(uri).catch(() => undefined)));
+    this.#watchers.add(watcher.onDidCreate((uri) => void this.#noteCreated(uri)));
     this.#watchers.add(
       watcher.onDidDelete((uri) => {
         if (this.#parts.holdsKnown(uri)) this.refreshSoon();

@@ -61,7 +61,9 @@ const browser = (args: string[]): Step => ({
   name: 'browser suite',
   run: () => {
     if (process.platform !== 'win32') {
-      return mocha('browser suite', 'test/browser/**/*.test.ts', 120_000, inParallel(args));
+      // Two windows, their servers and browsers share the machine: what takes too long once may be tried once more.
+      const oneRetry = ['--retries', '1', ...inParallel(args)];
+      return mocha('browser suite', 'test/browser/**/*.test.ts', 120_000, oneRetry);
     }
     console.log('Skipped: the VS Code server that it needs does not run on Windows');
     return { ...OK, skipped: 1 };

@@ -232,8 +232,8 @@ describe('bundles in a window', () => {
       await window.screenshot('bundle-member-menu');
       await window.chooseFromMenu('Verify');
       await window.notification('Verified 1 file: nothing is wrong.').waitFor();
-      await window.chooseFromRow(member, 'Compare with Live');
-      await page.getByText('The schemas are the same.').waitFor();
+      const same = page.getByText('The schemas are the same.');
+      await window.chooseFromRow(member, 'Compare with Live', same);
       await window.screenshot('bundle-compare');
       // Both databases, with the keyboard.
       await member.click();
@@ -251,7 +251,7 @@ describe('bundles in a window', () => {
       await window.notification(/Extracted 2 files to out, each checked\./).waitFor();
       assert.deepEqual(readdirSync(join(folder, 'out/data')).sort(), ['app.db', 'sessions.db']);
 
-      await window.chooseFromRow(window.treeItem(/^shop_/), 'Delete…');
+      await window.chooseFromRow(window.treeItem(/^shop_/), 'Delete…', window.dialog);
       await window.dialog.getByRole('button', { name: 'Move to Trash' }).click();
       await window.dialog.getByRole('button', { name: 'Delete Permanently' }).click();
       await window.treeItem(/^shop_/).waitFor({ state: 'detached' });

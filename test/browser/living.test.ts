@@ -147,8 +147,9 @@ describe('living with backups, in a window', () => {
       await window.quickInput.getByText('Filter Databases and Backups').waitFor();
       await axe('filter', '.quick-input-titlebar', '.quick-input-message');
       await page.keyboard.press('Escape');
-      await window.chooseFromRow(window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /), 'Delete…');
-      await window.dialog.getByText(/Move sessions_.* to the trash\?/).waitFor();
+      const sessions = window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /);
+      const question = window.dialog.getByText(/Move sessions_.* to the trash\?/);
+      await window.chooseFromRow(sessions, 'Delete…', question);
       await axe('delete', '.dialog-message-container', '.dialog-buttons-row');
       await page.keyboard.press('Escape');
       assert.equal(backupsIn(folder).length, 1);
@@ -207,10 +208,8 @@ describe('living with backups, in a window', () => {
       await old.first().waitFor();
       const left = backupsIn(folder).length;
       // A server has no trash, so this cannot be undone, and is asked about at once.
-      await window.chooseFromRow(old.first(), 'Delete…');
-      await window.dialog
-        .getByText(/There is no trash here\. Delete old_.* permanently\?/)
-        .waitFor();
+      const question = /There is no trash here\. Delete old_.* permanently\?/;
+      await window.chooseFromRow(old.first(), 'Delete…', window.dialog.getByText(question));
       assert.equal(await window.dialog.getByText(/to the trash\?/).count(), 0);
       await window.page.keyboard.press('Escape');
       await window.dialog.waitFor({ state: 'detached' });
@@ -400,17 +399,13 @@ async function selection(window: Window, folder: string): Promise<void> {
     backupsIn(folder).filter((name) => readManifest(join(folder, 'backups', name))?.pinned === true)
       .length;
   assert.equal(pinned(), 1);
-  await window.chooseFromRow(await selectTwo(window), 'Pin');
+  await window.chooseFromRow(await selectTwo(window), 'Pin', window.treeItem(/, pinned/).nth(2));
   await waitUntil(() => pinned() === 3, 'not both were pinned');
-  await waitUntil(
-    async () => (await window.treeItem(/, pinned/).count()) >= 3,
-    'no pins are shown',
-  );
 }
 
 async function compact(window: Window, folder: string): Promise<void> {
-  await window.chooseFromRow(window.treeItem(/^data\/cache\.db, /), 'Back Up Compact');
-  await window.notification(/Backed up data\/cache\.db/).waitFor();
+  const told = window.notification(/Backed up data\/cache\.db/);
+  await window.chooseFromRow(window.treeItem(/^data\/cache\.db, /), 'Back Up Compact', told);
   const [made] = backupsIn(folder).filter((name) => name.startsWith('cache_'));
   assert.equal(readManifest(join(folder, 'backups', made ?? ''))?.method, 'compact');
 }
@@ -424,8 +419,8 @@ async function deletion(window: Window, folder: string): Promise<void> {
   await rows.nth(2).waitFor();
   await rows.nth(0).click();
   await rows.nth(1).click({ modifiers: ['ControlOrMeta'] });
-  await window.chooseFromRow(rows.nth(1), 'Delete…');
-  await window.dialog.getByText(/Move 2 backups .* to the trash\?/).waitFor();
+  const question = window.dialog.getByText(/Move 2 backups .* to the trash\?/);
+  await window.chooseFromRow(rows.nth(1), 'Delete…', question);
   await window.screenshot('delete');
   const text = (await window.dialog.textContent()) ?? '';
   const named = text.match(/old_\d{8}_\d{6}Z\.db/g) ?? [];

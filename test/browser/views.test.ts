@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { backUpAsOf, readManifest } from '../support/livedInWorkspace.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems } from './axe.ts';
-import { changeSettings, inEachTheme, useWindows, withWindow } from './setup.ts';
+import { changeSettings, inEachTheme, useWindows } from './setup.ts';
+import type { Window } from './window.ts';
 
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
 const panes = ['.part.sidebar .pane-body'];
@@ -118,15 +119,15 @@ describe('the views in a window', () => {
       }
       assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
       const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
-      await window.chooseFromRow(backup, 'Pin');
-      await window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/).waitFor();
+      const pinned = window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/);
+      await window.chooseFromRow(backup, 'Pin', pinned);
       await inEachTheme(window, folder, (look) => window.screenshot(`backups-${look}`));
       assert.equal(readdirSync(join(folder, 'backups')).length, 7);
     });
   });
 
   it('say in words what is missing, with a way on, in every state without rows', async () => {
-    await withShared({ sample: 'none' }, async (window) => {
+    const noFolder = async (window: Window): Promise<void> => {
       await window.openSidebar();
       for (const [view, text] of [
         ['Databases', 'Open a folder to see its SQLite databases here.'],
@@ -137,7 +138,10 @@ describe('the views in a window', () => {
       }
       await window.screenshot('empty-no-folder');
       assert.deepEqual(await accessibilityProblems(window.page, panes), []);
-    });
+    };
+    await withShared({ sample: 'none' }, noFolder);
+    // A workspace that lists no folder yet.
+    await withShared({ folders: [] }, noFolder);
     await withShared({ sample: false }, async (window, folder) => {
       const [databases, backups] = [window.view('Databases'), window.view('Backups')];
       await window.openSidebar();
@@ -177,8 +181,7 @@ describe('the views in a window', () => {
   });
 
   it('show each workspace folder when there are several, and follow files that come and go', async () => {
-    // On a server that had other windows before, one with several folders was seen to begin without any of them.
-    await withWindow({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
+    await withShared({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
       await window.openSidebar();
       await window.treeItem(/^shop/).waitFor();
       await window.treeItem(/^blog/).waitFor();
@@ -212,7 +215,7 @@ describe('the views in a window', () => {
     };
     // One folder is within the other, so both find the databases in it.
     const folders = ['shop', 'shop/data'];
-    await withWindow({ create, folders }, async (window, folder) => {
+    await withShared({ create, folders }, async (window, folder) => {
       for (const name of folders) {
         const kept = join(folder, 'shop/kept');
         changeSettings(join(folder, name), { 'sqliteBackup.backupsFolder': kept });

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Browser, Frame, FrameLocator, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/hosts/chromium.ts';
@@ -67,11 +67,19 @@ export async function openWindow(options: WindowOptions): Promise<Window> {
     const { folder } = options;
     await page.goto(folder === undefined ? `${server.url}/?ew=true` : windowUrl(server, folder));
     await window.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
+    if (folder !== undefined && listsFolders(folder)) await window.untilFoldersAreThere();
     return window;
   } catch (error) {
     await window.close();
     throw error;
   }
+}
+
+/** True for a workspace file with folders in it. */
+function listsFolders(path: string): boolean {
+  if (!path.endsWith('.code-workspace')) return false;
+  const { folders } = JSON.parse(readFileSync(path, 'utf8')) as { folders: unknown[] };
+  return folders.length > 0;
 }
 
 /** A window of VS Code, seen as a person does: everything is found by its role and its name. */
@@ -86,6 +94,24 @@ export class Window {
     this.server = server;
     this.page = page;
     this.statusBar = page.locator('#workbench\\.parts\\.statusbar');
+  }
+
+  /**
+   * Loads the window again until the Explorer, which it begins with, shows the folders of its workspace file: now and
+   * then VS Code in a browser takes that file for empty, and a window that began so stays so.
+   */
+  async untilFoldersAreThere(): Promise<void> {
+    const explorer = this.page.locator('.part.sidebar .explorer-folders-view');
+    for (let tries = 1; ; tries++) {
+      try {
+        await explorer.getByRole('treeitem').first().waitFor({ timeout: 10_000 });
+        return;
+      } catch (error) {
+        if (tries === 5) throw error;
+        await this.page.reload();
+        await this.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
+      }
+    }
   }
 
   /** Picks a command in the Command Palette by its full title, such as `SQLite Backup: Show Log`. */
@@ -178,12 +204,16 @@ export class Window {
     }
   }
 
-  /** Chooses an entry of the context menu of a row. A row that is drawn anew loses its menu: then it is opened again. */
-  async chooseFromRow(row: Locator, name: string): Promise<void> {
+  /**
+   * Chooses an entry of the context menu of a row, and waits for the `effect` that it has. A row that is drawn anew loses
+   * its menu, also while an entry of it is pressed: then it is opened again.
+   */
+  async chooseFromRow(row: Locator, name: string, effect: Locator): Promise<void> {
     for (let tries = 1; ; tries++) {
       await row.click({ button: 'right' });
       try {
-        return await this.chooseFromMenu(name, 2_000);
+        await this.chooseFromMenu(name, 2_000);
+        return await effect.first().waitFor({ timeout: 10_000 });
       } catch (error) {
         if (tries === 5) throw error;
         await this.page.keyboard.press('Escape');

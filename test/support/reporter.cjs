@@ -10,6 +10,10 @@ module.exports = class TallyReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     const { TEST_TALLY: file, TEST_SUITE: suite, TEST_HOST: host } = process.env;
+    // A second try that succeeds is no secret: what failed the first time is shown as a failure would be.
+    runner.on(Runner.constants.EVENT_TEST_RETRY, (test, error) => {
+      console.error(`    failed once, tried again: ${test.title}\n${error.stack ?? error}`);
+    });
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = runner.stats;
       if (file) appendFileSync(file, JSON.stringify({ suite, passes, failures, pending }) + '\n');

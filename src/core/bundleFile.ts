@@ -2,7 +2,7 @@
  * The last steps of every bundle: write the zip in a private folder, `manifest.json` first -> sync it -> read all of it
  * back -> publish it with its manifest beside it.
  */
-import { unlinkSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { copyCompanion, type Companion } from './companions.ts';
@@ -106,6 +106,7 @@ async function write(
     ...companions,
     textEntry(bundleVersionName, version),
   ];
+  const removals: Promise<void>[] = [];
   const written = await writeZip(path, files, {
     compression,
     at: new Date(contents.createdAt),
@@ -116,14 +117,19 @@ async function write(
         totalBytes: 2 * totalBytes,
       }),
     // From here on the content is in the zip: there is no need for it to be on the disk twice.
-    onPacked: ({ content }) => 'path' in content && unlinkSync(content.path),
+    onPacked: ({ content }) => {
+      if (!('path' in content)) return;
+      const removal = unlink(content.path);
+      removal.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+      removals.push(removal);
+    },
   });
   const syncing = syncFileBeside(path);
   syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
   await readBack(path, contents, (doneBytes) =>
     onProgress({ phase: 'hash', doneBytes, totalBytes }),
   );
-  await syncing;
+  await Promise.all([syncing, ...removals]);
   return written;
 }
 

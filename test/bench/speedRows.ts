@@ -4,14 +4,17 @@ import { ratioUpTo, type Comparison } from './table.ts';
 import { backUp, timeCommand, timeSync, type Workshop } from './workshop.ts';
 
 const gigabyte = 1e9;
+/** For a copy of it, and what belongs to that. */
+const wanted = 1.2 * gigabyte;
 
 /** Exact, without the check, against the tool people would use instead. */
 export async function exact(shop: Workshop): Promise<Comparison[]> {
   const database = shop.database(gigabyte);
   const pairs = await interleave(
     shop.pairs,
-    async () => backUp(shop, database, await shop.clear(), { method: 'exact', verify: false }),
-    async () => timeBackupCommand(shop, database, join(await shop.clear(), 'peer.db')),
+    async () =>
+      backUp(shop, database, await shop.clear(wanted), { method: 'exact', verify: false }),
+    async () => timeBackupCommand(shop, database, join(await shop.clear(wanted), 'peer.db')),
   );
   return [
     {
@@ -29,9 +32,9 @@ export async function verified(shop: Workshop): Promise<Comparison[]> {
   const copyAlone: number[] = [];
   const { ours, peer } = await interleave(
     shop.pairs,
-    async () => backUp(shop, database, await shop.clear(), { method: 'exact', verify: true }),
+    async () => backUp(shop, database, await shop.clear(wanted), { method: 'exact', verify: true }),
     async () => {
-      const copy = join(await shop.clear(), 'peer.db');
+      const copy = join(await shop.clear(wanted), 'peer.db');
       const copyMs = await timeBackupCommand(shop, database, copy);
       copyAlone.push(copyMs);
       const checkMs = await timeCommand(shop, 'sqlite3', copy, 'PRAGMA integrity_check');
@@ -54,9 +57,10 @@ export async function compact(shop: Workshop): Promise<Comparison[]> {
   const database = shop.database(gigabyte);
   const pairs = await interleave(
     shop.pairs,
-    async () => backUp(shop, database, await shop.clear(), { method: 'compact', verify: false }),
+    async () =>
+      backUp(shop, database, await shop.clear(wanted), { method: 'compact', verify: false }),
     async () => {
-      const copy = join(await shop.clear(), 'peer.db');
+      const copy = join(await shop.clear(wanted), 'peer.db');
       const ms = await timeCommand(shop, 'sqlite3', database, `VACUUM INTO '${copy}'`);
       return ms + (await timeSync(copy));
     },
@@ -80,7 +84,7 @@ export async function hash(shop: Workshop): Promise<Comparison[]> {
       process.execPath,
       shop.program('hashJob.mjs'),
       database,
-      await shop.clear(),
+      await shop.clear(wanted),
       when,
     );
   const pairs = await interleave(
@@ -127,10 +131,10 @@ export async function floor(shop: Workshop): Promise<Comparison[]> {
   const pairs = await interleave(
     shop.pairs,
     async () => {
-      const copy = join(await shop.clear(), 'floor.db');
+      const copy = join(await shop.clear(wanted), 'floor.db');
       return (await timeCommand(shop, 'cp', database, copy)) + (await timeSync(copy));
     },
-    async () => timeBackupCommand(shop, database, join(await shop.clear(), 'peer.db')),
+    async () => timeBackupCommand(shop, database, join(await shop.clear(wanted), 'peer.db')),
   );
   return [
     {

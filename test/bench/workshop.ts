@@ -24,8 +24,12 @@ export interface Workshop {
   database: (sizeBytes: number) => string;
   /** The same, with content that compresses as that of applications does. */
   textDatabase: (sizeBytes: number) => string;
-  /** Removes what earlier runs have written, and waits until the disk is quiet. Returns the empty folder for the next. */
-  clear: () => Promise<string>;
+  /**
+   * Removes what earlier runs have written, and waits until the disk is quiet. Returns the empty folder for the next, which
+   * may write `wantedBytes` without paying for memory: what a virtual machine does not use goes back to its host, and
+   * whoever asks for it next waits seconds for a gigabyte.
+   */
+  clear: (wantedBytes?: number) => Promise<string>;
   remove: () => void;
 }
 
@@ -60,11 +64,12 @@ export async function openWorkshop(
     database: (sizeBytes) => build(`${sizeBytes / 1e6}MB.db`, sizeBytes, buildDatabase),
     textDatabase: (sizeBytes) =>
       build(`${sizeBytes / 1e6}MB-text.db`, sizeBytes, buildTextDatabase),
-    async clear() {
+    async clear(wantedBytes = 0) {
       options.signal.throwIfAborted();
       rmSync(output, { recursive: true, force: true });
       await run('mkdir', [output]);
       await run('sync', []);
+      if (wantedBytes > 0) await run(process.execPath, ['-e', `Buffer.alloc(${wantedBytes}, 1)`]);
       return output;
     },
   };

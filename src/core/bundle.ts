@@ -117,8 +117,7 @@ class Job {
         // What is copied is packed afterwards: the first half.
         progress.phase === 'copy' ? { ...progress, totalBytes: 2 * progress.totalBytes } : progress,
       );
-    const { digestBeside } = this.#hooks;
-    const hooks = { onProgress, ...(digestBeside !== undefined && { digestBeside }) };
+    const hooks = { ...this.#hooks, onProgress };
     return new Copying({ ...this.#request, databases }, hooks, 'pack');
   }
 

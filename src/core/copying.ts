@@ -6,6 +6,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeCut } from './cut.ts';
+import type { Follower } from './digestBehind.ts';
 import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
 import {
   createPrivateFile,
@@ -16,6 +17,7 @@ import {
   syncFileBeside,
   type Digests,
 } from './files.ts';
+import { foreseeFirstPage } from './firstPage.ts';
 import {
   boundTables,
   type CutLabel,
@@ -40,6 +42,7 @@ import {
   differingFacts,
   pin,
   settleCopy,
+  sqliteVersion,
   type Check,
   type Contents,
   type Pin,
@@ -53,7 +56,7 @@ export interface CopyRequest {
   largestBytes: number;
 }
 
-export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside'>;
+export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside' | 'digestBehind'>;
 
 export interface CopyFailure {
   /** As asked for. */
@@ -76,8 +79,8 @@ export interface Copied extends Member {
   contents: Contents;
   at: Date;
   warnings: Finding[];
-  /** Being read beside what this thread does, where that gains time. */
-  digests: Promise<Digests> | undefined;
+  /** Ends what is read beside what this thread does, where that gains time. */
+  digests: ((onRead: (doneBytes: number) => void) => Promise<Digests>) | undefined;
 }
 
 export interface Proved extends Omit<Copied, 'digests'> {
@@ -88,6 +91,9 @@ export interface Proved extends Omit<Copied, 'digests'> {
   crc32?: number;
   sizeBytes: number;
 }
+
+/** Below this a thread costs more than it gains. */
+const fewestFollowedBytes = 64e6;
 
 /** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
 export type Purpose = 'publish' | 'pack';
@@ -103,6 +109,7 @@ export class Copying {
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
   readonly #purpose: Purpose;
+  readonly #sqlite = sqliteVersion();
   #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
@@ -163,8 +170,12 @@ export class Copying {
       for (const [index, { member, pin: one }] of held.entries()) {
         const { facts } = one;
         const copy = join(this.#scratch, `copy-${index}.db`);
+        let follower: Follower | undefined;
         try {
+          createPrivateFile(copy);
+          follower = this.#digestBehind(member, facts, copy);
           await copyPinned(one, copy, this.#folder, (donePages) => {
+            follower?.wrote(donePages * facts.pageSize);
             const doneBytes = before + donePages * facts.pageSize;
             requireSpace(this.#folder, totalBytes - doneBytes);
             for (const watch of watches.slice(index)) watch.look();
@@ -174,9 +185,11 @@ export class Copying {
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
-          const digests = this.#digestBeside(copy);
+          follower?.complete();
+          const digests = follower?.digests ?? this.#digestBeside(copy);
           copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
         } catch (error) {
+          await follower?.abandon();
           if (isBackupError(error) && error.code === 'target-full') throw error;
           this.#fail(member, error);
         }
@@ -283,15 +296,23 @@ export class Copying {
     };
   }
 
+  /** What takes long to digest is digested while it is copied. */
+  #digestBehind({ source }: Member, facts: Facts, copy: string): Follower | undefined {
+    const sizeBytes = facts.pageCount * facts.pageSize;
+    if (sizeBytes < fewestFollowedBytes) return undefined;
+    const begin = foreseeFirstPage(source.firstPage, this.#sqlite);
+    return this.#hooks.digestBehind?.(copy, { begin, sizeBytes });
+  }
+
   /** The check keeps this thread busy, and so does the copy of the next database. */
-  #digestBeside(copy: string): Promise<Digests> | undefined {
+  #digestBeside(copy: string): Copied['digests'] {
     const { digestBeside } = this.#hooks;
     if (!this.#request.verify || digestBeside === undefined) return undefined;
     // One at a time: a thread for each of hundreds of small databases would be a burden.
     const digests = this.#lastDigests.then(() => digestBeside(copy));
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
     this.#lastDigests = digests.catch(() => undefined);
-    return digests;
+    return () => digests;
   }
 
   /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
@@ -310,7 +331,7 @@ export class Copying {
       }
       const onRead = (bytes: number): void =>
         this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
-      const digested = await (digests ?? this.#digest(one.copy, onRead));
+      const digested = await (digests?.(onRead) ?? this.#digest(one.copy, onRead));
       await syncing;
       proved.push({ ...one, ...digested, check, sizeBytes });
       before += sizeBytes;
@@ -340,7 +361,6 @@ async function copyPinned(
   onStep: (donePages: number) => void,
 ): Promise<void> {
   try {
-    createPrivateFile(copy);
     const created = fileIdentity(copy);
     const { pageCount, pageSize } = one.facts;
     const syncing = new EarlySync(copy);

@@ -457,22 +457,46 @@ export function sha256File(path: string, onProgress?: (doneBytes: number) => voi
   return hashFile(path, onProgress);
 }
 
+/** CRC-32 of a part of a file, continuing the one of what is before it. `onRead` gets where the reading is. */
+export function crcOfRange(
+  path: string,
+  { from, to, seed = 0 }: { from: number; to?: number; seed?: number },
+  onRead?: (doneBytes: number) => void,
+): number {
+  let [crc, doneBytes] = [seed, from];
+  for (const chunk of chunksOf(path, from, to)) {
+    crc = crc32(chunk, crc);
+    onRead?.((doneBytes += chunk.length));
+  }
+  return crc;
+}
+
 function hashFile(
   path: string,
   onProgress?: (doneBytes: number) => void,
   onChunk?: (chunk: Buffer) => void,
 ): string {
   const hash = createHash('sha256');
+  let doneBytes = 0;
+  for (const chunk of chunksOf(path)) {
+    hash.update(chunk);
+    onChunk?.(chunk);
+    onProgress?.((doneBytes += chunk.length));
+  }
+  return hash.digest('hex');
+}
+
+/** What is in a file, in one buffer that is used again for the next piece. */
+function* chunksOf(path: string, from = 0, to = Infinity): Generator<Buffer> {
   const whole = Buffer.allocUnsafe(hashChunkBytes);
   const handle = openSync(path, 'r');
   try {
-    for (let done = 0, read; (read = readSync(handle, whole)) > 0;) {
-      const chunk = whole.subarray(0, read);
-      hash.update(chunk);
-      onChunk?.(chunk);
-      onProgress?.((done += read));
+    for (let at = from; at < to;) {
+      const read = readSync(handle, whole, 0, Math.min(whole.length, to - at), at);
+      if (read === 0) return;
+      at += read;
+      yield whole.subarray(0, read);
     }
-    return hash.digest('hex');
   } finally {
     closeSync(handle);
   }

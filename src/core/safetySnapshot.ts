@@ -28,7 +28,7 @@ const safetyFailures = new WeakMap<IntentItem, PlainError>();
 export async function takeSafetySnapshot(
   item: IntentItem,
   { folder, busyTimeoutMs, toolVersion, recordAs, ignoreHolders }: ApplyRequest,
-  { onProgress, digestBeside }: SnapshotHooks,
+  hooks: SnapshotHooks,
 ): Promise<void> {
   const database = livePath(item);
   if (statSync(database, { throwIfNoEntry: false }) === undefined) return;
@@ -46,11 +46,7 @@ export async function takeSafetySnapshot(
         toolVersion,
       },
       // The point of no return of the restore comes later.
-      {
-        onProgress,
-        beforePublish: () => Promise.resolve(),
-        ...(digestBeside !== undefined && { digestBeside }),
-      },
+      { ...hooks, beforePublish: () => Promise.resolve() },
     );
     item.safetySnapshot = path;
   } catch (error) {

@@ -12,6 +12,7 @@ import {
   type Member,
   type Proved,
 } from './copying.ts';
+import type { Expected, Follower } from './digestBehind.ts';
 import { BackupError, fromPlainError, toPlainError } from './errors.ts';
 import { inWorkplace, publishPair, type Digests } from './files.ts';
 import { readGitHead } from './gitHead.ts';
@@ -79,6 +80,8 @@ export interface SnapshotHooks {
   beforePublish: () => Promise<void>;
   /** Digests of a file beside this thread's own work. Without it, the file is read here. */
   digestBeside?: (path: string) => Promise<Digests>;
+  /** Follows a file while it is written. Without it, or where there is none, the file is read when it is complete. */
+  digestBehind?: (path: string, expected: Expected) => Follower | undefined;
 }
 
 export interface Snapshot {

@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { BackupError, explain, isBackupError } from './errors.ts';
 import { fileIdentity, freeBytes, resolveRegularFile, siblingsOf } from './files.ts';
+import { readFirstPage } from './firstPage.ts';
 import { requireDatabase } from './header.ts';
 import { findLockers } from './holders.ts';
 import { formatBytes } from './units.ts';
@@ -27,15 +28,18 @@ export interface Source {
   journalMode: 'wal' | 'rollback';
   /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
   links: number;
+  /** As it was then. */
+  firstPage: Buffer;
 }
 
 /** Looks at a database before anything is opened or created. Refuses what cannot become a good backup, with the reason. */
 export function inspectSource(database: string, largestBytes: number): Source {
   const path = resolveRegularFile(database);
-  const { journalMode } = requireDatabase(path);
+  const { journalMode, pageSize } = requireDatabase(path);
   const { size: sizeBytes, nlink: links } = statSync(path);
   requireSize(path, sizeBytes, largestBytes);
-  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links };
+  const firstPage = readFirstPage(path, pageSize);
+  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links, firstPage };
   refuseHiddenWal(source);
   return source;
 }

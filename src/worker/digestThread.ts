@@ -4,18 +4,72 @@
  * that is why it is only for private copies, which nobody else knows of.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import {
+  beginsAs,
+  DigestBehind,
+  endsAs,
+  type Expected,
+  type Follower,
+  type Reading,
+} from '../core/digestBehind.ts';
 import { digestFile, type Digests } from '../core/files.ts';
 
 interface Task {
   digest: string;
+  /** When it is not there, the file is complete. */
+  behind?: Expected;
 }
 
-export function digestBeside(path: string): Promise<Digests> {
+/** To a thread that follows a file. */
+type News = { wroteBytes: number } | 'complete';
+/** From it, one after the other. */
+type Answer = { read: Reading } | { beginsAsRead: boolean };
+
+export async function digestBeside(path: string): Promise<Digests> {
   const entry = process.argv[1];
-  if (entry === undefined) return Promise.resolve().then(() => digestFile(path));
+  if (entry === undefined) return digestFile(path);
+  const [digests] = await answersOf<Digests>(start(entry, { digest: path }), 1);
+  if (digests === undefined) throw new Error('The second thread gave no answer.');
+  return digests;
+}
+
+export function digestBehind(path: string, expected: Expected): Follower | undefined {
+  const entry = process.argv[1];
+  if (entry === undefined) return undefined;
+  const thread = start(entry, { digest: path, behind: expected });
+  const tell = (news: News): void => thread.postMessage(news);
+  const first = answersOf<Answer>(thread, 1);
+  const all = answersOf<Answer>(thread, 2);
+  // They are awaited when somebody asks; until then a failure must not count as unhandled.
+  for (const answers of [first, all]) answers.catch(() => undefined);
+  return {
+    wrote: (wroteBytes) => tell({ wroteBytes }),
+    complete: () => tell('complete'),
+    async digests(onRead) {
+      const [found] = await first;
+      const isProved =
+        found !== undefined &&
+        'read' in found &&
+        endsAs(path, found.read, onRead) &&
+        (await all).some((one) => 'beginsAsRead' in one && one.beginsAsRead);
+      if (!isProved) return digestFile(path, onRead);
+      const { sha256, crc32 } = found.read;
+      return { sha256, crc32 };
+    },
+    abandon: async () => void (await thread.terminate()),
+  };
+}
+
+function start(entry: string, task: Task): Worker {
+  return new Worker(entry, { workerData: task });
+}
+
+function answersOf<T>(thread: Worker, count: number): Promise<T[]> {
+  const answers: T[] = [];
   return new Promise((resolve, reject) => {
-    const thread = new Worker(entry, { workerData: { digest: path } satisfies Task });
-    thread.once('message', resolve);
+    thread.on('message', (answer: T) => {
+      if (answers.push(answer) === count) resolve(answers);
+    });
     thread.once('error', reject);
     thread.once('exit', (code) => reject(new Error(`The second thread ended with code ${code}.`)));
   });
@@ -27,5 +81,15 @@ export function isDigestThread(): boolean {
 }
 
 export function serveDigests(): void {
-  parentPort?.postMessage(digestFile((workerData as Task).digest));
+  const { digest: path, behind } = workerData as Task;
+  if (behind === undefined) return parentPort?.postMessage(digestFile(path));
+  const follower = new DigestBehind(path, behind);
+  const answer = (one: Answer): void => parentPort?.postMessage(one);
+  parentPort?.on('message', (news: News) => {
+    if (news !== 'complete') return follower.follow(news.wroteBytes);
+    const read = follower.end();
+    answer({ read });
+    answer({ beginsAsRead: beginsAs(path, read) });
+    parentPort?.close();
+  });
 }

@@ -1,7 +1,7 @@
 import { toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite.ts';
 import { handle } from './handlers.ts';
-import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
+import { digestBehind, digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { parseToWorker, type FromWorker, type Method } from './protocol.ts';
 import { throttleProgress } from './throttle.ts';
 
@@ -18,6 +18,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
     beforePublish: () => send({ ready: true }).then(() => publishing),
     digestBeside,
+    digestBehind,
   };
   try {
     requireDriver();

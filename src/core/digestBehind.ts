@@ -1,0 +1,108 @@
+/*
+ * The digests of a copy that SQLite is still writing. A SHA-256 begins with the first page, which SQLite writes last: that
+ * one is foreseen, and the others are read some way behind the writing. None of it is trusted. In the end the whole file
+ * must have the CRC-32 of what was digested; otherwise it is digested again.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { crcOfRange, type Digests } from './files.ts';
+
+/** Follows a growing file on a thread of its own. */
+export interface Follower {
+  /** So many bytes of the file have been handed to SQLite. */
+  wrote: (doneBytes: number) => void;
+  /** The file is complete. */
+  complete: () => void;
+  /** What it is, proved. Comes only after `complete`; part of the proof is done by the caller's thread. */
+  digests: (onRead: (doneBytes: number) => void) => Promise<Digests>;
+  /** Nobody wants the digests any more. When it resolves the file is closed. */
+  abandon: () => Promise<void>;
+}
+
+/** What is expected of the file that is followed. */
+export interface Expected {
+  begin: Uint8Array;
+  sizeBytes: number;
+}
+
+/** What was read, which is not proved yet. */
+export interface Reading extends Digests {
+  middleBytes: number;
+  /** Of the bytes before the middle. */
+  middleCrc32: number;
+}
+
+/** What SQLite has been given stays in its cache for 16 MB, and the next step is on its way. */
+const behindBytes = 24 * 1024 * 1024;
+const chunkBytes = 256 * 1024;
+
+export class DigestBehind {
+  readonly #handle: number;
+  readonly #hash = createHash('sha256');
+  readonly #chunk = Buffer.allocUnsafe(chunkBytes);
+  readonly #middleBytes: number;
+  #middleCrc32 = 0;
+  #crc32: number;
+  #doneBytes: number;
+
+  constructor(path: string, { begin, sizeBytes }: Expected) {
+    this.#handle = openSync(path, 'r');
+    this.#middleBytes = Math.max(begin.length, Math.floor(sizeBytes / 2));
+    this.#hash.update(begin);
+    this.#crc32 = crc32(begin);
+    this.#doneBytes = begin.length;
+  }
+
+  /** Reads on, as far behind the writing as is likely to be in the file. */
+  follow(wroteBytes: number): void {
+    this.#readTo(wroteBytes - behindBytes);
+  }
+
+  /** Reads the rest of the file, which is complete now, and closes it. */
+  end(): Reading {
+    try {
+      this.#readTo(Infinity);
+    } finally {
+      closeSync(this.#handle);
+    }
+    return {
+      sha256: this.#hash.digest('hex'),
+      crc32: this.#crc32,
+      middleBytes: this.#middleBytes,
+      middleCrc32: this.#middleCrc32,
+    };
+  }
+
+  #readTo(endBytes: number): void {
+    this.#read(Math.min(endBytes, this.#middleBytes));
+    if (this.#doneBytes === this.#middleBytes) this.#middleCrc32 = this.#crc32;
+    if (this.#doneBytes >= this.#middleBytes) this.#read(endBytes);
+  }
+
+  #read(endBytes: number): void {
+    while (this.#doneBytes < endBytes) {
+      const most = Math.min(chunkBytes, endBytes - this.#doneBytes);
+      const read = readSync(this.#handle, this.#chunk, 0, most, this.#doneBytes);
+      if (read === 0) return;
+      const chunk = this.#chunk.subarray(0, read);
+      this.#hash.update(chunk);
+      this.#crc32 = crc32(chunk, this.#crc32);
+      this.#doneBytes += read;
+    }
+  }
+}
+
+/** Whether the file has these bytes before the middle. */
+export function beginsAs(path: string, { middleBytes, middleCrc32 }: Reading): boolean {
+  return crcOfRange(path, { from: 0, to: middleBytes }) === middleCrc32;
+}
+
+/** Whether it has these bytes after the middle. */
+export function endsAs(
+  path: string,
+  { middleBytes, middleCrc32, crc32: whole }: Reading,
+  onRead: (doneBytes: number) => void,
+): boolean {
+  return crcOfRange(path, { from: middleBytes, seed: middleCrc32 }, onRead) === whole;
+}

@@ -10,7 +10,7 @@ const blockBytes = 256 * 1024;
 /** How far back deflate can refer. */
 const windowBytes = 32 * 1024;
 /** Enough to keep all cores busy while finished ones wait for their turn, and little enough to be no burden. */
-const mostInFlight = Math.min(4 * availableParallelism() + 4, 64);
+const mostInFlight = Math.min(2 * availableParallelism() + 4, 64);
 
 /** Fills the buffer from where the last call ended, and returns how many bytes it got: fewer only at the end. */
 export type ReadInto = (buffer: Buffer) => number;

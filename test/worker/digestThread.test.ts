@@ -19,11 +19,12 @@ describe('the thread for digests', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
 
-  for (const [what, isExpected] of [
-    ['right', true],
-    ['wrong', false],
+  for (const [what, isExpected, because] of [
+    ['right', true, 'its beginning foreseen'],
+    ['wrong', false, 'its beginning otherwise'],
+    ['late', false, 'a page changed after it was read'],
   ] as const) {
-    it(`has them right for a file that it followed, the beginning foreseen ${what}`, async () => {
+    it(`has them right for a file that it followed, ${because}`, async () => {
       const { child, first } = await start('followJob.ts', folder('copy.db'), what);
       const { digests, read } = first as { digests: Digests; read: number[] };
       assert.deepEqual(digests, digestFile(folder('copy.db')));

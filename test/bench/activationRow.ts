@@ -1,4 +1,5 @@
-/* What the extension costs the extension host when a window opens, as VS Code itself measures it. */
+/* What the extension costs the extension host when a window opens. */
+import { copyFileSync, globSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openWindow, startHost, type Host } from '../browser/window.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
@@ -9,31 +10,59 @@ import type { Workshop } from './workshop.ts';
 /** Comes with VS Code, and is active in every window with a folder. */
 const peer = 'Git';
 
-/** Loading the code and calling `activate`, from the page Running Extensions: one window for each pair. */
+/**
+ * Loading the code and calling `activate`, one window for each pair: what it takes of the extension host's thread, and what
+ * the page Running Extensions shows, in which that thread waits for its turn on a machine that opens a window.
+ */
 export async function activation(shop: Workshop): Promise<Comparison[]> {
   const folder = join(dirname(shop.program('worker.cjs')), 'sample');
   createSampleWorkspace(folder);
+  const report = (process.env['BENCH_ACTIVATION'] = join(folder, '../activation'));
   const host = await startHost({});
-  const pairs: Pairs = { ours: [], peer: [] };
+  const own: Pairs = { ours: [], peer: [] };
+  const shown: Pairs = { ours: [], peer: [] };
   try {
+    putProbeIn(host.server.extensionsFolder);
     for (let pair = 0; pair < shop.pairs; pair++) {
       shop.signal.throwIfAborted();
       const { ours, others } = await measure(host, folder);
-      pairs.ours.push(ours);
-      pairs.peer.push(others);
+      shown.ours.push(ours);
+      shown.peer.push(others);
+      const last = JSON.parse(
+        readFileSync(report, 'utf8').trim().split('\n').at(-1) ?? '',
+      ) as Record<'own' | 'clock', number>;
+      own.ours.push(last.own);
+      own.peer.push(last.clock);
     }
   } finally {
     await host.close();
   }
+  const aim = { text: '<= 50 ms', isMet: (ours: number) => ours <= 50 };
   return [
     {
-      ...pairs,
+      ...own,
       unit: 'ms',
-      what: 'activation: code loaded and activate() called',
+      what: "activation: code loaded and activate() called, the extension host's own time",
+      against: 'by the clock, other processes included',
+      aim,
+    },
+    {
+      ...shown,
+      unit: 'ms',
+      what: 'activation as VS Code shows it',
       against: `the extension ${peer} of VS Code, same window`,
-      aim: { text: '<= 50 ms', isMet: (ours) => ours <= 50 },
     },
   ];
+}
+
+/** From here on every window measures. */
+function putProbeIn(extensionsFolder: string): void {
+  const [entry, ...others] = globSync(
+    join(extensionsFolder, 'sqlite-backup.sqlite-backup-*/dist/extension.cjs'),
+  );
+  if (entry === undefined || others.length > 0) throw new Error('Which one is the extension?');
+  renameSync(entry, join(dirname(entry), 'measured.cjs'));
+  copyFileSync(join(import.meta.dirname, 'processes/activationProbe.cjs'), entry);
 }
 
 async function measure(host: Host, folder: string): Promise<{ ours: number; others: number }> {

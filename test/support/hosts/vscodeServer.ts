@@ -33,6 +33,8 @@ export interface VSCodeServer {
   url: string;
   /** The version of VS Code, not of the package it comes in. */
   version: string;
+  /** Where the installed extensions are, each in a folder of its own. */
+  extensionsFolder: string;
   /** Settles when the server process is gone. */
   exited: Promise<void>;
   stop: () => void;
@@ -42,9 +44,10 @@ export interface VSCodeServer {
 export async function startServer(options: ServerOptions = {}): Promise<VSCodeServer> {
   const home = await installServer();
   const data = temporaryFolder('server');
+  const extensionsFolder = join(data.path, 'extensions');
   const folders = [
     ['--server-data-dir', join(data.path, 'server')],
-    ['--extensions-dir', join(data.path, 'extensions')],
+    ['--extensions-dir', extensionsFolder],
   ].flat();
   const user = join(data.path, 'server/data/User');
   await mkdir(user, { recursive: true });
@@ -99,7 +102,7 @@ export async function startServer(options: ServerOptions = {}): Promise<VSCodeSe
     stop();
     throw error;
   }
-  return { url, version: versionOf(home), exited, stop };
+  return { url, version: versionOf(home), extensionsFolder, exited, stop };
 }
 
 /** The address of a folder, opened with the extension of `development` running from its sources. */

@@ -1,7 +1,8 @@
-/* global process, performance */
+/* global process, performance, __dirname */
 // Takes the place of the packed extension's entry, which lies beside it as measured.cjs: adds to the file named by
 // BENCH_ACTIVATION what loading and activating it took of this thread, in ms.
 const { appendFileSync } = require('node:fs');
+const { join } = require('node:path');
 
 function now() {
   const { user, system } = process.threadCpuUsage();
@@ -9,7 +10,7 @@ function now() {
 }
 
 const start = now();
-const extension = require('./measured.cjs');
+const extension = require(join(__dirname, 'measured.cjs'));
 const loaded = now();
 
 exports.activate = (context) => {

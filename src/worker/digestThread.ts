@@ -38,10 +38,10 @@ export function digestBehind(path: string, expected: Expected): Follower | undef
   if (entry === undefined) return undefined;
   const thread = start(entry, { digest: path, behind: expected });
   const tell = (news: News): void => thread.postMessage(news);
-  const first = answersOf<Answer>(thread, 1);
-  const all = answersOf<Answer>(thread, 2);
-  // They are awaited when somebody asks; until then a failure must not count as unhandled.
-  for (const answers of [first, all]) answers.catch(() => undefined);
+  // What the thread could not do is done here, and fails here with its reason.
+  const nothing = (): Answer[] => [];
+  const first = answersOf<Answer>(thread, 1).catch(nothing);
+  const all = answersOf<Answer>(thread, 2).catch(nothing);
   return {
     wrote: (wroteBytes) => tell({ wroteBytes }),
     complete: () => tell('complete'),

@@ -342,6 +342,20 @@ describe('bundles in a window', () => {
         await one.notification(/Bundled 2 databases at one instant/).waitFor();
       }
       assert.equal(zipsIn(folder).length, 2);
+
+      // Each shows what the other has done to a snapshot as well.
+      await window.page.bringToFront();
+      await window.runCommand('SQLite Backup: Quick Backup');
+      await window.option(/^data\/app\.db/).click();
+      const snapshot = (one: Window, state: string): Locator =>
+        one.view('Backups').getByRole('treeitem', {
+          name: new RegExp(`^app_\\d{8}_\\d{6}Z\\.db, ${state}`),
+        });
+      for (const one of [window, other]) await snapshot(one, '').first().waitFor();
+      await other.page.bringToFront();
+      await other.chooseFromRow(snapshot(other, '').first(), 'Pin', snapshot(other, 'pinned'));
+      await window.page.bringToFront();
+      await snapshot(window, 'pinned').first().waitFor();
     });
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import type { Locator } from 'playwright-core';
@@ -410,6 +410,21 @@ async function compact(window: Window, folder: string): Promise<void> {
   assert.equal(readManifest(join(folder, 'backups', made ?? ''))?.method, 'compact');
 }
 
+/** What the audit log of the only window of a server says, without the times. */
+function auditOf(window: Window): Record<string, unknown>[] {
+  const logs = join(window.server.extensionsFolder, '../server/data/logs');
+  const [log] = globSync(join(logs, '**/audit.jsonl'));
+  if (log === undefined) return [];
+  return readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const { at, ...entry } = JSON.parse(line) as Record<string, unknown>;
+      assert.match(String(at), /^\d{4}-\d\d-\d\dT/);
+      return entry;
+    });
+}
+
 async function deletion(window: Window, folder: string): Promise<void> {
   const before = new Set(backupsIn(folder));
   // What is far down is not in the page until it is scrolled to.
@@ -439,6 +454,15 @@ async function deletion(window: Window, folder: string): Promise<void> {
     'not both are gone',
   );
   assert.equal(backupsIn(folder).length, before.size - 2);
+  const deleted = (): unknown[] => auditOf(window).filter(({ what }) => what === 'deletion');
+  await waitUntil(() => deleted().length === 2, 'the audit log does not have both');
+  assert.deepEqual(
+    deleted(),
+    [...new Set(named)].map((name) => ({
+      ...{ what: 'deletion', path: join(folder, 'backups', name) },
+      ...{ trigger: 'manual', result: 'ok' },
+    })),
+  );
   await waitUntil(async () => (await rows.count()) === 1, 'their rows are still there');
   await window.runCommand('SQLite Backup: Clear Filter');
 }

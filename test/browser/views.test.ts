@@ -118,6 +118,14 @@ describe('the views in a window', () => {
         await window.treeItem(row).waitFor();
       }
       assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
+      // What a restore kept is one too, when somebody has put it there.
+      const kept = 'app.db.bad-20261001_120000Z';
+      cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', kept));
+      await window
+        .treeItem(/^app\.db\.bad-20261001_120000Z, .*old database, kept by a restore/)
+        .waitFor();
+      rmSync(join(folder, 'backups', kept));
+      await window.treeItem(/^app\.db\.bad-/).waitFor({ state: 'detached' });
       const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
       const pinned = window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/);
       await window.chooseFromRow(backup, 'Pin', pinned);

@@ -172,9 +172,8 @@ export class Copying {
         const copy = join(this.#scratch, `copy-${index}.db`);
         let follower: Follower | undefined;
         try {
-          createPrivateFile(copy);
-          follower = this.#digestBehind(member, facts, copy);
           await copyPinned(one, copy, this.#folder, (donePages) => {
+            follower ??= this.#digestBehind(member, facts, copy);
             follower?.wrote(donePages * facts.pageSize);
             const doneBytes = before + donePages * facts.pageSize;
             requireSpace(this.#folder, totalBytes - doneBytes);
@@ -361,6 +360,7 @@ async function copyPinned(
   onStep: (donePages: number) => void,
 ): Promise<void> {
   try {
+    createPrivateFile(copy);
     const created = fileIdentity(copy);
     const { pageCount, pageSize } = one.facts;
     const syncing = new EarlySync(copy);

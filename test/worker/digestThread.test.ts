@@ -68,7 +68,10 @@ describe('the thread for digests', () => {
 
     it('follows each of the databases of a bundle', async () => {
       const paths = [large('a.db'), large('b.db')];
-      const { bundle, failures } = await worker.call('bundle', bundleRequest(paths));
+      const { bundle, failures } = await worker.call(
+        'bundle',
+        bundleRequest(paths, { compression: 'store' }),
+      );
       assert.deepEqual(failures, []);
       const verdict = await worker.call('verify', {
         path: bundle?.path ?? '',

@@ -45,8 +45,15 @@ export function operationsOn(folder: string, trace: string): Operation[] {
  * from run to run, and when one of those is hit, Node ends itself.
  */
 export function hasHit(folder: string, trace: string): boolean {
-  const lines = readFileSync(trace, 'utf8').split('\n');
-  return lines.some((line) => line.includes('(INJECTED)') && line.includes(folder));
+  const begun = new Map<string, string>();
+  for (const line of readFileSync(trace, 'utf8').split('\n')) {
+    const [thread = ''] = line.split(' ');
+    // A call is in two lines when another thread did something between its beginning and its end.
+    const whole = line.includes('resumed>') ? `${begun.get(thread)} ${line}` : line;
+    if (line.includes('<unfinished ...>')) begun.set(thread, line);
+    if (whole.includes('(INJECTED)') && whole.includes(folder)) return true;
+  }
+  return false;
 }
 
 /** Runs `action` on all items, one in each lane at a time: 0, 1 … Jobs are processes, so as many run side by side. */

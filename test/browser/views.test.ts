@@ -131,6 +131,11 @@ describe('the views in a window', () => {
       await window.chooseFromRow(backup, 'Pin', pinned);
       await inEachTheme(window, folder, (look) => window.screenshot(`backups-${look}`));
       assert.equal(readdirSync(join(folder, 'backups')).length, 7);
+      const inExplorer = window.page.locator('.explorer-folders-view').getByRole('treeitem', {
+        name: /^app_\d{8}_\d{6}Z\.db(,|$)/,
+        selected: true,
+      });
+      await window.chooseFromRow(pinned, 'Reveal', inExplorer);
     });
   });
 

@@ -17,7 +17,7 @@ import {
   syncFileBeside,
   type Digests,
 } from './files.ts';
-import { foreseeFirstPage } from './firstPage.ts';
+import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
 import {
   boundTables,
   type CutLabel,
@@ -69,6 +69,8 @@ export interface Member {
   database: string;
   recordAs: RecordAs;
   source: Source;
+  /** As it was before SQLite opened the database, where the copy is to be followed. */
+  firstPage?: Buffer;
 }
 
 export interface Copied extends Member {
@@ -109,7 +111,6 @@ export class Copying {
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
   readonly #purpose: Purpose;
-  readonly #sqlite = sqliteVersion();
   #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
@@ -145,7 +146,11 @@ export class Copying {
         inspectSource(database, this.#request.largestBytes),
       );
       if (source === undefined || members.has(source.identity)) continue;
-      members.set(source.identity, { database, recordAs, source });
+      const { path, pageSize } = source;
+      const firstPage = this.#isWorthFollowing(source) && {
+        firstPage: readFirstPage(path, pageSize),
+      };
+      members.set(source.identity, { database, recordAs, source, ...firstPage });
     }
     return [...members.values()];
   }
@@ -296,11 +301,16 @@ export class Copying {
   }
 
   /** What takes long to digest is digested while it is copied. */
-  #digestBehind({ source }: Member, facts: Facts, copy: string): Follower | undefined {
-    const sizeBytes = facts.pageCount * facts.pageSize;
-    if (sizeBytes < fewestFollowedBytes) return undefined;
-    const begin = foreseeFirstPage(source.firstPage, this.#sqlite);
-    return this.#hooks.digestBehind?.(copy, { begin, sizeBytes });
+  #isWorthFollowing({ sizeBytes }: Source): boolean {
+    const canBeFollowed =
+      this.#request.method === 'exact' && this.#hooks.digestBehind !== undefined;
+    return canBeFollowed && sizeBytes >= fewestFollowedBytes;
+  }
+
+  #digestBehind({ firstPage }: Member, facts: Facts, copy: string): Follower | undefined {
+    if (firstPage === undefined) return undefined;
+    const begin = foreseeFirstPage(firstPage, sqliteVersion());
+    return this.#hooks.digestBehind?.(copy, { begin, sizeBytes: facts.pageCount * facts.pageSize });
   }
 
   /** The check keeps this thread busy, and so does the copy of the next database. */

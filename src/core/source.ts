@@ -14,7 +14,6 @@ import {
 import { dirname, join } from 'node:path';
 import { BackupError, explain, isBackupError } from './errors.ts';
 import { fileIdentity, freeBytes, resolveRegularFile, siblingsOf } from './files.ts';
-import { readFirstPage } from './firstPage.ts';
 import { requireDatabase } from './header.ts';
 import { findLockers } from './holders.ts';
 import { formatBytes } from './units.ts';
@@ -28,8 +27,7 @@ export interface Source {
   journalMode: 'wal' | 'rollback';
   /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
   links: number;
-  /** As it was then. */
-  firstPage: Buffer;
+  pageSize: number;
 }
 
 /** Looks at a database before anything is opened or created. Refuses what cannot become a good backup, with the reason. */
@@ -38,8 +36,7 @@ export function inspectSource(database: string, largestBytes: number): Source {
   const { journalMode, pageSize } = requireDatabase(path);
   const { size: sizeBytes, nlink: links } = statSync(path);
   requireSize(path, sizeBytes, largestBytes);
-  const firstPage = readFirstPage(path, pageSize);
-  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links, firstPage };
+  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links, pageSize };
   refuseHiddenWal(source);
   return source;
 }

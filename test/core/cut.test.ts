@@ -127,12 +127,8 @@ describe('a cut', () => {
         waits.push(await longest());
       }
       assert.ok(labels.filter((label) => label === 'one-instant').length >= 10, labels.join());
-      // Waits of more than 100 ms would be ours: the program itself needs about one, and on a busy machine longer once.
-      const [longestMs = 0, second = 0] = waits.toSorted((a, b) => b - a);
-      assert.ok(
-        second <= 100 && longestMs <= 1000,
-        `${waits.map((ms) => ms.toFixed(0)).join()} ms`,
-      );
+      // A wait of more than 100 ms would be ours: the program itself needs about one.
+      assert.ok(Math.max(...waits) <= 100, `${waits.map((ms) => ms.toFixed(0)).join()} ms`);
     });
   }
 

@@ -58,8 +58,8 @@ function merge(left: CatalogEntry[], right: CatalogEntry[]): CatalogEntry[] {
   return [...left, ...right].sort(newestFirst);
 }
 
-/** Others wait for the same few threads. */
-const mostAtOnce = 256;
+/** Others wait for the same few threads, for a few milliseconds; fewer at once take a third longer in all. */
+const mostAtOnce = 1024;
 
 /**
  * Changes whenever a file in the folder comes, goes or is written to. Opens none of them, and a look at thousands takes
@@ -68,21 +68,27 @@ const mostAtOnce = 256;
 async function lookAt(folder: string): Promise<string | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined) return undefined;
-  const hash = createHash('sha256');
+  // Numbers stay numbers: to write them out takes as long as to ask for them.
+  const states = new Float64Array(3 * names.length);
   for (let from = 0; from < names.length; from += mostAtOnce) {
     const some = names.slice(from, from + mostAtOnce);
-    const states = await Promise.all(some.map((name) => stateOf(`${folder}${sep}${name}`)));
-    hash.update(JSON.stringify([some, states]));
+    await lookAtAll(some, folder, states.subarray(3 * from));
   }
-  return hash.digest('hex');
+  // No name of a file has a slash.
+  return createHash('sha256').update(names.join('/')).update(states).digest('hex');
 }
 
-/** By a callback: promises of the system's own take twice as long. */
-function stateOf(path: string): Promise<string> {
+/** Fills `states` with three numbers a file. By callbacks: promises of the system's own take twice as long. */
+function lookAtAll(names: string[], folder: string, states: Float64Array): Promise<void> {
   return new Promise((resolve) => {
-    stat(path, (error, stats) => {
-      const gone = error?.code ?? '';
-      resolve(error === null ? `${stats.size} ${stats.mtimeMs} ${stats.ctimeMs}` : gone);
-    });
+    let left = names.length;
+    for (const [index, name] of names.entries()) {
+      stat(`${folder}${sep}${name}`, (error, stats) => {
+        const state =
+          error === null ? [stats.size, stats.mtimeMs, stats.ctimeMs] : [error.errno ?? -1];
+        states.set(state, 3 * index);
+        if (--left === 0) resolve();
+      });
+    }
   });
 }

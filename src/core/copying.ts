@@ -11,8 +11,6 @@ import { BackupError, explain, isBackupError, toPlainError, type PlainError } fr
 import {
   createPrivateFile,
   digestFile,
-  EarlySync,
-  fileIdentity,
   sha256File,
   syncFileBeside,
   type Digests,
@@ -27,6 +25,7 @@ import {
   type Method,
 } from './manifest.ts';
 import { PinWatch } from './pinWatch.ts';
+import { copyPinned } from './pinnedCopy.ts';
 import type { RecordAs, SnapshotHooks } from './snapshot.ts';
 import {
   inspectSource,
@@ -172,19 +171,21 @@ export class Copying {
       const copied: Copied[] = [];
       let before = 0;
       const watches = held.map(({ member, pin: { facts } }) => new PinWatch(member.source, facts));
+      const isGentle = (): boolean => watches.some(({ isWritten }) => isWritten);
       for (const [index, { member, pin: one }] of held.entries()) {
         const { facts } = one;
         const copy = join(this.#scratch, `copy-${index}.db`);
         let follower: Follower | undefined;
         try {
-          await copyPinned(one, copy, this.#folder, (donePages) => {
+          const onStep = (wroteBytes: number): void => {
+            for (const watch of watches) watch.look();
             follower ??= this.#digestBehind(member, facts, copy);
-            follower?.wrote(donePages * facts.pageSize);
-            const doneBytes = before + donePages * facts.pageSize;
+            follower?.wrote(wroteBytes, { gently: isGentle() });
+            const doneBytes = before + wroteBytes;
             requireSpace(this.#folder, totalBytes - doneBytes);
-            for (const watch of watches.slice(index)) watch.look();
             this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
-          });
+          };
+          await copyPinned(one, { copy, folder: this.#folder }, { onStep, isGentle });
           one.release();
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
@@ -360,41 +361,6 @@ export class Copying {
     } catch (error) {
       throw retarget(error, copy, { folder: this.#folder, wantedBytes });
     }
-  }
-}
-
-async function copyPinned(
-  one: Pin,
-  copy: string,
-  folder: string,
-  onStep: (donePages: number) => void,
-): Promise<void> {
-  try {
-    createPrivateFile(copy);
-    const created = fileIdentity(copy);
-    const { pageCount, pageSize } = one.facts;
-    const syncing = new EarlySync(copy);
-    let failure: Error | undefined;
-    try {
-      await one.copyTo(copy, (donePages) => {
-        syncing.wrote(donePages * pageSize);
-        onStep(donePages);
-      });
-    } finally {
-      failure = await syncing.end();
-    }
-    if (failure !== undefined) throw failure;
-    const sizeBytes = pageCount * pageSize;
-    const actual = statSync(copy).size;
-    if (fileIdentity(copy) === created && actual === sizeBytes) return;
-    throw new BackupError('incomplete', `The copy has ${actual} of ${sizeBytes} bytes.`, {
-      path: folder,
-      hint: 'Try again.',
-      facts: { reason: 'size' },
-    });
-  } catch (error) {
-    const wantedBytes = one.facts.pageCount * one.facts.pageSize;
-    throw retarget(error, copy, { folder, wantedBytes });
   }
 }
 

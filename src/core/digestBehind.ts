@@ -7,11 +7,12 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { crcOfRange, type Digests } from './files.ts';
+import { breathe } from './pause.ts';
 
 /** Follows a growing file on a thread of its own. */
 export interface Follower {
-  /** So many bytes of the file have been handed to SQLite. */
-  wrote: (doneBytes: number) => void;
+  /** So many bytes of the file have been handed to SQLite. `gently`: from now on others need the processor too. */
+  wrote: (doneBytes: number, pace: { gently: boolean }) => void;
   /** The file is complete. */
   complete: () => void;
   /** What it is, proved. Comes only after `complete`; part of the proof is done by the caller's thread. */
@@ -36,6 +37,7 @@ export interface Reading extends Digests {
 /** What SQLite has been given stays in its cache for 16 MB, and the next step is on its way. */
 const behindBytes = 24 * 1024 * 1024;
 const chunkBytes = 256 * 1024;
+const gentleChunkBytes = chunkBytes / 4;
 
 export class DigestBehind {
   readonly #handle: number;
@@ -45,6 +47,7 @@ export class DigestBehind {
   #middleCrc32 = 0;
   #crc32: number;
   #doneBytes: number;
+  #isGentle = false;
 
   constructor(path: string, { begin, sizeBytes }: Expected) {
     this.#handle = openSync(path, 'r');
@@ -55,7 +58,8 @@ export class DigestBehind {
   }
 
   /** Reads on, as far behind the writing as is likely to be in the file. */
-  follow(wroteBytes: number): void {
+  follow(wroteBytes: number, { gently }: { gently: boolean }): void {
+    this.#isGentle = gently;
     this.#readTo(wroteBytes - behindBytes);
   }
 
@@ -74,6 +78,11 @@ export class DigestBehind {
     };
   }
 
+  /** To be called between two pieces of work. */
+  breatheIfGentle(): void {
+    if (this.#isGentle) breathe();
+  }
+
   #readTo(endBytes: number): void {
     this.#read(Math.min(endBytes, this.#middleBytes));
     if (this.#doneBytes === this.#middleBytes) this.#middleCrc32 = this.#crc32;
@@ -82,7 +91,9 @@ export class DigestBehind {
 
   #read(endBytes: number): void {
     while (this.#doneBytes < endBytes) {
-      const most = Math.min(chunkBytes, endBytes - this.#doneBytes);
+      this.breatheIfGentle();
+      const wanted = this.#isGentle ? gentleChunkBytes : chunkBytes;
+      const most = Math.min(wanted, endBytes - this.#doneBytes);
       const read = readSync(this.#handle, this.#chunk, 0, most, this.#doneBytes);
       if (read === 0) return;
       const chunk = this.#chunk.subarray(0, read);
@@ -94,8 +105,12 @@ export class DigestBehind {
 }
 
 /** Whether the file has these bytes before the middle. */
-export function beginsAs(path: string, { middleBytes, middleCrc32 }: Reading): boolean {
-  return crcOfRange(path, { from: 0, to: middleBytes }) === middleCrc32;
+export function beginsAs(
+  path: string,
+  { middleBytes, middleCrc32 }: Reading,
+  onRead: () => void,
+): boolean {
+  return crcOfRange(path, { from: 0, to: middleBytes }, onRead) === middleCrc32;
 }
 
 /** Whether it has these bytes after the middle. */

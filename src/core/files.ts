@@ -8,7 +8,6 @@ import {
   closeSync,
   constants,
   existsSync,
-  fdatasync,
   fsync,
   fsyncSync,
   linkSync,
@@ -288,45 +287,6 @@ export function syncFileBeside(path: string): Promise<void> {
   });
 }
 
-/** With less, other programs wait more often for the disk; with more, longer. */
-const earlySyncBytes = 16 * 1024 * 1024;
-
-/**
- * Brings a private file to the disk bit by bit while it is being written: then its end is quick, and a program that
- * syncs its own files never waits for all of this one.
- */
-export class EarlySync {
-  readonly #handle: number;
-  #running: Promise<void> | undefined;
-  #syncedBytes = 0;
-  /** The system tells of each failed write only once. */
-  #failure: Error | undefined;
-
-  constructor(path: string) {
-    this.#handle = openSync(path, 'r+');
-  }
-
-  /** Starts a sync beside this thread when there is enough to bring, and none is running. */
-  wrote(doneBytes: number): void {
-    if (this.#running !== undefined || doneBytes - this.#syncedBytes < earlySyncBytes) return;
-    this.#syncedBytes = doneBytes;
-    this.#running = new Promise((resolve) => {
-      fdatasync(this.#handle, (error) => {
-        this.#failure ??= error ?? undefined;
-        this.#running = undefined;
-        resolve();
-      });
-    });
-  }
-
-  /** Waits for what is running and closes the file. Returns what has failed: then the file is not to be trusted. */
-  async end(): Promise<Error | undefined> {
-    await this.#running;
-    closeSync(this.#handle);
-    return this.#failure;
-  }
-}
-
 /** Makes names in the folder durable. Windows has no such call: its file systems journal names by themselves. */
 export function syncFolder(path: string): void {
   if (process.platform === 'win32') return;
@@ -437,7 +397,7 @@ export function replaceManifest(backupPath: string, text: string): void {
   }
 }
 
-const hashChunkBytes = 1024 * 1024;
+const hashChunkBytes = 256 * 1024;
 
 export interface Digests {
   /** Lower-case hex. */
@@ -518,11 +478,11 @@ export function fileIdentity(path: string): string {
 /** Size and modification time of the siblings that exist beside `path`. */
 export function siblingsOf(
   path: string,
-): Map<(typeof siblingSuffixes)[number], { sizeBytes: number }> {
-  const found = new Map<(typeof siblingSuffixes)[number], { sizeBytes: number }>();
+): Map<(typeof siblingSuffixes)[number], { sizeBytes: number; mtimeMs: number }> {
+  const found: ReturnType<typeof siblingsOf> = new Map();
   for (const suffix of siblingSuffixes) {
     const stats = statIfAny(path + suffix);
-    if (stats?.isFile()) found.set(suffix, { sizeBytes: stats.size });
+    if (stats?.isFile()) found.set(suffix, { sizeBytes: stats.size, mtimeMs: stats.mtimeMs });
   }
   return found;
 }

@@ -7,6 +7,11 @@ import { formatBytes } from './units.ts';
 const largestQuietWalBytes = 256 * 1024 * 1024;
 const smallestNotedWalBytes = 4 * 1024 * 1024;
 
+/** So long after a commit its program may be about to commit again. */
+const writtenForMs = 1000;
+/** Each look asks the file system, and small steps are many. */
+const lookEveryMs = 10;
+
 /** Notices what holding a database still does to the programs that write to it. Looks at sizes and times only. */
 export class PinWatch {
   readonly #source: Source;
@@ -14,18 +19,38 @@ export class PinWatch {
   readonly #quietWalBytes: number;
   readonly #since = Date.now();
   #walBytes = 0;
+  #walState: string;
+  #lookedAt = -Infinity;
+  #writtenAt = -Infinity;
   #hasWaitingWriter = false;
 
   constructor(source: Source, facts: Facts | undefined) {
     this.#source = source;
-    this.#walBytesBefore = walBytesOf(source);
+    const { sizeBytes, state } = walOf(source);
+    this.#walBytesBefore = sizeBytes;
+    this.#walState = state;
     const twice = 2 * (facts === undefined ? source.sizeBytes : facts.pageCount * facts.pageSize);
     this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
   }
 
+  /** Whether a program has committed just now, as far as the last looks have seen. */
+  get isWritten(): boolean {
+    return performance.now() - this.#writtenAt < writtenForMs;
+  }
+
   look(): void {
+    const now = performance.now();
+    if (now - this.#lookedAt < lookEveryMs) return;
+    this.#lookedAt = now;
+    this.#look();
+  }
+
+  #look(): void {
     if (this.#source.journalMode === 'wal') {
-      this.#walBytes = Math.max(this.#walBytes, walBytesOf(this.#source));
+      const { sizeBytes, state } = walOf(this.#source);
+      this.#walBytes = Math.max(this.#walBytes, sizeBytes);
+      if (state !== this.#walState) this.#writtenAt = performance.now();
+      this.#walState = state;
       return;
     }
     const journal = statSync(`${this.#source.path}-journal`, { throwIfNoEntry: false });
@@ -33,7 +58,7 @@ export class PinWatch {
   }
 
   findings(): Finding[] {
-    this.look();
+    this.#look();
     const grownBytes = this.#walBytes - this.#walBytesBefore;
     const findings: Finding[] = [];
     if (grownBytes > this.#quietWalBytes) {
@@ -66,6 +91,7 @@ export class PinWatch {
   }
 }
 
-function walBytesOf({ path }: Source): number {
-  return siblingsOf(path).get('-wal')?.sizeBytes ?? 0;
+function walOf({ path }: Source): { sizeBytes: number; state: string } {
+  const { sizeBytes, mtimeMs } = siblingsOf(path).get('-wal') ?? { sizeBytes: 0, mtimeMs: 0 };
+  return { sizeBytes, state: `${sizeBytes} ${mtimeMs}` };
 }

@@ -7,10 +7,8 @@ import { siblingsOf } from './files.ts';
 import { requireDatabase } from './header.ts';
 import type { Facts, Finding, TableFacts, VerdictStatus } from './manifest.ts';
 import { readMigrations, type MigrationState, type TableReader } from './migrations.ts';
+import { pause } from './pause.ts';
 
-/** The source of a restart would be a commit between two steps; big steps also keep the pin short. */
-const stepBytes = 8 * 1024 * 1024;
-const fewestStepPages = 2000;
 /** A copy reads each page once: more cache costs memory and gains nothing. */
 const sourceCachePragma = 'cache_size = -2000';
 
@@ -69,7 +67,8 @@ export interface Pin {
    * Copies the pinned pages into the existing empty file `to`. `onStep` gets the pages done between two steps; what it
    * throws ends the copying. Never reports a copy that is not complete.
    */
-  copyTo(to: string, onStep: (donePages: number) => void): Promise<void>;
+  /** `onStep` returns how many pages may be copied until it is asked again: at least one is. */
+  copyTo: (to: string, onStep: (donePages: number) => number) => Promise<void>;
   release(): void;
 }
 
@@ -105,7 +104,7 @@ function openPinned(path: string, busyTimeoutMs: number): Database.Database {
     } catch (error) {
       db.close();
       if (!isInRecovery(error) || performance.now() > giveUpAt) throw error;
-      sleep(recoveryPauseMs);
+      pause(recoveryPauseMs);
     }
   }
 }
@@ -118,11 +117,6 @@ const recoveryPauseMs = 10;
  */
 function isInRecovery(error: unknown): boolean {
   return error instanceof Error && Reflect.get(error, 'code') === 'SQLITE_READONLY_RECOVERY';
-}
-
-/** Blocks this thread, as SQLite's own waiting for locks does. */
-function sleep(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 function openSource(path: string, busyTimeoutMs: number): Database.Database {
@@ -269,15 +263,13 @@ async function copyPages(
   facts: Facts,
   source: string,
   to: string,
-  onStep: (donePages: number) => void,
+  onStep: (donePages: number) => number,
 ): Promise<void> {
-  const stepPages = Math.max(fewestStepPages, Math.floor(stepBytes / facts.pageSize));
   let reported: Database.BackupMetadata;
   try {
     reported = await db.backup(to, {
       progress({ totalPages, remainingPages }) {
-        onStep(totalPages - remainingPages);
-        return stepPages;
+        return Math.max(1, Math.floor(onStep(totalPages - remainingPages)));
       },
     });
   } catch (error) {

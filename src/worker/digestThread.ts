@@ -21,7 +21,7 @@ interface Task {
 }
 
 /** To a thread that follows a file. */
-type News = { wroteBytes: number } | 'complete';
+type News = { wroteBytes: number; gently: boolean } | 'complete';
 /** From it, one after the other. */
 type Answer = { read: Reading } | { beginsAsRead: boolean };
 
@@ -43,7 +43,7 @@ export function digestBehind(path: string, expected: Expected): Follower | undef
   const first = answersOf<Answer>(thread, 1).catch(nothing);
   const all = answersOf<Answer>(thread, 2).catch(nothing);
   return {
-    wrote: (wroteBytes) => tell({ wroteBytes }),
+    wrote: (wroteBytes, pace) => tell({ wroteBytes, ...pace }),
     complete: () => tell('complete'),
     async digests(onRead) {
       const [found] = await first;
@@ -86,10 +86,10 @@ export function serveDigests(): void {
   const follower = new DigestBehind(path, behind);
   const answer = (one: Answer): void => parentPort?.postMessage(one);
   parentPort?.on('message', (news: News) => {
-    if (news !== 'complete') return follower.follow(news.wroteBytes);
+    if (news !== 'complete') return follower.follow(news.wroteBytes, news);
     const read = follower.end();
     answer({ read });
-    answer({ beginsAsRead: beginsAs(path, read) });
+    answer({ beginsAsRead: beginsAs(path, read, () => follower.breatheIfGentle()) });
     parentPort?.close();
   });
 }

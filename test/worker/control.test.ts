@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pause } from '../../src/core/pause.ts';
 import type { Progress } from '../../src/core/snapshot.ts';
 import { WorkerClient, type CallOptions } from '../../src/worker/client.ts';
 import {
@@ -180,6 +181,50 @@ describe('a backup that disturbs', () => {
       made.map(({ path }) => codes(path)),
       [undefined, ['wal-grew']],
     );
+  });
+
+  it('goes in small steps while a program commits, whichever of the databases that is, and else in large ones', async function () {
+    this.timeout(30_000);
+    const large = createDatabase(folder('large.db'), { journalMode: 'wal', rows: 100 });
+    withDatabase(large, (db) =>
+      db.exec("INSERT INTO items (name, payload) VALUES ('large', zeroblob(50000000))"),
+    );
+    const other = createDatabase(folder('other.db'), { journalMode: 'wal', rows: 100 });
+    for (const database of [large, other]) await holdOpen(database, 'SELECT 1 FROM items');
+    /** The largest step of each tenth of the copy. */
+    const stepsWith = async (atEachStep: (doneBytes: number) => unknown): Promise<number[]> => {
+      const largest = Array.from({ length: 10 }, () => 0);
+      let before = 0;
+      const onProgress = ({ phase, doneBytes, totalBytes }: Progress): void => {
+        if (phase !== 'copy') return;
+        const tenth = Math.min(9, Math.floor((10 * before) / totalBytes));
+        largest[tenth] = Math.max(largest[tenth] ?? 0, doneBytes - before);
+        before = doneBytes;
+        atEachStep(doneBytes);
+      };
+      await snapshots([other, large], {}, { onProgress });
+      return largest;
+    };
+    const isSmall = (step: number): boolean => step > 0 && step <= megabyte;
+    const commit = (database: string): unknown =>
+      withDatabase(database, (db) =>
+        db.exec('UPDATE items SET payload = randomblob(8) WHERE id = 1'),
+      );
+
+    const quiet = await stepsWith(() => undefined);
+    assert.equal(quiet.filter(isSmall).length, 0, String(quiet));
+    for (const database of [large, other]) {
+      // The small one is complete by then. A commit is noticed after one of the next two steps.
+      const disturbed = await stepsWith((doneBytes) => doneBytes > megabyte && commit(database));
+      assert.equal(disturbed.slice(6).filter(isSmall).length, 4, String(disturbed));
+    }
+    let pauses = 2; // In the first one, the last commit is still to be noticed.
+    const calmed = await stepsWith((doneBytes) => {
+      if (doneBytes < 20 * megabyte) commit(large);
+      else if (pauses-- > 0) pause(1200);
+    });
+    assert.ok(isSmall(calmed[3] ?? 0), String(calmed));
+    assert.equal(calmed.slice(8).filter(isSmall).length, 0, String(calmed));
   });
 
   it('does not say so of a WAL that was large before', async () => {

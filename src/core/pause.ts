@@ -1,0 +1,16 @@
+const nobodyWakes = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+/** Blocks this thread for `ms`, as SQLite's own waiting for locks does. */
+export function pause(ms: number): void {
+  Atomics.wait(nobodyWakes, 0, 0, ms);
+}
+
+const breathMs = 0.2;
+
+/**
+ * Leaves the processor to whoever waits for it. A thread that computes without a pause is only interrupted at the next
+ * tick of the system's scheduler, and a program that has waited for the disk for half a millisecond waits four for that.
+ */
+export function breathe(): void {
+  pause(breathMs);
+}

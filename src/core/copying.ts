@@ -7,6 +7,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { takeCut } from './cut.ts';
 import type { Follower } from './digestBehind.ts';
+import { stepBytes } from './earlySync.ts';
 import { BackupError, explain, isBackupError, toPlainError, type PlainError } from './errors.ts';
 import {
   createPrivateFile,
@@ -93,6 +94,9 @@ export interface Proved extends Omit<Copied, 'digests'> {
   sizeBytes: number;
 }
 
+/** A copy that is held back for longer is a burden itself: the WAL grows as long as it is read. */
+const mostGentleMs = 60_000;
+
 /** Below this a thread costs more than it gains. */
 const fewestFollowedBytes = 64e6;
 
@@ -171,7 +175,10 @@ export class Copying {
       const copied: Copied[] = [];
       let before = 0;
       const watches = held.map(({ member, pin: { facts } }) => new PinWatch(member.source, facts));
-      const isGentle = (): boolean => watches.some(({ isWritten }) => isWritten);
+      const gentleUntil = performance.now() + mostGentleMs;
+      const isGentle = (): boolean =>
+        performance.now() < gentleUntil && watches.some(({ isWritten }) => isWritten);
+      let spaceIsDueBytes = 0;
       for (const [index, { member, pin: one }] of held.entries()) {
         const { facts } = one;
         const copy = join(this.#scratch, `copy-${index}.db`);
@@ -182,7 +189,10 @@ export class Copying {
             follower ??= this.#digestBehind(member, facts, copy);
             follower?.wrote(wroteBytes, { gently: isGentle() });
             const doneBytes = before + wroteBytes;
-            requireSpace(this.#folder, totalBytes - doneBytes);
+            if (doneBytes >= spaceIsDueBytes) {
+              requireSpace(this.#folder, totalBytes - doneBytes);
+              spaceIsDueBytes = doneBytes + stepBytes;
+            }
             this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
           };
           await copyPinned(one, { copy, folder: this.#folder }, { onStep, isGentle });
@@ -190,7 +200,7 @@ export class Copying {
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
-          follower?.complete();
+          follower?.complete({ gently: isGentle() });
           const digests = follower?.digests ?? this.#digestBeside(copy);
           copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
         } catch (error) {

@@ -6,15 +6,21 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { cachedBytes, stepBytes } from './earlySync.ts';
 import { crcOfRange, type Digests } from './files.ts';
 import { breathe } from './pause.ts';
 
+export interface Pace {
+  /** From now on others need the processor too. */
+  gently: boolean;
+}
+
 /** Follows a growing file on a thread of its own. */
 export interface Follower {
-  /** So many bytes of the file have been handed to SQLite. `gently`: from now on others need the processor too. */
-  wrote: (doneBytes: number, pace: { gently: boolean }) => void;
+  /** So many bytes of the file have been handed to SQLite. */
+  wrote: (doneBytes: number, pace: Pace) => void;
   /** The file is complete. */
-  complete: () => void;
+  complete: (pace: Pace) => void;
   /** What it is, proved. Comes only after `complete`; part of the proof is done by the caller's thread. */
   digests: (onRead: (doneBytes: number) => void) => Promise<Digests>;
   /** Nobody wants the digests any more. When it resolves the file is closed. */
@@ -34,8 +40,8 @@ export interface Reading extends Digests {
   middleCrc32: number;
 }
 
-/** What SQLite has been given stays in its cache for 16 MB, and the next step is on its way. */
-const behindBytes = 24 * 1024 * 1024;
+/** The next step is on its way already. */
+const behindBytes = cachedBytes + stepBytes;
 const chunkBytes = 256 * 1024;
 const gentleChunkBytes = chunkBytes / 4;
 
@@ -58,13 +64,14 @@ export class DigestBehind {
   }
 
   /** Reads on, as far behind the writing as is likely to be in the file. */
-  follow(wroteBytes: number, { gently }: { gently: boolean }): void {
+  follow(wroteBytes: number, { gently }: Pace): void {
     this.#isGentle = gently;
     this.#readTo(wroteBytes - behindBytes);
   }
 
   /** Reads the rest of the file, which is complete now, and closes it. */
-  end(): Reading {
+  end({ gently }: Pace): Reading {
+    this.#isGentle = gently;
     try {
       this.#readTo(Infinity);
     } finally {

@@ -1,15 +1,17 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 
 const megabyte = 1024 * 1024;
+/** So much of a copy stays in SQLite's cache until the end: it has not been in the file before. */
+export const cachedBytes = 16 * megabyte;
 /** Big steps keep the pin of the source short. */
-const stepBytes = 8 * megabyte;
-/** With less, this one waits more often for the disk. */
+export const stepBytes = 8 * megabyte;
+/** Less at once takes longer in all. */
 const earlySyncBytes = 16 * megabyte;
 /** With more, the commits of others wait longer: with a megabyte, half as long again. */
 const gentleStepBytes = megabyte / 8;
 /** Where each sync takes long whatever it brings, small ones help nobody. */
-const slowSyncMs = 4;
-const largestGentleStepBytes = megabyte;
+const slowSyncMs = 2;
+const largestGentleStepBytes = 4 * megabyte;
 
 /**
  * Brings a private file to the disk bit by bit while it is being written: then its end is quick, and a program that
@@ -28,11 +30,13 @@ export class EarlySync {
   }
 
   /**
-   * Takes how many bytes have been written, and returns how many may be written until the next call. Brings them to the
-   * disk beside this thread; while others commit (`gently`) here and now and little by little, since a commit of theirs
-   * waits for what the file system is bringing already.
+   * Takes how many bytes SQLite has been given, and returns how many it may be given until the next call. Brings them to
+   * the disk beside this thread; while others commit (`gently`) here and now and little by little, since a commit of
+   * theirs waits for what the file system is bringing already. What SQLite keeps to the end it brings itself, at once.
+   * Throws what has failed so far.
    */
   wrote(doneBytes: number, { gently }: { gently: boolean }): number {
+    if (this.#failure !== undefined) throw this.#failure;
     if (gently) return this.#syncGently(doneBytes);
     if (this.#running === undefined && doneBytes - this.#syncedBytes >= earlySyncBytes) {
       this.#syncedBytes = doneBytes;
@@ -48,12 +52,13 @@ export class EarlySync {
   }
 
   #syncGently(doneBytes: number): number {
+    if (doneBytes <= cachedBytes) return this.#gentleStepBytes;
     this.#syncedBytes = doneBytes;
     const startedAt = performance.now();
     try {
       fdatasyncSync(this.#handle);
     } catch (error) {
-      this.#failure ??= error as Error;
+      throw (this.#failure ??= error as Error);
     }
     const isSlow = performance.now() - startedAt > slowSyncMs;
     this.#gentleStepBytes = isSlow

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
-import { siblingsOf } from './files.ts';
+import { explain } from './errors.ts';
+import { statIfAny } from './files.ts';
 import type { Facts, Finding } from './manifest.ts';
 import { isReplaced, type Source } from './source.ts';
 import { formatBytes } from './units.ts';
@@ -33,16 +34,21 @@ export class PinWatch {
     this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
   }
 
-  /** Whether a program has committed just now, as far as the last looks have seen. */
+  /** Whether a program has written to the WAL just now, as far as the last looks have seen. In rollback mode nobody can. */
   get isWritten(): boolean {
     return performance.now() - this.#writtenAt < writtenForMs;
   }
 
+  /** What cannot be seen now is of no weight: `findings` looks again, and says why it cannot. */
   look(): void {
     const now = performance.now();
     if (now - this.#lookedAt < lookEveryMs) return;
     this.#lookedAt = now;
-    this.#look();
+    try {
+      this.#look();
+    } catch {
+      // The copy of another database must not fail because of this one.
+    }
   }
 
   #look(): void {
@@ -58,7 +64,11 @@ export class PinWatch {
   }
 
   findings(): Finding[] {
-    this.#look();
+    try {
+      this.#look();
+    } catch (error) {
+      throw explain(error, 'source', this.#source.path);
+    }
     const grownBytes = this.#walBytes - this.#walBytesBefore;
     const findings: Finding[] = [];
     if (grownBytes > this.#quietWalBytes) {
@@ -92,6 +102,6 @@ export class PinWatch {
 }
 
 function walOf({ path }: Source): { sizeBytes: number; state: string } {
-  const { sizeBytes, mtimeMs } = siblingsOf(path).get('-wal') ?? { sizeBytes: 0, mtimeMs: 0 };
-  return { sizeBytes, state: `${sizeBytes} ${mtimeMs}` };
+  const { size, mtimeMs } = statIfAny(`${path}-wal`) ?? { size: 0, mtimeMs: 0 };
+  return { sizeBytes: size, state: `${size} ${mtimeMs}` };
 }

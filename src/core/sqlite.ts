@@ -64,10 +64,10 @@ export interface Pin {
   /** Of the pinned instant; read when first asked for, so that several pins can be taken close together. */
   readonly facts: Facts;
   /**
-   * Copies the pinned pages into the existing empty file `to`. `onStep` gets the pages done between two steps; what it
-   * throws ends the copying. Never reports a copy that is not complete.
+   * Copies the pinned pages into the existing empty file `to`. `onStep` gets the pages done between two steps, and returns
+   * how many may be copied until it is asked again (at least one is); what it throws ends the copying. Never reports a
+   * copy that is not complete.
    */
-  /** `onStep` returns how many pages may be copied until it is asked again: at least one is. */
   copyTo: (to: string, onStep: (donePages: number) => number) => Promise<void>;
   release(): void;
 }

@@ -10,6 +10,7 @@ import {
   endsAs,
   type Expected,
   type Follower,
+  type Pace,
   type Reading,
 } from '../core/digestBehind.ts';
 import { digestFile, type Digests } from '../core/files.ts';
@@ -21,7 +22,7 @@ interface Task {
 }
 
 /** To a thread that follows a file. */
-type News = { wroteBytes: number; gently: boolean } | 'complete';
+type News = Pace & ({ wroteBytes: number } | { isComplete: true });
 /** From it, one after the other. */
 type Answer = { read: Reading } | { beginsAsRead: boolean };
 
@@ -44,7 +45,7 @@ export function digestBehind(path: string, expected: Expected): Follower | undef
   const all = answersOf<Answer>(thread, 2).catch(nothing);
   return {
     wrote: (wroteBytes, pace) => tell({ wroteBytes, ...pace }),
-    complete: () => tell('complete'),
+    complete: (pace) => tell({ isComplete: true, ...pace }),
     async digests(onRead) {
       const [found] = await first;
       const isProved =
@@ -86,8 +87,8 @@ export function serveDigests(): void {
   const follower = new DigestBehind(path, behind);
   const answer = (one: Answer): void => parentPort?.postMessage(one);
   parentPort?.on('message', (news: News) => {
-    if (news !== 'complete') return follower.follow(news.wroteBytes, news);
-    const read = follower.end();
+    if ('wroteBytes' in news) return follower.follow(news.wroteBytes, news);
+    const read = follower.end(news);
     answer({ read });
     answer({ beginsAsRead: beginsAs(path, read, () => follower.breatheIfGentle()) });
     parentPort?.close();

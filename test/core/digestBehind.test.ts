@@ -6,6 +6,7 @@ import { digestFile } from '../../src/core/files.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const megabyte = 1024 * 1024;
+const calm = { gently: false };
 
 describe('digests of a file that is being written', () => {
   const folder = useTempFolder();
@@ -43,7 +44,7 @@ describe('digests of a file that is being written', () => {
     write(path, [...inOrder, [0, 4096]], (at) =>
       behind.follow(at, { gently: at > content.length / 2 }),
     );
-    const reading = behind.end();
+    const reading = behind.end({ gently: true });
     const { sha256, crc32 } = digestFile(path);
     assert.deepEqual([reading.sha256, reading.crc32], [sha256, crc32]);
     assert.deepEqual(isProved(path, reading), [true, true]);
@@ -55,7 +56,9 @@ describe('digests of a file that is being written', () => {
     const other = Buffer.from(begin);
     other.writeUInt8(other.readUInt8(24) ^ 1, 24);
     for (const expected of [other, Buffer.alloc(0), content.subarray(0, 100)]) {
-      const reading = new DigestBehind(path, { begin: expected, sizeBytes: content.length }).end();
+      const reading = new DigestBehind(path, { begin: expected, sizeBytes: content.length }).end(
+        calm,
+      );
       const isRight = expected !== other;
       assert.deepEqual(isProved(path, reading), [isRight, true], String(expected.length));
       assert.equal(reading.sha256 === digestFile(path).sha256, isRight);
@@ -72,10 +75,10 @@ describe('digests of a file that is being written', () => {
       const behind = new DigestBehind(path, { begin, sizeBytes: content.length });
       const early = openSync(path, 'r+');
       writeSync(early, Buffer.alloc(4096), 0, 4096, from);
-      behind.follow(100 * megabyte, { gently: false });
+      behind.follow(100 * megabyte, calm);
       writeSync(early, content, from, 4096, from);
       closeSync(early);
-      const reading = behind.end();
+      const reading = behind.end(calm);
       assert.notEqual(reading.sha256, digestFile(path).sha256);
       assert.notDeepEqual(isProved(path, reading), [true, true]);
     });
@@ -85,7 +88,7 @@ describe('digests of a file that is being written', () => {
     const path = folder('copy.db');
     writeFileSync(path, content);
     for (const sizeBytes of [0, 4096, 30 * megabyte, 2 * content.length, 3 * content.length]) {
-      const reading = new DigestBehind(path, { begin, sizeBytes }).end();
+      const reading = new DigestBehind(path, { begin, sizeBytes }).end(calm);
       assert.equal(reading.sha256, digestFile(path).sha256);
       const hasMiddle = sizeBytes <= 2 * content.length;
       assert.deepEqual(isProved(path, reading), [hasMiddle, hasMiddle], String(sizeBytes));

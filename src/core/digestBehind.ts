@@ -8,12 +8,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { cachedBytes, stepBytes } from './earlySync.ts';
 import { crcOfRange, type Digests } from './files.ts';
-import { breathe } from './pause.ts';
-
-export interface Pace {
-  /** From now on others need the processor too. */
-  gently: boolean;
-}
+import { breathe, type Pace } from './pause.ts';
 
 /** Follows a growing file on a thread of its own. */
 export interface Follower {

@@ -1,4 +1,5 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
+import type { Pace } from './pause.ts';
 
 const megabyte = 1024 * 1024;
 /** So much of a copy stays in SQLite's cache until the end: it has not been in the file before. */
@@ -35,7 +36,7 @@ export class EarlySync {
    * theirs waits for what the file system is bringing already. What SQLite keeps to the end it brings itself, at once.
    * Throws what has failed so far.
    */
-  wrote(doneBytes: number, { gently }: { gently: boolean }): number {
+  wrote(doneBytes: number, { gently }: Pace): number {
     if (this.#failure !== undefined) throw this.#failure;
     if (gently) return this.#syncGently(doneBytes);
     if (this.#running === undefined && doneBytes - this.#syncedBytes >= earlySyncBytes) {

@@ -1,3 +1,8 @@
+export interface Pace {
+  /** From now on other programs need the disk and the processor too. */
+  gently: boolean;
+}
+
 const nobodyWakes = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
 /** Blocks this thread for `ms`, as SQLite's own waiting for locks does. */

@@ -34,7 +34,7 @@ export class PinWatch {
     this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
   }
 
-  /** Whether a program has written to the WAL just now, as far as the last looks have seen. In rollback mode nobody can. */
+  /** Whether a program has written to the WAL just now, as far as the last looks have seen. Never in rollback mode. */
   get isWritten(): boolean {
     return performance.now() - this.#writtenAt < writtenForMs;
   }

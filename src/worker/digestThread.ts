@@ -10,10 +10,10 @@ import {
   endsAs,
   type Expected,
   type Follower,
-  type Pace,
   type Reading,
 } from '../core/digestBehind.ts';
 import { digestFile, type Digests } from '../core/files.ts';
+import type { Pace } from '../core/pause.ts';
 
 interface Task {
   digest: string;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { remarkOn } from '../../src/core/keeping.ts';
 import { Catalogs } from '../../src/editor/catalogs.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
@@ -62,6 +62,21 @@ describe('what a window remembers of a backups folder', () => {
       assert.deepEqual(listed, await catalogs().list(folder('backups')), what);
     }
     assert.deepEqual(errors, []);
+  });
+
+  it('follows a change of any of the files, where they are many', async () => {
+    const others = Array.from({ length: 1500 }, (_, n) => folder(`backups/${n}.txt`));
+    for (const path of others) writeFileSync(path, '');
+    const inOrder = readdirSync(folder('backups')).filter((name) => name.endsWith('.txt'));
+    const remembered = catalogs();
+    await remembered.list(folder('backups'));
+    for (const index of [0, 255, 256, 1279, 1280, -1]) {
+      worker.calls = 0;
+      await remembered.list(folder('backups'));
+      writeFileSync(folder('backups', inOrder.at(index) ?? ''), String(index));
+      await remembered.list(folder('backups'));
+      assert.equal(worker.calls, 1, String(index));
+    }
   });
 
   it('is nothing while the folder is gone or is none, and comes back with it', async () => {

@@ -194,7 +194,10 @@ describe('a backup that disturbs', () => {
     const other = createDatabase(folder('other.db'), { journalMode: 'wal', rows: 100 });
     for (const database of [large, other]) await holdOpen(database, 'SELECT 1 FROM items');
     /** The largest step of each tenth of the copy. */
-    const stepsWith = async (atEachStep: (doneBytes: number) => unknown): Promise<number[]> => {
+    const stepsWith = async (
+      atEachStep: (doneBytes: number) => unknown,
+      databases = [other, large],
+    ): Promise<number[]> => {
       const largest = Array.from({ length: 10 }, () => 0);
       let before = 0;
       const onProgress = ({ phase, doneBytes, totalBytes }: Progress): void => {
@@ -204,10 +207,11 @@ describe('a backup that disturbs', () => {
         before = doneBytes;
         atEachStep(doneBytes);
       };
-      await snapshots([other, large], {}, { onProgress });
+      await snapshots(databases, {}, { onProgress });
       return largest;
     };
-    const isSmall = (step: number): boolean => step > 0 && step <= megabyte;
+    // On a slow disk they grow to 4 MB; else they have 8.
+    const isSmall = (step: number): boolean => step > 0 && step <= 4 * megabyte;
     const commit = (database: string): unknown =>
       withDatabase(database, (db) =>
         db.exec('UPDATE items SET payload = randomblob(8) WHERE id = 1'),
@@ -226,7 +230,14 @@ describe('a backup that disturbs', () => {
       else if (pauses-- > 0) pause(1200);
     });
     assert.ok(isSmall(calmed[3] ?? 0), String(calmed));
-    assert.ok(Math.max(...calmed.slice(7)) > 2 * megabyte, String(calmed));
+    assert.ok(Math.max(...calmed.slice(7)) > 4 * megabyte, String(calmed));
+
+    // As long as that one is held, nobody can write to it.
+    const locked = createDatabase(folder('locked.db'), { rows: 100 });
+    const hasty = await stepsWith(() => commit(large), [large, locked]);
+    assert.equal(hasty.slice(0, 9).filter(isSmall).length, 0, String(hasty));
+    const free = await stepsWith(() => commit(large), [locked, large]);
+    assert.equal(free.slice(6).filter(isSmall).length, 4, String(free));
 
     // The whole time, commits are seen; but after a minute the growing WAL is the greater burden.
     const now = performance.now.bind(performance);
@@ -238,13 +249,14 @@ describe('a backup that disturbs', () => {
         if (doneBytes > 25 * megabyte) laterMs = 61_000;
       });
       assert.ok(isSmall(long[4] ?? 0), String(long));
-      assert.ok(Math.max(...long.slice(6)) > 2 * megabyte, String(long));
+      assert.ok(Math.max(...long.slice(6)) > 4 * megabyte, String(long));
     } finally {
       performance.now = now;
     }
   });
 
-  it('is not failed by what can no longer be seen of another database, which is copied already', async () => {
+  it('is not failed by what can no longer be seen of another database, which is copied already', async function () {
+    if (process.platform === 'win32') this.skip(); // There, a file that is open keeps its name.
     const first = createDatabase(folder('a.db'), { journalMode: 'wal', rows: 100 });
     const second = createDatabase(folder('b.db'), { journalMode: 'wal', rows: 40_000 });
     for (const database of [first, second]) await holdOpen(database, 'SELECT 1 FROM items');

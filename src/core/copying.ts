@@ -25,6 +25,7 @@ import {
   type Manifest,
   type Method,
 } from './manifest.ts';
+import type { Pace } from './pause.ts';
 import { PinWatch } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import type { RecordAs, SnapshotHooks } from './snapshot.ts';
@@ -180,10 +181,12 @@ export class Copying {
       // Nobody can write to a database in rollback mode while it is held: that must be short above all.
       const makesNobodyWait = (): boolean =>
         held.slice(current).every(({ member: { source } }) => source.journalMode === 'wal');
-      const isGentle = (): boolean =>
-        performance.now() < gentleUntil &&
-        watches.some(({ isWritten }) => isWritten) &&
-        makesNobodyWait();
+      const pace = (): Pace => ({
+        gently:
+          performance.now() < gentleUntil &&
+          watches.some(({ isWritten }) => isWritten) &&
+          makesNobodyWait(),
+      });
       let spaceIsDueBytes = 0;
       for (const [index, { member, pin: one }] of held.entries()) {
         const { facts } = one;
@@ -191,23 +194,25 @@ export class Copying {
         current = index;
         let follower: Follower | undefined;
         try {
-          const onStep = (wroteBytes: number): void => {
+          const onStep = (wroteBytes: number): Pace => {
             for (const watch of watches) watch.look();
+            const now = pace();
             follower ??= this.#digestBehind(member, facts, copy);
-            follower?.wrote(wroteBytes, { gently: isGentle() });
+            follower?.wrote(wroteBytes, now);
             const doneBytes = before + wroteBytes;
             if (doneBytes >= spaceIsDueBytes) {
               requireSpace(this.#folder, totalBytes - doneBytes);
               spaceIsDueBytes = doneBytes + stepBytes;
             }
             this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
+            return now;
           };
-          await copyPinned(one, { copy, folder: this.#folder }, { onStep, isGentle });
+          await copyPinned(one, { copy, folder: this.#folder }, onStep);
           one.release();
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
-          follower?.complete({ gently: isGentle() });
+          follower?.complete(pace());
           const digests = follower?.digests ?? this.#digestBeside(copy);
           copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
         } catch (error) {

@@ -2,21 +2,18 @@ import { statSync } from 'node:fs';
 import { EarlySync } from './earlySync.ts';
 import { BackupError } from './errors.ts';
 import { createPrivateFile, fileIdentity } from './files.ts';
+import type { Pace } from './pause.ts';
 import { retarget } from './source.ts';
 import type { Pin } from './sqlite.ts';
 
-/** Asked after each step, with what is done so far. */
-export interface CopySteps {
-  onStep: (doneBytes: number) => void;
-  /** Whether programs are committing, whose commits should not have to wait. */
-  isGentle: () => boolean;
-}
-
-/** Copies what is pinned into the new private file `copy`; errors speak of `folder`, which people know. */
+/**
+ * Copies what is pinned into the new private file `copy`; errors speak of `folder`, which people know. After each step
+ * `onStep` gets what is done so far, and says how to go on.
+ */
 export async function copyPinned(
   { facts: { pageCount, pageSize }, copyTo }: Pin,
   { copy, folder }: { copy: string; folder: string },
-  { onStep, isGentle }: CopySteps,
+  onStep: (doneBytes: number) => Pace,
 ): Promise<void> {
   const sizeBytes = pageCount * pageSize;
   try {
@@ -27,8 +24,7 @@ export async function copyPinned(
     try {
       await copyTo(copy, (donePages) => {
         const doneBytes = donePages * pageSize;
-        onStep(doneBytes);
-        return syncing.wrote(doneBytes, { gently: isGentle() }) / pageSize;
+        return syncing.wrote(doneBytes, onStep(doneBytes)) / pageSize;
       });
     } finally {
       failure = await syncing.end();

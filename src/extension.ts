@@ -3,19 +3,19 @@ import * as vscode from 'vscode';
 import { Audit } from './editor/audit.ts';
 import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
+import { BackupsView } from './editor/backupsView.ts';
 import type { PlainResult } from './editor/commands/backUp.ts';
 import { sweepPrivateCopies } from './editor/commands/members.ts';
 import { registerCommands } from './editor/commands/register.ts';
 import { offerRecoveries } from './editor/commands/restore.ts';
-import { BackupsView } from './editor/backupsView.ts';
 import { DatabasesView } from './editor/databasesView.ts';
 import { Documents } from './editor/documents.ts';
 import { Filter } from './editor/filter.ts';
 import { commands, views } from './editor/ids.ts';
 import { Log } from './editor/log.ts';
+import { Runbooks } from './editor/runbooks.ts';
 import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
-import { Runbooks } from './runbook/panel.ts';
 import { WorkerClient } from './worker/client.ts';
 
 /** For other extensions: `vscode.extensions.getExtension('sqlite-backup.sqlite-backup')?.exports`. */

@@ -1,18 +1,19 @@
 import { statSync } from 'node:fs';
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path';
 import { isBackupError, toPlainError } from '../core/errors.ts';
-import { methods, type Method, type VerdictStatus } from '../core/manifest.ts';
-import type { RecordAs, Snapshot, SnapshotOptions, Snapshots } from '../core/snapshot.ts';
+import type { RecordAs } from '../core/job.ts';
+import { type Method, methods, type VerdictStatus } from '../core/manifest/manifest.ts';
+import type { Snapshot, SnapshotOptions, Snapshots } from '../core/snapshot/snapshot.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import type { CallOptions } from '../worker/client.ts';
 import {
   bytes,
+  type Context,
   exitCodes,
   parse,
   requireFolder,
   seconds,
   UsageError,
-  type Context,
   type Verb,
 } from './verb.ts';
 

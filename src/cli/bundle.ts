@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
-import type { Bundle, Bundled, BundleRequest } from '../core/bundle.ts';
+import type { Bundle, Bundled, BundleRequest } from '../core/bundle/bundle.ts';
 import { isBackupError, toPlainError } from '../core/errors.ts';
-import { compressions, type Compression } from '../core/manifest.ts';
+import { type Compression, compressions } from '../core/manifest/manifest.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import {
   callOptions,
@@ -15,12 +15,12 @@ import {
 } from './backUp.ts';
 import {
   bytes,
+  type Context,
   exitCodes,
   parse,
   requireFolder,
   seconds,
   UsageError,
-  type Context,
   type Verb,
 } from './verb.ts';
 

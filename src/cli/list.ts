@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { BundleInfo } from '../core/catalog.ts';
+import type { BundleInfo } from '../core/catalog/catalog.ts';
 import { BackupError } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
 import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { keepRules, type Decision, type Policy } from '../core/retention.ts';
+import { type Decision, keepRules, type Policy } from '../core/catalog/retention.ts';
 import { formatBytes } from '../core/units.ts';
 import { bytes, exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import type { Remark } from '../core/keeping.ts';
-import { exitCodes, parse, UsageError, type Context, type Verb } from './verb.ts';
+import type { Remark } from '../core/catalog/keeping.ts';
+import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const pin: Verb = {
   summary: 'Keep a backup whatever the retention says.',

@@ -1,15 +1,12 @@
 import { resolve } from 'node:path';
 import { BackupError } from '../core/errors.ts';
-import { bundleExtension } from '../core/names.ts';
-import type {
-  Interrupted,
-  Recovered,
-  Restored,
-  RestorePlan,
-  RestoreRequest,
-} from '../core/restore.ts';
-import { runbookSteps } from '../core/runbook.ts';
-import { exitCodes, parse, UsageError, type Context, type Verb } from './verb.ts';
+import { bundleExtension } from '../core/manifest/names.ts';
+import type { Restored } from '../core/restore/apply.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
+import type { Interrupted, Recovered } from '../core/restore/recovery.ts';
+import type { RestoreRequest } from '../core/restore/request.ts';
+import { runbookSteps } from '../core/runbook/runbook.ts';
+import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 const busyTimeoutMs = 5000;
 

@@ -1,4 +1,4 @@
-import { renderMarkdown, renderPowerShell, renderShell } from '../core/runbook.ts';
+import { renderMarkdown, renderPowerShell, renderShell } from '../core/runbook/runbook.ts';
 import { planFor, requestFor } from './restore.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 

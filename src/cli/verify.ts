@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { isBackupError } from '../core/errors.ts';
-import type { Drill } from '../core/manifest.ts';
-import type { Verdict } from '../core/verify.ts';
-import { exitCodes, parse, seconds, UsageError, type Context, type Verb } from './verb.ts';
+import type { Drill } from '../core/manifest/manifest.ts';
+import type { Verdict } from '../core/verify/verdict.ts';
+import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 /** Ample for gigabytes, and an end for a file made to keep the check busy. */
 const defaultDeadlineMs = 60 * 60 * 1000;

@@ -1,8 +1,8 @@
 /** Which databases somebody should look at, by what is known of their backups. */
 import { basename } from 'node:path';
 import type * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
-import type { FoundDatabase } from '../core/discovery.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import type { FoundDatabase } from '../core/catalog/discovery.ts';
 import { databaseKey, folderKey } from './located.ts';
 
 /** `never` and `stale` are about the newest backup that is not damaged. */

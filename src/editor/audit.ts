@@ -2,8 +2,8 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ErrorCode } from '../core/errors.ts';
-import type { Trigger } from '../core/manifest.ts';
-import { shortenHome, type Log } from './log.ts';
+import type { Trigger } from '../core/manifest/manifest.ts';
+import { type Log, shortenHome } from './log.ts';
 
 export interface AuditEntry {
   what: 'backup' | 'deletion' | 'prune' | 'restore' | 'undo' | 'clean-up';

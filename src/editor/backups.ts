@@ -1,15 +1,15 @@
 /** The one owner of what is known: databases, their backups, running jobs, last failures. Views and status bar listen. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
+import type { BundleMember } from '../core/bundle/openBundle.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import { isInside } from '../core/catalog/folderSetting.ts';
+import { groupOfDatabase } from '../core/catalog/retention.ts';
 import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
-import { isInside } from '../core/folderSetting.ts';
-import { groupOfDatabase } from '../core/retention.ts';
-import type { CutLabel, Method, Trigger } from '../core/manifest.ts';
-import type { Snapshot, SnapshotsRequest } from '../core/snapshot.ts';
-import type { BundleMember } from '../core/unbundle.ts';
+import type { CutLabel, Method, Trigger } from '../core/manifest/manifest.ts';
+import type { Snapshot, SnapshotsRequest } from '../core/snapshot/snapshot.ts';
 import type { WorkerClient } from '../worker/client.ts';
-import { attentionFor, newestBundles, type Attention, type KnownBackups } from './attention.ts';
+import { type Attention, attentionFor, type KnownBackups, newestBundles } from './attention.ts';
 import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
@@ -22,12 +22,12 @@ import {
   folderKey,
   isOfWorkspace,
   locate,
-  recordAs,
   type Located,
+  recordAs,
 } from './located.ts';
 import type { Log } from './log.ts';
 import { retainAfterBackup, type Retained } from './retention.ts';
-import { RunningJobs, type Job } from './runningJobs.ts';
+import { type Job, RunningJobs } from './runningJobs.ts';
 import type { Settings } from './settings.ts';
 
 const busyTimeoutMs = 5000;

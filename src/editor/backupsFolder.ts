@@ -3,13 +3,13 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
-import { notify } from './inert.ts';
 import {
   environmentVariable,
   expandFolder,
   folderFromEnv,
   isInside,
-} from '../core/folderSetting.ts';
+} from '../core/catalog/folderSetting.ts';
+import { notify } from './inert.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
 

@@ -1,15 +1,15 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
+import type { BundleMember } from '../core/bundle/openBundle.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { isBackupError } from '../core/errors.ts';
-import type { BundleMember } from '../core/unbundle.ts';
 import type { Backups } from './backups.ts';
 import { setContext } from './contexts.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { contextKeys, rowContext, views } from './ids.ts';
-import { backupCount, damagedCount, dayName } from './messages.ts';
 import { readManifest } from './manifests.ts';
+import { backupCount, damagedCount, dayName } from './messages.ts';
 import {
   backupId,
   backupItem,

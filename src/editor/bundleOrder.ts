@@ -1,4 +1,4 @@
-import type { Bundle } from '../core/bundle.ts';
+import type { Bundle } from '../core/bundle/bundle.ts';
 import type { BackupError } from '../core/errors.ts';
 
 /** What is to go into one bundle. */

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { sep } from 'node:path';
-import type { CatalogEntry } from '../core/catalog.ts';
-import { newestFirst } from '../core/names.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import { newestFirst } from '../core/manifest/names.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import type { Log } from './log.ts';
 

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { formatBytes } from '../core/units.ts';
 import { newestGood } from './attention.ts';
 import type { Backups, Database, GoneDatabase } from './backups.ts';
@@ -23,8 +23,8 @@ import {
   memberItem,
   moreItem,
   problemItem,
-  tooltip,
   type Row,
+  tooltip,
 } from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
 

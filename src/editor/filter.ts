@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { setContext } from './contexts.ts';
 import { contextKeys } from './ids.ts';
 import { inertLine } from './inert.ts';

@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import type { Backups } from './backups.ts';
 
 /** Where the database of a backup, or of a member of a bundle, lives or lived; undefined when nothing tells. */

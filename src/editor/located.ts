@@ -1,7 +1,7 @@
 /** Where a file is, as people, manifests and maps name it. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { FoundDatabase } from '../core/discovery.ts';
+import type { FoundDatabase } from '../core/catalog/discovery.ts';
 
 export interface Located {
   readonly uri: vscode.Uri;

@@ -1,12 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import {
+  type BundleManifest,
   longestBundleManifestBytes,
   longestManifestBytes,
-  parseManifest,
-  type BundleManifest,
   type Manifest,
-} from '../core/manifest.ts';
-import { bundleExtension, manifestNameOf } from '../core/names.ts';
+  parseManifest,
+} from '../core/manifest/manifest.ts';
+import { bundleExtension, manifestNameOf } from '../core/manifest/names.ts';
 
 /**
  * The manifest beside a backup, for what a list does not carry; undefined without one that can be used. It is a JSON file

@@ -2,9 +2,9 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
-import type { Finding, VerdictStatus } from '../core/manifest.ts';
+import type { Finding, VerdictStatus } from '../core/manifest/manifest.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
-import { newestGood, type Attention } from './attention.ts';
+import { type Attention, newestGood } from './attention.ts';
 import type { BackUpResult, Database } from './backups.ts';
 import { folderName } from './backupsFolder.ts';
 import type { Retained } from './retention.ts';

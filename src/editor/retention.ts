@@ -1,8 +1,8 @@
 /** What retention removes, told to log and audit, whoever asked for it. */
 import * as vscode from 'vscode';
+import type { Pruned } from '../core/catalog/keeping.ts';
 import { isBackupError } from '../core/errors.ts';
-import type { Pruned } from '../core/keeping.ts';
-import type { Trigger } from '../core/manifest.ts';
+import type { Trigger } from '../core/manifest/manifest.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import type { Audit } from './audit.ts';
 import type { Log } from './log.ts';

@@ -1,10 +1,10 @@
 /** The rows that both views share: what a backup looks like. */
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog.ts';
-import type { BundleManifest, Manifest } from '../core/manifest.ts';
-import { hasNameOfOurs } from '../core/names.ts';
-import type { BundleMember } from '../core/unbundle.ts';
+import type { BundleMember } from '../core/bundle/openBundle.ts';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import type { BundleManifest, Manifest } from '../core/manifest/manifest.ts';
+import { hasNameOfOurs } from '../core/manifest/names.ts';
 import { formatBytes } from '../core/units.ts';
 import { commands, rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type * as vscode from 'vscode';
-import type { Progress } from '../core/snapshot.ts';
+import type { Progress } from '../core/job.ts';
 import type { CallOptions } from '../worker/client.ts';
 import { Jobs } from '../worker/jobs.ts';
 

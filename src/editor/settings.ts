@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
-import type { Compression, Method } from '../core/manifest.ts';
-import { keepRules, type Policy } from '../core/retention.ts';
+import { keepRules, type Policy } from '../core/catalog/retention.ts';
+import type { Compression, Method } from '../core/manifest/manifest.ts';
 import { section, settingKeys } from './ids.ts';
 
 const longestTimerMs = 2_147_483_647;

@@ -1,7 +1,7 @@
 /** Steps that a person has done with the commands of the runbook: nothing is believed that was not looked at. */
 import { BackupError } from '../core/errors.ts';
-import type { RestoreRequest } from '../core/restore.ts';
-import type { SetAside } from '../core/setAside.ts';
+import type { RestoreRequest } from '../core/restore/request.ts';
+import type { SetAside } from '../core/restore/setAside.ts';
 import type { CallOptions } from '../worker/client.ts';
 import type { Host } from './host.ts';
 import type { Kept } from './run.ts';

@@ -1,4 +1,4 @@
-import { renderMarkdown } from '../core/runbook.ts';
+import { renderMarkdown } from '../core/runbook/runbook.ts';
 import type { Restoration } from './restoration.ts';
 import { setAsidesOf } from './run.ts';
 

@@ -1,5 +1,5 @@
 import type { BackupError } from '../core/errors.ts';
-import type { RestorePlan } from '../core/restore.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import type { Run } from './run.ts';
 

@@ -1,6 +1,7 @@
 /** What the intents beside the databases of a restore say of it. */
 import { dirname } from 'node:path';
-import type { Interrupted, RestorePlan } from '../core/restore.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
+import type { Interrupted } from '../core/restore/recovery.ts';
 import type { Host } from './host.ts';
 import { isCopied, type Run } from './run.ts';
 

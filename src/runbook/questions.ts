@@ -1,5 +1,5 @@
 /** What the person is asked before something that is not easily taken back. Facts in, words out. */
-import type { PlannedItem, RestorePlan } from '../core/restore.ts';
+import type { PlannedItem, RestorePlan } from '../core/restore/plan.ts';
 import type { Host, Question } from './host.ts';
 
 type Words = Pick<Host, 't' | 'nameOf'>;

@@ -1,5 +1,5 @@
 /** As much of a plan as an exported runbook tells of, small enough to be remembered. Pure. */
-import type { PlannedItem, RestorePlan, TableChange } from '../core/restore.ts';
+import type { PlannedItem, RestorePlan, TableChange } from '../core/restore/plan.ts';
 import type { Host } from './host.ts';
 
 const mostCharacters = 200_000;

@@ -3,26 +3,23 @@
  * shows it. What is on disk decides; this remembers.
  */
 import { BackupError, isBackupError } from '../core/errors.ts';
-import type { Holder, HoldersKnown } from '../core/holders.ts';
-import type {
-  ApplyRequest,
-  Interrupted,
-  Proof,
-  RestorePlan,
-  RestoreRequest,
-} from '../core/restore.ts';
-import type { StepId } from '../core/runbook.ts';
-import type { Progress } from '../core/snapshot.ts';
+import type { Holder, HoldersKnown } from '../core/holders/holders.ts';
+import type { Progress } from '../core/job.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
+import type { Proof } from '../core/restore/proof.ts';
+import type { Interrupted } from '../core/restore/recovery.ts';
+import type { ApplyRequest, RestoreRequest } from '../core/restore/request.ts';
+import type { StepId } from '../core/runbook/runbook.ts';
 import type { CallOptions } from '../worker/client.ts';
 import type { Health, Host } from './host.ts';
 import {
-  isCopied,
-  keptOf,
-  setAsidesOf,
   type Ending,
+  isCopied,
   type Kept,
+  keptOf,
   type Run,
   type RunItem,
+  setAsidesOf,
 } from './run.ts';
 
 export interface Busy {

@@ -1,6 +1,7 @@
 /** What is remembered of one restore: enough to go on after the window was closed, crashed or reloaded. */
-import type { MovedAside, Restored, RestorePlan } from '../core/restore.ts';
-import { stepIds, type LogEntry, type StepId } from '../core/runbook.ts';
+import type { MovedAside, Restored } from '../core/restore/apply.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
+import { type LogEntry, type StepId, stepIds } from '../core/runbook/runbook.ts';
 
 export interface RunItem {
   /** The name inside a bundle. */

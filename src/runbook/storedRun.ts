@@ -4,8 +4,9 @@
  */
 import { isAbsolute } from 'node:path';
 import * as v from 'valibot';
-import type { MovedAside, Restored, RestorePlan } from '../core/restore.ts';
-import { stepIds } from '../core/runbook.ts';
+import type { MovedAside, Restored } from '../core/restore/apply.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
+import { stepIds } from '../core/runbook/runbook.ts';
 import type { Run } from './run.ts';
 
 const text = v.string();

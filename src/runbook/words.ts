@@ -1,4 +1,4 @@
-import type { Holder } from '../core/holders.ts';
+import type { Holder } from '../core/holders/holders.ts';
 import type { Host } from './host.ts';
 import type { PageWords } from './protocol.ts';
 

@@ -1,5 +1,6 @@
 import { isBackupError } from '../core/errors.ts';
-import type { RestorePlan, RestoreRequest } from '../core/restore.ts';
+import type { RestorePlan } from '../core/restore/plan.ts';
+import type { RestoreRequest } from '../core/restore/request.ts';
 import type { CallOptions } from '../worker/client.ts';
 import type { Host } from './host.ts';
 

@@ -1,15 +1,15 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
-import { fork, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { realpathSync, statSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
-import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files.ts';
-import type { Progress } from '../core/snapshot.ts';
+import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files/workplace.ts';
+import type { Progress } from '../core/job.ts';
 import {
-  parseFromWorker,
   type Method,
   type Params,
+  parseFromWorker,
   type Result,
   type ToWorker,
 } from './protocol.ts';

@@ -4,16 +4,10 @@
  * that is why it is only for private copies, which nobody else knows of.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import {
-  beginsAs,
-  DigestBehind,
-  endsAs,
-  type Expected,
-  type Follower,
-  type Reading,
-} from '../core/digestBehind.ts';
-import { digestFile, type Digests } from '../core/files.ts';
+import { digestFile, type Digests } from '../core/files/digests.ts';
+import type { Expected, Follower } from '../core/job.ts';
 import type { Pace } from '../core/pause.ts';
+import { beginsAs, DigestBehind, endsAs, type Reading } from '../core/snapshot/digestBehind.ts';
 
 interface Task {
   digest: string;

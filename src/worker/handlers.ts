@@ -1,23 +1,34 @@
 import { statSync } from 'node:fs';
-import { archiveSetAside } from '../core/archive.ts';
-import { takeBundle } from '../core/bundle.ts';
-import { listAll } from '../core/catalog.ts';
-import { compareDatabases, schemaOf } from '../core/compare.ts';
-import { findDatabases, inspectFiles } from '../core/discovery.ts';
-import { drillBundle, drillSnapshot } from '../core/drill.ts';
-import { sha256File } from '../core/files.ts';
-import { copyOut, planPruning, remarkOn, removeBackups, renameBackup } from '../core/keeping.ts';
-import { findInterrupted, recoverInterrupted } from '../core/recovery.ts';
-import { applyRestore, moveAside, proveRestored, putInPlace } from '../core/restore.ts';
-import { liveStateOf, planRestore } from '../core/restorePlan.ts';
-import { withSource } from '../core/restoreSource.ts';
-import { holdersOf, resolveTarget } from '../core/restoreTarget.ts';
-import { deleteSetAside, listSetAsides } from '../core/setAside.ts';
-import { undoRestore } from '../core/undo.ts';
-import { takeSnapshot, takeSnapshots, type SnapshotHooks } from '../core/snapshot.ts';
-import { extractBundle, extractMember, looksLikeBundle, withBundle } from '../core/unbundle.ts';
-import { recordVerdict, verifySnapshot } from '../core/verify.ts';
-import { verifyBundle } from '../core/verifyBundle.ts';
+import { takeBundle } from '../core/bundle/bundle.ts';
+import { extractBundle, extractMember } from '../core/bundle/extract.ts';
+import { looksLikeBundle, withBundle } from '../core/bundle/openBundle.ts';
+import { listAll } from '../core/catalog/catalog.ts';
+import { findDatabases, inspectFiles } from '../core/catalog/discovery.ts';
+import {
+  copyOut,
+  planPruning,
+  remarkOn,
+  removeBackups,
+  renameBackup,
+} from '../core/catalog/keeping.ts';
+import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
+import { sha256File } from '../core/files/digests.ts';
+import type { SnapshotHooks } from '../core/job.ts';
+import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
+import { archiveSetAside } from '../core/restore/archive.ts';
+import { planRestore } from '../core/restore/plan.ts';
+import { proveRestored } from '../core/restore/proof.ts';
+import { findInterrupted, recoverInterrupted } from '../core/restore/recovery.ts';
+import { deleteSetAside, listSetAsides } from '../core/restore/setAside.ts';
+import { withSource } from '../core/restore/source.ts';
+import { holdersOf, resolveTarget } from '../core/restore/target.ts';
+import { undoRestore } from '../core/restore/undo.ts';
+import { takeSnapshot, takeSnapshots } from '../core/snapshot/snapshot.ts';
+import { liveStateOf } from '../core/sqlite/siblings.ts';
+import { drillBundle, drillSnapshot } from '../core/verify/drill.ts';
+import { recordVerdict } from '../core/verify/verdict.ts';
+import { verifyBundle } from '../core/verify/verifyBundle.ts';
+import { verifySnapshot } from '../core/verify/verifySnapshot.ts';
 import type { Method, Methods, Params } from './protocol.ts';
 
 type Handlers = {

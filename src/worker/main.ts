@@ -1,8 +1,8 @@
 import { toPlainError } from '../core/errors.ts';
-import { requireDriver } from '../core/sqlite.ts';
-import { handle } from './handlers.ts';
+import { requireDriver } from '../core/sqlite/driver.ts';
 import { digestBehind, digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
-import { parseToWorker, type FromWorker, type Method } from './protocol.ts';
+import { handle } from './handlers.ts';
+import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { throttleProgress } from './throttle.ts';
 
 const send = (message: FromWorker): Promise<void> =>

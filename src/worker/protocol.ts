@@ -7,45 +7,36 @@
  *   worker -> face   { ok } or { error }                   once, then the process ends
  */
 import * as v from 'valibot';
-import type { Bundled, BundleRequest } from '../core/bundle.ts';
-import type { Listing, ListOptions } from '../core/catalog.ts';
-import type { Comparison } from '../core/compare.ts';
-import type { Inspection } from '../core/discovery.ts';
-import type { Pruned, Remark } from '../core/keeping.ts';
-import type { Policy, RetentionPlan } from '../core/retention.ts';
+import type { Bundled, BundleRequest } from '../core/bundle/bundle.ts';
+import type {
+  ExtractedFile,
+  ExtractMemberRequest,
+  ExtractRequest,
+} from '../core/bundle/extract.ts';
+import type { BundleMember } from '../core/bundle/openBundle.ts';
+import type { Listing, ListOptions } from '../core/catalog/catalog.ts';
+import type { Inspection } from '../core/catalog/discovery.ts';
+import type { Pruned, Remark } from '../core/catalog/keeping.ts';
+import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
+import type { Comparison } from '../core/compare/compare.ts';
 import { errorCodes } from '../core/errors.ts';
-import type { Holders } from '../core/holders.ts';
-import type { BundleManifest, Drill, Manifest } from '../core/manifest.ts';
+import type { Holders } from '../core/holders/holders.ts';
+import type { Progress } from '../core/job.ts';
+import type { BundleManifest, Drill, Manifest } from '../core/manifest/manifest.ts';
+import type { MovedAside, PutInPlaceRequest, Restored } from '../core/restore/apply.ts';
+import type { PlanRequest, RestorePlan } from '../core/restore/plan.ts';
+import type { Proof } from '../core/restore/proof.ts';
+import type { Interrupted, Recovered, RecoverRequest } from '../core/restore/recovery.ts';
+import type { ApplyRequest, RestoreRequest } from '../core/restore/request.ts';
+import type { SetAside } from '../core/restore/setAside.ts';
+import type { Undone, UndoRequest } from '../core/restore/undo.ts';
 import type {
-  ApplyRequest,
-  Interrupted,
-  MovedAside,
-  PlanRequest,
-  Proof,
-  PutInPlaceRequest,
-  Recovered,
-  RecoverRequest,
-  Restored,
-  RestorePlan,
-  RestoreRequest,
-  Undone,
-  UndoRequest,
-} from '../core/restore.ts';
-import type { SetAside } from '../core/setAside.ts';
-import type {
-  Progress,
   Snapshot,
   SnapshotRequest,
   Snapshots,
   SnapshotsRequest,
-} from '../core/snapshot.ts';
-import type {
-  BundleMember,
-  ExtractedFile,
-  ExtractMemberRequest,
-  ExtractRequest,
-} from '../core/unbundle.ts';
-import type { Verdict } from '../core/verify.ts';
+} from '../core/snapshot/snapshot.ts';
+import type { Verdict } from '../core/verify/verdict.ts';
 
 /** What a worker can do. Calls and replies are derived from this; each returns something, which JSON can carry. */
 export interface Methods {

@@ -1,4 +1,4 @@
-import type { Progress } from '../core/snapshot.ts';
+import type { Progress } from '../core/job.ts';
 
 const intervalMs = 50;
 

@@ -1,11 +1,11 @@
 /* How little a backup is felt: its memory, the delay of the face's event loop, the latency of a writer's commits. */
-import { fork, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Method } from '../../src/core/manifest.ts';
+import type { Method } from '../../src/core/manifest/manifest.ts';
 import { interleave, median, percentile } from './statistics.ts';
 import type { Comparison } from './table.ts';
 import { backUp, type Workshop } from './workshop.ts';

@@ -1,4 +1,4 @@
-import type { SnapshotRequest } from '../../src/core/snapshot.ts';
+import type { SnapshotRequest } from '../../src/core/snapshot/snapshot.ts';
 
 export type Way = Pick<SnapshotRequest, 'method' | 'verify'>;
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
-import { applyRestore, moveAside } from '../../src/core/restore.ts';
+import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
-import { endProcessesAfterEach, holdOpen, kill, runCli, type Ended } from '../support/processes.ts';
+import { type Ended, endProcessesAfterEach, holdOpen, kill, runCli } from '../support/processes.ts';
 import {
   applyRequest,
-  prepareRestore,
   leftoversIn,
+  prepareRestore,
   quiet,
   setAsidesIn,
 } from '../support/restores.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { archiveSetAside } from '../../src/core/archive.ts';
-import { recoverInterrupted } from '../../src/core/recovery.ts';
-import { applyRestore, moveAside } from '../../src/core/restore.ts';
-import { extractBundle } from '../../src/core/unbundle.ts';
-import { verifyBundle } from '../../src/core/verifyBundle.ts';
+import { extractBundle } from '../../src/core/bundle/extract.ts';
+import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
+import { archiveSetAside } from '../../src/core/restore/archive.ts';
+import { recoverInterrupted } from '../../src/core/restore/recovery.ts';
+import { verifyBundle } from '../../src/core/verify/verifyBundle.ts';
 import { bundleManifestOf } from '../support/bundles.ts';
 import {
   bytesOf,
@@ -20,8 +20,8 @@ import { endProcessesAfterEach, holdOpen, kill, start } from '../support/process
 import {
   applyRequest,
   insertItem,
-  prepareRestore,
   leftoversIn,
+  prepareRestore,
   quiet,
   setAsidesIn,
 } from '../support/restores.ts';

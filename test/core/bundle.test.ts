@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { takeBundle } from '../../src/core/bundle.ts';
-import type { Compression } from '../../src/core/manifest.ts';
-import { remarkOn, planPruning, removeBackups, renameBackup } from '../../src/core/keeping.ts';
-import { listBackups } from '../../src/core/catalog.ts';
-import { verifyBundle } from '../../src/core/verifyBundle.ts';
-import { extractBundle, withBundle } from '../../src/core/unbundle.ts';
+import { takeBundle } from '../../src/core/bundle/bundle.ts';
+import { extractBundle } from '../../src/core/bundle/extract.ts';
+import { withBundle } from '../../src/core/bundle/openBundle.ts';
+import { listBackups } from '../../src/core/catalog/catalog.ts';
+import {
+  planPruning,
+  remarkOn,
+  removeBackups,
+  renameBackup,
+} from '../../src/core/catalog/keeping.ts';
+import type { Compression } from '../../src/core/manifest/manifest.ts';
+import { verifyBundle } from '../../src/core/verify/verifyBundle.ts';
 import {
   bundled,
   bundleManifestOf,
@@ -18,8 +24,8 @@ import {
 import {
   createDatabase,
   createWithForeignCollation,
-  overwrite,
   itemsSql,
+  overwrite,
   pagesOf,
   sha256,
   siblingsBeside,

@@ -11,10 +11,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename } from 'node:path';
-import { isOwnBackup, listAll, listBackups } from '../../src/core/catalog.ts';
-import { readManifestOf, updateManifest } from '../../src/core/verify.ts';
-import { makePrivateFolder } from '../../src/core/files.ts';
-import type { Manifest } from '../../src/core/manifest.ts';
+import { isOwnBackup, listAll, listBackups } from '../../src/core/catalog/catalog.ts';
+import { makePrivateFolder } from '../../src/core/files/workplace.ts';
+import type { Manifest } from '../../src/core/manifest/manifest.ts';
+import { readManifestOf, updateManifest } from '../../src/core/manifest/manifestFile.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { verifySnapshot } from '../../src/core/verify.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import {
   autoVacuums,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { compareDatabases, schemaOf, type Comparison } from '../../src/core/compare.ts';
+import { compareDatabases, type Comparison, schemaOf } from '../../src/core/compare/compare.ts';
 import { bytesOf, createDatabase, snapshot, withDatabase } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
-import { listBackups } from '../../src/core/catalog.ts';
-import { longestManifestBytes } from '../../src/core/manifest.ts';
-import { verifySnapshot } from '../../src/core/verify.ts';
+import { listBackups } from '../../src/core/catalog/catalog.ts';
+import { longestManifestBytes } from '../../src/core/manifest/manifest.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import {
   createDatabase,
   createForeign,

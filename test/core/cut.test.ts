@@ -13,11 +13,11 @@ import {
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import { takeCut } from '../../src/core/cut.ts';
-import { takeSnapshots } from '../../src/core/snapshot.ts';
 import { BackupError } from '../../src/core/errors.ts';
-import { digestFile, type Digests } from '../../src/core/files.ts';
-import { pin } from '../../src/core/sqlite.ts';
+import { digestFile, type Digests } from '../../src/core/files/digests.ts';
+import { takeCut } from '../../src/core/snapshot/cut.ts';
+import { takeSnapshots } from '../../src/core/snapshot/snapshot.ts';
+import { pin } from '../../src/core/sqlite/pin.ts';
 import { aheadOf, counterSql, isBroken, takeCuts } from '../support/cuts.ts';
 import {
   bytesOf,

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
-import { beginsAs, DigestBehind, endsAs, type Reading } from '../../src/core/digestBehind.ts';
-import { digestFile } from '../../src/core/files.ts';
+import { digestFile } from '../../src/core/files/digests.ts';
+import {
+  beginsAs,
+  DigestBehind,
+  endsAs,
+  type Reading,
+} from '../../src/core/snapshot/digestBehind.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const megabyte = 1024 * 1024;

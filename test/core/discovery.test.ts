@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
-import { findDatabases, inspectFiles } from '../../src/core/discovery.ts';
+import { findDatabases, inspectFiles } from '../../src/core/catalog/discovery.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';

@@ -9,10 +9,10 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { listBackups } from '../../src/core/catalog.ts';
-import { drillSnapshot } from '../../src/core/drill.ts';
-import { serializeManifest, type Drill, type Manifest } from '../../src/core/manifest.ts';
-import type { Verdict } from '../../src/core/verify.ts';
+import { listBackups } from '../../src/core/catalog/catalog.ts';
+import { type Drill, type Manifest, serializeManifest } from '../../src/core/manifest/manifest.ts';
+import { drillSnapshot } from '../../src/core/verify/drill.ts';
+import type { Verdict } from '../../src/core/verify/verdict.ts';
 import { handle } from '../../src/worker/handlers.ts';
 import {
   createDatabase,

@@ -5,27 +5,25 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  rmSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
+import { resolveRegularFile, stemOf } from '../../src/core/files/paths.ts';
+import { createPrivateFile, linkWithoutOverwriting } from '../../src/core/files/publish.ts';
 import {
-  createPrivateFile,
-  linkWithoutOverwriting,
   makePrivateFolder,
   prepareFolder,
-  publishPair,
-  resolveRegularFile,
-  siblingsOf,
-  stemOf,
   sweepLeftovers,
-} from '../../src/core/files.ts';
-import { hasNameOfOurs, snapshotNames } from '../../src/core/names.ts';
-import { snapshot, createDatabase } from '../support/databases.ts';
+} from '../../src/core/files/workplace.ts';
+import { publishPair } from '../../src/core/manifest/manifestFile.ts';
+import { hasNameOfOurs, snapshotNames } from '../../src/core/manifest/names.ts';
+import { siblingsOf } from '../../src/core/sqlite/siblings.ts';
+import { createDatabase, snapshot } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const at = new Date('2026-11-21T13:45:02.789Z');

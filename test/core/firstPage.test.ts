@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, statSync } from 'node:fs';
-import { foreseeFirstPage, readFirstPage } from '../../src/core/firstPage.ts';
-import { sqliteVersion } from '../../src/core/sqlite.ts';
+import { foreseeFirstPage, readFirstPage } from '../../src/core/snapshot/firstPage.ts';
+import { sqliteVersion } from '../../src/core/sqlite/driver.ts';
 import {
   autoVacuums,
   createDatabase,

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { readGitHead } from '../../src/core/gitHead.ts';
+import { readGitHead } from '../../src/core/snapshot/gitHead.ts';
 import { createDatabase, manifestOf, snapshot } from '../support/databases.ts';
 import { fixture, root, run } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { appendFileSync, copyFileSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { deflateRawSync, gzipSync } from 'node:zlib';
-import { readHeader, requireDatabase } from '../../src/core/header.ts';
+import { readHeader, requireDatabase } from '../../src/core/sqlite/header.ts';
 import { createDatabase, overwrite, writeBytes } from '../support/databases.ts';
-import { holdOpen, endProcessesAfterEach, kill } from '../support/processes.ts';
+import { endProcessesAfterEach, holdOpen, kill } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const magic = Buffer.from('SQLite format 3\0', 'latin1');

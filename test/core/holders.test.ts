@@ -8,9 +8,13 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { findHolders, parseOpenFiles, parseRestartManager } from '../../src/core/holders.ts';
-import { holdersOf } from '../../src/core/restoreTarget.ts';
-import { probeLock } from '../../src/core/sqlite.ts';
+import {
+  findHolders,
+  parseOpenFiles,
+  parseRestartManager,
+} from '../../src/core/holders/holders.ts';
+import { holdersOf } from '../../src/core/restore/target.ts';
+import { probeLock } from '../../src/core/sqlite/locks.ts';
 import { bytesOf, createDatabase } from '../support/databases.ts';
 import {
   asNobody,

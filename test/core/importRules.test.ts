@@ -1,20 +1,34 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
 
 /** The core's files without any effect, which faces may use at run time. */
 const pureCore = [
+  'catalog/folderSetting',
+  'catalog/retention',
   'errors',
-  'folderSetting',
-  'handCommands',
-  'manifest',
-  'migrations',
-  'names',
-  'retention',
-  'runbook',
+  'manifest/manifest',
+  'manifest/names',
+  'runbook/handCommands',
+  'runbook/runbook',
+  'sqlite/migrations',
   'units',
+];
+
+/** The folders of the core from the lowest floor to the highest; folders on one floor do not know each other. */
+const floors = [
+  ['errors.ts', 'pause.ts', 'units.ts'],
+  ['files'],
+  ['job.ts', 'manifest'],
+  ['sqlite'],
+  ['compare', 'holders'],
+  ['snapshot'],
+  ['bundle'],
+  ['verify', 'catalog'],
+  ['restore'],
+  ['runbook'],
 ];
 
 interface Import {
@@ -31,16 +45,15 @@ describe('the import rules', () => {
     assert.ok(imports.length > 50, `only ${imports.length} imports were found`);
   });
 
-  it('let only core/sqlite.ts import the driver', () => {
+  it('let only core/sqlite/ import the driver', () => {
     expectNone(
-      ({ file, target }) => target.startsWith('better-sqlite3') && file !== 'core/sqlite.ts',
+      ({ file, target }) => target.startsWith('better-sqlite3') && !file.startsWith('core/sqlite/'),
     );
   });
 
-  it('let only the editor, the runbook panel and the extension import vscode', () => {
+  it('let only the editor and the extension import vscode', () => {
     expectNone(
-      ({ file, target }) =>
-        target === 'vscode' && !/^(editor\/|runbook\/panel\.ts$|extension\.ts$)/.test(file),
+      ({ file, target }) => target === 'vscode' && !/^(editor\/|extension\.ts$)/.test(file),
     );
   });
 
@@ -48,6 +61,25 @@ describe('the import rules', () => {
     const allowed =
       /^(node:|core\/|better-sqlite3$|valibot$|picomatch$|yauzl$|@zip\.js\/zip\.js\/lib\/zip-core-custom\.js$)/;
     expectNone(({ file, target }) => file.startsWith('core/') && !allowed.test(target));
+  });
+
+  it('name every file and folder of the core on one floor', () => {
+    const rooms = new Set(readdirSync(join(root, 'src/core')));
+    assert.deepEqual([...rooms].sort(), floors.flat().sort());
+  });
+
+  it('let no file of the core import from its own floor outside its folder, or from a higher one', () => {
+    expectNone(
+      ({ file, target }) =>
+        file.startsWith('core/') &&
+        target.startsWith('core/') &&
+        roomOf(file) !== roomOf(target) &&
+        floorOf(target) >= floorOf(file),
+    );
+  });
+
+  it('let no files import each other in a circle', () => {
+    assert.deepEqual(circlesIn(imports), []);
   });
 
   it('let the worker import the core and itself', () => {
@@ -92,6 +124,34 @@ function expectNone(isWrong: (one: Import) => boolean): void {
     imports.filter(isWrong).map(({ file, target }) => `${file} imports ${target}`),
     [],
   );
+}
+
+/** The folder of the core that a file is in; a file directly in the core is a room of its own. */
+function roomOf(path: string): string {
+  return path.split('/')[1] ?? '';
+}
+
+function floorOf(path: string): number {
+  const floor = floors.findIndex((rooms) => rooms.includes(roomOf(path)));
+  assert.notEqual(floor, -1, `${path} is on no floor`);
+  return floor;
+}
+
+/** The files that are reached from themselves; imports of types count as well. */
+function circlesIn(all: Import[]): string[] {
+  const targetsOf = Map.groupBy(all, ({ file }) => file);
+  const reachedFrom = (start: string): Set<string> => {
+    const reached = new Set<string>();
+    const waiting = [start];
+    for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+      for (const { target } of targetsOf.get(file) ?? []) {
+        if (!reached.has(target)) waiting.push(target);
+        reached.add(target);
+      }
+    }
+    return reached;
+  };
+  return [...targetsOf.keys()].filter((file) => reachedFrom(file).has(file)).sort();
 }
 
 function importsOf(file: string): Import[] {

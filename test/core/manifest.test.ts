@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseManifest, serializeManifest, type Manifest } from '../../src/core/manifest.ts';
+import {
+  type Manifest,
+  parseManifest,
+  serializeManifest,
+} from '../../src/core/manifest/manifest.ts';
 
 const manifest: Manifest = {
   format: 1,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { MigrationState } from '../../src/core/migrations.ts';
+import type { MigrationState } from '../../src/core/sqlite/migrations.ts';
 import {
   createDatabase,
   createForeign,

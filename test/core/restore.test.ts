@@ -15,12 +15,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename } from 'node:path';
-import { applyRestore, moveAside, proveRestored, putInPlace } from '../../src/core/restore.ts';
-import { findInterrupted, recoverInterrupted } from '../../src/core/recovery.ts';
-import { liveStateOf } from '../../src/core/restorePlan.ts';
-import { setAsideNames } from '../../src/core/names.ts';
-import { deleteSetAside, listSetAsides } from '../../src/core/setAside.ts';
-import { undoRestore } from '../../src/core/undo.ts';
+import { setAsideNames } from '../../src/core/manifest/names.ts';
+import { applyRestore, moveAside, putInPlace } from '../../src/core/restore/apply.ts';
+import { proveRestored } from '../../src/core/restore/proof.ts';
+import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
+import { deleteSetAside, listSetAsides } from '../../src/core/restore/setAside.ts';
+import { undoRestore } from '../../src/core/restore/undo.ts';
+import { liveStateOf } from '../../src/core/sqlite/siblings.ts';
 import {
   bytesOf,
   contentOf,
@@ -36,8 +37,8 @@ import { endProcessesAfterEach, holdOpen, isLinuxRoot, kill } from '../support/p
 import {
   applyRequest,
   insertItem,
-  prepareRestore,
   leftoversIn,
+  prepareRestore,
   quiet,
   setAsidesIn,
 } from '../support/restores.ts';

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { applyRestore, moveAside, proveRestored, putInPlace } from '../../src/core/restore.ts';
-import { findInterrupted, recoverInterrupted } from '../../src/core/recovery.ts';
-import { planRestore } from '../../src/core/restorePlan.ts';
-import type { RestoreItem, RestorePlan } from '../../src/core/restore.ts';
-import { renderShell } from '../../src/core/runbook.ts';
-import { Zip } from '../../src/core/zipReader.ts';
-import { undoRestore } from '../../src/core/undo.ts';
+import { Zip } from '../../src/core/bundle/zipReader.ts';
+import { applyRestore, moveAside, putInPlace } from '../../src/core/restore/apply.ts';
+import { planRestore, type RestorePlan } from '../../src/core/restore/plan.ts';
+import { proveRestored } from '../../src/core/restore/proof.ts';
+import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
+import type { RestoreItem } from '../../src/core/restore/request.ts';
+import { undoRestore } from '../../src/core/restore/undo.ts';
+import { renderShell } from '../../src/core/runbook/runbook.ts';
 import { bundleOf } from '../support/bundles.ts';
 import {
   contentOf,

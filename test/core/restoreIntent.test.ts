@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
-import { sweepLeftovers } from '../../src/core/files.ts';
-import { parseSetAsideName, setAsideNames } from '../../src/core/names.ts';
-import { findInterrupted, recoverInterrupted } from '../../src/core/recovery.ts';
-import { moveAside } from '../../src/core/restore.ts';
-import { readIntent } from '../../src/core/restoreIntent.ts';
+import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { sweepLeftovers } from '../../src/core/files/workplace.ts';
+import { parseSetAsideName, setAsideNames } from '../../src/core/manifest/names.ts';
+import { moveAside } from '../../src/core/restore/apply.ts';
+import { readIntent } from '../../src/core/restore/intent.ts';
+import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
 import { bytesOf, createDatabase, sha256, snapshot, writeBytes } from '../support/databases.ts';
 import { applyRequest, leftoversIn, quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
-import type { RestorePlan } from '../../src/core/restore.ts';
-import { liveStateOf, planRestore } from '../../src/core/restorePlan.ts';
+import { planRestore, type RestorePlan } from '../../src/core/restore/plan.ts';
+import { liveStateOf } from '../../src/core/sqlite/siblings.ts';
 import {
   bytesOf,
   createDatabase,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
+  type Candidate,
   keepRules,
   planRetention,
-  requirePolicy,
-  type Candidate,
   type Policy,
-} from '../../src/core/retention.ts';
+  requirePolicy,
+} from '../../src/core/catalog/retention.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const hour = 3_600_000;

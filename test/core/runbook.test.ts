@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, chmodSync } from 'node:fs';
-import { quoteForPowerShell, quoteForShell } from '../../src/core/handCommands.ts';
-import { planRestore } from '../../src/core/restorePlan.ts';
-import type { RestorePlan } from '../../src/core/restore.ts';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { planRestore, type RestorePlan } from '../../src/core/restore/plan.ts';
+import { quoteForPowerShell, quoteForShell } from '../../src/core/runbook/handCommands.ts';
 import {
   renderMarkdown,
   renderPowerShell,
   renderShell,
   runbookSteps,
-} from '../../src/core/runbook.ts';
+} from '../../src/core/runbook/runbook.ts';
 import {
   contentOf,
   createDatabase,
@@ -17,12 +16,12 @@ import {
   withDatabase,
 } from '../support/databases.ts';
 import {
+  type Ended,
   endProcessesAfterEach,
   holdOpen,
   kill,
   needProgram,
   run,
-  type Ended,
 } from '../support/processes.ts';
 import { setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';

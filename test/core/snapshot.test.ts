@@ -4,8 +4,8 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  readFileSync,
   readdirSync,
+  readFileSync,
   renameSync,
   statSync,
   symlinkSync,
@@ -14,18 +14,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { makePrivateFolder } from '../../src/core/files.ts';
-import { parseManifest } from '../../src/core/manifest.ts';
-import type { Progress } from '../../src/core/snapshot.ts';
-import { verifySnapshot } from '../../src/core/verify.ts';
+import { makePrivateFolder } from '../../src/core/files/workplace.ts';
+import type { Progress } from '../../src/core/job.ts';
+import { parseManifest } from '../../src/core/manifest/manifest.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import {
   bytesOf,
   contentOf,
   createDatabase,
-  features,
   createForeign,
   createWithForeignCollation,
+  features,
   flipValue,
   itemsSql,
   overwrite,

@@ -8,16 +8,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename } from 'node:path';
-import { listAll, listBackups } from '../../src/core/catalog.ts';
-import { drillBundle } from '../../src/core/drill.ts';
-import { recordVerdict } from '../../src/core/verify.ts';
-import { extractBundle, extractMember, withBundle } from '../../src/core/unbundle.ts';
-import { verifyBundle } from '../../src/core/verifyBundle.ts';
-import { Zip } from '../../src/core/zipReader.ts';
+import { extractBundle, extractMember } from '../../src/core/bundle/extract.ts';
+import { withBundle } from '../../src/core/bundle/openBundle.ts';
+import { Zip } from '../../src/core/bundle/zipReader.ts';
+import { listAll, listBackups } from '../../src/core/catalog/catalog.ts';
+import { drillBundle } from '../../src/core/verify/drill.ts';
+import { recordVerdict } from '../../src/core/verify/verdict.ts';
+import { verifyBundle } from '../../src/core/verify/verifyBundle.ts';
 import { bundleManifestOf, bundleOf, quietHooks } from '../support/bundles.ts';
 import { createDatabase, overwrite, pagesOf, sha256, valueOf } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-import { rawZip, type RawEntry } from '../support/zips.ts';
+import { type RawEntry, rawZip } from '../support/zips.ts';
 
 describe('reading bundles', () => {
   const folder = useTempFolder();

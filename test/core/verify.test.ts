@@ -10,8 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import type { Manifest } from '../../src/core/manifest.ts';
-import { readManifestOf, verifySnapshot, type Verdict } from '../../src/core/verify.ts';
+import type { Manifest } from '../../src/core/manifest/manifest.ts';
+import { readManifestOf } from '../../src/core/manifest/manifestFile.ts';
+import type { Verdict } from '../../src/core/verify/verdict.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import {
   createDatabase,
   flipValue,

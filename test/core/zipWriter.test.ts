@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { compressions, type Compression } from '../../src/core/manifest.ts';
-import { Zip } from '../../src/core/zipReader.ts';
-import { writeZip, type Packable } from '../../src/core/zipWriter.ts';
+import { Zip } from '../../src/core/bundle/zipReader.ts';
+import { type Packable, writeZip } from '../../src/core/bundle/zipWriter.ts';
+import { type Compression, compressions } from '../../src/core/manifest/manifest.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('a zip', () => {

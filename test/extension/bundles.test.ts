@@ -12,21 +12,21 @@ import {
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
-import { listAll, type CatalogEntry } from '../../src/core/catalog.ts';
-import type { BundleManifest } from '../../src/core/manifest.ts';
-import type { BundleMember } from '../../src/core/unbundle.ts';
+import type { BundleMember } from '../../src/core/bundle/openBundle.ts';
+import { type CatalogEntry, listAll } from '../../src/core/catalog/catalog.ts';
+import type { BundleManifest } from '../../src/core/manifest/manifest.ts';
 import { rawZip } from '../support/zips.ts';
 import {
+  type BackUpResult,
   inWorkspace,
   makeDatabase,
+  type RefreshResult,
   removeLater,
   run,
   uriOf,
   useBackupsFolder,
   withSetting,
   workspaceFolder,
-  type BackUpResult,
-  type RefreshResult,
 } from './workspace.ts';
 
 const folder = 'bundled';

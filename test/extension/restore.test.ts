@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
-import { moveAside } from '../../src/core/restore.ts';
+import { moveAside } from '../../src/core/restore/apply.ts';
 import { runTask } from '../../src/editor/runTask.ts';
 import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import {

@@ -14,17 +14,17 @@ import {
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { listBackups } from '../../src/core/catalog.ts';
-import { digestFile } from '../../src/core/files.ts';
-import { extractBundle } from '../../src/core/unbundle.ts';
-import { verifyBundle } from '../../src/core/verifyBundle.ts';
-import { Zip } from '../../src/core/zipReader.ts';
-import { writeZip, type Packable } from '../../src/core/zipWriter.ts';
+import { extractBundle } from '../../src/core/bundle/extract.ts';
+import { Zip } from '../../src/core/bundle/zipReader.ts';
+import { type Packable, writeZip } from '../../src/core/bundle/zipWriter.ts';
+import { listBackups } from '../../src/core/catalog/catalog.ts';
+import { digestFile } from '../../src/core/files/digests.ts';
+import { verifyBundle } from '../../src/core/verify/verifyBundle.ts';
 import {
+  bundled,
   bundleManifestOf,
   bundleOf,
   bundleRequest,
-  bundled,
   quietHooks,
 } from '../support/bundles.ts';
 import { counterSql, isBroken } from '../support/cuts.ts';
@@ -34,11 +34,12 @@ import {
   everyThird,
   hasHit,
   inLanes,
+  type Operation,
   operationsOn,
   traced,
-  type Operation,
 } from '../support/operations.ts';
 import {
+  type Ended,
   endProcessesAfterEach,
   fixture,
   isLinuxRoot,
@@ -46,7 +47,6 @@ import {
   run,
   start,
   waitUntil,
-  type Ended,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 

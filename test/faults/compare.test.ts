@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import type { Comparison } from '../../src/core/compare.ts';
+import type { Comparison } from '../../src/core/compare/compare.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { runCli, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { verifySnapshot } from '../../src/core/verify.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { bytesOf, createDatabase, requestFor, withDatabase } from '../support/databases.ts';
-import { hasHit, operationsOn, traced, type Operation } from '../support/operations.ts';
+import { hasHit, type Operation, operationsOn, traced } from '../support/operations.ts';
 import {
+  type Ended,
   endProcessesAfterEach,
   fixture,
   needProgram,
   run,
-  type Ended,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 

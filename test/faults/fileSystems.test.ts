@@ -11,7 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { verifySnapshot } from '../../src/core/verify.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import {
   bytesOf,
   createDatabase,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { findInterrupted, recoverInterrupted } from '../../src/core/recovery.ts';
-import { applyRestore } from '../../src/core/restore.ts';
+import { applyRestore } from '../../src/core/restore/apply.ts';
+import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, snapshot, valueOf } from '../support/databases.ts';
 import {
@@ -10,18 +10,18 @@ import {
   everyThird,
   hasHit,
   inLanes,
+  type Operation,
   operationsOn,
   traced,
-  type Operation,
 } from '../support/operations.ts';
 import {
+  type Ended,
   endProcessesAfterEach,
   fixture,
   holdOpen,
   kill,
   needProgram,
   run,
-  type Ended,
 } from '../support/processes.ts';
 import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';

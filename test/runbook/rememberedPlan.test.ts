@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { RestorePlan, TableChange } from '../../src/core/restore.ts';
-import { renderMarkdown } from '../../src/core/runbook.ts';
+import type { RestorePlan, TableChange } from '../../src/core/restore/plan.ts';
+import { renderMarkdown } from '../../src/core/runbook/runbook.ts';
 import { rememberedPlan } from '../../src/runbook/rememberedPlan.ts';
 
 const t = (message: string, ...values: (string | number)[]): string =>

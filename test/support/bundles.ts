@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import {
-  takeBundle,
   type Bundle,
   type Bundled,
   type BundleRequest,
-} from '../../src/core/bundle.ts';
-import { parseManifest, type BundleManifest } from '../../src/core/manifest.ts';
-import type { SnapshotHooks } from '../../src/core/snapshot.ts';
+  takeBundle,
+} from '../../src/core/bundle/bundle.ts';
+import type { SnapshotHooks } from '../../src/core/job.ts';
+import { type BundleManifest, parseManifest } from '../../src/core/manifest/manifest.ts';
 
 /** A request as the command line makes it; the backups folder is beside the first database. */
 export function bundleRequest(

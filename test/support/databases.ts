@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
-import { siblingSuffixes } from '../../src/core/files.ts';
-import { parseManifest, type Manifest } from '../../src/core/manifest.ts';
+import type { SnapshotHooks } from '../../src/core/job.ts';
+import { type Manifest, parseManifest } from '../../src/core/manifest/manifest.ts';
 import {
-  takeSnapshot,
-  takeSnapshots,
   type Snapshot,
-  type SnapshotHooks,
   type SnapshotOptions,
   type SnapshotRequest,
   type Snapshots,
   type SnapshotsRequest,
-} from '../../src/core/snapshot.ts';
+  takeSnapshot,
+  takeSnapshots,
+} from '../../src/core/snapshot/snapshot.ts';
+import { siblingSuffixes } from '../../src/core/sqlite/siblings.ts';
 
 interface DatabaseOptions {
   /** Pragmas that only count before the first table. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import type { BundleEntry, BundleManifest } from '../../src/core/manifest.ts';
+import type { BundleEntry, BundleManifest } from '../../src/core/manifest/manifest.ts';
 import { bundleManifestOf } from './bundles.ts';
 import { rawZip } from './zips.ts';
 

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import type { Manifest } from '../../src/core/manifest.ts';
+import type { Manifest } from '../../src/core/manifest/manifest.ts';
 import { snapshot } from './databases.ts';
 import { createSampleWorkspace } from './sampleWorkspace.ts';
 

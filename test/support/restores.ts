@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ApplyRequest } from '../../src/core/restore.ts';
-import type { SnapshotHooks } from '../../src/core/snapshot.ts';
+import type { SnapshotHooks } from '../../src/core/job.ts';
+import type { ApplyRequest } from '../../src/core/restore/request.ts';
 import { createDatabase, snapshot, withDatabase } from './databases.ts';
 
 export const quiet: SnapshotHooks = {

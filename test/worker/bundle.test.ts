@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import type { Progress } from '../../src/core/snapshot.ts';
+import type { Progress } from '../../src/core/job.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { bundleOf, bundleRequest } from '../support/bundles.ts';
 import { createDatabase, pagesOf, valueOf } from '../support/databases.ts';

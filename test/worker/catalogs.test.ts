@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { remarkOn } from '../../src/core/keeping.ts';
+import { remarkOn } from '../../src/core/catalog/keeping.ts';
 import { Catalogs } from '../../src/editor/catalogs.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import type { Method, Params, Result } from '../../src/worker/protocol.ts';

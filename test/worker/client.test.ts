@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { requireDriver } from '../../src/core/sqlite.ts';
-import type { Snapshot } from '../../src/core/snapshot.ts';
-import { WorkerClient, type CallOptions } from '../../src/worker/client.ts';
+import type { Snapshot } from '../../src/core/snapshot/snapshot.ts';
+import { requireDriver } from '../../src/core/sqlite/driver.ts';
+import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';
 import {
   bytesOf,
   createDatabase,

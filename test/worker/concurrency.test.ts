@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { verifySnapshot } from '../../src/core/verify.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { createDatabase, generationsSql, requestFor, valueOf } from '../support/databases.ts';
 import { endProcessesAfterEach, start, workerEntry } from '../support/processes.ts';

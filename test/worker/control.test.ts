@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Progress } from '../../src/core/job.ts';
 import { pause } from '../../src/core/pause.ts';
-import type { Progress } from '../../src/core/snapshot.ts';
-import { WorkerClient, type CallOptions } from '../../src/worker/client.ts';
+import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';
 import {
   createDatabase,
   generationsSql,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import type { Follower } from '../../src/core/digestBehind.ts';
-import { digestFile, type Digests } from '../../src/core/files.ts';
+import { digestFile, type Digests } from '../../src/core/files/digests.ts';
+import type { Follower } from '../../src/core/job.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { bundleRequest } from '../support/bundles.ts';
 import { createDatabase, requestFor, sha256, snapshot } from '../support/databases.ts';

@@ -1,11 +1,11 @@
 import * as vscode from 'vscode';
-import type { Method } from '../../core/manifest.ts';
-import { inertLine, notify } from '../inert.ts';
+import type { Method } from '../../core/manifest/manifest.ts';
 import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
+import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
 import { isRow } from '../rows.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { ignoreInGit, reveal } from './reveal.ts';
 
 /** What commands and the public API return: plain data, no classes of ours. */

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { BackupError } from '../../core/errors.ts';
 import { isRow } from '../rows.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { reveal } from './reveal.ts';
 
 /** Asks for the backups folder of a workspace folder and remembers it. Returns its path, if one was chosen. */

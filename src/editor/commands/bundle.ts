@@ -1,11 +1,11 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { isBackupError, type BackupError } from '../../core/errors.ts';
+import { type BackupError, isBackupError } from '../../core/errors.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
-import { recordAs } from '../located.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import type { BundleOrder, BundleResult } from '../bundleOrder.ts';
 import { inertLine, notify } from '../inert.ts';
+import { recordAs } from '../located.ts';
 import {
   databaseCount,
   databaseName,
@@ -15,8 +15,8 @@ import {
   warningText,
 } from '../messages.ts';
 import { passingCodes, urisOf } from './backUp.ts';
-import { chooseBundle, type Answers, type Choice } from './chooseBundle.ts';
-import type { Parts } from './register.ts';
+import { type Answers, type Choice, chooseBundle } from './chooseBundle.ts';
+import type { Parts } from './parts.ts';
 import { ignoreInGit, reveal } from './reveal.ts';
 
 /** Plain data, for callers outside. */

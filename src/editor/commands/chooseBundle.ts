@@ -1,12 +1,12 @@
 /** What goes into a bundle: from the caller, the boxes, a saved bundle, or from what the person answers. */
 import * as vscode from 'vscode';
 import { isBackupError } from '../../core/errors.ts';
-import type { Method } from '../../core/manifest.ts';
-import { requireBareName } from '../../core/names.ts';
+import type { Method } from '../../core/manifest/manifest.ts';
+import { requireBareName } from '../../core/manifest/names.ts';
 import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName } from '../messages.ts';
 import type { SavedBundle } from '../settings.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 
 /** What a caller need not be asked. */
 export interface Answers {

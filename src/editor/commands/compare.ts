@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { notify } from '../inert.ts';
-import type { CatalogEntry } from '../../core/catalog.ts';
-import type { Comparison } from '../../core/compare.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
+import type { Comparison } from '../../core/compare/compare.ts';
 import { BackupError } from '../../core/errors.ts';
+import { notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
 import { memberRows, privateCopy } from './members.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
 /** Compares a backup, or a member of a bundle, with the database as it is now: the live one on the left. */

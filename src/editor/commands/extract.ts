@@ -1,9 +1,9 @@
 import * as vscode from 'vscode';
-import { notify } from '../inert.ts';
 import { folderName } from '../backupsFolder.ts';
+import { notify } from '../inert.ts';
 import { fileCount } from '../messages.ts';
 import { isRow } from '../rows.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { reveal } from './reveal.ts';
 import { withCancel } from './selection.ts';
 

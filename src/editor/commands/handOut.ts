@@ -1,9 +1,9 @@
 import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../../core/catalog.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { notify } from '../inert.ts';
 import { memberRows, privateCopy } from './members.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { reveal } from './reveal.ts';
 import { backupsFor } from './selection.ts';
 

@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { inertLine, notify } from '../inert.ts';
-import type { CatalogEntry } from '../../core/catalog.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { BackupError, isBackupError } from '../../core/errors.ts';
-import { manifestNameOf, requireBareName } from '../../core/names.ts';
+import { manifestNameOf, requireBareName } from '../../core/manifest/names.ts';
 import { formatBytes } from '../../core/units.ts';
+import { inertLine, notify } from '../inert.ts';
 import { backupCount } from '../messages.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { backupsFor } from './selection.ts';
 
 /** How many files a question names one by one. */

@@ -3,10 +3,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../../core/catalog.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
 import { isRow, type MemberRow } from '../rows.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 
 const keptMs = 7 * 24 * 60 * 60 * 1000;
 

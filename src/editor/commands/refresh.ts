@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { Attention } from '../attention.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 
 /** Looks again, and returns what is there now. */
 export async function refresh({ backups, viewId }: Parts): Promise<{

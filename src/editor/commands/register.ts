@@ -1,28 +1,18 @@
 /** The table of commands and the boundary where errors become words. */
 import * as vscode from 'vscode';
-import { notify } from '../inert.ts';
 import { isBackupError } from '../../core/errors.ts';
-import type { Audit } from '../audit.ts';
-import type { Backups } from '../backups.ts';
-import type { BackupsFolder } from '../backupsFolder.ts';
-import type { BackupsView } from '../backupsView.ts';
-import type { DatabasesView } from '../databasesView.ts';
-import type { Documents } from '../documents.ts';
-import type { Filter } from '../filter.ts';
-import { commands, settingKeys, type CommandId } from '../ids.ts';
-import type { Log } from '../log.ts';
+import { type CommandId, commands, settingKeys } from '../ids.ts';
+import { notify } from '../inert.ts';
 import { databaseName, errorMessage } from '../messages.ts';
 import { isRow } from '../rows.ts';
-import type { Settings } from '../settings.ts';
-import type { Runbooks } from '../../runbook/panel.ts';
-import type { WorkerClient } from '../../worker/client.ts';
 import { backUp, backUpAll, quickBackUp } from './backUp.ts';
-import { createBundle } from './bundle.ts';
-import { extract } from './extract.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
+import { createBundle } from './bundle.ts';
 import { compareSelected, compareWithLive } from './compare.ts';
+import { extract } from './extract.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
 import { note, pin, remove, rename } from './keep.ts';
+import type { Parts } from './parts.ts';
 import { refresh } from './refresh.ts';
 import {
   deleteSetAside,
@@ -35,26 +25,6 @@ import {
 import { applyRetention } from './retention.ts';
 import { verify, verifyAll } from './verify.ts';
 import { setFilter, sort } from './view.ts';
-
-/** What commands work with. */
-export interface Parts {
-  audit: Audit;
-  backups: Backups;
-  folder: BackupsFolder;
-  log: Log;
-  memory: vscode.Memento;
-  runbooks: Runbooks;
-  toolVersion: string;
-  viewId: string;
-  worker: WorkerClient;
-  settings: Settings;
-  documents: Documents;
-  filter: Filter;
-  backupsView: BackupsView;
-  databasesView: DatabasesView;
-  /** A folder of our own that outlives the window. */
-  storage: vscode.Uri;
-}
 
 type Command = (parts: Parts, ...args: unknown[]) => unknown;
 

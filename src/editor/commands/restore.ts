@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../../core/catalog.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { BackupError, isBackupError } from '../../core/errors.ts';
-import type { Interrupted, Recovered, RestorePlan } from '../../core/restore.ts';
-import type { SetAside } from '../../core/setAside.ts';
+import type { RestorePlan } from '../../core/restore/plan.ts';
+import type { Interrupted, Recovered } from '../../core/restore/recovery.ts';
+import type { SetAside } from '../../core/restore/setAside.ts';
 import { exportedRunbook } from '../../runbook/exportedRunbook.ts';
 import { questionBeforeUndo } from '../../runbook/questions.ts';
 import { isCopied, type RunItem } from '../../runbook/run.ts';
@@ -14,7 +15,7 @@ import { livePathOf } from '../livePath.ts';
 import { databaseName, dayAndTime, errorMessage, verdictWord } from '../messages.ts';
 import { isRow } from '../rows.ts';
 import { memberRows } from './members.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
 /**

@@ -1,12 +1,12 @@
 import { basename, dirname, resolve } from 'node:path';
 import * as vscode from 'vscode';
+import type { Decision, RetentionPlan } from '../../core/catalog/retention.ts';
+import { formatBytes } from '../../core/units.ts';
+import { commands, section } from '../ids.ts';
 import { inertLine, notify } from '../inert.ts';
 import { backupCount } from '../messages.ts';
-import { commands, section } from '../ids.ts';
-import type { Decision, RetentionPlan } from '../../core/retention.ts';
-import { formatBytes } from '../../core/units.ts';
 import { prune } from '../retention.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 
 export interface RetentionResult {
   removed: string[];

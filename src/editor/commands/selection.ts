@@ -1,12 +1,12 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { inertLine, notify } from '../inert.ts';
-import type { CatalogEntry } from '../../core/catalog.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { BackupError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
+import { inertLine, notify } from '../inert.ts';
 import { dayName, verdictWord } from '../messages.ts';
 import { isRow } from '../rows.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 
 /** The backups that a command is about: the selected rows, else the row, else what the person picks. */
 export async function backupsFor(

@@ -1,14 +1,14 @@
 import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
-import { notify } from '../inert.ts';
-import type { CatalogEntry } from '../../core/catalog.ts';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
-import type { Finding } from '../../core/manifest.ts';
+import type { Finding } from '../../core/manifest/manifest.ts';
+import { notify } from '../inert.ts';
 import { backupCount, fileCount } from '../messages.ts';
 import type { MemberRow } from '../rows.ts';
 import { memberRows, withFreshCopy } from './members.ts';
-import type { Parts } from './register.ts';
+import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
 export interface VerifyResult {

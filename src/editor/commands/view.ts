@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { settingKeys } from '../ids.ts';
-import { sortOrders, type SortBy } from '../settings.ts';
-import type { Parts } from './register.ts';
+import { type SortBy, sortOrders } from '../settings.ts';
+import type { Parts } from './parts.ts';
 
 /** Leaves out the rows that do not hold every word. `text` is for callers that need not ask. */
 export async function setFilter(parts: Parts, text?: unknown): Promise<{ filter?: string }> {

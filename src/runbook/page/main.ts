@@ -5,7 +5,8 @@ import { patchChildren } from './dom.ts';
 import { currentPlace, settleFocus } from './focus.ts';
 import { inertText } from './inertText.ts';
 import { Memory, vscode } from './memory.ts';
-import { wholePage, type View } from './view.ts';
+import type { View } from './pageView.ts';
+import { wholePage } from './view.ts';
 
 const copiedShownMs = 2000;
 

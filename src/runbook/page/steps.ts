@@ -1,10 +1,10 @@
 /** The steps of the runbook: all of them in sight, the one to act on opened up. */
 import type { Holder, PageWords, Shell, Step } from '../protocol.ts';
 import { disclosure } from './disclosure.ts';
-import { h, type Content, type Description } from './dom.ts';
+import { type Content, type Description, h } from './dom.ts';
 import { icon } from './icons.ts';
+import type { View } from './pageView.ts';
 import { actionRow, fill, lineList, own, progressBar, tickBox } from './parts.ts';
-import type { View } from './view.ts';
 
 export function stepItem(step: Step, view: View): Description {
   const { id, number, title, status, statusText, at, summary } = step;

@@ -1,19 +1,11 @@
 /** The whole page: a state in, elements out. */
-import type { Card, Notice, PageWords, RunbookState, Shell } from '../protocol.ts';
+import type { Card, Notice, PageWords, RunbookState } from '../protocol.ts';
 import { comparisonSection } from './comparison.ts';
-import { h, type Content, type Description } from './dom.ts';
+import { type Content, type Description, h } from './dom.ts';
 import { icon } from './icons.ts';
-import type { Memory } from './memory.ts';
+import type { View } from './pageView.ts';
 import { actionButton, actionRow, lineList, own } from './parts.ts';
 import { stepItem } from './steps.ts';
-
-/** All that what is seen depends on. */
-export interface View {
-  state: RunbookState;
-  memory: Memory;
-  /** Whose commands went to the clipboard a moment ago. */
-  copied: { step: string; shell: Shell } | undefined;
-}
 
 export function wholePage(view: View): Description[] {
   const { state, memory } = view;

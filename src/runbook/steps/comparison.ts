@@ -1,6 +1,6 @@
 /** The proof of the backup, and what the restore would change. */
-import type { RestorePlan } from '../../core/restore.ts';
-import type { StepId } from '../../core/runbook.ts';
+import type { RestorePlan } from '../../core/restore/plan.ts';
+import type { StepId } from '../../core/runbook/runbook.ts';
 import { rememberedPlan } from '../rememberedPlan.ts';
 import type { Restoration, Seen } from '../restoration.ts';
 

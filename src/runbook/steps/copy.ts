@@ -1,7 +1,7 @@
 /** The step "copy": the backup takes the live names, or goes to new files beside them. */
 import { join, parse } from 'node:path';
 import { BackupError, isBackupError } from '../../core/errors.ts';
-import type { PutInPlaceRequest, Restored } from '../../core/restore.ts';
+import type { PutInPlaceRequest, Restored } from '../../core/restore/apply.ts';
 import type { CallOptions } from '../../worker/client.ts';
 import { checkCopied } from '../byHand.ts';
 import { findInterruptions, ownInterruption } from '../interruption.ts';

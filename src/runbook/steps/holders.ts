@@ -1,6 +1,6 @@
 /** The steps "stop" and "restart", which wait for programs to close and to open the databases. */
 import { BackupError } from '../../core/errors.ts';
-import type { StepId } from '../../core/runbook.ts';
+import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Restoration, Seen } from '../restoration.ts';
 import { currentStep } from '../run.ts';
 import { named } from '../words.ts';

@@ -1,5 +1,5 @@
 /** What was interrupted, or brought to an end while the page did not look: the intents on the disk tell. */
-import type { Recovered } from '../../core/restore.ts';
+import type { Recovered } from '../../core/restore/recovery.ts';
 import { areReplaced } from '../byHand.ts';
 import { findInterruptions, isOfThisRestore, ownInterruption } from '../interruption.ts';
 import type { Restoration } from '../restoration.ts';

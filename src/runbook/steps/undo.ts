@@ -1,9 +1,10 @@
 /** Undo: the old database becomes live again, until the person has cleaned up. */
-import type { RestorePlan, RestoreRequest } from '../../core/restore.ts';
+import type { RestorePlan } from '../../core/restore/plan.ts';
+import type { RestoreRequest } from '../../core/restore/request.ts';
 import { stillWhole } from '../byHand.ts';
 import { questionBeforeUndo } from '../questions.ts';
 import type { Restoration } from '../restoration.ts';
-import { isCopied, setAsidesOf, type Kept } from '../run.ts';
+import { isCopied, type Kept, setAsidesOf } from '../run.ts';
 import { undoneWords } from '../words.ts';
 import { writtenSince } from '../writtenSince.ts';
 import { areAccepted } from './holders.ts';

@@ -1,5 +1,5 @@
 /** What is restored, and over what. */
-import type { PlannedItem } from '../../core/restore.ts';
+import type { PlannedItem } from '../../core/restore/plan.ts';
 import { formatBytes } from '../../core/units.ts';
 import type { Host } from '../host.ts';
 import type { Card } from '../protocol.ts';

@@ -1,5 +1,5 @@
 /** What the restore would lose, bring back and change. */
-import type { PlannedItem, TableChange } from '../../core/restore.ts';
+import type { PlannedItem, TableChange } from '../../core/restore/plan.ts';
 import type { Host } from '../host.ts';
 import type { Comparison, Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';

@@ -1,5 +1,5 @@
 /** What the person can do in a step, and what they have to see for it. */
-import type { StepId } from '../../core/runbook.ts';
+import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Action, Step, Tick } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep, isCopied, isUnderWay } from '../run.ts';

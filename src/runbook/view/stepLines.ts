@@ -1,6 +1,6 @@
 /** What was found out in a step. */
-import type { Proof } from '../../core/restore.ts';
-import type { StepId } from '../../core/runbook.ts';
+import type { Proof } from '../../core/restore/proof.ts';
+import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Health, Host } from '../host.ts';
 import type { Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';

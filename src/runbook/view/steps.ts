@@ -1,5 +1,10 @@
 /** The steps, each with how it stands. */
-import { runbookSteps, stepIds, type RunbookStep, type StepId } from '../../core/runbook.ts';
+import {
+  type RunbookStep,
+  runbookSteps,
+  type StepId,
+  stepIds,
+} from '../../core/runbook/runbook.ts';
 import type { Line, Step } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep, setAsidesOf, stepsOf } from '../run.ts';

@@ -1,4 +1,4 @@
-import type { VerdictStatus } from '../../core/manifest.ts';
+import type { VerdictStatus } from '../../core/manifest/manifest.ts';
 import type { Shell } from '../protocol.ts';
 
 /** How the person reads times and verdicts. */

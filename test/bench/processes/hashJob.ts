@@ -1,5 +1,5 @@
 // One verified snapshot, hashed beside the check or after it: node hashJob DATABASE FOLDER beside|after
-import { takeSnapshot } from '../../../src/core/snapshot.ts';
+import { takeSnapshot } from '../../../src/core/snapshot/snapshot.ts';
 import { digestBeside, isDigestThread, serveDigests } from '../../../src/worker/digestThread.ts';
 import { snapshotRequest } from '../request.ts';
 

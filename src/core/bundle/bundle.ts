@@ -1,0 +1,254 @@
+/*
+ * Several databases at one instant, with the files that belong to them, in one zip. The order of the steps is the
+ * guarantee: copy and prove the databases -> copy the companions -> write the zip in a private folder, `manifest.json`
+ * first -> sync it -> read all of it back -> publish it with its manifest beside it. What fails is named; nothing is left
+ * out unless that was allowed, and then the manifest says so.
+ */
+import { basename, join } from 'node:path';
+import { BackupError, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+import { requireSpace } from '../files/space.ts';
+import { inWorkplace } from '../files/workplace.ts';
+import type { RecordAs, SnapshotHooks } from '../job.ts';
+import {
+  type BundleContents,
+  type BundleEntry,
+  type Compression,
+  type Finding,
+  manifestFormat,
+} from '../manifest/manifest.ts';
+import { Copying, describeContents, type Member, type Proved, sum } from '../snapshot/copying.ts';
+import { leftover, type SnapshotsRequest } from '../snapshot/snapshot.ts';
+import { sqliteVersion } from '../sqlite/driver.ts';
+import { siblingSuffixes } from '../sqlite/siblings.ts';
+import { packCompanion, type Packed, type PublishedBundle, writeBundle } from './bundleFile.ts';
+import { type Companion, type CompanionGlobs, findCompanions } from './companions.ts';
+import {
+  bundleManifestName,
+  bundleVersionName,
+  companionsFolder,
+  EntryNames,
+} from './entryNames.ts';
+
+export interface BundleRequest extends SnapshotsRequest {
+  companions: CompanionGlobs[];
+  /** What the bundle is called; the workspace's name otherwise. */
+  name?: string;
+  workspace?: string;
+  compression: Compression;
+  /** Whether to make a bundle of what there is when something fails. It is then marked as incomplete. */
+  allowIncomplete: boolean;
+}
+
+export interface Bundle extends PublishedBundle {
+  durationMs: number;
+}
+
+export interface Bundled {
+  /** Undefined when something failed and nothing may be left out: then nothing was written. */
+  bundle?: Bundle;
+  /** What could not be taken: databases as asked for, and companions. */
+  failures: { path: string; error: PlainError }[];
+}
+
+/** Makes one bundle. What is wrong with a member is in `failures`; what is wrong with the target is thrown. */
+export async function takeBundle(request: BundleRequest, hooks: SnapshotHooks): Promise<Bundled> {
+  return new Job(request, hooks).run();
+}
+
+class Job {
+  readonly #request: BundleRequest;
+  readonly #hooks: SnapshotHooks;
+  readonly #startedAt = performance.now();
+  readonly #companionFailures: Bundled['failures'] = [];
+  readonly #warnings: Finding[] = [];
+  readonly #names = new EntryNames();
+  #copying: Copying;
+  /** The real path of the backups folder. */
+  #folder = '';
+  /** A private folder in it. */
+  #scratch = '';
+
+  constructor(request: BundleRequest, hooks: SnapshotHooks) {
+    this.#request = request;
+    this.#hooks = hooks;
+    this.#copying = this.#copyingOf(request.databases);
+    for (const name of [bundleManifestName, bundleVersionName]) this.#names.take(name);
+    this.#names.keepFolder(companionsFolder);
+  }
+
+  async run(): Promise<Bundled> {
+    const named = this.#copying.inspect();
+    if (this.#mustStop(named)) return { failures: this.#failures };
+    return inWorkplace(this.#request.folder, async ({ folder, scratch, stuck }) => {
+      [this.#folder, this.#scratch] = [folder, scratch];
+      this.#warnings.push(...stuck.map(leftover));
+      const bundle = await this.#runIn(named);
+      return { ...(bundle !== undefined && { bundle }), failures: this.#failures };
+    });
+  }
+
+  async #runIn(named: Member[]): Promise<Bundle | undefined> {
+    const { members, files } = this.#find(named);
+    if (this.#mustStop(members)) return undefined;
+    requireSpace(this.#folder, sum(members.map(({ source }) => source.sizeBytes)));
+    const place = { folder: this.#folder, scratch: this.#scratch };
+    const copied = await this.#copying.copy(members, place);
+    if (this.#mustStop(copied)) return undefined;
+    const proved = this.#withoutDamaged(await this.#copying.prove(copied));
+    if (this.#mustStop(proved)) return undefined;
+    const at = proved[0]?.at ?? new Date();
+    const packed = [...this.#packDatabases(proved), ...this.#packCompanions(files)];
+    if (this.#mustStop(proved)) return undefined;
+    const contents = this.#describe(packed, at);
+    const { compression } = this.#request;
+    const published = await writeBundle(packed, contents, { ...place, compression }, this.#hooks);
+    return { ...published, durationMs: performance.now() - this.#startedAt };
+  }
+
+  get #failures(): Bundled['failures'] {
+    const ofDatabases = this.#copying.failures.map(({ database, error }) => ({
+      path: database,
+      error,
+    }));
+    return [...ofDatabases, ...this.#companionFailures];
+  }
+
+  #mustStop(databases: readonly unknown[]): boolean {
+    const isIncomplete = this.#failures.length > 0 && !this.#request.allowIncomplete;
+    return isIncomplete || databases.length === 0;
+  }
+
+  #copyingOf(databases: BundleRequest['databases']): Copying {
+    const onProgress: SnapshotHooks['onProgress'] = (progress) =>
+      this.#hooks.onProgress(
+        // What is copied is packed afterwards: the first half.
+        progress.phase === 'copy' ? { ...progress, totalBytes: 2 * progress.totalBytes } : progress,
+      );
+    const hooks = { ...this.#hooks, onProgress };
+    return new Copying({ ...this.#request, databases }, hooks, 'pack');
+  }
+
+  /** Companions that turn out to be databases are copied as such: a plain copy of a live database is worth nothing. */
+  #find(named: Member[]): { members: Member[]; files: Companion[] } {
+    const leaveOut = new Set([this.#folder]);
+    for (const { source } of named) {
+      for (const suffix of ['', ...siblingSuffixes]) leaveOut.add(source.path + suffix);
+    }
+    const found = findCompanions(this.#request.companions, leaveOut);
+    this.#companionFailures.push(...found.failures);
+    this.#warnings.push(...found.warnings);
+    if (found.databases.length === 0) return { members: named, files: found.files };
+    for (const { recordAs } of found.databases) {
+      this.#warnings.push({
+        code: 'database-found',
+        message: `${recordAs.path} was among the companion files and is a database, so it was copied as one.`,
+      });
+    }
+    const earlier = this.#copying.failures;
+    this.#copying = this.#copyingOf([...this.#request.databases, ...found.databases]);
+    const members = this.#copying.inspect();
+    const known = new Set(earlier.map(({ database }) => database));
+    // Looked at twice, a database may fail only the first time; then it has failed.
+    const fresh = this.#copying.failures.filter(({ database }) => !known.has(database));
+    this.#copying.failures.splice(0, Infinity, ...earlier, ...fresh);
+    return { members: members.filter(({ database }) => !known.has(database)), files: found.files };
+  }
+
+  #withoutDamaged(proved: Proved[]): Proved[] {
+    return proved.filter(({ check, database, source }) => {
+      if (check?.status !== 'damaged') return true;
+      const error = damaged(source.path, check.findings);
+      this.#copying.failures.push({ database, error: toPlainError(error) });
+      return false;
+    });
+  }
+
+  #packDatabases(proved: Proved[]): Packed[] {
+    const sorted = [...proved].sort((a, b) => byRecord(a, b));
+    return sorted.map((one) => {
+      const { sizeBytes, sha256, crc32, warnings } = one;
+      if (crc32 === undefined) throw new Error(`${one.copy} was not read for a zip.`);
+      const name = this.#names.take(one.recordAs.path);
+      const entry: BundleEntry = {
+        name,
+        kind: 'database',
+        source: one.recordAs,
+        sizeBytes,
+        sha256,
+        ...describeContents(one),
+        ...(warnings.length > 0 && { warnings }),
+      };
+      return { name, sizeBytes, crc32, content: { path: one.copy }, entry };
+    });
+  }
+
+  #packCompanions(files: Companion[]): Packed[] {
+    const packed: Packed[] = [];
+    for (const [index, file] of files.entries()) {
+      const { path, recordAs } = file;
+      try {
+        const takeName = (): string => this.#names.take(`${companionsFolder}/${recordAs.path}`);
+        const one = packCompanion(file, join(this.#scratch, `companion-${index}`), takeName);
+        if (one !== undefined) {
+          packed.push(one);
+          continue;
+        }
+        const message = `${recordAs.path} was gone before it could be read, so it is not in the bundle.`;
+        this.#warnings.push({ code: 'vanished', message });
+      } catch (error) {
+        // Only what is wrong with the file itself is explained by now.
+        if (!isBackupError(error)) throw error;
+        this.#companionFailures.push({ path, error: toPlainError(error) });
+        if (!this.#request.allowIncomplete) break;
+      }
+    }
+    return packed;
+  }
+
+  #describe(packed: Packed[], at: Date): BundleContents {
+    const { toolVersion, name, workspace, trigger, method } = this.#request;
+    const entries = packed.map(({ entry }) => entry);
+    const named = new Map(this.#request.databases.map((one) => [one.database, one.recordAs.path]));
+    const failures = this.#failures.map(({ path, error: { code, message } }) => ({
+      path: named.get(path) ?? basename(path),
+      code,
+      message,
+    }));
+    return {
+      format: manifestFormat,
+      kind: 'bundle',
+      tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
+      createdAt: at.toISOString(),
+      ...(name !== undefined && { name }),
+      ...(workspace !== undefined && { workspace }),
+      trigger,
+      method,
+      cut: {
+        ...this.#copying.cut,
+        members: entries.filter(({ kind }) => kind === 'database').length,
+      },
+      complete: failures.length === 0,
+      ...(failures.length > 0 && { failures }),
+      ...(this.#warnings.length > 0 && { warnings: this.#warnings }),
+      entries,
+    };
+  }
+}
+
+function byRecord(a: { recordAs: RecordAs }, b: { recordAs: RecordAs }): number {
+  const [left, right] = [a, b].map(({ recordAs: { path, workspace = '' } }) =>
+    [path, workspace].join('\0'),
+  );
+  return (left ?? '') < (right ?? '') ? -1 : 1;
+}
+
+function damaged(database: string, [first]: Finding[]): BackupError {
+  return new BackupError(
+    'corrupt',
+    `${database} is damaged: ${first?.message ?? 'its check failed'}.`,
+    {
+      path: database,
+      hint: 'Back it up by itself, which keeps the damaged copy, or restore it from an older backup.',
+    },
+  );
+}

@@ -1,0 +1,375 @@
+/*
+ * Reads zips without trusting them. What a library makes of the container is held against rules that leave no room for
+ * two readings: plain relative names, each once; files only; what stands before an entry agrees with the directory at the
+ * end; no two entries share bytes; sizes and CRC-32 are those of the bytes that really come out. Anything else is
+ * `backup-damaged`, and a zip beyond the limits is `too-large`, before anything of it is written.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { crc32, createInflateRaw } from 'node:zlib';
+import type { Entry, ZipFile } from 'yauzl';
+import yauzl from 'yauzl';
+import { BackupError, explain, isBackupError } from '../errors.ts';
+import { formatBytes } from '../units.ts';
+import { foldersOf, foldName, problemOfEntryName } from './entryNames.ts';
+
+export interface ZipMember {
+  /** A path that is safe to append to a folder. */
+  name: string;
+  sizeBytes: number;
+  compressedBytes: number;
+}
+
+export interface ZipLimits {
+  entries: number;
+  /** Of everything in it, unpacked. */
+  totalBytes: number;
+}
+
+export const generousLimits: ZipLimits = { entries: 200_000, totalBytes: 2e12 };
+
+/** Deflate cannot do better than 1032 to 1, so what promises more lies. Small files are let be. */
+const mostRatio = 1040;
+const quietBytes = 1024 * 1024;
+const chunkBytes = 256 * 1024;
+/** Zlib's own minimum. */
+const fewestChunkBytes = 64;
+
+interface Found extends ZipMember {
+  entry: Entry;
+}
+
+/** An open zip whose directory has been read and found sound. Close it. */
+export class Zip {
+  /** In the order of the directory. */
+  readonly members: readonly ZipMember[];
+  readonly #file: ZipFile;
+  readonly #path: string;
+  readonly #handle: number;
+  readonly #found: ReadonlyMap<string, Found>;
+
+  private constructor(path: string, handle: number, file: ZipFile, found: Map<string, Found>) {
+    this.#path = path;
+    this.#handle = handle;
+    this.#file = file;
+    this.#found = found;
+    this.members = [...found.values()].map(({ name, sizeBytes, compressedBytes }) => ({
+      name,
+      sizeBytes,
+      compressedBytes,
+    }));
+  }
+
+  static async open(path: string, limits: ZipLimits = generousLimits): Promise<Zip> {
+    const handle = openZip(path);
+    try {
+      const { size } = fstatSync(handle);
+      const file = await yauzl.fromRandomAccessReaderPromise(new HandleReader(handle), size, {
+        autoClose: false,
+        strictFileNames: true,
+      });
+      return new Zip(path, handle, file, await readDirectory(file, size, limits));
+    } catch (error) {
+      closeSync(handle);
+      throw explainZip(error, path);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#handle);
+  }
+
+  /** What stands before each entry agrees with the directory, and no two entries share bytes. */
+  async requireSoundEntries(): Promise<void> {
+    try {
+      const extents: { name: string; from: number; to: number }[] = [];
+      for (const { name, entry } of this.#found.values()) {
+        const local = await this.#file.readLocalFileHeaderPromise(entry);
+        requireAgreement(name, entry, local);
+        const from = entry.relativeOffsetOfLocalHeader;
+        extents.push({ name, from, to: local.fileDataStart + entry.compressedSize });
+      }
+      extents.sort((a, b) => a.from - b.from);
+      for (const [index, { name, from }] of extents.entries()) {
+        const before = extents[index - 1];
+        if (before !== undefined && before.to > from)
+          throw unsound(`${shown(before.name)} and ${shown(name)} share bytes`);
+      }
+    } catch (error) {
+      throw explainZip(error, this.#path);
+    }
+  }
+
+  /** Hands the content of a member to `onChunk`, piece by piece, and insists on its size and CRC-32. */
+  async read(name: string, onChunk: (chunk: Buffer) => void): Promise<void> {
+    const found = this.#require(name);
+    try {
+      await this.#inflate(found, onChunk);
+    } catch (error) {
+      throw explainZip(error, this.#path);
+    }
+  }
+
+  /** The first bytes of a member, as far as it has them. Nothing proves them: the rest is not read. */
+  async readBegin(name: string, mostBytes: number): Promise<Buffer> {
+    const found = this.#require(name);
+    const enough = new Error('enough');
+    let begin = Buffer.alloc(0);
+    try {
+      await this.#inflate(found, (chunk) => {
+        begin = Buffer.concat([begin, chunk.subarray(0, mostBytes - begin.length)]);
+        if (begin.length === mostBytes) throw enough;
+      });
+    } catch (error) {
+      if (error !== enough) throw explainZip(error, this.#path);
+    }
+    return begin;
+  }
+
+  #require(name: string): Found {
+    const found = this.#found.get(name);
+    if (found === undefined) throw noSuchMember(this.#path, name);
+    return found;
+  }
+
+  async #inflate(
+    { name, entry, sizeBytes, compressedBytes }: Found,
+    onChunk: (chunk: Buffer) => void,
+  ): Promise<void> {
+    const raw = await this.#file.openReadStreamPromise(entry, { decodeFileData: false });
+    let [doneBytes, crc] = [0, 0];
+    const take = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+      for await (const chunk of chunks) {
+        doneBytes += chunk.length;
+        // A few kilobytes can become gigabytes: counted as they come, not afterwards.
+        if (doneBytes > sizeBytes) throw unsound(`${shown(name)} is longer than it says`);
+        crc = crc32(chunk, crc);
+        onChunk(chunk);
+      }
+    };
+    if (entry.compressionMethod === 0) {
+      await pipeline(raw, take);
+    } else {
+      // A buffer of that size is made for each member, and there may be thousands of small ones.
+      const chunkSize = Math.min(chunkBytes, Math.max(sizeBytes, fewestChunkBytes));
+      const inflate = createInflateRaw({ chunkSize });
+      await pipeline(raw, inflate, take);
+      if (inflate.bytesWritten !== compressedBytes)
+        throw unsound(`${shown(name)} has more data than belongs to it`);
+    }
+    if (doneBytes !== sizeBytes) throw unsound(`${shown(name)} is shorter than it says`);
+    if (crc !== entry.crc32) throw unsound(`the CRC of ${shown(name)} is wrong`);
+  }
+
+  /** The whole content of a small member. */
+  async readSmall(name: string, mostBytes: number): Promise<Buffer> {
+    if (this.#require(name).sizeBytes > mostBytes)
+      throw explainZip(unsound(`${shown(name)} is too large to be what it claims`), this.#path);
+    const chunks: Buffer[] = [];
+    await this.read(name, (chunk) => chunks.push(Buffer.from(chunk)));
+    return Buffer.concat(chunks);
+  }
+}
+
+function openZip(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    throw explain(error, 'source', path);
+  }
+}
+
+async function readDirectory(
+  file: ZipFile,
+  fileBytes: number,
+  limits: ZipLimits,
+): Promise<Map<string, Found>> {
+  if (file.entryCount > limits.entries)
+    throw tooLarge(`it has ${file.entryCount} entries, more than ${limits.entries}`);
+  const found = new Map<string, Found>();
+  const files = new Set<string>();
+  const folders = new Set<string>();
+  let totalBytes = 0;
+  for await (const entry of file.eachEntry()) {
+    const name = requireSoundName(entry);
+    if (name.endsWith('/')) {
+      requireEmptyFolder(entry, name);
+      folders.add(foldName(name.slice(0, -1)));
+      continue;
+    }
+    requirePlainFile(entry, name);
+    const folded = foldName(name);
+    if (files.has(folded)) throw unsound(`${shown(name)} is in it twice`);
+    files.add(folded);
+    for (const folder of foldersOf(folded)) folders.add(folder);
+    const { uncompressedSize: sizeBytes, compressedSize: compressedBytes } = entry;
+    totalBytes += sizeBytes;
+    if (totalBytes > limits.totalBytes)
+      throw tooLarge(`unpacked it has more than ${formatBytes(limits.totalBytes)}`);
+    if (sizeBytes > quietBytes && sizeBytes > mostRatio * compressedBytes)
+      throw unsound(`${shown(name)} claims to be smaller than it can be packed`);
+    found.set(name, { name, sizeBytes, compressedBytes, entry });
+  }
+  if (totalBytes > quietBytes && totalBytes > mostRatio * fileBytes)
+    throw unsound('it claims to hold more than can be packed into it');
+  for (const name of files) {
+    if (folders.has(name)) throw unsound(`${shown(name)} is a file and a folder`);
+  }
+  return found;
+}
+
+const unicodePathField = 0x7075;
+
+function requireSoundName(entry: Entry): string {
+  const name = entry.fileName;
+  // A second name, which some programs take and others do not.
+  if (entry.extraFields.some(({ id }) => id === unicodePathField))
+    throw unsound(`${shown(name)} has two names`);
+  const problem = problemOfEntryName(name.endsWith('/') ? name.slice(0, -1) : name);
+  if (problem !== undefined) throw unsound(`the name ${shown(name)} ${problem}`);
+  return name;
+}
+
+const fileTypes = { mask: 0o170000, regular: 0o100000, folder: 0o040000 } as const;
+const madeOnUnix = [3, 19];
+
+/** The Unix file type of an entry, 0 when it has none. */
+function typeOf({ versionMadeBy, externalFileAttributes }: Entry): number {
+  return madeOnUnix.includes(versionMadeBy >>> 8)
+    ? (externalFileAttributes >>> 16) & fileTypes.mask
+    : 0;
+}
+
+function requireEmptyFolder(entry: Entry, name: string): void {
+  const isFolder = [0, fileTypes.folder].includes(typeOf(entry));
+  if (!isFolder || entry.uncompressedSize !== 0)
+    throw unsound(`${shown(name)} is called a folder and is none`);
+}
+
+const folderAttribute = 0x10;
+
+function requirePlainFile(entry: Entry, name: string): void {
+  const isFile = [0, fileTypes.regular].includes(typeOf(entry));
+  if (!isFile || (entry.externalFileAttributes & folderAttribute) !== 0)
+    throw unsound(`${shown(name)} is no regular file`);
+  if (entry.isEncrypted()) throw unsound(`${shown(name)} is encrypted`);
+  if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8)
+    throw unsound(`${shown(name)} is packed by a method that cannot be read here`);
+}
+
+const describedLater = 0x8;
+const elsewhere = 0xffffffff;
+
+function requireAgreement(name: string, entry: Entry, local: yauzl.LocalFileHeader): void {
+  if (!local.fileName.equals(entry.fileNameRaw))
+    throw unsound(`${shown(name)} has another name where it begins`);
+  const differs = (here: number, there: number): boolean =>
+    here !== there && here !== elsewhere && (local.generalPurposeBitFlag & describedLater) === 0;
+  const isSame =
+    local.compressionMethod === entry.compressionMethod &&
+    ((local.generalPurposeBitFlag ^ entry.generalPurposeBitFlag) & 1) === 0 &&
+    !differs(local.uncompressedSize, entry.uncompressedSize) &&
+    !differs(local.compressedSize, entry.compressedSize) &&
+    !differs(local.crc32, entry.crc32);
+  if (!isSame) throw unsound(`${shown(name)} is described in two ways`);
+}
+
+/** Reads for the library from an open file: the directory through a window, the content in larger pieces. */
+class HandleReader extends yauzl.RandomAccessReader {
+  readonly #handle: number;
+  #window = Buffer.alloc(0);
+  #windowStart = 0;
+
+  constructor(handle: number) {
+    super();
+    this.#handle = handle;
+  }
+
+  override _readStreamForRange(start: number, end: number): Readable {
+    const handle = this.#handle;
+    let at = start;
+    return new Readable({
+      highWaterMark: chunkBytes,
+      // Not the system's own stream, which closes the file when it is given up.
+      read() {
+        try {
+          const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, end - at));
+          const read = readSync(handle, chunk, 0, chunk.length, at);
+          at += read;
+          this.push(read === 0 ? null : chunk.subarray(0, read));
+        } catch (error) {
+          this.destroy(error instanceof Error ? error : new Error(String(error)));
+        }
+      },
+    });
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    try {
+      const copied = this.#readNow(buffer.subarray(offset, offset + length), position);
+      const error = copied === length ? null : new Error('unexpected end of the file');
+      setImmediate(callback, error);
+    } catch (error) {
+      setImmediate(callback, error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #readNow(target: Buffer, position: number): number {
+    const at = position - this.#windowStart;
+    if (at < 0 || at + target.length > this.#window.length) {
+      const window = Buffer.allocUnsafe(Math.max(windowBytes, target.length));
+      this.#window = window.subarray(0, readSync(this.#handle, window, 0, window.length, position));
+      this.#windowStart = position;
+    }
+    return this.#window.copy(target, 0, position - this.#windowStart);
+  }
+}
+
+const windowBytes = 16 * 1024;
+
+function shown(name: string): string {
+  return JSON.stringify(name.slice(0, 200));
+}
+
+function unsound(what: string): BackupError {
+  return new BackupError('backup-damaged', what);
+}
+
+function tooLarge(what: string): BackupError {
+  return new BackupError('too-large', what);
+}
+
+export function noSuchMember(path: string, name: string): BackupError {
+  return new BackupError('source-missing', `${path} has no ${shown(name)} in it.`, {
+    path,
+    hint: 'Its manifest, or `verify`, tells what it has.',
+  });
+}
+
+/** The library's errors are sentences about the format; those of zlib have codes, which are no system errors. */
+function explainZip(error: unknown, path: string): BackupError {
+  if (isBackupError(error)) {
+    if (error.path !== undefined) return error;
+    return new BackupError(error.code, `${path} cannot be trusted: ${error.message}.`, {
+      path,
+      hint: 'Use another backup.',
+      facts: { reason: error.message.slice(0, 300) },
+    });
+  }
+  const isSystem = error instanceof Error && Reflect.has(error, 'syscall');
+  if (isSystem) return explain(error, 'source', path);
+  const reason = error instanceof Error ? error.message : String(error);
+  return new BackupError('backup-damaged', `${path} is no sound zip: ${reason}.`, {
+    path,
+    hint: 'Use another backup.',
+    facts: { reason: reason.slice(0, 300) },
+    cause: error,
+  });
+}

@@ -1,0 +1,291 @@
+/** What is in a backups folder. Foreign and half-written files are part of life: they are listed or left out, never an error. */
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { basename, resolve, sep } from 'node:path';
+import { type BundleMember, membersOf, openBundle } from '../bundle/openBundle.ts';
+import { BackupError, explain } from '../errors.ts';
+import { isPrivateFolderName } from '../files/workplace.ts';
+import type {
+  BundleContents,
+  BundleManifest,
+  CutLabel,
+  Drill,
+  Manifest,
+  Method,
+  VerdictStatus,
+} from '../manifest/manifest.ts';
+import { readManifestOf } from '../manifest/manifestFile.ts';
+import {
+  bundleExtension,
+  manifestNameOf,
+  newestFirst,
+  parseSetAsideName,
+} from '../manifest/names.ts';
+import { readHeader } from '../sqlite/header.ts';
+import { isSiblingName } from '../sqlite/siblings.ts';
+import { groupOfBundle, groupOfDatabase } from './retention.ts';
+
+/** What a list of thousands can afford to know of each; the rest is in the manifest. */
+export interface CatalogEntry {
+  path: string;
+  kind: 'snapshot' | 'bundle';
+  /** Of a snapshot, as the manifest names it; undefined for a file that nothing is known about. */
+  database?: string;
+  workspace?: string;
+  /** ISO 8601. For a foreign file, when it was last written. */
+  createdAt: string;
+  sizeBytes: number;
+  verified: VerdictStatus;
+  /** Not made by this extension: readable, never ours to change. */
+  foreign: boolean;
+  /** An old database that a restore has kept: foreign too, so that no rule ever removes it. */
+  setAside?: true;
+  /** What the manifest beside it says. Undefined without one that this version knows: then it is not ours to change. */
+  kept?: Kept;
+  /** Present in every bundle, and only there. */
+  bundle?: BundleInfo;
+  /** What retention counts together: a database, or the bundles of one name. Only where there is `kept`. */
+  group?: string;
+  /** Size and times of the file and its manifest: with the same stamp, the entry is the same. */
+  stamp: string;
+}
+
+export interface Kept {
+  method: Method;
+  sha256: string;
+  checkedAt?: string;
+  drill?: Pick<Drill, 'status' | 'at'>;
+  pinned: boolean;
+  note?: string;
+}
+
+export interface BundleInfo {
+  name?: string;
+  databases: BundledDatabase[];
+  /** How many other files are in it. */
+  companions: number;
+  /** Undefined for zips of others: nothing is known of their instant, nor of what is missing. */
+  cut?: CutLabel;
+  complete?: boolean;
+  /** Only where they were asked for. */
+  members?: Omit<BundleMember, 'entry'>[];
+}
+
+export interface BundledDatabase {
+  /** The path inside the zip. */
+  name: string;
+  sizeBytes: number;
+  verified?: VerdictStatus;
+  /** As manifests name it. */
+  path?: string;
+  workspace?: string;
+}
+
+export interface ListOptions {
+  /** Whether bundles tell each of their members. */
+  members?: boolean;
+  /** Stamps by path, of entries that the caller still has: those are not read again. */
+  known?: Readonly<Record<string, string>>;
+}
+
+export interface Listing {
+  /** Newest first; without the unchanged. */
+  entries: CatalogEntry[];
+  /** Paths of known entries whose stamp is the same. */
+  unchanged: string[];
+}
+
+/** The backups in `folder`, and with them the zips without a manifest beside them that are bundles. */
+export async function listAll(
+  folder: string,
+  { members = false, known = {} }: ListOptions = {},
+): Promise<Listing> {
+  const listing: Listing = { entries: [], unchanged: [] };
+  const stamps = new Map(Object.entries(known));
+  for (const file of filesIn(resolve(folder))) {
+    if (stamps.get(file.path) === file.stamp) {
+      listing.unchanged.push(file.path);
+      continue;
+    }
+    const entry = describe(file, members) ?? (await describeZip(file, members));
+    if (entry !== undefined) listing.entries.push(entry);
+  }
+  listing.entries.sort(newestFirst);
+  return listing;
+}
+
+/**
+ * What can be told from manifests and headers, newest first: all that is ours to keep in order. A missing folder has
+ * none.
+ */
+export function listBackups(folder: string): CatalogEntry[] {
+  return [...filesIn(resolve(folder))]
+    .flatMap((file) => describe(file, false) ?? [])
+    .sort(newestFirst);
+}
+
+interface FoundFile {
+  path: string;
+  sizeBytes: number;
+  modifiedAt: Date;
+  stamp: string;
+}
+
+/** The files that may be backups. The manifest of a file is none, and neither is what SQLite keeps beside one. */
+function* filesIn(folder: string): Generator<FoundFile> {
+  const names = namesIn(folder);
+  const present = new Set(names);
+  for (const name of names) {
+    if (isPrivateFolderName(name) || isSiblingName(name)) continue;
+    if (name.endsWith('.json') && present.has(name.slice(0, -'.json'.length))) continue;
+    const path = `${folder}${sep}${name}`; // Joining thousands of paths takes longer than looking at the files.
+    try {
+      const file = statSync(path, { throwIfNoEntry: false });
+      if (file === undefined || !file.isFile()) continue;
+      const manifest = present.has(manifestNameOf(name))
+        ? statSync(manifestNameOf(path), { throwIfNoEntry: false })
+        : undefined;
+      const stamp = `${file.size} ${file.mtimeMs} ${manifest?.size} ${manifest?.mtimeMs}`;
+      yield { path, sizeBytes: file.size, modifiedAt: file.mtime, stamp };
+    } catch {
+      // Vanished or unreadable between two looks: nothing that could be listed.
+    }
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(realpathSync(folder));
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return [];
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOTDIR') {
+      throw new BackupError('access', `${folder} is not a folder.`, {
+        path: folder,
+        hint: 'Check the path.',
+        cause: error,
+      });
+    }
+    throw explain(error, 'source', folder);
+  }
+}
+
+function describe(file: FoundFile, members: boolean): CatalogEntry | undefined {
+  const { path, sizeBytes, modifiedAt, stamp } = file;
+  try {
+    const parsed = readManifestOf(path);
+    if (parsed?.kind === 'manifest') return ours(file, parsed.manifest);
+    if (parsed?.kind === 'bundle') return ourBundle(file, parsed.manifest, members);
+    // Without facts of our own, only what is a database by content counts as a backup.
+    if (readHeader(path).kind !== 'sqlite') return undefined;
+    return {
+      ...{ path, kind: 'snapshot', createdAt: modifiedAt.toISOString(), sizeBytes },
+      ...{ verified: 'unchecked', foreign: parsed?.kind !== 'newer', stamp },
+      ...(parseSetAsideName(basename(path)) !== undefined && { setAside: true }),
+    };
+  } catch {
+    return undefined; // Vanished or unreadable between two looks.
+  }
+}
+
+function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): CatalogEntry {
+  const { source, createdAt, verdict } = manifest;
+  return {
+    ...{ path, kind: 'snapshot', database: source.path, createdAt, sizeBytes },
+    ...(source.workspace !== undefined && { workspace: source.workspace }),
+    // A file whose size has changed since is damaged whatever its manifest says.
+    verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
+    foreign: false,
+    kept: keptOf(manifest),
+    group: groupOfDatabase(source),
+    stamp,
+  };
+}
+
+function keptOf({
+  method,
+  sha256,
+  verdict: { checkedAt },
+  drill,
+  pinned = false,
+  note,
+}: Manifest | BundleManifest): Kept {
+  return {
+    ...{ method, sha256, pinned },
+    ...(checkedAt !== undefined && { checkedAt }),
+    ...(drill !== undefined && { drill: { status: drill.status, at: drill.at } }),
+    ...(note !== undefined && { note }),
+  };
+}
+
+function ourBundle(
+  { path, sizeBytes, stamp }: FoundFile,
+  manifest: BundleManifest,
+  members: boolean,
+): CatalogEntry {
+  const { createdAt, verdict, workspace } = manifest;
+  return {
+    ...{ path, kind: 'bundle', createdAt, sizeBytes },
+    ...(workspace !== undefined && { workspace }),
+    verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
+    foreign: false,
+    kept: keptOf(manifest),
+    bundle: infoOf(membersOf(manifest), manifest, members),
+    group: groupOfBundle(manifest),
+    stamp,
+  };
+}
+
+function infoOf(
+  all: readonly BundleMember[],
+  about: Pick<BundleContents, 'name' | 'cut' | 'complete'> | undefined,
+  members: boolean,
+): BundleInfo {
+  const databases = all.filter(({ kind }) => kind === 'database');
+  return {
+    ...(about?.name !== undefined && { name: about.name }),
+    databases: databases.map(({ name, sizeBytes, verified, entry }) => ({
+      ...{ name, sizeBytes },
+      ...(verified !== undefined && { verified }),
+      ...(entry !== undefined && { path: entry.source.path }),
+      ...(entry?.source.workspace !== undefined && { workspace: entry.source.workspace }),
+    })),
+    companions: all.length - databases.length,
+    ...(about !== undefined && { cut: about.cut.label, complete: about.complete }),
+    ...(members && { members: all.map(withoutEntry) }),
+  };
+}
+
+function withoutEntry({ entry, ...member }: BundleMember): Omit<BundleMember, 'entry'> {
+  void entry;
+  return member;
+}
+
+/** A catalog is to be quick: what has more in it than any bundle that is made by hand is not looked through. */
+const mostForeignEntries = 10_000;
+
+/** A zip counts as a bundle when it says so itself, or when it has a database at its top. */
+async function describeZip(file: FoundFile, members: boolean): Promise<CatalogEntry | undefined> {
+  const { path, sizeBytes, modifiedAt, stamp } = file;
+  if (!path.toLowerCase().endsWith(bundleExtension)) return undefined;
+  try {
+    const open = await openBundle(path);
+    open.zip.close();
+    const { members: all, contents } = open;
+    const hasDatabase = all.some(({ name, kind }) => kind === 'database' && !name.includes('/'));
+    if (contents === undefined && (!hasDatabase || all.length > mostForeignEntries))
+      return undefined;
+    return {
+      ...{ path, kind: 'bundle', sizeBytes, verified: 'unchecked', stamp },
+      createdAt: contents?.createdAt ?? modifiedAt.toISOString(),
+      foreign: contents === undefined,
+      bundle: infoOf(all, contents, members),
+    };
+  } catch {
+    return undefined; // Vanished, unreadable, or a zip that nobody should rely on.
+  }
+}
+
+/** True for a file that is itself a backup of ours, so that outputs never become sources. */
+export function isOwnBackup(path: string): boolean {
+  const parsed = readManifestOf(path);
+  return parsed !== undefined && parsed.kind !== 'foreign';
+}

@@ -1,0 +1,164 @@
+/** Keeping backups in order: note, pin, rename, and removal. Only pairs of ours are ever changed. */
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  lstatSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { BackupError, explain } from '../errors.ts';
+import { resolveRegularFile } from '../files/paths.ts';
+import { linkWithoutOverwriting } from '../files/publish.ts';
+import { requireSpace } from '../files/space.ts';
+import { syncFile, syncFolder } from '../files/sync.ts';
+import { makePrivateFolder } from '../files/workplace.ts';
+import type { BundleManifest, Manifest } from '../manifest/manifest.ts';
+import { readManifestOf, updateManifest } from '../manifest/manifestFile.ts';
+import { manifestNameOf, requireBareName } from '../manifest/names.ts';
+import { type CatalogEntry, listBackups } from './catalog.ts';
+import { type Candidate, planRetention, type Policy, type RetentionPlan } from './retention.ts';
+
+const longestNote = 2000;
+
+/** What a person may say of a backup. An empty note takes the note away. */
+export interface Remark {
+  pinned?: boolean;
+  note?: string;
+}
+
+/** Writes a remark into the manifest of a backup and returns the manifest as it is now. */
+export function remarkOn(backup: string, remark: Remark): Manifest | BundleManifest {
+  const { path } = requireOwn(backup);
+  const note = remark.note?.trim().slice(0, longestNote);
+  updateManifest(path, {
+    ...(note !== undefined && { note: note === '' ? undefined : note }),
+    ...(remark.pinned !== undefined && { pinned: remark.pinned ? true : undefined }),
+  });
+  return requireOwn(path).manifest;
+}
+
+/** Gives a backup and its manifest another bare name in the same folder. Returns the new path. */
+export function renameBackup(backup: string, name: string): string {
+  const { path } = requireOwn(backup);
+  const target = join(dirname(path), requireBareName(name));
+  for (const taken of [target, manifestNameOf(target)]) {
+    if (lstatSync(taken, { throwIfNoEntry: false }) !== undefined) throw nameTaken(name, taken);
+  }
+  try {
+    linkWithoutOverwriting(path, target);
+    try {
+      renameSync(manifestNameOf(path), manifestNameOf(target));
+    } catch (error) {
+      unlinkSync(target);
+      throw error;
+    }
+    // Where there are no hard links, the file has moved already.
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
+    syncFolder(dirname(target));
+    return target;
+  } catch (error) {
+    throw explain(error, 'target', target);
+  }
+}
+
+function nameTaken(name: string, path: string): BackupError {
+  return new BackupError('name-taken', `A backup named ${name} already exists.`, {
+    path,
+    hint: 'Choose another name: backups are never overwritten.',
+  });
+}
+
+function requireOwn(backup: string): { path: string; manifest: Manifest | BundleManifest } {
+  const path = resolveRegularFile(backup);
+  const parsed = readManifestOf(path);
+  if (parsed?.kind === 'manifest' || parsed?.kind === 'bundle')
+    return { path, manifest: parsed.manifest };
+  throw new BackupError(
+    parsed?.kind === 'newer' ? 'newer-format' : 'access',
+    parsed?.kind === 'newer'
+      ? `${path} was made by a newer version, so this one does not change it.`
+      : `${path} was not made by SQLite Backup, so it is not changed.`,
+    { path, hint: 'Only backups with a manifest of this version can be changed.' },
+  );
+}
+
+/** Copies a backup to a path that is free, synced and in one step; `readOnly` takes all writing permissions away. */
+export function copyOut(backup: string, to: string, { readOnly }: { readOnly: boolean }): string {
+  const path = resolveRegularFile(backup);
+  const scratch = makePrivateFolder(dirname(to));
+  try {
+    requireSpace(dirname(to), statSync(path).size);
+    const copy = join(scratch.path, 'copy.db');
+    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    syncFile(copy);
+    if (readOnly) chmodSync(copy, 0o400);
+    linkWithoutOverwriting(copy, to);
+    syncFolder(dirname(to));
+    return to;
+  } catch (error) {
+    throw explain(error, 'target', to);
+  } finally {
+    scratch.remove();
+  }
+}
+
+/** Decides what of a folder may go, or of the groups `only` in it. Removes nothing. */
+export function planPruning(
+  folder: string,
+  policy: Policy,
+  now: Date,
+  only?: readonly string[],
+): RetentionPlan {
+  const groups = only && new Set(only);
+  const candidates = listBackups(folder).map(candidateOf);
+  return planRetention(
+    groups === undefined ? candidates : candidates.filter(({ group }) => groups.has(group)),
+    policy,
+    now,
+  );
+}
+
+function candidateOf(entry: CatalogEntry): Candidate {
+  const { path, group = path, createdAt, sizeBytes, kept, bundle } = entry;
+  // A bundle that lacks something is not the good one that the rules have to leave.
+  const isWhole = bundle?.complete !== false || entry.verified !== 'ok';
+  const verified = isWhole ? entry.verified : 'partial';
+  return {
+    ...{ path, group, createdAt, sizeBytes, verified },
+    pinned: kept?.pinned === true,
+    foreign: kept === undefined,
+  };
+}
+
+export interface Pruned {
+  removed: string[];
+  failures: { path: string; message: string }[];
+}
+
+/**
+ * Removes the backups at `paths`, each with its manifest, as long as they are what the plan was about: ours, directly in
+ * `folder`, and not pinned meanwhile. One that cannot be removed is reported, and the others go on.
+ */
+export function removeBackups(folder: string, paths: readonly string[]): Pruned {
+  const result: Pruned = { removed: [], failures: [] };
+  const own = new Map(listBackups(folder).map((entry) => [entry.path, entry]));
+  for (const path of paths) {
+    const entry = own.get(path);
+    try {
+      if (entry?.kept === undefined || entry.kept.pinned) {
+        throw new BackupError('access', `${path} is not a backup that may be removed.`, { path });
+      }
+      // The backup first: a manifest without its backup is plainly nothing, the other way round looks foreign.
+      unlinkSync(path);
+      unlinkSync(manifestNameOf(path));
+      result.removed.push(path);
+    } catch (error) {
+      result.failures.push({ path, message: explain(error, 'target', path).message });
+    }
+  }
+  if (result.removed.length > 0) syncFolder(folder);
+  return result;
+}

@@ -1,0 +1,70 @@
+/** SHA-256 and CRC-32 of files, read in pieces. */
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+
+/** As quick as larger ones, and a thread that breathes does so between two of them. */
+const hashChunkBytes = 256 * 1024;
+
+export interface Digests {
+  /** Lower-case hex. */
+  sha256: string;
+  crc32: number;
+}
+
+/** Both digests of a file in one reading. `onProgress` gets the bytes read so far; what it throws ends the reading. */
+export function digestFile(path: string, onProgress?: (doneBytes: number) => void): Digests {
+  let crc = 0;
+  const sha256 = hashFile(path, onProgress, (chunk) => (crc = crc32(chunk, crc)));
+  return { sha256, crc32: crc };
+}
+
+/** SHA-256 of a file as lower-case hex. `onProgress` gets the bytes read so far; what it throws ends the reading. */
+export function sha256File(path: string, onProgress?: (doneBytes: number) => void): string {
+  return hashFile(path, onProgress);
+}
+
+/** CRC-32 of a part of a file, continuing the one of what is before it. `onRead` gets where the reading is. */
+export function crcOfRange(
+  path: string,
+  { from, to, seed = 0 }: { from: number; to?: number; seed?: number },
+  onRead?: (doneBytes: number) => void,
+): number {
+  let [crc, doneBytes] = [seed, from];
+  for (const chunk of chunksOf(path, from, to)) {
+    crc = crc32(chunk, crc);
+    onRead?.((doneBytes += chunk.length));
+  }
+  return crc;
+}
+
+function hashFile(
+  path: string,
+  onProgress?: (doneBytes: number) => void,
+  onChunk?: (chunk: Buffer) => void,
+): string {
+  const hash = createHash('sha256');
+  let doneBytes = 0;
+  for (const chunk of chunksOf(path)) {
+    hash.update(chunk);
+    onChunk?.(chunk);
+    onProgress?.((doneBytes += chunk.length));
+  }
+  return hash.digest('hex');
+}
+
+/** What is in a file, in one buffer that is used again for the next piece. */
+function* chunksOf(path: string, from = 0, to = Infinity): Generator<Buffer> {
+  const whole = Buffer.allocUnsafe(hashChunkBytes);
+  const handle = openSync(path, 'r');
+  try {
+    for (let at = from; at < to;) {
+      const read = readSync(handle, whole, 0, Math.min(whole.length, to - at), at);
+      if (read === 0) return;
+      at += read;
+      yield whole.subarray(0, read);
+    }
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,52 @@
+/** What a path leads to, looked at without opening anything. */
+import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { parse, resolve } from 'node:path';
+import { BackupError, explain } from '../errors.ts';
+
+/** Folders full of what others keep in order. */
+export const neverEntered: ReadonlySet<string> = new Set(['node_modules', '.git']);
+
+/** What `stat` says, undefined for a name that leads nowhere, however long it is. */
+export function statIfAny(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
+}
+
+/** What identifies a file under all its names. */
+export function fileIdentity(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/**
+ * The real path of an existing regular file, following symbolic links. Never blocks: a FIFO or a device is refused by
+ * its kind, without being opened.
+ */
+export function resolveRegularFile(path: string): string {
+  if (path === '' || path.includes('\0')) {
+    throw new BackupError('bad-name', `${JSON.stringify(path)} is not a path.`, { path });
+  }
+  const wanted = resolve(path);
+  try {
+    const real = realpathSync(wanted);
+    const kind = lstatSync(real);
+    if (kind.isFile()) return real;
+    const word = kind.isDirectory() ? 'a folder' : kind.isFIFO() ? 'a pipe' : 'a special file';
+    throw new BackupError('not-a-database', `${wanted} is ${word}, not a database file.`, {
+      path: wanted,
+      hint: 'Name the database file itself.',
+      facts: { reason: 'not-a-file' },
+    });
+  } catch (error) {
+    throw explain(error, 'source', wanted);
+  }
+}
+
+/** The file name without its folder and extension, as people call a database. */
+export function stemOf(path: string): string {
+  return parse(path).name;
+}

@@ -1,0 +1,38 @@
+/** How a file of ours gets its final name: in one step, and never over another file. */
+import { closeSync, linkSync, openSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+
+export function writePrivateFile(path: string, text: string): void {
+  writeFileSync(path, text, { flag: 'wx', mode: 0o600, flush: true });
+}
+
+/** Creates the empty file that SQLite will fill: 0600 from its first moment, whatever the umask or the source's mode. */
+export function createPrivateFile(path: string): void {
+  closeSync(openSync(path, 'wx', 0o600));
+}
+
+/**
+ * Gives the synced file `from` the name `to`, in one step that fails with EEXIST when the name exists in any form.
+ * `from`, in a private folder of the same file system, may stay as a second name.
+ */
+export function linkWithoutOverwriting(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (!lacksHardLinks(error)) throw error;
+    // FAT, exFAT and some network shares have no hard links: claim the name first, then replace our own claim.
+    closeSync(openSync(to, 'wx', 0o600));
+    try {
+      renameSync(from, to);
+    } catch (failure) {
+      unlinkSync(to);
+      throw failure;
+    }
+  }
+}
+
+/** True for the failure of a link where there can be none, so that only a copy helps. */
+export function lacksHardLinks(error: unknown): boolean {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  const missing = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK', 'EISDIR'];
+  return typeof code === 'string' && missing.includes(code);
+}

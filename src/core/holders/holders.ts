@@ -1,0 +1,222 @@
+/** Which processes have a database open: what can be known without touching the file itself. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { siblingSuffixes } from '../sqlite/siblings.ts';
+import { restartManagerScript } from './restartManager.ts';
+
+export interface Holder {
+  pid: number;
+  /** As the system calls the program: `python3`, `node`. */
+  name: string;
+  /** A worker of this extension, which reads for a backup or a check. Only known on Linux. */
+  isOurs?: true;
+}
+
+/** Whose processes can be seen: an empty list of holders is a proof only when it is `all`. */
+export type HoldersKnown = 'all' | 'own-user' | 'unknown';
+
+export interface Holders {
+  holders: Holder[];
+  known: HoldersKnown;
+}
+
+/**
+ * The processes that hold one of the databases (real paths) or their siblings open under any name, this one left out.
+ * Opens none of the files, so it may be asked again and again while an application is at work.
+ */
+export function findHolders(databases: readonly string[]): Holders {
+  const paths = databases.flatMap((path) => [
+    path,
+    ...siblingSuffixes.map((suffix) => path + suffix),
+  ]);
+  if (process.platform === 'darwin') return askListOfOpenFiles(paths);
+  if (process.platform === 'win32') return askRestartManager(paths);
+  return existsSync('/proc/self/fd') ? holdersInProc(paths) : { holders: [], known: 'unknown' };
+}
+
+/** Of several holders, the ones with a lock on the database file, as the kernel lists them. */
+export function findLockers(path: string): Holder[] {
+  const { holders } = findHolders([path]);
+  if (holders.length === 0 || process.platform !== 'linux') return holders;
+  const pids = new Set(lockHolders(new Set(identitiesOf(path))));
+  const lockers = holders.filter((holder) => pids.has(holder.pid));
+  return lockers.length > 0 ? lockers : holders;
+}
+
+function holdersInProc(paths: readonly string[]): Holders {
+  const identities = new Set(paths.flatMap(identitiesOf));
+  // A file that was deleted or renamed over is still known by the name that it was opened under.
+  const names = new Set(paths.flatMap((path) => [path, `${path} (deleted)`]));
+  const pids = new Set(lockHolders(identities));
+  let hidden = process.getuid?.() !== 0;
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid)) continue;
+    const open = holdsOne(pid, names, identities);
+    if (open === 'hidden') hidden = true;
+    if (open === true) pids.add(pid);
+  }
+  pids.delete(process.pid);
+  return {
+    holders: [...pids]
+      .sort((a, b) => a - b)
+      .map((pid) => ({ pid, name: programName(pid), ...(isWorker(pid) && { isOurs: true }) })),
+    known: hidden ? 'own-user' : 'all',
+  };
+}
+
+function identitiesOf(path: string): string[] {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return [`${dev}:${ino}`];
+  } catch {
+    return [];
+  }
+}
+
+function holdsOne(
+  pid: number,
+  names: ReadonlySet<string>,
+  identities: ReadonlySet<string>,
+): boolean | 'hidden' {
+  const folder = `/proc/${pid}/fd`;
+  let entries: string[];
+  try {
+    entries = readdirSync(folder);
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    return code === 'ENOENT' || code === 'ESRCH' ? false : 'hidden';
+  }
+  return entries.some((entry) => {
+    try {
+      const link = readlinkSync(`${folder}/${entry}`);
+      // Sockets and pipes have no path.
+      if (!link.startsWith('/')) return false;
+      if (names.has(link)) return true;
+      return identitiesOf(`${folder}/${entry}`).some((identity) => identities.has(identity));
+    } catch {
+      return false; // Closed by now.
+    }
+  });
+}
+
+/**
+ * The processes with a lock on one of the files, also those of other users: an idle connection in WAL mode holds one. One
+ * in rollback mode holds none.
+ */
+function* lockHolders(identities: ReadonlySet<string>): Generator<number> {
+  for (const line of readText('/proc/locks').split('\n')) {
+    const [, pid, major, minor, ino] = /(-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line) ?? [];
+    if (pid === undefined || Number(pid) <= 0) continue; // 0 and -1: a process of another container or machine.
+    if (identities.has(`${deviceNumber(major ?? '', minor ?? '')}:${ino}`)) yield Number(pid);
+  }
+}
+
+/** As `stat` encodes it: glibc's makedev. */
+function deviceNumber(majorHex: string, minorHex: string): bigint {
+  const [major, minor] = [BigInt(`0x${majorHex}`), BigInt(`0x${minorHex}`)];
+  return (
+    ((major & 0xfffff000n) << 32n) |
+    ((major & 0xfffn) << 8n) |
+    ((minor & 0xffffff00n) << 12n) |
+    (minor & 0xffn)
+  );
+}
+
+/** Workers are started alike, by whichever window. */
+function isWorker(pid: number): boolean {
+  const own = readText('/proc/self/cmdline');
+  return own !== '' && readText(`/proc/${pid}/cmdline`) === own;
+}
+
+/** Node calls its main thread so, and with it the process. */
+const threadName = 'MainThread';
+
+function programName(pid: number): string {
+  const name = readText(`/proc/${pid}/comm`).trim();
+  const [program = ''] =
+    name === threadName ? readText(`/proc/${pid}/cmdline`).split('\0') : [name];
+  return basename(program) || 'a program';
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+const patienceMs = 15_000;
+
+function askListOfOpenFiles(paths: readonly string[]): Holders {
+  const existing = paths.filter((path) => identitiesOf(path).length > 0);
+  const known = process.getuid?.() === 0 ? 'all' : 'own-user';
+  if (existing.length === 0) return { holders: [], known };
+  const answer = ask('/usr/sbin/lsof', ['-w', '-F', 'pc', '--', ...existing], {});
+  return answer === undefined
+    ? { holders: [], known: 'unknown' }
+    : { holders: parseOpenFiles(answer), known };
+}
+
+/** Reads what `lsof -F pc` prints: a line `p<pid>`, then a line `c<name>`, then lines about its files. */
+export function parseOpenFiles(text: string): Holder[] {
+  const holders: Holder[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith('p')) holders.push({ pid: Number(line.slice(1)), name: 'a program' });
+    const last = holders.at(-1);
+    if (line.startsWith('c') && last !== undefined) last.name = line.slice(1);
+  }
+  return withoutSelf(holders);
+}
+
+function askRestartManager(paths: readonly string[]): Holders {
+  const existing = paths.filter((path) => identitiesOf(path).length > 0);
+  if (existing.length === 0) return { holders: [], known: 'own-user' };
+  const answer = ask(
+    'powershell.exe',
+    ['-NoProfile', '-NonInteractive', '-ExecutionPolicy', 'Bypass', '-EncodedCommand', encoded()],
+    { SQLITE_BACKUP_FILES: existing.join('\n') },
+  );
+  return answer === undefined
+    ? { holders: [], known: 'unknown' }
+    : { holders: parseRestartManager(answer), known: 'own-user' };
+}
+
+/** PowerShell takes a script of any content as the Base64 of its UTF-16. */
+function encoded(): string {
+  return Buffer.from(restartManagerScript, 'utf16le').toString('base64');
+}
+
+/** Reads the lines `<pid> <name>` that the script prints. */
+export function parseRestartManager(text: string): Holder[] {
+  return withoutSelf(
+    text.split(/\r?\n/).flatMap((line) => {
+      const [, pid, name] = /^(\d+) (.+)$/.exec(line) ?? [];
+      return pid === undefined || name === undefined ? [] : [{ pid: Number(pid), name }];
+    }),
+  );
+}
+
+function withoutSelf(holders: Holder[]): Holder[] {
+  const others = holders.filter(({ pid }) => Number.isInteger(pid) && pid !== process.pid);
+  return [...new Map(others.map((holder) => [holder.pid, holder])).values()];
+}
+
+/** What a program prints; undefined when it could not be asked. */
+function ask(program: string, args: string[], env: Record<string, string>): string | undefined {
+  try {
+    return execFileSync(program, args, {
+      encoding: 'utf8',
+      timeout: patienceMs,
+      windowsHide: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, ...env },
+    });
+  } catch (error) {
+    // lsof ends with 1 when nobody has the files open.
+    const isNobody = error instanceof Error && Reflect.get(error, 'status') === 1;
+    return isNobody && program.endsWith('lsof') ? String(Reflect.get(error, 'stdout')) : undefined;
+  }
+}

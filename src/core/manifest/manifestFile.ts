@@ -1,0 +1,104 @@
+/** Manifests on disk: a backup and its manifest are published, read and changed as a pair. */
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { BackupError, explain } from '../errors.ts';
+import { statIfAny } from '../files/paths.ts';
+import { linkWithoutOverwriting, writePrivateFile } from '../files/publish.ts';
+import { syncFile, syncFolder } from '../files/sync.ts';
+import { makePrivateFolder } from '../files/workplace.ts';
+import {
+  type BundleManifest,
+  longestBundleManifestBytes,
+  longestManifestBytes,
+  type Manifest,
+  type ParsedManifest,
+  parseManifest,
+  serializeManifest,
+} from './manifest.ts';
+import { bundleExtension, manifestNameOf } from './names.ts';
+
+/**
+ * Publishes a file and the manifest that describes it as a pair, under the first of `names` that is free for both, and
+ * returns their paths. The manifest is `<name>.json`; `describe` makes its text once the name is known.
+ */
+export function publishPair(
+  file: string,
+  folder: string,
+  names: Iterable<string>,
+  describe: (name: string) => string,
+): { path: string; manifestPath: string } {
+  syncFile(file);
+  for (const name of names) {
+    const path = join(folder, name);
+    const manifestPath = manifestNameOf(path);
+    if (lstatSync(manifestPath, { throwIfNoEntry: false }) !== undefined) continue;
+    const manifest = join(dirname(file), `${randomBytes(6).toString('hex')}.json`);
+    writePrivateFile(manifest, describe(name));
+    try {
+      linkWithoutOverwriting(file, path);
+    } catch (error) {
+      if (error instanceof Error && Reflect.get(error, 'code') === 'EEXIST') continue;
+      throw explain(error, 'target', path);
+    }
+    let linkedManifest = false;
+    try {
+      linkWithoutOverwriting(manifest, manifestPath);
+      linkedManifest = true;
+      syncFolder(folder);
+    } catch (error) {
+      // Half of a pair helps nobody, and names that may not survive a power failure are no backup.
+      tryToUnlink(path);
+      if (linkedManifest) tryToUnlink(manifestPath);
+      throw explain(error, 'target', manifestPath);
+    }
+    return { path, manifestPath };
+  }
+  throw new BackupError('name-taken', `${folder} has no free name left.`, { path: folder });
+}
+
+function tryToUnlink(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // The first failure is the one to report.
+  }
+}
+
+/** Replaces the manifest of a backup by a newer one, in one step. */
+export function replaceManifest(backupPath: string, text: string): void {
+  const folder = dirname(backupPath);
+  const scratch = makePrivateFolder(folder);
+  try {
+    const manifest = join(scratch.path, 'manifest.json');
+    writePrivateFile(manifest, text);
+    renameSync(manifest, manifestNameOf(backupPath));
+    syncFolder(folder);
+  } catch (error) {
+    throw explain(error, 'target', manifestNameOf(backupPath));
+  } finally {
+    scratch.remove();
+  }
+}
+
+/** The manifest beside a backup, without trusting it. Undefined when there is none. */
+export function readManifestOf(backup: string): ParsedManifest | undefined {
+  const path = manifestNameOf(backup);
+  const stats = statIfAny(path);
+  if (stats === undefined) return undefined;
+  const isBundle = backup.endsWith(bundleExtension);
+  const longestBytes = isBundle ? longestBundleManifestBytes : longestManifestBytes;
+  if (!stats.isFile() || stats.size > longestBytes) {
+    return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
+  }
+  return parseManifest(readFileSync(path, 'utf8'));
+}
+
+/** Writes `changes` into the manifest of a backup, and keeps what other versions of format 1 have added to it. */
+export function updateManifest(
+  path: string,
+  changes: Partial<Record<keyof Manifest & keyof BundleManifest, unknown>>,
+): void {
+  const before = JSON.parse(readFileSync(manifestNameOf(path), 'utf8')) as object;
+  replaceManifest(path, serializeManifest({ ...before, ...changes } as Manifest | BundleManifest));
+}

@@ -1,0 +1,299 @@
+/*
+ * Bringing a backup back. The order of the steps is the guarantee: prove the backup -> nobody has the database open ->
+ * safety snapshot -> stage a copy beside the target and prove that -> write the intent -> link the old database with its
+ * siblings to the set-aside, complete -> remove the siblings -> rename the staged copy over the live name -> drop the
+ * intent -> prove what is live now. Whatever stops the process leaves the old database, the new one, or an intent with
+ * a complete set-aside.
+ */
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { BackupError, type PlainError, toPlainError } from '../errors.ts';
+import { resolveRegularFile } from '../files/paths.ts';
+import { intentPath, newWorkId, sweepLeftovers } from '../files/workplace.ts';
+import type { SnapshotHooks } from '../job.ts';
+import type { Finding, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
+import type { MigrationState } from '../sqlite/migrations.ts';
+import { liveStateOf } from '../sqlite/siblings.ts';
+import {
+  discardStages,
+  foldersOf,
+  type Intent,
+  type IntentItem,
+  livePath,
+  makeStage,
+  readIntent,
+  setAsidePath,
+  whileClaimed,
+  writeIntent,
+} from './intent.ts';
+import { proveLive } from './proof.ts';
+import type { ApplyRequest } from './request.ts';
+import { lookAtHolders, moveAll, placeAll } from './run.ts';
+import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
+import { factsOf, inspectBackup, requireUsable, type SourceFacts } from './source.ts';
+import { stageBackup } from './staging.ts';
+import { freeSetAside, linkAside, statesOf } from './swap.ts';
+import { requireRoomForSetAside, resolveTarget, resolveTargets } from './target.ts';
+import { putBackSetAside } from './undo.ts';
+
+/** An old database moved aside, while the live one is still in place. */
+export interface MovedItem {
+  member?: string;
+  target: string;
+  realTarget: string;
+  /** Undefined when there was no file. */
+  setAside?: string;
+  /** Undefined when the live database could not be read, or was not there. */
+  safetySnapshot?: string;
+  /** Why there is no safety snapshot of a file that exists. */
+  safetyFailure?: PlainError;
+}
+
+export interface MovedAside {
+  /** Of the restore; all its intents carry it. */
+  id: string;
+  /** Path of the intent, for `putInPlace` and `recoverInterrupted`. */
+  intent: string;
+  items: MovedItem[];
+}
+
+export interface RestoredItem extends MovedItem {
+  /** Of the live file as it is now. */
+  verified: VerdictStatus;
+  findings: Finding[];
+  tables: TableFacts[];
+  migrations: MigrationState[];
+}
+
+export interface Restored {
+  id: string;
+  items: RestoredItem[];
+}
+
+export interface PutInPlaceRequest {
+  /** Of `moveAside`. */
+  intent: string;
+  ignoreHolders?: boolean;
+}
+
+/** The whole restore in one go. Throws a BackupError; then the old databases are live, or the message says what is. */
+export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks): Promise<Restored> {
+  const intent = await prepare(request);
+  let sources: SourceFacts[];
+  try {
+    sources = await stageAll(intent, hooks);
+    for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
+    await hooks.beforePublish();
+    requireLiveStates(intent, request.liveStates);
+    rememberOld(intent);
+  } catch (error) {
+    discardStages(intent);
+    throw error;
+  }
+  tell(hooks, 'move');
+  const ignoreHolders = request.ignoreHolders === true;
+  moveAll(intent, { ignoreHolders });
+  return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
+}
+
+/** Step "move": safety snapshots, then the complete set-asides. The live files stay where they are. */
+export async function moveAside(request: ApplyRequest, hooks: SnapshotHooks): Promise<MovedAside> {
+  const intent = await prepare(request);
+  const members = request.items.map(({ member }) => member);
+  const known = { trustManifest: false };
+  requireUsable(await inspectBackup(request.backup, members, known, hooks.onProgress));
+  for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
+  await hooks.beforePublish();
+  requireLiveStates(intent, request.liveStates);
+  tell(hooks, 'move');
+  try {
+    for (const item of intent.items) makeStage(intent.id, item);
+    rememberOld(intent);
+  } catch (error) {
+    discardStages(intent);
+    throw error;
+  }
+  moveAll(intent, { ignoreHolders: request.ignoreHolders === true });
+  return {
+    id: intent.id,
+    intent: intentPath(foldersOf(intent)[0] ?? '', intent.id),
+    items: intent.items.map(movedItem),
+  };
+}
+
+/**
+ * Step "copy": stages and proves the backup, and puts it under the live names. Until the first name changes, a failure
+ * leaves everything as it was, the set-aside and its intent too; after that, it brings the old databases back.
+ */
+export async function putInPlace(
+  { intent: path, ignoreHolders = false }: PutInPlaceRequest,
+  hooks: SnapshotHooks,
+): Promise<Restored> {
+  const intent = readIntent(path);
+  return whileClaimed(intent, async () => {
+    requireSameTargets(intent);
+    const sources = await stageAll(intent, hooks);
+    await hooks.beforePublish();
+    requireSameTargets(intent);
+    lookAtHolders(intent.items, { ignoreHolders });
+    // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
+    for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
+    tell(hooks, 'move');
+    writeIntent(intent);
+    return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
+  });
+}
+
+/** A link that leads to another file since the step "move" would go on showing that one. */
+function requireSameTargets({ items }: Intent): void {
+  for (const item of items) {
+    const { realTarget } = resolveTarget(item.target);
+    if (realTarget === livePath(item)) continue;
+    throw new BackupError(
+      'target-in-use',
+      `${item.target} leads to ${realTarget} now, and not to ${livePath(item)} any more.`,
+      {
+        path: item.target,
+        hint: 'Let it lead there again, or roll back and plan the restore anew.',
+      },
+    );
+  }
+}
+
+/** Resolves the targets and looks at them: nothing is written. */
+async function prepare(request: ApplyRequest): Promise<Intent> {
+  const backup = resolveRegularFile(request.backup);
+  const targets = resolveTargets(
+    backup,
+    request.items.map(({ target }) => target),
+  );
+  const intent: Intent = {
+    id: newWorkId(),
+    action: 'restore',
+    startedAt: new Date().toISOString(),
+    toolVersion: request.toolVersion,
+    backup,
+    items: [],
+  };
+  for (const [index, { target, realTarget }] of targets.entries()) {
+    if (existsSync(realTarget)) requireRoomForSetAside(realTarget);
+    const member = request.items[index]?.member;
+    const { sha256 } = await factsOf(backup, member);
+    intent.items.push({
+      index,
+      ...(member !== undefined && { member }),
+      ...(sha256 !== undefined && { sha256 }),
+      target,
+      folder: dirname(realTarget),
+      name: basename(realTarget),
+      old: [],
+    });
+  }
+  lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
+  requireLiveStates(intent, request.liveStates);
+  for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
+  return intent;
+}
+
+function requireLiveStates({ items }: Intent, expected: string[] | undefined): void {
+  if (expected === undefined) return;
+  for (const [index, item] of items.entries()) {
+    const path = livePath(item);
+    if (liveStateOf(path) === expected[index]) continue;
+    throw new BackupError('target-in-use', `${path} has changed since the preview.`, {
+      path,
+      hint: 'Look at the preview again, then restore.',
+      facts: { reason: 'changed' },
+    });
+  }
+}
+
+/** All are staged and proved before the first is moved. After this, the backup is not needed any more. */
+async function stageAll(intent: Intent, hooks: SnapshotHooks): Promise<SourceFacts[]> {
+  const sources: SourceFacts[] = [];
+  for (const item of intent.items) {
+    const { files, facts } = await stageBackup(intent.id, item, intent.backup ?? '', hooks);
+    item.staged = files;
+    sources.push(facts);
+  }
+  return sources;
+}
+
+/** The old files as they are now, and the name that will keep them. */
+function rememberOld(intent: Intent): void {
+  const now = new Date();
+  for (const item of intent.items) {
+    item.old = statesOf(livePath(item));
+    if (item.old.length > 0) item.setAside = freeSetAside(item.folder, item.name, now);
+  }
+}
+
+function tell({ onProgress }: SnapshotHooks, phase: 'move' | 'prove'): void {
+  onProgress({ phase, doneBytes: 0, totalBytes: 0 });
+}
+
+function putAllInPlace(
+  intent: Intent,
+  sources: readonly SourceFacts[],
+  options: { ignoreHolders: boolean },
+  hooks: SnapshotHooks,
+): Restored {
+  const remarks = placeAll(intent, options);
+  tell(hooks, 'prove');
+  const items = intent.items.map((item, index): RestoredItem => {
+    const sha256 = item.staged?.find(({ part }) => part === '')?.sha256;
+    const proof = proveLive(livePath(item), sources[index], sha256);
+    const { status, findings, tables, migrations } = proof;
+    return {
+      ...movedItem(item),
+      verified: status,
+      findings: [...remarks, ...findings],
+      tables,
+      migrations,
+    };
+  });
+  const damaged = items.find(({ verified }) => verified === 'damaged');
+  if (damaged !== undefined) throw takeBack(intent, damaged);
+  return { id: intent.id, items };
+}
+
+/** The disk has not kept what was written to it, so the old databases come back. */
+function takeBack(intent: Intent, { realTarget, findings }: RestoredItem): BackupError {
+  const what = `${realTarget} was restored, but its check failed: ${findings[0]?.message ?? ''}`;
+  try {
+    const kept = intent.items.toReversed().flatMap((item) => {
+      const { setAside } = putBackSetAside(item, intent.toolVersion);
+      return setAside === undefined ? [] : [setAside];
+    });
+    return new BackupError(
+      'backup-damaged',
+      `${what} The old database is live again; the restored file is kept as ${kept.join(', ')}.`,
+      { path: realTarget, hint: 'Check the disk, then try again or choose another backup.' },
+    );
+  } catch (error) {
+    const setAside = intent.items.map((item) => setAsidePath(item)).join(', ');
+    return new BackupError(
+      'backup-damaged',
+      `${what} Putting the old database back failed as well: ${toPlainError(error).message}`,
+      {
+        path: realTarget,
+        hint: `It is complete as ${setAside}. Put it back: sqlite-backup restore --undo SET_ASIDE`,
+        cause: error,
+      },
+    );
+  }
+}
+
+function movedItem(item: IntentItem): MovedItem {
+  const { member, target, safetySnapshot } = item;
+  const setAside = setAsidePath(item);
+  const safetyFailure = safetyFailureOf(item);
+  return {
+    ...(member !== undefined && { member }),
+    target,
+    realTarget: join(item.folder, item.name),
+    ...(setAside !== undefined && { setAside }),
+    ...(safetySnapshot !== undefined && { safetySnapshot }),
+    ...(safetyFailure !== undefined && { safetyFailure }),
+  };
+}

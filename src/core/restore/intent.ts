@@ -1,0 +1,309 @@
+/*
+ * The intent: what a restore is about to do, as JSON in `.sqlite-backup-restore-<id>.json` beside the databases, from
+ * before the first name is touched until the last is in its place. Format 1. It holds bare names of its own folder only,
+ * so a forged one can do no more than whoever may write there. Where files of several folders are concerned, each has
+ * its own intent with the same id. What has been done is read from the disk, never from here.
+ */
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { BackupError, explain } from '../errors.ts';
+import { linkWithoutOverwriting, writePrivateFile } from '../files/publish.ts';
+import { syncFolder } from '../files/sync.ts';
+import { intentPath, isAlive, privateFolderPath, workIdOfIntent } from '../files/workplace.ts';
+import { parseSetAsideName } from '../manifest/names.ts';
+import { siblingSuffixes } from '../sqlite/siblings.ts';
+
+const intentFormat = 1;
+const longestIntentBytes = 1024 * 1024;
+
+/** What a database consists of: the file itself, then its siblings. */
+export const parts = ['', ...siblingSuffixes] as const;
+export type Part = (typeof parts)[number];
+
+const text = v.pipe(v.string(), v.maxLength(4096));
+const bareName = v.pipe(
+  text,
+  v.check((name) => name !== '' && name === basename(name) && !/[/\\\0]|^\.{1,2}$/.test(name)),
+);
+const folderPath = v.pipe(text, v.check(isAbsolute));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const fileSchema = v.object({
+  part: v.picklist(parts),
+  /** Device and inode. */
+  identity: text,
+  sizeBytes: count,
+  /** Nanoseconds, which JSON has no number for. */
+  mtimeNs: text,
+  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+});
+/** One file as it was when the intent was written. */
+export type FileState = v.InferOutput<typeof fileSchema>;
+
+const itemSchema = v.object({
+  /** Counts the items of a restore over all folders. */
+  index: count,
+  member: v.exactOptional(text),
+  /** Of the database as it was backed up, where that is recorded. */
+  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  /** As asked for. */
+  target: text,
+  /** Of the live file, in the folder of the intent. */
+  name: bareName,
+  /** What was live: empty when there was no file. */
+  old: v.array(fileSchema),
+  /** Where `old` is kept. */
+  setAside: v.exactOptional(bareName),
+  safetySnapshot: v.exactOptional(text),
+  /** An undo only: the set-aside that is put back. */
+  from: v.exactOptional(bareName),
+  /** What will be live, proved and synced in the private folder. Missing until it is. */
+  staged: v.exactOptional(v.array(fileSchema)),
+});
+
+const intentSchema = v.object({
+  format: v.literal(intentFormat),
+  tool: v.object({ name: v.literal('sqlite-backup'), version: text }),
+  id: text,
+  action: v.picklist(['restore', 'undo']),
+  startedAt: v.pipe(v.string(), v.isoTimestamp()),
+  backup: v.exactOptional(folderPath),
+  items: v.array(itemSchema),
+  /** The other folders of the same restore. */
+  alsoIn: v.array(folderPath),
+});
+
+export type IntentItem = v.InferOutput<typeof itemSchema> & {
+  /** The real folder of the live file. */
+  folder: string;
+};
+
+export interface Intent {
+  id: string;
+  action: 'restore' | 'undo';
+  startedAt: string;
+  toolVersion: string;
+  backup?: string;
+  items: IntentItem[];
+}
+
+export function foldersOf({ items }: Pick<Intent, 'items'>): string[] {
+  return [...new Set(items.map(({ folder }) => folder))];
+}
+
+export function livePath({ folder, name }: IntentItem): string {
+  return join(folder, name);
+}
+
+/** Where the set-aside's database file is; undefined when there is nothing to keep. */
+export function setAsidePath({ folder, setAside }: IntentItem): string | undefined {
+  return setAside === undefined ? undefined : join(folder, setAside);
+}
+
+/** The private folder for an item of the restore `id`. */
+export function stageFolder(id: string, { folder }: Pick<IntentItem, 'folder'>): string {
+  return privateFolderPath(folder, id);
+}
+
+export function stagedPath(id: string, item: Pick<IntentItem, 'folder' | 'index'>): string {
+  return join(stageFolder(id, item), `${item.index}.db`);
+}
+
+/** Writes, or replaces, the intent in each folder, durably. The private folders must exist. */
+export function writeIntent(intent: Intent): void {
+  const folders = foldersOf(intent);
+  for (const folder of folders) {
+    const path = intentPath(folder, intent.id);
+    const draft = join(privateFolderPath(folder, intent.id), 'intent.json');
+    try {
+      rmSync(draft, { force: true });
+      writePrivateFile(draft, serialize(intent, folder, folders));
+      if (exists(path)) renameSync(draft, path);
+      else linkWithoutOverwriting(draft, path);
+      syncFolder(folder);
+    } catch (error) {
+      throw explain(error, 'target', path);
+    }
+  }
+}
+
+function serialize(intent: Intent, folder: string, folders: string[]): string {
+  const { id, action, startedAt, toolVersion, backup, items } = intent;
+  const value: v.InferInput<typeof intentSchema> = {
+    format: intentFormat,
+    tool: { name: 'sqlite-backup', version: toolVersion },
+    id,
+    action,
+    startedAt,
+    ...(backup !== undefined && { backup }),
+    items: items
+      .filter((item) => item.folder === folder)
+      .map(({ folder: _folder, ...item }) => item),
+    alsoIn: folders.filter((other) => other !== folder),
+  };
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/**
+ * Runs `action` as the only process at work on a restore: two would take each other's staged files for their own. Of two
+ * that come at the same moment, both may be refused.
+ */
+export async function whileClaimed<T>(intent: Intent, action: () => Promise<T>): Promise<T> {
+  const folders = foldersOf(intent);
+  try {
+    for (const folder of folders) claim(intent.id, folder);
+    return await action();
+  } finally {
+    for (const folder of folders) rmSync(claimPath(intent.id, folder), { force: true });
+  }
+}
+
+function claimPath(id: string, folder: string): string {
+  return join(stageFolder(id, { folder }), `claim-${process.pid}`);
+}
+
+function claim(id: string, folder: string): void {
+  const own = claimPath(id, folder);
+  makeStage(id, { folder });
+  try {
+    rmSync(own, { force: true });
+    writePrivateFile(own, '');
+    for (const name of readdirSync(dirname(own))) {
+      const pid = Number(/^claim-(\d+)$/.exec(name)?.[1] ?? process.pid);
+      if (pid !== process.pid && isAlive(pid)) throw atWork(folder, pid);
+    }
+  } catch (error) {
+    throw explain(error, 'target', folder);
+  }
+}
+
+function atWork(path: string, pid: number): BackupError {
+  return new BackupError(
+    'target-in-use',
+    `Another process (pid ${pid}) is at work on this restore in ${path}.`,
+    { path, hint: 'Wait until it is done, then look again.', facts: { pid } },
+  );
+}
+
+/** Makes the private folder of an item, which may be there already. */
+export function makeStage(id: string, item: Pick<IntentItem, 'folder'>): void {
+  const folder = stageFolder(id, item);
+  try {
+    if (!exists(folder)) mkdirSync(folder, 0o700);
+  } catch (error) {
+    throw explain(error, 'target', item.folder);
+  }
+}
+
+/** Takes the intent away, then what it kept from being swept. */
+export function dropIntent(intent: Intent): void {
+  for (const folder of foldersOf(intent)) {
+    const path = intentPath(folder, intent.id);
+    try {
+      if (exists(path)) unlinkSync(path);
+      syncFolder(folder);
+    } catch (error) {
+      throw explain(error, 'target', path);
+    }
+  }
+  discardStages(intent);
+}
+
+/** Removes what was staged, of a restore that has no intent or none any more. */
+export function discardStages(intent: Intent): void {
+  for (const folder of foldersOf(intent)) removeStage(folder, intent.id);
+}
+
+function removeStage(folder: string, id: string): void {
+  try {
+    rmSync(privateFolderPath(folder, id), { recursive: true, force: true });
+  } catch {
+    // Without its intent it is a leftover, which the next backup or restore in this folder sweeps.
+  }
+}
+
+/** The intents in a folder. */
+export function listIntents(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => workIdOfIntent(name) !== undefined)
+      .sort()
+      .map((name) => join(folder, name));
+  } catch (error) {
+    throw explain(error, 'source', folder);
+  }
+}
+
+/** Reads an intent and its likes in other folders. Throws for anything that is not exactly one. */
+export function readIntent(given: string): Intent {
+  const path = resolve(given);
+  const first = readOne(path);
+  const others = first.alsoIn.flatMap((folder) => {
+    const other = intentPath(folder, first.id);
+    // Not written yet, or dropped already: then nothing of that folder is in between.
+    return exists(other) ? readOne(other).items : [];
+  });
+  const { id, action, startedAt, tool, backup, items } = first;
+  return {
+    id,
+    action,
+    startedAt,
+    toolVersion: tool.version,
+    ...(backup !== undefined && { backup }),
+    items: [...items, ...others].sort((a, b) => a.index - b.index),
+  };
+}
+
+type ParsedIntent = Omit<v.InferOutput<typeof intentSchema>, 'items'> & { items: IntentItem[] };
+
+function readOne(path: string): ParsedIntent {
+  const folder = dirname(path);
+  let json: string;
+  try {
+    const stats = lstatSync(path);
+    if (!stats.isFile() || stats.size > longestIntentBytes) throw notOurs(path, 'not a small file');
+    json = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw explain(error, 'source', path);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw notOurs(path, 'not JSON');
+  }
+  const result = v.safeParse(intentSchema, value);
+  if (!result.success) {
+    const [issue] = result.issues;
+    throw notOurs(path, `${v.getDotPath(issue) ?? 'intent'}: ${issue.message}`);
+  }
+  const { id, items } = result.output;
+  if (workIdOfIntent(basename(path)) !== id) throw notOurs(path, 'its id is not that of its name');
+  for (const { name, setAside, from, old } of items) {
+    const keeps = [setAside, from].filter((one) => one !== undefined);
+    if (!keeps.every((one) => parseSetAsideName(one)?.target === name))
+      throw notOurs(path, 'a set-aside is not named after its database');
+    if (old.length > 0 && setAside === undefined) throw notOurs(path, 'nothing would keep the old');
+  }
+  return { ...result.output, items: items.map((item) => ({ ...item, folder })) };
+}
+
+function notOurs(path: string, reason: string): BackupError {
+  return new BackupError('incomplete', `${path} is not the intent of a restore: ${reason}.`, {
+    path,
+    hint: 'Look at the files beside it by hand: a set-aside `*.bad-…` is the complete old database.',
+  });
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}

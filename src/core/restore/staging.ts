@@ -1,0 +1,143 @@
+/** The backup as a private, proved and synced file beside its target: all that a restore does before it touches a name. */
+import { chmodSync, chownSync, existsSync, rmSync, statSync } from 'node:fs';
+import { BackupError, explain, isBackupError } from '../errors.ts';
+import { sha256File } from '../files/digests.ts';
+import { fileIdentity } from '../files/paths.ts';
+import { requireSpace } from '../files/space.ts';
+import { syncFile, syncFolder } from '../files/sync.ts';
+import type { SnapshotHooks } from '../job.ts';
+import { retarget } from '../snapshot/source.ts';
+import { checkDatabase } from '../sqlite/check.ts';
+import { restoreJournalMode } from '../sqlite/contents.ts';
+import { differingContents } from '../verify/verdict.ts';
+import {
+  type FileState,
+  type IntentItem,
+  livePath,
+  makeStage,
+  parts,
+  stagedPath,
+  stageFolder,
+} from './intent.ts';
+import { factsOf, fetchSource, type SourceFacts } from './source.ts';
+import { linkOrCopy, statesOf } from './swap.ts';
+
+/** Copies an item's database out of the backup, proves the copy, and makes it as its application had it. */
+export async function stageBackup(
+  id: string,
+  item: IntentItem,
+  backup: string,
+  { onProgress }: Pick<SnapshotHooks, 'onProgress'>,
+): Promise<{ files: FileState[]; facts: SourceFacts }> {
+  makeStage(id, item);
+  const staged = stagedPath(id, item);
+  for (const part of parts) rmSync(staged + part, { force: true });
+  const wantedBytes = (await factsOf(backup, item.member)).sizeBytes;
+  requireSpace(item.folder, wantedBytes);
+  const tell = (phase: 'stage' | 'hash' | 'check', doneBytes: number): void =>
+    onProgress({ phase, doneBytes, totalBytes: wantedBytes });
+  try {
+    let doneBytes = 0;
+    tell('stage', doneBytes);
+    const facts = await fetchSource(backup, item.member, staged, (bytes) =>
+      tell('stage', (doneBytes += bytes)),
+    );
+    if (facts.sha256 !== item.sha256)
+      throw damaged(backup, 'it is not the backup that the restore was begun with');
+    chmodSync(staged, 0o600);
+    proveBytes(staged, facts, backup, (doneBytes) => tell('hash', doneBytes));
+    restoreJournalMode(staged, facts.journalMode);
+    tell('check', 0);
+    proveContent(staged, facts, backup);
+    giveModeAndOwner(staged, item);
+    syncFile(staged);
+    syncFolder(stageFolder(id, item));
+    const sha256 = sha256File(staged);
+    const files = statesOf(staged).map((file) => (file.part === '' ? { ...file, sha256 } : file));
+    return { files, facts };
+  } catch (error) {
+    throw retarget(error, staged, { folder: item.folder, wantedBytes });
+  }
+}
+
+/** What was read is what was backed up: hashing the copy proves the reading as well. */
+function proveBytes(
+  staged: string,
+  { sizeBytes, sha256 }: SourceFacts,
+  backup: string,
+  onProgress: (doneBytes: number) => void,
+): void {
+  if (sha256 === undefined) return;
+  if (statSync(staged).size !== sizeBytes || sha256File(staged, onProgress) !== sha256)
+    throw damaged(backup, 'its bytes are not those that were backed up');
+}
+
+function proveContent(staged: string, { recorded }: SourceFacts, backup: string): void {
+  const check = checkDatabase(staged, { access: 'private' });
+  const findings = check.status === 'damaged' ? check.findings : [];
+  if (recorded !== undefined && check.contents !== undefined)
+    findings.push(...differingContents(recorded, check.contents));
+  if (findings.length > 0) throw damaged(backup, findings[0]?.message ?? 'its check failed');
+}
+
+function damaged(backup: string, why: string): BackupError {
+  return new BackupError('backup-damaged', `${backup} is damaged, so it is not restored: ${why}.`, {
+    path: backup,
+    hint: 'Choose another backup.',
+  });
+}
+
+const onlyTheUser = 0o600;
+
+/** As the old file had them; a new file belongs to whom its folder belongs to, where that can be. */
+function giveModeAndOwner(staged: string, item: IntentItem): void {
+  const live = livePath(item);
+  const old = statSync(live, { throwIfNoEntry: false });
+  const owner = old ?? statSync(item.folder);
+  const own = statSync(staged);
+  const isRoot = process.getuid?.() === 0;
+  if (process.platform !== 'win32' && (own.uid !== owner.uid || own.gid !== owner.gid)) {
+    // Only root may give files away; of its own files, a user may change the group to another of its groups.
+    if (isRoot) chownSync(staged, owner.uid, owner.gid);
+    else if (old !== undefined) tryToChangeGroup(staged, owner.gid);
+  }
+  chmodSync(staged, old === undefined ? onlyTheUser : old.mode & 0o7777);
+}
+
+function tryToChangeGroup(path: string, gid: number): void {
+  try {
+    chownSync(path, -1, gid);
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    if (code !== 'EPERM') throw error;
+  }
+}
+
+/** True when the staged file is there as it was proved. */
+export function isStaged(id: string, item: IntentItem): boolean {
+  const main = item.staged?.find(({ part }) => part === '');
+  const path = stagedPath(id, item);
+  if (main === undefined || !existsSync(path)) return false;
+  if (main.sha256 !== undefined) return sha256File(path) === main.sha256;
+  return fileIdentity(path) === main.identity;
+}
+
+/** Gives the files of a set-aside a second name in the private folder, from where they go back under the live name. */
+export function stageSetAside(id: string, item: IntentItem, setAside: string): FileState[] {
+  makeStage(id, item);
+  const staged = stagedPath(id, item);
+  try {
+    for (const { part } of statesOf(setAside)) {
+      rmSync(staged + part, { force: true });
+      linkOrCopy(setAside + part, staged + part, stageFolder(id, item));
+    }
+    syncFolder(stageFolder(id, item));
+    return statesOf(staged).map((file) =>
+      fileIdentity(staged + file.part) === fileIdentity(setAside + file.part)
+        ? file
+        : { ...file, sha256: sha256File(staged + file.part) },
+    );
+  } catch (error) {
+    throw isBackupError(error) ? error : explain(error, 'target', item.folder);
+  }
+}

@@ -1,0 +1,117 @@
+/** Where a restore goes: the real file behind a name, whether it may be replaced, and who has it open. */
+import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isOwnBackup } from '../catalog/catalog.ts';
+import { BackupError, explain } from '../errors.ts';
+import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
+import { findHolders, type Holders } from '../holders/holders.ts';
+import { setAsideNames } from '../manifest/names.ts';
+import { probeLock } from '../sqlite/locks.ts';
+import { isSiblingName } from '../sqlite/siblings.ts';
+
+export interface Target {
+  /** Absolute, as asked for. */
+  target: string;
+  /** The file itself; it need not exist, but its folder does. */
+  realTarget: string;
+}
+
+const mostLinks = 40;
+const longestName = 255;
+
+/** Follows symbolic links, also to a file that is not there. Refuses names that no database can have. */
+export function resolveTarget(given: string): Target {
+  if (given === '' || given.includes('\0'))
+    throw new BackupError('bad-name', `${JSON.stringify(given)} is not a path.`, { path: given });
+  const target = resolve(given);
+  let realTarget = target;
+  try {
+    for (let hops = 0; hops < mostLinks; hops++) {
+      realTarget = join(realpathSync(dirname(realTarget)), basename(realTarget));
+      const stats = lstatSync(realTarget, { throwIfNoEntry: false });
+      if (stats?.isSymbolicLink() !== true) break;
+      realTarget = resolve(dirname(realTarget), readlinkSync(realTarget));
+    }
+  } catch (error) {
+    throw explain(error, 'target', dirname(realTarget));
+  }
+  refuseName(realTarget);
+  if (lstatSync(realTarget, { throwIfNoEntry: false }) !== undefined)
+    resolveRegularFile(realTarget);
+  return { target, realTarget };
+}
+
+function refuseName(path: string): void {
+  const name = basename(path);
+  const problem = isSiblingName(name)
+    ? 'is a name that SQLite gives to the siblings of a database'
+    : name !== name.trim()
+      ? 'begins or ends with a blank, which SQLite cannot open safely'
+      : Buffer.byteLength(name) > longestName - '-journal'.length
+        ? 'is too long a name: SQLite needs files beside it whose names are longer'
+        : undefined;
+  if (problem === undefined) return;
+  throw new BackupError('bad-name', `${path} ${problem}.`, {
+    path,
+    hint: 'Choose another name for the restored database.',
+  });
+}
+
+/** Refuses to replace a database whose set-aside, and the one of an undo, could not have the names that they get. */
+export function requireRoomForSetAside(path: string): void {
+  const [longest = ''] = setAsideNames('', new Date());
+  const added = Buffer.byteLength(`${longest}-9999-journal`);
+  if (Buffer.byteLength(basename(path)) + added <= longestName) return;
+  throw new BackupError('bad-name', `${path} is too long a name to be kept under a longer one.`, {
+    path,
+    hint: 'Rename it to something shorter, or restore to a new file.',
+  });
+}
+
+/** Resolves all targets of a restore, and refuses what would replace the backup, a backup, or one file twice. */
+export function resolveTargets(backup: string, targets: readonly string[]): Target[] {
+  if (targets.length === 0)
+    throw new BackupError('bad-name', 'There is nothing to restore.', {
+      hint: 'Name at least one target.',
+    });
+  const resolved = targets.map(resolveTarget);
+  const seen = new Set<string>();
+  for (const { target, realTarget } of resolved) {
+    if (seen.has(realTarget))
+      throw new BackupError('bad-name', `${target} is named twice.`, { path: target });
+    seen.add(realTarget);
+    if (statSync(realTarget, { throwIfNoEntry: false }) === undefined) continue;
+    if (fileIdentity(realTarget) === fileIdentity(backup) || isOwnBackup(realTarget))
+      throw new BackupError('name-taken', `${target} is itself a backup, so it is not replaced.`, {
+        path: target,
+        hint: 'Name the live database, or a new file.',
+      });
+  }
+  return resolved;
+}
+
+/** Refuses, with the names of the programs, while one of the databases is open somewhere. */
+export function requireFree(paths: readonly string[], { probe }: { probe: boolean }): void {
+  for (const path of paths) {
+    const { holders } = findHolders([path]);
+    if (holders.length > 0) {
+      const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
+      throw inUse(path, `${path} is open in ${programs}.`, { programs });
+    }
+    if (probe && probeLock(path))
+      throw inUse(path, `${path} is locked by a program that cannot be seen from here.`, {});
+  }
+}
+
+function inUse(path: string, message: string, facts: Record<string, string>): BackupError {
+  return new BackupError('target-in-use', message, {
+    path,
+    hint: 'Stop it first: it would go on writing into the old file, and what it writes would be lost.',
+    facts,
+  });
+}
+
+/** Who has the databases open, by their names, which may be links. One that does not exist is held by nobody. */
+export function holdersOf(databases: readonly string[]): Holders {
+  return findHolders(databases.map((path) => resolveTarget(path).realTarget));
+}

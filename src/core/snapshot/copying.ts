@@ -1,0 +1,419 @@
+/*
+ * From live databases to proved private copies, the part that snapshots and bundles share. The order of the steps is the
+ * guarantee: look at the files -> pin an instant -> copy -> unpin -> compare and check the copies -> hash. The sources are
+ * only ever read.
+ */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { BackupError, explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+import { digestFile, type Digests, sha256File } from '../files/digests.ts';
+import { createPrivateFile } from '../files/publish.ts';
+import { requireSpace } from '../files/space.ts';
+import { syncFileBeside } from '../files/sync.ts';
+import type { Follower, RecordAs, SnapshotHooks } from '../job.ts';
+import {
+  boundTables,
+  type CutLabel,
+  type Facts,
+  type Finding,
+  type Manifest,
+  type Method,
+} from '../manifest/manifest.ts';
+import type { Pace } from '../pause.ts';
+import { type Check, checkDatabase } from '../sqlite/check.ts';
+import { compactInto } from '../sqlite/compact.ts';
+import { type Contents, differingFacts, settleCopy } from '../sqlite/contents.ts';
+import { sqliteVersion } from '../sqlite/driver.ts';
+import { pin, type Pin } from '../sqlite/pin.ts';
+import { takeCut } from './cut.ts';
+import { stepBytes } from './earlySync.ts';
+import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
+import { PinWatch } from './pinWatch.ts';
+import { copyPinned } from './pinnedCopy.ts';
+import { inspectSource, openWherePossible, requireSize, retarget, type Source } from './source.ts';
+
+export interface CopyRequest {
+  databases: { database: string; recordAs: RecordAs }[];
+  method: Method;
+  verify: boolean;
+  busyTimeoutMs: number;
+  largestBytes: number;
+}
+
+export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside' | 'digestBehind'>;
+
+export interface CopyFailure {
+  /** As asked for. */
+  database: string;
+  error: PlainError;
+}
+
+export interface Member {
+  /** As asked for. */
+  database: string;
+  recordAs: RecordAs;
+  source: Source;
+  /** As it was before SQLite opened the database, where the copy is to be followed. */
+  firstPage?: Buffer;
+}
+
+export interface Copied extends Member {
+  /** The private copy. */
+  copy: string;
+  /** Of the database at the instant of the copy. */
+  journalMode: string;
+  contents: Contents;
+  at: Date;
+  warnings: Finding[];
+  /** Ends what is read beside what this thread does, where that gains time. */
+  digests: ((onRead: (doneBytes: number) => void) => Promise<Digests>) | undefined;
+}
+
+export interface Proved extends Omit<Copied, 'digests'> {
+  /** Undefined when no check was asked for. */
+  check: Check | undefined;
+  sha256: string;
+  /** Only of what is to be packed. */
+  crc32?: number;
+  sizeBytes: number;
+}
+
+/** A copy that is held back for longer is a burden itself: the WAL grows as long as it is read. */
+const mostGentleMs = 60_000;
+
+/** Below this a thread costs more than it gains. */
+const fewestFollowedBytes = 64e6;
+
+/** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
+export type Purpose = 'publish' | 'pack';
+
+/**
+ * One run over one or several databases. What is wrong with one of them is in `failures`, and the others go on; what is
+ * wrong with the target ends all.
+ */
+export class Copying {
+  readonly failures: CopyFailure[] = [];
+  /** Whether the copies share an instant, and why not. */
+  cut: { label: CutLabel; reason?: string } = { label: 'one-instant' };
+  readonly #request: CopyRequest;
+  readonly #hooks: CopyHooks;
+  readonly #purpose: Purpose;
+  #lastDigests: Promise<unknown> = Promise.resolve();
+  /** The real path of the folder that people know, for messages. */
+  #folder = '';
+  /** A private folder in it, for the copies. */
+  #scratch = '';
+
+  constructor(request: CopyRequest, hooks: CopyHooks, purpose: Purpose) {
+    this.#request = request;
+    this.#hooks = hooks;
+    this.#purpose = purpose;
+  }
+
+  #fail({ database }: { database: string }, error: unknown): void {
+    this.failures.push({ database, error: toPlainError(explain(error, 'target', this.#folder)) });
+  }
+
+  /** Runs `action` for one database; what it throws is that database's failure, unless the target is to blame. */
+  attempt<T>(one: { database: string }, action: () => T): T | undefined {
+    try {
+      return action();
+    } catch (error) {
+      if (isBackupError(error) && error.code === 'target-full') throw error;
+      this.#fail(one, error);
+      return undefined;
+    }
+  }
+
+  /** Looks at each database before anything is opened or created. A file under two names counts once. */
+  inspect(): Member[] {
+    const members = new Map<string, Member>();
+    for (const { database, recordAs } of this.#request.databases) {
+      const source = this.attempt({ database }, () =>
+        inspectSource(database, this.#request.largestBytes),
+      );
+      if (source === undefined || members.has(source.identity)) continue;
+      const { path, pageSize } = source;
+      const firstPage = this.#isWorthFollowing(source) && {
+        firstPage: readFirstPage(path, pageSize),
+      };
+      members.set(source.identity, { database, recordAs, source, ...firstPage });
+    }
+    return [...members.values()];
+  }
+
+  /** Copies the databases at one instant, or each by itself when they are to be compacted. */
+  async copy(members: Member[], place: { folder: string; scratch: string }): Promise<Copied[]> {
+    this.#folder = place.folder;
+    this.#scratch = place.scratch;
+    return this.#request.method === 'compact' ? this.#compactAll(members) : this.#copyAll(members);
+  }
+
+  async #copyAll(members: Member[]): Promise<Copied[]> {
+    const readable = this.#findReadable(members);
+    const held = await this.#pinAll(readable);
+    const at = new Date();
+    try {
+      const totalBytes = sum(held.map(({ pin: { facts } }) => facts.pageCount * facts.pageSize));
+      requireSpace(this.#folder, totalBytes);
+      const copied: Copied[] = [];
+      let before = 0;
+      const watches = held.map(({ member, pin: { facts } }) => new PinWatch(member.source, facts));
+      const gentleUntil = performance.now() + mostGentleMs;
+      let current = 0;
+      // Nobody can write to a database in rollback mode while it is held: that must be short above all.
+      const makesNobodyWait = (): boolean =>
+        held.slice(current).every(({ member: { source } }) => source.journalMode === 'wal');
+      const pace = (): Pace => ({
+        gently:
+          performance.now() < gentleUntil &&
+          watches.some(({ isWritten }) => isWritten) &&
+          makesNobodyWait(),
+      });
+      let spaceIsDueBytes = 0;
+      for (const [index, { member, pin: one }] of held.entries()) {
+        const { facts } = one;
+        const copy = join(this.#scratch, `copy-${index}.db`);
+        current = index;
+        let follower: Follower | undefined;
+        try {
+          const onStep = (wroteBytes: number): Pace => {
+            for (const watch of watches) watch.look();
+            const now = pace();
+            follower ??= this.#digestBehind(member, facts, copy);
+            follower?.wrote(wroteBytes, now);
+            const doneBytes = before + wroteBytes;
+            if (doneBytes >= spaceIsDueBytes) {
+              requireSpace(this.#folder, totalBytes - doneBytes);
+              spaceIsDueBytes = doneBytes + stepBytes;
+            }
+            this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
+            return now;
+          };
+          await copyPinned(one, { copy, folder: this.#folder }, onStep);
+          one.release();
+          const contents = settle(copy, facts, this.#folder);
+          const { journalMode } = facts;
+          const warnings = watches[index]?.findings() ?? [];
+          follower?.complete(pace());
+          const digests = follower?.digests ?? this.#digestBeside(copy);
+          copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
+        } catch (error) {
+          await follower?.abandon();
+          if (isBackupError(error) && error.code === 'target-full') throw error;
+          this.#fail(member, error);
+        }
+        before += facts.pageCount * facts.pageSize;
+      }
+      return copied;
+    } finally {
+      for (const { pin: one } of held) one.release();
+    }
+  }
+
+  /** Opens each database once for a moment: what cannot be read must not keep the others from a shared instant. */
+  #findReadable(members: Member[]): { member: Member; path: string }[] {
+    return members.flatMap((member) => {
+      const path = this.attempt(member, () =>
+        openWherePossible(member.source, this.#scratch, (candidate) => {
+          pin(candidate, this.#request.busyTimeoutMs, member.source.path).release();
+          return candidate;
+        }),
+      );
+      return path === undefined ? [] : [{ member, path }];
+    });
+  }
+
+  async #pinAll(
+    readable: { member: Member; path: string }[],
+  ): Promise<{ member: Member; pin: Pin }[]> {
+    if (readable.length === 0) return [];
+    const shownAs = new Map(readable.map(({ path, member }) => [path, member.source.path]));
+    const { busyTimeoutMs, largestBytes } = this.#request;
+    const { pins, failures, ...cut } = await takeCut(
+      [...shownAs.keys()],
+      (path, timeoutMs) => pin(path, timeoutMs, shownAs.get(path)),
+      busyTimeoutMs,
+    );
+    // A copy by hand was made before the others were pinned.
+    const byHand = readable.find(({ path, member }) => path !== member.source.path);
+    this.cut =
+      byHand === undefined || readable.length === 1
+        ? cut
+        : {
+            label: 'per-database',
+            reason: `${byHand.member.source.path} is on a read-only medium.`,
+          };
+    return readable.flatMap(({ member, path }) => {
+      const one = pins.get(path);
+      if (one === undefined) {
+        this.#fail(member, failures.get(path));
+        return [];
+      }
+      const isAcceptable = this.attempt(member, () => {
+        // What is still in the WAL counts as well.
+        requireSize(member.source.path, one.facts.pageCount * one.facts.pageSize, largestBytes);
+        return true;
+      });
+      if (isAcceptable === true) return [{ member, pin: one }];
+      one.release();
+      return [];
+    });
+  }
+
+  #compactAll(members: Member[]): Copied[] {
+    if (members.length > 1) {
+      this.cut = {
+        label: 'per-database',
+        reason: 'Compacting cannot take part in a shared instant.',
+      };
+    }
+    return members.flatMap((member, index) => {
+      const copied = this.attempt(member, () =>
+        this.#compactOne(member, join(this.#scratch, `copy-${index}.db`)),
+      );
+      return copied === undefined ? [] : [copied];
+    });
+  }
+
+  #compactOne(member: Member, copy: string): Copied {
+    const { source } = member;
+    this.#hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: source.sizeBytes });
+    createPrivateFile(copy);
+    const at = new Date();
+    const watch = new PinWatch(source, undefined);
+    const { before, after } = openWherePossible(source, this.#scratch, (path) => {
+      try {
+        const { busyTimeoutMs, verify: check } = this.#request;
+        return compactInto(path, copy, { busyTimeoutMs, shownAs: source.path, check });
+      } catch (error) {
+        throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
+      }
+    });
+    const contents = settleIn(copy, this.#folder);
+    const differs = (facts: Facts): Finding[] =>
+      differingFacts({ ...facts, pageCount: contents.facts.pageCount }, contents.facts);
+    if (differs(before).length > 0 && differs(after).length > 0)
+      throw incomplete(differs(after), source.path);
+    return {
+      ...member,
+      copy,
+      journalMode: after.journalMode,
+      contents,
+      at,
+      warnings: watch.findings(),
+      digests: this.#digestBeside(copy),
+    };
+  }
+
+  /** What takes long to digest is digested while it is copied. */
+  #isWorthFollowing({ sizeBytes }: Source): boolean {
+    const canBeFollowed =
+      this.#request.method === 'exact' && this.#hooks.digestBehind !== undefined;
+    return canBeFollowed && sizeBytes >= fewestFollowedBytes;
+  }
+
+  #digestBehind({ firstPage }: Member, facts: Facts, copy: string): Follower | undefined {
+    if (firstPage === undefined) return undefined;
+    const begin = foreseeFirstPage(firstPage, sqliteVersion());
+    return this.#hooks.digestBehind?.(copy, { begin, sizeBytes: facts.pageCount * facts.pageSize });
+  }
+
+  /** The check keeps this thread busy, and so does the copy of the next database. */
+  #digestBeside(copy: string): Copied['digests'] {
+    const { digestBeside } = this.#hooks;
+    if (!this.#request.verify || digestBeside === undefined) return undefined;
+    // One at a time: a thread for each of hundreds of small databases would be a burden.
+    const digests = this.#lastDigests.then(() => digestBeside(copy));
+    // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
+    this.#lastDigests = digests.catch(() => undefined);
+    return () => digests;
+  }
+
+  /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
+  async prove(copied: Copied[]): Promise<Proved[]> {
+    const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
+    const proved: Proved[] = [];
+    let before = 0;
+    for (const { digests, ...one } of copied) {
+      const sizeBytes = statSync(one.copy).size;
+      const syncing = this.#purpose === 'publish' ? syncFileBeside(one.copy) : Promise.resolve();
+      syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+      let check: Check | undefined;
+      if (this.#request.verify) {
+        this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
+        check = this.#check(one.copy, sizeBytes);
+      }
+      const onRead = (bytes: number): void =>
+        this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
+      const digested = await (digests?.(onRead) ?? this.#digest(one.copy, onRead));
+      await syncing;
+      proved.push({ ...one, ...digested, check, sizeBytes });
+      before += sizeBytes;
+    }
+    return proved;
+  }
+
+  #digest(copy: string, onRead: (bytes: number) => void): Pick<Proved, 'sha256' | 'crc32'> {
+    return this.#purpose === 'pack'
+      ? digestFile(copy, onRead)
+      : { sha256: sha256File(copy, onRead) };
+  }
+
+  #check(copy: string, wantedBytes: number): Check {
+    try {
+      return checkDatabase(copy, { access: 'read-only' });
+    } catch (error) {
+      throw retarget(error, copy, { folder: this.#folder, wantedBytes });
+    }
+  }
+}
+
+/** Makes the copy stand alone, and insists that it says of itself what the pinned database said. */
+function settle(copy: string, recorded: Facts, folder: string): Contents {
+  const contents = settleIn(copy, folder);
+  const differing = differingFacts(recorded, contents.facts);
+  if (differing.length > 0) throw incomplete(differing, folder);
+  return contents;
+}
+
+function settleIn(copy: string, folder: string): Contents {
+  try {
+    return settleCopy(copy);
+  } catch (error) {
+    throw retarget(error, copy, { folder, wantedBytes: statSync(copy).size });
+  }
+}
+
+function incomplete([first]: Finding[], path: string): BackupError {
+  return new BackupError('incomplete', `The copy differs from the database: ${first?.message}`, {
+    path,
+    hint: 'Try again.',
+    facts: { reason: 'facts' },
+  });
+}
+
+/** What a manifest says of a copy beyond its bytes. */
+export function describeContents({
+  contents,
+  journalMode,
+  check,
+}: Proved): Pick<Manifest, 'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations'> {
+  return {
+    facts: { ...contents.facts, journalMode },
+    verdict:
+      check === undefined
+        ? { status: 'unchecked', findings: [] }
+        : {
+            status: check.status,
+            checkedAt: new Date().toISOString(),
+            findings: [...check.findings, ...check.remarks],
+          },
+    ...boundTables(check?.contents?.tables ?? contents.tables),
+    ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
+  };
+}
+
+export function sum(numbers: number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

@@ -1,0 +1,77 @@
+import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
+import type { Pace } from '../pause.ts';
+
+const megabyte = 1024 * 1024;
+/** So much of a copy stays in SQLite's cache until the end: it has not been in the file before. */
+export const cachedBytes = 16 * megabyte;
+/** Big steps keep the pin of the source short. */
+export const stepBytes = 8 * megabyte;
+/** Less at once takes longer in all. */
+const earlySyncBytes = 16 * megabyte;
+/** With more, the commits of others wait longer: with a megabyte, half as long again. */
+const gentleStepBytes = megabyte / 8;
+/** Where each sync takes long whatever it brings, small ones help nobody. */
+const slowSyncMs = 2;
+const largestGentleStepBytes = 4 * megabyte;
+
+/**
+ * Brings a private file to the disk bit by bit while it is being written: then its end is quick, and a program that
+ * syncs its own files never waits for all of this one.
+ */
+export class EarlySync {
+  readonly #handle: number;
+  #running: Promise<void> | undefined;
+  #syncedBytes = 0;
+  #gentleStepBytes = gentleStepBytes;
+  /** The system tells of each failed write only once. */
+  #failure: Error | undefined;
+
+  constructor(path: string) {
+    this.#handle = openSync(path, 'r+');
+  }
+
+  /**
+   * Takes how many bytes SQLite has been given, and returns how many it may be given until the next call. Brings them to
+   * the disk beside this thread; while others commit (`gently`) here and now and little by little, since a commit of
+   * theirs waits for what the file system is bringing already. What SQLite keeps to the end it brings itself, at once.
+   * Throws what has failed so far.
+   */
+  wrote(doneBytes: number, { gently }: Pace): number {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (gently) return this.#syncGently(doneBytes);
+    if (this.#running === undefined && doneBytes - this.#syncedBytes >= earlySyncBytes) {
+      this.#syncedBytes = doneBytes;
+      this.#running = new Promise((resolve) => {
+        fdatasync(this.#handle, (error) => {
+          this.#failure ??= error ?? undefined;
+          this.#running = undefined;
+          resolve();
+        });
+      });
+    }
+    return stepBytes;
+  }
+
+  #syncGently(doneBytes: number): number {
+    if (doneBytes <= cachedBytes) return this.#gentleStepBytes;
+    this.#syncedBytes = doneBytes;
+    const startedAt = performance.now();
+    try {
+      fdatasyncSync(this.#handle);
+    } catch (error) {
+      throw (this.#failure ??= error as Error);
+    }
+    const isSlow = performance.now() - startedAt > slowSyncMs;
+    this.#gentleStepBytes = isSlow
+      ? Math.min(2 * this.#gentleStepBytes, largestGentleStepBytes)
+      : gentleStepBytes;
+    return this.#gentleStepBytes;
+  }
+
+  /** Waits for what is running and closes the file. Returns what has failed: then the file is not to be trusted. */
+  async end(): Promise<Error | undefined> {
+    await this.#running;
+    closeSync(this.#handle);
+    return this.#failure;
+  }
+}

@@ -1,0 +1,207 @@
+/*
+ * Consistent copies of live databases, proved and published. The order of the steps is the guarantee:
+ * look at the files -> make sure of the target -> pin an instant -> copy -> unpin -> compare and check the copies ->
+ * hash -> publish. Until the last step nothing exists under a final name, and the sources are only ever read.
+ */
+import { basename, dirname } from 'node:path';
+import { BackupError, fromPlainError, toPlainError } from '../errors.ts';
+import { requireSpace } from '../files/space.ts';
+import { inWorkplace } from '../files/workplace.ts';
+import type { RecordAs, SnapshotHooks } from '../job.ts';
+import {
+  type CutLabel,
+  type Finding,
+  type Manifest,
+  manifestFormat,
+  type Method,
+  serializeManifest,
+  type Trigger,
+} from '../manifest/manifest.ts';
+import { publishPair } from '../manifest/manifestFile.ts';
+import { snapshotNames } from '../manifest/names.ts';
+import { sqliteVersion } from '../sqlite/driver.ts';
+import {
+  type CopyFailure,
+  Copying,
+  describeContents,
+  type Member,
+  type Proved,
+  sum,
+} from './copying.ts';
+import { readGitHead } from './gitHead.ts';
+
+export interface SnapshotOptions {
+  /** The backups folder; made when it is missing. */
+  folder: string;
+  method: Method;
+  trigger: Trigger;
+  /** Whether to check the copies with SQLite and to count rows. Size, facts and hash are always looked at. */
+  verify: boolean;
+  /** How long to wait for another program's lock, in ms. */
+  busyTimeoutMs: number;
+  /** Databases larger than this are refused before anything is written. */
+  largestBytes: number;
+  /** Of this extension, for the manifest. */
+  toolVersion: string;
+}
+
+export interface SnapshotRequest extends SnapshotOptions {
+  /** The live database. A symbolic link is followed. */
+  database: string;
+  recordAs: RecordAs;
+}
+
+export interface SnapshotsRequest extends SnapshotOptions {
+  databases: { database: string; recordAs: RecordAs }[];
+}
+
+export interface Snapshot {
+  path: string;
+  manifestPath: string;
+  /** The database as asked for. */
+  requested: string;
+  /** Its real path. */
+  database: string;
+  manifest: Manifest;
+  durationMs: number;
+}
+
+export interface Snapshots {
+  snapshots: Snapshot[];
+  /** The databases that have no backup now. */
+  failures: CopyFailure[];
+  /** Whether the snapshots share an instant, and why not. */
+  cut: { label: CutLabel; reason?: string };
+}
+
+/** Takes one snapshot. Throws a BackupError; whatever it throws, nothing is left under a final name. */
+export async function takeSnapshot(
+  { database, recordAs, ...options }: SnapshotRequest,
+  hooks: SnapshotHooks,
+): Promise<Snapshot> {
+  const { snapshots, failures } = await takeSnapshots(
+    { ...options, databases: [{ database, recordAs }] },
+    hooks,
+  );
+  const [snapshot] = snapshots;
+  if (snapshot !== undefined) return snapshot;
+  throw fromPlainError(failures[0]?.error ?? toPlainError(new Error('nothing was backed up')));
+}
+
+/**
+ * Takes snapshots of several databases, at one instant where that can be had. What is wrong with one database is in
+ * `failures`, and the others go on; what is wrong with the target ends all. A file under two names is backed up once.
+ */
+export async function takeSnapshots(
+  request: SnapshotsRequest,
+  hooks: SnapshotHooks,
+): Promise<Snapshots> {
+  const job = new Job(request, hooks);
+  return job.run();
+}
+
+/** One run over one or several databases. */
+class Job {
+  readonly #request: SnapshotsRequest;
+  readonly #hooks: SnapshotHooks;
+  readonly #startedAt = performance.now();
+  readonly #copying: Copying;
+  /** The real path of the backups folder. */
+  #folder = '';
+
+  constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
+    this.#request = request;
+    this.#hooks = hooks;
+    this.#copying = new Copying(request, hooks, 'publish');
+  }
+
+  async run(): Promise<Snapshots> {
+    const members = this.#copying.inspect();
+    const snapshots = members.length === 0 ? [] : await this.#runIn(members);
+    return { snapshots, failures: this.#copying.failures, cut: this.#copying.cut };
+  }
+
+  async #runIn(members: Member[]): Promise<Snapshot[]> {
+    return inWorkplace(this.#request.folder, async (place) => {
+      this.#folder = place.folder;
+      requireSpace(place.folder, sum(members.map(({ source }) => source.sizeBytes)));
+      const proved = await this.#copying.prove(await this.#copying.copy(members, place));
+      if (proved.length === 0) return [];
+      await this.#hooks.beforePublish();
+      return this.#publishAll(proved, place.stuck);
+    });
+  }
+
+  /** Publishes the good copies; keeps a damaged one under a name that nobody takes for a backup, and fails it. */
+  #publishAll(proved: Proved[], stuck: string[]): Snapshot[] {
+    const totalBytes = sum(proved.map(({ sizeBytes }) => sizeBytes));
+    this.#hooks.onProgress({ phase: 'publish', doneBytes: totalBytes, totalBytes });
+    const members = proved.filter(({ check }) => check?.status !== 'damaged').length;
+    return proved.flatMap((one) => {
+      const warnings = [...one.warnings, ...stuck.map(leftover)];
+      const git = readGitHead(dirname(one.source.path));
+      const manifest: Manifest = {
+        ...this.#describe(one),
+        ...(git !== undefined && { git }),
+        ...(members > 1 && { cut: { ...this.#copying.cut, members } }),
+        ...(warnings.length > 0 && { warnings }),
+      };
+      const snapshot = this.#copying.attempt(one, () => this.#publishOne(one, manifest));
+      return snapshot === undefined ? [] : [snapshot];
+    });
+  }
+
+  #describe(one: Proved): Manifest {
+    const { method, trigger, toolVersion } = this.#request;
+    return {
+      format: manifestFormat,
+      kind: 'snapshot',
+      tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
+      createdAt: one.at.toISOString(),
+      source: one.recordAs,
+      method,
+      trigger,
+      sizeBytes: one.sizeBytes,
+      sha256: one.sha256,
+      ...describeContents(one),
+    };
+  }
+
+  #publishOne({ database, source, copy }: Proved, manifest: Manifest): Snapshot {
+    const names = snapshotNames(source.path, new Date(manifest.createdAt));
+    const isDamaged = manifest.verdict.status === 'damaged';
+    const { path, manifestPath } = publishPair(
+      copy,
+      this.#folder,
+      isDamaged ? suspectNames(names) : names,
+      () => serializeManifest(manifest),
+    );
+    if (isDamaged) throw damaged(source.path, path, manifest.verdict.findings);
+    const durationMs = performance.now() - this.#startedAt;
+    return { path, manifestPath, requested: database, database: source.path, manifest, durationMs };
+  }
+}
+
+function damaged(database: string, suspect: string, findings: Finding[]): BackupError {
+  const [first] = findings;
+  return new BackupError(
+    'corrupt',
+    `${database} is damaged: ${first?.message ?? 'its check failed'}. This is no backup; the damaged copy is kept as ${basename(suspect)}.`,
+    {
+      path: database,
+      hint: 'Restore it from an older backup, or try `sqlite3 DATABASE .recover` on the kept copy.',
+      facts: { suspect, findings: findings.length },
+    },
+  );
+}
+
+function* suspectNames(names: Iterable<string>): Generator<string> {
+  for (const name of names) yield `${name}.suspect`;
+}
+
+export function leftover(name: string): Finding {
+  return {
+    code: 'leftover',
+    message: `${name} was left by an interrupted backup and could not be removed.`,
+  };
+}

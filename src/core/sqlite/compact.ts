@@ -1,0 +1,53 @@
+/** `VACUUM INTO`: the method compact. */
+import type Database from 'better-sqlite3';
+import { BackupError, explain } from '../errors.ts';
+import type { Facts } from '../manifest/manifest.ts';
+import { checkIntegrity } from './check.ts';
+import { readFacts } from './contents.ts';
+import { explained, isMissingFeature, openSource, sideOf } from './driver.ts';
+
+/**
+ * Writes a compacted copy of a live database into the existing empty file `to`. It is one committed state, but which one
+ * is only known to lie between the two facts returned. Cannot be interrupted but by ending the process. VACUUM copies
+ * what it finds, without a word about what damage has hidden, so with `check` a damaged source is refused before.
+ */
+export function compactInto(
+  path: string,
+  to: string,
+  { busyTimeoutMs, shownAs, check }: { busyTimeoutMs: number; shownAs: string; check: boolean },
+): { before: Facts; after: Facts } {
+  const db = explained(shownAs, () => openSource(path, busyTimeoutMs));
+  try {
+    const before = explained(shownAs, () => readFacts(db));
+    if (check) explained(shownAs, () => refuseDamaged(db, shownAs));
+    // The copy is synced like this read-only connection, which writes nothing else: the caller syncs it before publishing.
+    db.pragma('synchronous = off');
+    try {
+      db.prepare('VACUUM INTO ?').run(to);
+    } catch (error) {
+      if (isMissingFeature(error)) throw cannotCompact(error, shownAs);
+      throw explain(error, sideOf(error), sideOf(error) === 'target' ? to : shownAs);
+    }
+    return { before, after: explained(shownAs, () => readFacts(db)) };
+  } finally {
+    db.close();
+  }
+}
+
+function refuseDamaged(db: Database.Database, path: string): void {
+  const { status, findings } = checkIntegrity(db);
+  if (status !== 'damaged') return;
+  const [first] = findings;
+  throw new BackupError('corrupt', `${path} is damaged: ${first?.message ?? 'its check failed'}.`, {
+    path,
+    hint: 'The method exact keeps a copy of all there is. Restore the database from an older backup.',
+  });
+}
+
+function cannotCompact(error: Error, path: string): BackupError {
+  return new BackupError(
+    'feature-missing',
+    `${path} cannot be compacted here: ${error.message}, which its application brings along.`,
+    { path, hint: 'Use the method exact, which copies page for page.', cause: error },
+  );
+}

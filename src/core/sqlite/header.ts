@@ -1,0 +1,160 @@
+/*
+ * What the first bytes of a file say, read without SQLite. Source: https://sqlite.org/fileformat2.html#the_database_header
+ * Opening and closing a file drops every POSIX lock that this process holds on it, so this must run before the process
+ * opens the same file with SQLite, and never in the extension host.
+ */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { BackupError, explain } from '../errors.ts';
+import { siblingsOf } from './siblings.ts';
+
+/** By which people name databases; the content decides. */
+export const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
+
+const headerBytes = 100;
+/** How much of the beginning of a file `classify` looks at. */
+export const sampleBytes = 4096;
+const magic = Buffer.from('SQLite format 3\0', 'latin1');
+
+export type Header =
+  | {
+      kind: 'sqlite';
+      /** `wal`, or `rollback` for all other modes: which of them it is only the connections know. */
+      journalMode: 'wal' | 'rollback';
+      pageSize: number;
+      /** Undefined when the header does not vouch for it (written by SQLite before 3.7.0). */
+      pageCount: number | undefined;
+      sizeBytes: number;
+    }
+  | { kind: 'empty' }
+  | { kind: 'other'; encrypted: boolean }
+  | { kind: 'newer'; readVersion: number }
+  | { kind: 'invalid' };
+
+/** Classifies the regular file `path` by its header. Throws only for system errors, explained. */
+export function readHeader(path: string): Header {
+  try {
+    const sizeBytes = statSync(path).size;
+    const sample = Buffer.alloc(Math.min(sampleBytes, sizeBytes));
+    const handle = openSync(path, 'r');
+    try {
+      return classify(sample.subarray(0, readSync(handle, sample)), sizeBytes);
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    throw explain(error, 'source', path);
+  }
+}
+
+/** Classifies a file of `sizeBytes` by its first bytes. */
+export function classify(sample: Buffer, sizeBytes: number): Header {
+  if (sample.length === 0) return { kind: 'empty' };
+  if (sample.length < headerBytes || !sample.subarray(0, magic.length).equals(magic)) {
+    return { kind: 'other', encrypted: looksEncrypted(sample, sizeBytes) };
+  }
+  const rawPageSize = sample.readUInt16BE(16);
+  const pageSize = rawPageSize === 1 ? 65536 : rawPageSize;
+  const readVersion = sample.readUInt8(19);
+  if (readVersion > 2) return { kind: 'newer', readVersion };
+  const isPowerOfTwo = pageSize >= 512 && (pageSize & (pageSize - 1)) === 0;
+  const hasFixedFractions = sample.readUIntBE(21, 3) === 0x402020;
+  if (!isPowerOfTwo || !hasFixedFractions || readVersion === 0) return { kind: 'invalid' };
+  const vouched =
+    sample.readUInt32BE(24) === sample.readUInt32BE(92) && sample.readUInt32BE(28) > 0;
+  return {
+    kind: 'sqlite',
+    journalMode: readVersion === 2 ? 'wal' : 'rollback',
+    pageSize,
+    pageCount: vouched ? sample.readUInt32BE(28) : undefined,
+    sizeBytes,
+  };
+}
+
+const knownFormats = [
+  'PK',
+  '\x1f\x8b',
+  'BZh',
+  '\xfd7zXZ',
+  '7z\xbc\xaf',
+  '\x28\xb5\x2f\xfd',
+  '\x89PNG',
+  '\xff\xd8',
+];
+
+/** A guess: whole 512-byte blocks of what looks like noise, and no other format's signature. */
+function looksEncrypted(sample: Buffer, sizeBytes: number): boolean {
+  const start = sample.toString('latin1', 0, 8);
+  if (sizeBytes < 512 || sizeBytes % 512 !== 0) return false;
+  if (knownFormats.some((signature) => start.startsWith(signature))) return false;
+  return bitsPerByte(sample) > 7;
+}
+
+/** Shannon entropy. 512 random bytes have about 7.6, text 4 to 5, SQLite pages 1 to 6. */
+function bitsPerByte(sample: Buffer): number {
+  const counts = new Array<number>(256).fill(0);
+  for (const byte of sample) counts[byte] = (counts[byte] ?? 0) + 1;
+  return counts.reduce((sum, n) => {
+    const share = n / sample.length;
+    return n === 0 ? sum : sum - share * Math.log2(share);
+  }, 0);
+}
+
+/** The header of a file that can be backed up; what cannot is refused with the error that says why. */
+export function requireDatabase(path: string): Extract<Header, { kind: 'sqlite' }> {
+  const header = readHeader(path);
+  switch (header.kind) {
+    case 'sqlite':
+      break;
+    case 'empty':
+      throw new BackupError('not-a-database', `${path} is empty (0 bytes).`, {
+        path,
+        hint: 'There is nothing to back up until a program has written to it.',
+        facts: { reason: 'empty' },
+      });
+    case 'other':
+      if (header.encrypted) {
+        throw new BackupError(
+          'encrypted-or-not-sqlite',
+          `${path} is not a plain SQLite file (encrypted, or another format).`,
+          {
+            path,
+            hint: 'An encrypted database can only be copied as a file while nothing has it open.',
+          },
+        );
+      }
+      throw new BackupError('not-a-database', `${path} is not a SQLite database.`, {
+        path,
+        hint: 'Check the path.',
+        facts: { reason: 'no-header' },
+      });
+    case 'newer':
+      throw new BackupError('newer-format', `${path} needs a newer SQLite than this one.`, {
+        path,
+        hint: 'Update SQLite Backup.',
+        facts: { readVersion: header.readVersion },
+      });
+    case 'invalid':
+      throw corrupt(path, 'its header is not valid');
+  }
+  refuseTruncated(path, header);
+  return header;
+}
+
+/** SQLite reads a missing tail as zeros, so a file shorter than its header says must not get that far. */
+function refuseTruncated(path: string, header: Extract<Header, { kind: 'sqlite' }>): void {
+  if (header.pageCount === undefined) return;
+  const expected = header.pageCount * header.pageSize;
+  if (header.sizeBytes >= expected) return;
+  // An unfinished checkpoint or transaction leaves a file that its WAL or journal completes.
+  const siblings = siblingsOf(path);
+  if ((siblings.get('-wal')?.sizeBytes ?? 0) > 0 || (siblings.get('-journal')?.sizeBytes ?? 0) > 0)
+    return;
+  throw corrupt(path, `it is cut off: ${header.sizeBytes} of ${expected} bytes`);
+}
+
+function corrupt(path: string, why: string): BackupError {
+  return new BackupError('corrupt', `${path} is damaged: ${why}.`, {
+    path,
+    hint: 'Restore it from a backup, or try `sqlite3 DATABASE .recover` on a copy.',
+  });
+}

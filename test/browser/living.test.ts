@@ -412,7 +412,7 @@ async function compact(window: Window, folder: string): Promise<void> {
 
 /** What the audit log of the only window of a server says, without the times. */
 function auditOf(window: Window): Record<string, unknown>[] {
-  const logs = join(window.server.extensionsFolder, '../server/data/logs');
+  const logs = join(window.server?.extensionsFolder ?? '', '../server/data/logs');
   const [log] = globSync(join(logs, '**/audit.jsonl'));
   if (log === undefined) return [];
   return readFileSync(log, 'utf8')

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { Browser, Frame, FrameLocator, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Frame, FrameLocator, Locator, Page } from 'playwright-core';
 import { launchChromium } from '../support/hosts/chromium.ts';
 import { startServer, windowUrl } from '../support/hosts/vscodeServer.ts';
 import type { VSCodeServer } from '../support/hosts/vscodeServer.ts';
@@ -55,20 +55,38 @@ export async function startHost(options: Omit<WindowOptions, 'folder' | 'host'>)
 export async function openWindow(options: WindowOptions): Promise<Window> {
   const { host } = options;
   const { browser, server, close } = host ?? (await startHost(options));
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const page = await context.newPage();
+  const { context, page } = await newPage(browser);
   const window = new Window(server, page, async () => {
     if (host === undefined) return close();
     // A page that is left says goodbye, and its extension host ends.
     await page.goto('about:blank');
     await context.close();
   });
+  const { folder } = options;
+  const url = folder === undefined ? `${server.url}/?ew=true` : windowUrl(server, folder);
+  await open(window, url, folder);
+  return window;
+}
+
+/** Opens the address of a server that another process runs. The browser ends with the window. */
+export async function openAddress(url: string): Promise<Window> {
+  const browser = await launchChromium();
+  const { page } = await newPage(browser);
+  const window = new Window(undefined, page, () => browser.close());
+  await open(window, url);
+  return window;
+}
+
+async function newPage(browser: Browser): Promise<{ context: BrowserContext; page: Page }> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  return { context, page: await context.newPage() };
+}
+
+async function open(window: Window, url: string, folder?: string): Promise<void> {
   try {
-    const { folder } = options;
-    await page.goto(folder === undefined ? `${server.url}/?ew=true` : windowUrl(server, folder));
+    await window.page.goto(url);
     await window.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
     if (folder !== undefined && listsFolders(folder)) await window.untilFoldersAreThere();
-    return window;
   } catch (error) {
     await window.close();
     throw error;
@@ -85,11 +103,12 @@ function listsFolders(path: string): boolean {
 /** A window of VS Code, seen as a person does: everything is found by its role and its name. */
 export class Window {
   readonly page: Page;
-  readonly server: VSCodeServer;
+  /** Undefined when another process runs it. */
+  readonly server: VSCodeServer | undefined;
   readonly statusBar: Locator;
   readonly #close: () => Promise<void>;
 
-  constructor(server: VSCodeServer, page: Page, close: () => Promise<void>) {
+  constructor(server: VSCodeServer | undefined, page: Page, close: () => Promise<void>) {
     this.#close = close;
     this.server = server;
     this.page = page;

@@ -25,9 +25,11 @@ export interface DesktopOptions {
 
 /**
  * Finds desktop VS Code: the one of `VSCODE_EXECUTABLE`, else a downloaded one. Undefined when it
- * can neither be downloaded nor shown on a display; an unreachable network takes seconds at most.
+ * can neither be downloaded nor shown on a display, and with `VSCODE_HOST=server`; an unreachable
+ * network takes seconds at most.
  */
 export async function findDesktop(): Promise<Desktop | undefined> {
+  if (process.env['VSCODE_HOST'] === 'server') return undefined;
   const hasDisplay =
     process.platform !== 'linux' || process.env['DISPLAY'] || process.env['WAYLAND_DISPLAY'];
   const hasXvfb = !hasDisplay && spawnSync('xvfb-run', ['--help']).status === 0;

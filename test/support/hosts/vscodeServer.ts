@@ -105,18 +105,23 @@ export async function startServer(options: ServerOptions = {}): Promise<VSCodeSe
   return { url, version: versionOf(home), extensionsFolder, exited, stop };
 }
 
-/** The address of a folder, opened with the extension of `development` running from its sources. */
+/**
+ * The address of a folder. With `suite`, the window runs its `tests` and the development build of its `extension`, which
+ * a server without `testDriver` ignores.
+ */
 export function windowUrl(
   server: VSCodeServer,
   folder: string,
-  development?: { extension: string; tests?: string },
+  suite?: { extension: string; tests: string },
 ): string {
   const url = new URL(server.url);
   url.searchParams.set(folder.endsWith('.code-workspace') ? 'workspace' : 'folder', folder);
-  if (development) {
+  if (suite) {
     const remote = (path: string): string => `vscode-remote://${url.host}${path}`;
-    const payload = [['extensionDevelopmentPath', remote(development.extension)]];
-    if (development.tests) payload.push(['extensionTestsPath', remote(development.tests)]);
+    const payload = [
+      ['extensionDevelopmentPath', remote(suite.extension)],
+      ['extensionTestsPath', remote(suite.tests)],
+    ];
     url.searchParams.set('payload', JSON.stringify(payload));
   }
   return url.href;

@@ -8,8 +8,17 @@ export const neverEntered: ReadonlySet<string> = new Set(['node_modules', '.git'
 
 /** What `stat` says, undefined for a name that leads nowhere, however long it is. */
 export function statIfAny(path: string): Stats | undefined {
+  return unlessTooLong(() => statSync(path, { throwIfNoEntry: false }));
+}
+
+/** What `lstat` says, undefined for a name that does not exist, however long it is. */
+export function lstatIfAny(path: string): Stats | undefined {
+  return unlessTooLong(() => lstatSync(path, { throwIfNoEntry: false }));
+}
+
+function unlessTooLong(look: () => Stats | undefined): Stats | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false });
+    return look();
   } catch (error) {
     if (error instanceof Error && Reflect.get(error, 'code') === 'ENAMETOOLONG') return undefined;
     throw error;

@@ -5,14 +5,15 @@ import { explain } from '../errors.ts';
 import { findHolders, type Holder, type HoldersKnown } from '../holders/holders.ts';
 import type { SnapshotHooks } from '../job.ts';
 import type { Finding, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
-import { describeDatabase, restoreJournalMode } from '../sqlite/contents.ts';
+import { describeDatabase } from '../sqlite/contents.ts';
+import { withReadableCopy } from '../sqlite/guardedCopy.ts';
 import { readHeader } from '../sqlite/header.ts';
 import {
   compareMigrations,
   type MigrationComparison,
   type MigrationState,
 } from '../sqlite/migrations.ts';
-import { withCopies, withReadable } from '../sqlite/readable.ts';
+import { withReadable } from '../sqlite/readable.ts';
 import { liveStateOf, siblingsOf } from '../sqlite/siblings.ts';
 import type { RestoreRequest } from './request.ts';
 import {
@@ -231,10 +232,7 @@ function readLive<T>(live: string, use: (path: string) => T): T {
     return use(live);
   } catch (error) {
     if (explain(error, 'source', live).code !== 'hot-journal') throw error;
-    return withCopies(live, ['-journal'], (copy) => {
-      restoreJournalMode(copy, 'delete'); // Opening it for writing rolls the journal back.
-      return use(copy);
-    });
+    return withReadableCopy(live, use);
   }
 }
 

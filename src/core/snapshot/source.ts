@@ -13,8 +13,8 @@ import { BackupError, explain, isBackupError } from '../errors.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { freeBytes, requireSpace } from '../files/space.ts';
 import { findLockers } from '../holders/holders.ts';
+import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
 import { requireDatabase } from '../sqlite/header.ts';
-import { copyAside } from '../sqlite/readable.ts';
 import { siblingsOf } from '../sqlite/siblings.ts';
 import { formatBytes } from '../units.ts';
 
@@ -80,7 +80,7 @@ export function openWherePossible<T>(
     if (known.code === 'source-busy') throw nameLockers(known, path);
     const cannotShare = known.code === 'read-only-media' || known.code === 'access';
     if (!cannotShare || journalMode !== 'wal') throw sourceDiskFull(known, path);
-    if (isReadOnlyHere(path)) return open(copyAside(path, scratch));
+    if (isReadOnlyHere(path)) return open(makeReadableCopy(path, scratch));
     const full = sourceDiskFull(known, path);
     if (full !== known) throw full;
     throw new BackupError(

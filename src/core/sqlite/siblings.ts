@@ -1,6 +1,8 @@
 /** `-wal`, `-shm` and `-journal`: the files that SQLite keeps beside a database. */
 import { statSync } from 'node:fs';
-import { statIfAny } from '../files/paths.ts';
+import { basename } from 'node:path';
+import { BackupError } from '../errors.ts';
+import { lstatIfAny, statIfAny } from '../files/paths.ts';
 
 /** What SQLite keeps beside a database. */
 export const siblingSuffixes = ['-wal', '-shm', '-journal'] as const;
@@ -15,6 +17,26 @@ export function siblingsOf(
     if (stats?.isFile()) found.set(suffix, { sizeBytes: stats.size });
   }
   return found;
+}
+
+/**
+ * Refuses a database beside which a pipe, a device, a folder or a link to nothing has the name of a sibling: SQLite, or a
+ * copy, would wait for it for ever, or write where it leads. Looks without opening anything.
+ */
+export function requirePlainSiblings(path: string): void {
+  for (const suffix of siblingSuffixes) {
+    const sibling = path + suffix;
+    if (lstatIfAny(sibling) === undefined || statIfAny(sibling)?.isFile() === true) continue;
+    throw new BackupError(
+      'not-a-database',
+      `${sibling} is no regular file, so ${basename(path)} is not opened.`,
+      {
+        path: sibling,
+        hint: `Remove it if it does not belong there: SQLite keeps its own ${suffix} file under that name.`,
+        facts: { reason: 'not-a-file' },
+      },
+    );
+  }
 }
 
 /** True for the names that SQLite gives to the siblings of a database: never databases of their own. */

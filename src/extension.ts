@@ -23,6 +23,10 @@ export interface Api {
   readonly apiVersion: 1;
   /** Backs up these database files, as the command Back Up does. Never rejects for what can go wrong with a backup. */
   backUp(uris: vscode.Uri[]): Thenable<PlainResult>;
+  /** The databases that the last search found. */
+  readonly databases: readonly vscode.Uri[];
+  /** Fires after each search, and when a backup begins or ends. */
+  readonly onDidChange: vscode.Event<void>;
   /** The file that has one JSON line for each backup, restore, deletion and prune. */
   readonly auditLog: string;
 }
@@ -64,5 +68,9 @@ export function activate(context: vscode.ExtensionContext): Api {
     apiVersion: 1,
     auditLog: audit.path,
     backUp: (uris) => vscode.commands.executeCommand<PlainResult>(commands.backUp, uris),
+    get databases() {
+      return backups.databases.map(({ uri }) => uri);
+    },
+    onDidChange: backups.onDidChange,
   };
 }

@@ -13,6 +13,7 @@ import {
   removeLater,
   rowOf,
   run,
+  until,
   uriOf,
   useBackupsFolder,
   workspaceFolder,
@@ -43,13 +44,6 @@ const pages = (): string[] =>
     .flatMap(({ tabs }) => tabs)
     .filter(({ input }) => input instanceof vscode.TabInputWebview)
     .map(({ label }) => label);
-
-async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let waited = 0; !(await condition()); waited += 50) {
-    assert.ok(waited < 15_000, `waited in vain until ${what}`);
-    await new Promise((wake) => setTimeout(wake, 50));
-  }
-}
 
 /** The commands of a restore on a database of 10 rows in a backup, and 2 more since. */
 describe('restores', () => {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync 
 import { basename } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
+import type { Api } from '../../src/extension.ts';
 import {
   backUp,
   editManifest,
@@ -14,7 +15,9 @@ import {
   run,
   uriOf,
   useBackupsFolder,
+  until,
   withSetting,
+  workspaceFolder,
   type BackUpResult,
   type RefreshResult,
 } from './workspace.ts';
@@ -71,7 +74,6 @@ describe('what needs attention', () => {
     assert.equal(await attentionOf('data/watched.db'), undefined);
     writeFileSync(path, readFileSync(path).subarray(0, 4096));
     assert.equal(await attentionOf('data/watched.db'), 'damaged');
-    await new Promise((settle) => setTimeout(settle, 1100));
     await backUp('data/watched.db');
     assert.equal(await attentionOf('data/watched.db'), undefined);
   });
@@ -186,26 +188,60 @@ describe('the views', () => {
     assert.equal(shown(), false);
   });
 
-  it('follow files by themselves, unless that is switched off', async () => {
-    await run('refresh');
-    const isKnown = async (name: string): Promise<boolean> => {
-      const { backups } = await run<BackUpResult>('backUpAll');
-      return backups.some(({ database }) => basename(database) === name);
+  describe('follow files by themselves', () => {
+    let api: Api;
+    const isKnown = (path: string): boolean =>
+      api.databases.some(({ fsPath }) => fsPath === inWorkspace(path));
+    /** Returns when the last change of the settings has led to a search. */
+    const settingsToBeSeen = async (): Promise<void> => {
+      const wasKnown = isKnown('data/marker.db');
+      await vscode.workspace
+        .getConfiguration('sqliteBackup')
+        .update(
+          'exclude',
+          wasKnown ? ['data/marker.db'] : undefined,
+          vscode.ConfigurationTarget.Workspace,
+        );
+      await until(() => isKnown('data/marker.db') !== wasKnown, 'the settings were seen');
     };
-    await withSetting('autoRefresh', false, async () => {
-      await pause(1000);
-      makeDatabase('data/unwatched.db');
-      await pause(1500);
-      // Back Up All goes by what the views know.
-      assert.equal(await isKnown('unwatched.db'), false);
+
+    before(async () => {
+      const extension = vscode.extensions.getExtension<Api>('sqlite-backup.sqlite-backup');
+      assert.ok(extension);
+      api = await extension.activate();
+      makeDatabase('data/marker.db');
       await run('refresh');
-      assert.equal(await isKnown('unwatched.db'), true);
+      assert.ok(isKnown('data/marker.db'));
     });
-    await pause(1000);
-    makeDatabase('data/followed.db');
-    // Asking looks again, so it can be asked only once.
-    await pause(3000);
-    assert.equal(await isKnown('followed.db'), true);
+    after(() => {
+      rmSync(inWorkspace('data/marker.db'));
+      return run('refresh');
+    });
+
+    it('that come', async () => {
+      makeDatabase('data/followed.db');
+      await until(() => isKnown('data/followed.db'), 'the new database was found');
+    });
+
+    it('that go', async () => {
+      rmSync(inWorkspace('data/followed.db'));
+      await until(() => !isKnown('data/followed.db'), 'the database was missed');
+    });
+
+    it('but not while that is switched off', async () => {
+      await withSetting('autoRefresh', false, async () => {
+        await settingsToBeSeen();
+        let searches = 0;
+        const counter = api.onDidChange(() => searches++);
+        await created('data/unwatched.db', () => makeDatabase('data/unwatched.db'));
+        // The command waits for a search that runs already, and then makes one of its own.
+        await run('refresh');
+        counter.dispose();
+        assert.equal(searches, 1);
+        assert.ok(isKnown('data/unwatched.db'));
+      });
+      await settingsToBeSeen();
+    });
   });
 
   it('bear a backups folder that vanishes, and manifests that are forged, huge or cut off', async () => {
@@ -287,6 +323,21 @@ describe('the menus', () => {
   });
 });
 
-function pause(ms: number): Promise<void> {
-  return new Promise((settle) => setTimeout(settle, ms));
+/**
+ * Returns when the window has told its extensions of a new file, and one that begins to search because of it, after
+ * `settleMs`, has begun: its timer was set earlier.
+ */
+async function created(path: string, make: () => void): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const pattern = new vscode.RelativePattern(workspaceFolder(), path);
+  const watcher = vscode.workspace.createFileSystemWatcher(pattern);
+  watcher.onDidCreate(() => setTimeout(resolve, settleMs));
+  make();
+  try {
+    await promise;
+  } finally {
+    watcher.dispose();
+  }
 }
+
+const settleMs = 300;

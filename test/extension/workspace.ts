@@ -134,6 +134,17 @@ export async function auditLines(): Promise<Record<string, unknown>[]> {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+/** Asks again and again; fails when the answer stays no. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<void> {
+  for (let waited = 0; !(await condition()); waited += 50) {
+    assert.ok(waited < 15_000, `waited in vain until ${what}`);
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
+}
+
 /** Backs up one database and returns the path of the backup. */
 export async function backUp(database: string): Promise<string> {
   const { backups } = await run<BackUpResult>('backUp', uriOf(database));

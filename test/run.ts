@@ -22,6 +22,8 @@ interface Step {
 const ROOT = resolve(import.meta.dirname, '..');
 const TALLY = join(temporaryFolder('tally').path, 'tally.jsonl');
 const REPORTER = join(ROOT, 'test/support/reporter.cjs');
+// Whatever a test starts inherits it, so that no test touches what is remembered for the user.
+process.env['XDG_DATA_HOME'] = temporaryFolder('data').path;
 const OK: Totals = { passed: 0, failed: 0, skipped: 0 };
 const FAILED: Totals = { ...OK, failed: 1 };
 

@@ -528,7 +528,9 @@ describe('a snapshot', () => {
     assert.equal(manifest.sha256, sha256(copy));
     assert.equal(sizeBytes, statSync(copy).size);
     assert.equal(sizeBytes, facts.pageCount * facts.pageSize);
-    assert.deepEqual(manifest.source, { path: 'data/app.db', workspace: 'shop' });
+    const { id, ...named } = manifest.source;
+    assert.match(id ?? '', /^[0-9a-f]{32}$/);
+    assert.deepEqual(named, { path: 'data/app.db', workspace: 'shop' });
     const digits = manifest.createdAt.replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
     assert.equal(basename(copy), `app_${digits}Z.db`);
   });

@@ -9,6 +9,7 @@ import { BackupError, isBackupError, type PlainError, toPlainError } from '../er
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
+import { identifyAll, type Identified } from '../manifest/identity.ts';
 import {
   type BundleContents,
   type BundleEntry,
@@ -17,7 +18,7 @@ import {
   manifestFormat,
 } from '../manifest/manifest.ts';
 import { Copying, describeContents, type Member, type Proved, sum } from '../snapshot/copying.ts';
-import { leftover, type SnapshotsRequest } from '../snapshot/snapshot.ts';
+import { leftover, type SnapshotsRequest, sourceOf } from '../snapshot/snapshot.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
 import { siblingSuffixes } from '../sqlite/siblings.ts';
 import { packCompanion, type Packed, type PublishedBundle, writeBundle } from './bundleFile.ts';
@@ -63,6 +64,7 @@ class Job {
   readonly #warnings: Finding[] = [];
   readonly #names = new EntryNames();
   #copying: Copying;
+  #identified: Identified = { identities: new Map() };
   /** The real path of the backups folder. */
   #folder = '';
   /** A private folder in it. */
@@ -96,6 +98,8 @@ class Job {
     if (this.#mustStop(copied)) return undefined;
     const proved = this.#withoutDamaged(await this.#copying.prove(copied));
     if (this.#mustStop(proved)) return undefined;
+    this.#identified = await identifyAll(proved.map(({ source }) => source.path));
+    if (this.#identified.problem !== undefined) this.#warnings.push(this.#identified.problem);
     const at = proved[0]?.at ?? new Date();
     const packed = [...this.#packDatabases(proved), ...this.#packCompanions(files)];
     if (this.#mustStop(proved)) return undefined;
@@ -172,7 +176,7 @@ class Job {
       const entry: BundleEntry = {
         name,
         kind: 'database',
-        source: one.recordAs,
+        source: sourceOf(one, this.#identified),
         sizeBytes,
         sha256,
         ...describeContents(one),

@@ -76,6 +76,8 @@ const sourceSchema = v.object({
   /** Relative to the workspace folder, with `/`; only the file name when the file is outside of it. */
   path: text,
   workspace: v.optional(text),
+  /** Random, and the same in all backups of one database: see `identity.ts`. */
+  id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
 });
 
 const verdictSchema = v.object({

@@ -8,6 +8,7 @@ import { BackupError, fromPlainError, toPlainError } from '../errors.ts';
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
+import { identifyAll, type Identified } from '../manifest/identity.ts';
 import {
   type CutLabel,
   type Finding,
@@ -108,6 +109,7 @@ class Job {
   readonly #copying: Copying;
   /** The real path of the backups folder. */
   #folder = '';
+  #identified: Identified = { identities: new Map() };
 
   constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
     this.#request = request;
@@ -127,6 +129,7 @@ class Job {
       requireSpace(place.folder, sum(members.map(({ source }) => source.sizeBytes)));
       const proved = await this.#copying.prove(await this.#copying.copy(members, place));
       if (proved.length === 0) return [];
+      this.#identified = await identifyAll(proved.map(({ source }) => source.path));
       await this.#hooks.beforePublish();
       return this.#publishAll(proved, place.stuck);
     });
@@ -138,7 +141,9 @@ class Job {
     this.#hooks.onProgress({ phase: 'publish', doneBytes: totalBytes, totalBytes });
     const members = proved.filter(({ check }) => check?.status !== 'damaged').length;
     return proved.flatMap((one) => {
-      const warnings = [...one.warnings, ...stuck.map(leftover)];
+      const { identities, problem } = this.#identified;
+      const unknown = identities.has(one.source.path) || problem === undefined ? [] : [problem];
+      const warnings = [...one.warnings, ...unknown, ...stuck.map(leftover)];
       const git = readGitHead(dirname(one.source.path));
       const manifest: Manifest = {
         ...this.#describe(one),
@@ -158,7 +163,7 @@ class Job {
       kind: 'snapshot',
       tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
       createdAt: one.at.toISOString(),
-      source: one.recordAs,
+      source: sourceOf(one, this.#identified),
       method,
       trigger,
       sizeBytes: one.sizeBytes,
@@ -180,6 +185,20 @@ class Job {
     const durationMs = performance.now() - this.#startedAt;
     return { path, manifestPath, requested: database, database: source.path, manifest, durationMs };
   }
+}
+
+/** How a manifest names a database. */
+export function sourceOf(
+  { recordAs, source }: Member,
+  { identities }: Identified,
+): Manifest['source'] {
+  const { path, workspace } = recordAs;
+  const id = identities.get(source.path)?.id;
+  return {
+    path,
+    ...(workspace !== undefined && { workspace }),
+    ...(id !== undefined && { id }),
+  };
 }
 
 function damaged(database: string, suspect: string, findings: Finding[]): BackupError {

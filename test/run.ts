@@ -36,6 +36,11 @@ const build: Step = {
   },
 };
 
+const processes: Step = {
+  name: 'processes',
+  run: () => command('esbuild.mjs', '--processes'),
+};
+
 const checks: Step[] = [
   { name: 'types', run: checkTypes },
   { name: 'lint', run: () => command('node_modules/eslint/bin/eslint.js', '.') },
@@ -83,17 +88,17 @@ process.exit(await runSteps(stepsOf(part, args)));
 function stepsOf(part: string | undefined, args: string[]): Step[] {
   switch (part) {
     case undefined: {
-      const all = [...checks, build, unit([]), packaging, extension([]), browser([])];
+      const all = [...checks, build, processes, unit([]), packaging, extension([]), browser([])];
       return process.env['CI'] ? [...all, faults([])] : all;
     }
     case 'unit':
-      return [unit(args)];
+      return [processes, unit(args)];
     case 'extension':
       return [build, extension(args)];
     case 'browser':
-      return [browser(args)];
+      return [processes, browser(args)];
     case 'faults':
-      return [faults(args)];
+      return [processes, faults(args)];
     default:
       console.error(`No part is called "${part}": unit, extension, browser, faults`);
       return process.exit(2);

@@ -4,11 +4,10 @@ import type { RunbookState, ToPage } from '../../src/runbook/protocol.ts';
 import { newRun } from '../../src/runbook/run.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
 import { waitUntil } from '../support/processes.ts';
-import { buildWorker, Story, wording } from '../support/runbookStory.ts';
+import { Story, wording } from '../support/runbookStory.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('the conversation with a page', () => {
-  before(buildWorker);
   const folder = useTempFolder();
   let story: Story;
   let conversation: Conversation;

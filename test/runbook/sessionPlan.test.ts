@@ -10,10 +10,11 @@ import {
   slowToCheckSql,
   withDatabase,
 } from '../support/databases.ts';
-import { holdOpen, kill } from '../support/processes.ts';
+import { holdOpen, kill, workerEntry } from '../support/processes.ts';
 import { setAsidesIn } from '../support/restores.ts';
 import { insert, useRestores } from '../support/runbookRestores.ts';
 import { Story, type StoryOptions } from '../support/runbookStory.ts';
+import type { Run } from '../../src/runbook/run.ts';
 
 describe('the plan of a restore on the page', () => {
   const restores = useRestores();
@@ -84,10 +85,17 @@ describe('the plan of a restore on the page', () => {
     it('anew after it was cancelled', async () => {
       const slow = createDatabase(folder('backups/slow.db'));
       withDatabase(slow, (db) => db.unsafeMode().exec(slowToCheckSql));
-      const story = new Story({
-        ...{ id: 'r1', backup: slow, items: [{ live, chosen: true }], destination: 'undecided' },
-        ...{ startedAt: new Date().toISOString(), done: {}, log: [], ticked: [] },
-      });
+      const run: Run = {
+        id: 'r1',
+        backup: slow,
+        items: [{ live, chosen: true }],
+        destination: 'undecided',
+        startedAt: new Date().toISOString(),
+        done: {},
+        log: [],
+        ticked: [],
+      };
+      const story = new Story(run, { entry: workerEntry });
       const opening = story.session.open();
       await story.untilBusy('plan');
       await story.session.act('restore-live'); // Nothing else is done meanwhile.

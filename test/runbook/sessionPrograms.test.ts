@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import Database from 'better-sqlite3';
-import { holdOpen, kill, run } from '../support/processes.ts';
+import { holdOpen, kill, run, workerEntry } from '../support/processes.ts';
 import { setAsidesIn } from '../support/restores.ts';
 import { useRestores } from '../support/runbookRestores.ts';
 import type { Story } from '../support/runbookStory.ts';
@@ -45,7 +45,7 @@ describe('programs and tasks around a restore on the page', () => {
     const viewer = new Database(live);
     try {
       viewer.exec('SELECT 1 FROM items');
-      const story = await begin();
+      const story = await begin({ entry: workerEntry });
       await story.press('restore-live');
       const name = story.step('stop').holders[0]?.name ?? '';
       assert.deepEqual(story.step('stop').holders, [

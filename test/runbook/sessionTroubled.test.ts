@@ -12,10 +12,10 @@ import {
 import { basename } from 'node:path';
 import { bundleOf } from '../support/bundles.ts';
 import { createDatabase, flipValue, snapshot, withDatabase } from '../support/databases.ts';
-import { fixture, holdOpen, kill } from '../support/processes.ts';
+import { fixture, holdOpen, kill, workerEntry } from '../support/processes.ts';
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { insert, useRestores } from '../support/runbookRestores.ts';
-import { Story, workerEntry } from '../support/runbookStory.ts';
+import { Story } from '../support/runbookStory.ts';
 
 describe('a restore on the page, when others have been at its files', () => {
   const restores = useRestores();
@@ -178,7 +178,7 @@ describe('a restore on the page, when others have been at its files', () => {
   it('does not take a worker of its own for the application', async function () {
     if (process.platform !== 'linux') this.skip();
     const server = await holdOpen(live, 'SELECT 1 FROM items');
-    const story = await begin();
+    const story = await begin({ entry: workerEntry });
     await story.press('restore-live');
     await kill(server);
     await story.session.look();

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { createDatabase, snapshot, valueOf, withDatabase } from './databases.ts';
 import { endProcessesAfterEach } from './processes.ts';
-import { buildWorker, Story, type StoryOptions } from './runbookStory.ts';
+import { Story, type StoryOptions } from './runbookStory.ts';
 import { useTempFolder } from './tempFolders.ts';
 
 export const insert = "INSERT INTO items (name) VALUES ('after the backup')";
@@ -24,7 +24,6 @@ export interface Restores {
 
 /** Call it once in a suite: each test has its own. */
 export function useRestores(): Restores {
-  before(buildWorker);
   endProcessesAfterEach();
   const folder = useTempFolder();
   let live = '';

@@ -1,8 +1,9 @@
-/** A restore as a person goes through it on the page, without an editor: real workers, real databases. */
+/** A restore as a person goes through it on the page, without an editor: the real core, real databases. */
 import assert from 'node:assert/strict';
-import { existsSync, renameSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fromPlainError, type PlainError, toPlainError } from '../../src/core/errors.ts';
 import { freePath } from '../../src/runbook/freePath.ts';
 import type { Health, Host, Question, TaskOutcome } from '../../src/runbook/host.ts';
 import {
@@ -16,26 +17,33 @@ import type { Restoration } from '../../src/runbook/restoration.ts';
 import { RestoreSession } from '../../src/runbook/session.ts';
 import { stateOf } from '../../src/runbook/view/state.ts';
 import type { Wording } from '../../src/runbook/view/wording.ts';
-import { WorkerClient } from '../../src/worker/client.ts';
-import { build } from 'esbuild';
-import { root } from './processes.ts';
+import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';
+import { handle } from '../../src/worker/handlers.ts';
+import type { Method, Params, Result } from '../../src/worker/protocol.ts';
 
-/** Each press of a button is several processes, and a bundle starts four times as fast as the sources. */
-export const workerEntry = join(root, 'out/runbook-worker.mjs');
-
-/** Test files run side by side and share it, so it gets its name when it is complete. */
-export async function buildWorker(): Promise<void> {
-  const outfile = workerEntry.replace('.mjs', `-${process.pid}.mjs`);
-  await build({
-    entryPoints: [join(root, 'src/worker/main.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-  });
-  renameSync(outfile, workerEntry);
-}
+/**
+ * Runs calls in this process: each press of a button is several of them, and a process for each would take most of the
+ * time. What is about processes (a kill, a cancel, the locks of this process) needs a real one: option `entry`.
+ */
+const workerInProcess: Host['worker'] = {
+  async call<M extends Method>(
+    method: M,
+    params: Params<M>,
+    { onProgress = () => undefined, signal }: CallOptions = {},
+  ): Promise<Result<M>> {
+    signal?.throwIfAborted();
+    const sent: unknown = JSON.parse(JSON.stringify(params));
+    try {
+      const result = await handle(method, sent, {
+        onProgress,
+        beforePublish: () => Promise.resolve(),
+      });
+      return (result === undefined ? undefined : JSON.parse(JSON.stringify(result))) as Result<M>;
+    } catch (error) {
+      throw fromPlainError(JSON.parse(JSON.stringify(toPlainError(error))) as PlainError);
+    }
+  },
+};
 
 export const wording: Wording = {
   day: (iso) => iso,
@@ -47,6 +55,7 @@ export const wording: Wording = {
 };
 
 export interface StoryOptions {
+  /** The worker's entry, for a process of its own each call. Default: calls run in this process. */
   entry?: string;
   backupsFolder?: string | undefined;
   healthUrl?: string;
@@ -164,9 +173,9 @@ export class Story {
     }
   }
 
-  #host({ entry = workerEntry, backupsFolder, healthUrl = '', stopTask = '' }: StoryOptions): Host {
+  #host({ entry, backupsFolder, healthUrl = '', stopTask = '' }: StoryOptions): Host {
     return {
-      worker: new WorkerClient({ entry }),
+      worker: entry === undefined ? workerInProcess : new WorkerClient({ entry }),
       toolVersion: '0.0.0-test',
       backupsFolder,
       tasks: { stop: stopTask, start: '' },

@@ -121,7 +121,7 @@ describe('the list of backups', () => {
     writeFileSync(inside('readme.txt'), 'text');
     writeFileSync(inside('empty.db'), '');
     writeFileSync(inside('orphan.db.json'), readFileSync(`${backup}.json`));
-    for (const suffix of ['-wal', '-shm', '-journal']) copyFileSync(backup, backup + suffix);
+    for (const suffix of ['-wal', '-shm', '-journal']) writeFileSync(backup + suffix, 'its own');
     mkdirSync(inside('app_20200101_000000Z.db'));
     symlinkSync(folder('nowhere'), inside('app_20200102_000000Z.db'));
     spawnSync('mkfifo', [inside('app_20200103_000000Z.db')]);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { databaseExtensions } from '../../src/core/sqlite/header.ts';
 import { commands, contextKeys, section, settingKeys, views } from '../../src/editor/ids.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -82,6 +83,17 @@ describe('the manifest', () => {
       const description = property['markdownDescription'] ?? property['description'];
       assert.equal(typeof description, 'string', key);
     }
+  });
+
+  it('knows the same names of databases by default, in the Explorer and in the README', () => {
+    const extensions = databaseExtensions.map((one) => one.slice(1));
+    const glob = `**/*.{${extensions.join(',')}}`;
+    assert.deepEqual(contributes.configuration.properties['sqliteBackup.include']?.['default'], [
+      glob,
+    ]);
+    assert.ok(readFileSync(join(root, 'README.md'), 'utf8').includes(extensions.join(' ')));
+    const [explorer] = contributes.menus['explorer/context'] ?? [];
+    assert.ok(explorer?.when?.includes(`/\\.(${extensions.join('|')})$/i`));
   });
 
   it('restricts only settings that exist', () => {

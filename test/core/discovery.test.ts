@@ -57,9 +57,11 @@ describe('finding databases', () => {
     assert.deepEqual(found(), ['.config/app.db', 'a/b/app.db']);
   });
 
-  it('never takes siblings, pipes, folders or links to nowhere for databases, nor waits for them', () => {
-    createDatabase(folder('app.db'));
-    for (const suffix of ['-wal', '-shm', '-journal']) createDatabase(folder(`app.db${suffix}`));
+  it('never takes siblings, pipes, folders or links to nowhere for databases, nor waits for them', async () => {
+    createDatabase(folder('app.db'), { journalMode: 'wal' });
+    await holdOpen(folder('app.db'), 'DELETE FROM items');
+    writeFileSync(folder('app.db-journal'), '');
+    assert.deepEqual(found(), ['app.db']);
     spawnSync('mkfifo', [folder('pipe.db')]);
     mkdirSync(folder('folder.db'));
     symlinkSync(folder('nowhere'), folder('dangling.db'));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
+import { databaseExtensions } from '../../src/core/sqlite/header.ts';
 import {
   inWorkspace,
   makeDatabase,
@@ -21,9 +22,7 @@ describe('discovery', () => {
   });
 
   it('offers each extension, and no file that only has the name of a database', async () => {
-    const names = ['db', 'db3', 'sqlite', 'sqlite3', 's3db', 'sdb', 'sl3'].map(
-      (one) => `data/named.${one}`,
-    );
+    const names = databaseExtensions.map((one) => `data/named${one}`);
     for (const name of names) makeDatabase(name);
     writeFile('data/text.db', 'text');
     writeFile('data/empty.db', '');

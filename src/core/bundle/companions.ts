@@ -19,8 +19,8 @@ import { neverEntered } from '../files/paths.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import type { RecordAs } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
-import { readHeader } from '../sqlite/header.ts';
-import { isSiblingName, siblingSuffixes } from '../sqlite/siblings.ts';
+import { isSibling, readHeader } from '../sqlite/header.ts';
+import { ownerOf } from '../sqlite/siblings.ts';
 
 /** Globs relative to a folder. A file whose name begins with a dot is meant only by a glob that names it. */
 export interface CompanionGlobs {
@@ -158,7 +158,7 @@ class Search {
       this.#warn('not-a-file', `${name} is ${what}, so it is not in the bundle.`);
       return;
     }
-    if (isSiblingName(name)) {
+    if (isSibling(path)) {
       this.#visitSibling(name, path);
       return;
     }
@@ -178,8 +178,7 @@ class Search {
 
   /** What belongs to a database comes with it. Alone it means nothing, and nobody may find it beside a restored one. */
   #visitSibling(name: string, path: string): void {
-    const suffix = siblingSuffixes.find((one) => path.endsWith(one)) ?? '';
-    const owner = path.slice(0, path.length - suffix.length);
+    const owner = ownerOf(path) ?? path;
     if (this.#seen.has(owner) || lstatSync(owner, { throwIfNoEntry: false })?.isFile()) {
       this.matchedBefore = true;
       return;

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { dirname, extname } from 'node:path';
+import { dirname } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import {
@@ -17,7 +17,7 @@ import {
 } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import { bundleExtension } from '../manifest/names.ts';
-import { databaseExtensions } from '../sqlite/header.ts';
+import { hasDatabaseExtension } from '../sqlite/header.ts';
 import { bundleManifestName, bundleVersionName } from './entryNames.ts';
 import { noSuchMember, Zip, type ZipLimits } from './zipReader.ts';
 
@@ -117,13 +117,9 @@ export function membersOf({ entries }: Pick<BundleContents, 'entries'>): BundleM
 export function membersOfOthers(zip: Zip): BundleMember[] {
   return zip.members.map(({ name, sizeBytes }) => ({
     name,
-    kind: hasDatabaseName(name) ? 'database' : 'companion',
+    kind: hasDatabaseExtension(name) ? 'database' : 'companion',
     sizeBytes,
   }));
-}
-
-function hasDatabaseName(name: string): boolean {
-  return databaseExtensions.includes(extname(name).toLowerCase());
 }
 
 /** What of a bundle's manifest does not hold for what the zip has in it. */

@@ -21,7 +21,6 @@ import {
   parseSetAsideName,
 } from '../manifest/names.ts';
 import { readHeader } from '../sqlite/header.ts';
-import { isSiblingName } from '../sqlite/siblings.ts';
 import { groupOfBundle, groupOfDatabase } from './retention.ts';
 
 /** What a list of thousands can afford to know of each; the rest is in the manifest. */
@@ -130,12 +129,12 @@ interface FoundFile {
   stamp: string;
 }
 
-/** The files that may be backups. The manifest of a file is none, and neither is what SQLite keeps beside one. */
+/** The files that may be backups. The manifest of a file is none. */
 function* filesIn(folder: string): Generator<FoundFile> {
   const names = namesIn(folder);
   const present = new Set(names);
   for (const name of names) {
-    if (isPrivateFolderName(name) || isSiblingName(name)) continue;
+    if (isPrivateFolderName(name)) continue;
     if (name.endsWith('.json') && present.has(name.slice(0, -'.json'.length))) continue;
     const path = `${folder}${sep}${name}`; // Joining thousands of paths takes longer than looking at the files.
     try {

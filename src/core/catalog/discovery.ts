@@ -1,12 +1,12 @@
 /** Which of many files are databases, by their headers. */
 import { type Dirent, readdirSync, statSync } from 'node:fs';
-import { basename, extname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { BackupError, type ErrorCode, explain, isBackupError } from '../errors.ts';
 import { fileIdentity, neverEntered, resolveRegularFile } from '../files/paths.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
-import { databaseExtensions, requireDatabase } from '../sqlite/header.ts';
-import { isSiblingName, siblingsOf } from '../sqlite/siblings.ts';
+import { hasDatabaseExtension, requireDatabase } from '../sqlite/header.ts';
+import { siblingsOf } from '../sqlite/siblings.ts';
 import { isOwnBackup } from './catalog.ts';
 
 export interface FoundDatabase {
@@ -84,9 +84,7 @@ export function findDatabases(folder: string): Inspection {
   const unreadable: SkippedFile[] = [];
   const candidates = [...walk(root, unreadable)];
   const { databases, skipped } = inspectFiles(candidates);
-  const expected = skipped.filter(({ path }) =>
-    databaseExtensions.includes(extname(path).toLowerCase()),
-  );
+  const expected = skipped.filter(({ path }) => hasDatabaseExtension(path));
   return { databases, skipped: [...unreadable, ...expected] };
 }
 
@@ -113,7 +111,7 @@ function* walk(folder: string, unreadable: SkippedFile[]): Generator<string> {
     if (entry.isDirectory()) {
       if (!neverEntered.has(entry.name) && !isPrivateFolderName(entry.name))
         yield* walk(path, unreadable);
-    } else if (!isSiblingName(entry.name)) {
+    } else {
       yield path;
     }
   }

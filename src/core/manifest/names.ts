@@ -4,10 +4,12 @@ import { BackupError } from '../errors.ts';
 
 export const longestName = 255 - '.suspect.json'.length;
 const longestExtension = 32;
+const siblingName = /-(wal|shm|journal)$/;
 
 /** The names to try for a snapshot of `source`: `<stem>_<YYYYMMDD>_<HHMMSS>Z<ext>` in UTC, then with `-2`, `-3` … */
 export function* snapshotNames(source: string, at: Date): Generator<string> {
-  const extension = extname(source);
+  // After an ending such as `.db-wal`, SQLite would take the backup for what belongs to another one.
+  const extension = siblingName.test(source) ? '' : extname(source);
   const stem = basename(source, extension);
   yield* backupNames(stem, truncateBytes(safeName(extension), longestExtension), at);
 }
@@ -101,8 +103,7 @@ function problemOf(name: string): string | undefined {
     return 'begins or ends with a blank, or ends with a dot';
   if (name.startsWith('.')) return 'begins with a dot, so it would be hidden';
   if (reservedOnWindows.test(name)) return 'is the name of a device on Windows';
-  if (/-(wal|shm|journal)$/.test(name))
-    return 'is a name that SQLite gives to the siblings of a database';
+  if (siblingName.test(name)) return 'is a name that SQLite gives to the siblings of a database';
   if (Buffer.byteLength(name) > longestName) return 'is too long';
   return undefined;
 }

@@ -6,8 +6,8 @@ import { BackupError, explain } from '../errors.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { findHolders, type Holders } from '../holders/holders.ts';
 import { setAsideNames } from '../manifest/names.ts';
+import { isSibling, refuseNeighbours } from '../sqlite/header.ts';
 import { probeLock } from '../sqlite/locks.ts';
-import { isSiblingName } from '../sqlite/siblings.ts';
 
 export interface Target {
   /** Absolute, as asked for. */
@@ -43,7 +43,7 @@ export function resolveTarget(given: string): Target {
 
 function refuseName(path: string): void {
   const name = basename(path);
-  const problem = isSiblingName(name)
+  const problem = isSibling(path)
     ? 'is a name that SQLite gives to the siblings of a database'
     : name !== name.trim()
       ? 'begins or ends with a blank, which SQLite cannot open safely'
@@ -80,6 +80,7 @@ export function resolveTargets(backup: string, targets: readonly string[]): Targ
     if (seen.has(realTarget))
       throw new BackupError('bad-name', `${target} is named twice.`, { path: target });
     seen.add(realTarget);
+    refuseNeighbours(realTarget);
     if (statSync(realTarget, { throwIfNoEntry: false }) === undefined) continue;
     if (fileIdentity(realTarget) === fileIdentity(backup) || isOwnBackup(realTarget))
       throw new BackupError('name-taken', `${target} is itself a backup, so it is not replaced.`, {

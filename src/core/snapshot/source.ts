@@ -14,7 +14,7 @@ import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { freeBytes, requireSpace } from '../files/space.ts';
 import { findLockers } from '../holders/holders.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
-import { requireDatabase } from '../sqlite/header.ts';
+import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
 import { siblingsOf } from '../sqlite/siblings.ts';
 import { formatBytes } from '../units.ts';
 
@@ -34,6 +34,7 @@ export interface Source {
 export function inspectSource(database: string, largestBytes: number): Source {
   const path = resolveRegularFile(database);
   const { journalMode, pageSize } = requireDatabase(path);
+  refuseNeighbours(path);
   const { size: sizeBytes, nlink: links } = statSync(path);
   requireSize(path, sizeBytes, largestBytes);
   const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links, pageSize };

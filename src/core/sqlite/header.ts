@@ -4,11 +4,19 @@
  * opens the same file with SQLite, and never in the extension host.
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { basename, extname } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
-import { siblingsOf } from './siblings.ts';
+import { statIfAny } from '../files/paths.ts';
+import { ownerOf, siblingsOf } from './siblings.ts';
 
-/** By which people name databases; the content decides. */
-export const databaseExtensions = ['.db', '.db3', '.sqlite', '.sqlite3', '.s3db', '.sdb', '.sl3'];
+/**
+ * By which people name databases; the content decides. The last ones are those of GeoPackage, map tiles, Anki, VS Code,
+ * phones and Fossil.
+ */
+export const databaseExtensions = [
+  ...['.db', '.db3', '.sqlite', '.sqlite3', '.sqlitedb', '.s3db', '.sdb', '.sl3'],
+  ...['.gpkg', '.mbtiles', '.anki2', '.vscdb', '.fossil'],
+];
 
 const headerBytes = 100;
 /** How much of the beginning of a file `classify` looks at. */
@@ -32,17 +40,85 @@ export type Header =
 
 /** Classifies the regular file `path` by its header. Throws only for system errors, explained. */
 export function readHeader(path: string): Header {
+  const { sample, sizeBytes } = readSample(path);
+  return classify(sample, sizeBytes);
+}
+
+function readSample(path: string): { sample: Buffer; sizeBytes: number } {
   try {
     const sizeBytes = statSync(path).size;
     const sample = Buffer.alloc(Math.min(sampleBytes, sizeBytes));
     const handle = openSync(path, 'r');
     try {
-      return classify(sample.subarray(0, readSync(handle, sample)), sizeBytes);
+      return { sample: sample.subarray(0, readSync(handle, sample)), sizeBytes };
     } finally {
       closeSync(handle);
     }
   } catch (error) {
     throw explain(error, 'source', path);
+  }
+}
+
+/**
+ * Whether `path` is, or would be, what SQLite keeps beside a database. A name does not decide: `travel-journal` can be a
+ * database, or a text. A file is a sibling when a file that may be its database is there, or has the name of one, or when
+ * it has the content of a sibling.
+ */
+export function isSibling(path: string): boolean {
+  const owner = ownerOf(path);
+  if (owner === undefined || hasHeader(path)) return false;
+  return mayBeDatabase(owner) || hasDatabaseExtension(owner) || hasContentOfSibling(path);
+}
+
+/** By content. False for what is missing, cannot be read, or is no regular file. */
+export function hasHeader(path: string): boolean {
+  const sample = sampleIfAny(path);
+  return sample !== undefined && sample.subarray(0, magic.length).equals(magic);
+}
+
+export function hasDatabaseExtension(path: string): boolean {
+  return databaseExtensions.includes(extname(path).toLowerCase());
+}
+
+/**
+ * Refuses a database with another one under the name of its journal or WAL: SQLite would take that for its own, and a
+ * program that opens the first one for writing deletes the second.
+ */
+export function refuseNeighbours(path: string): void {
+  const neighbour = ['-journal', '-wal'].map((suffix) => path + suffix).find(hasHeader);
+  if (neighbour === undefined) return;
+  throw new BackupError(
+    'bad-name',
+    `${path} has another database beside it, ${basename(neighbour)}, which SQLite takes for a part of it and may delete.`,
+    { path, hint: `Close both, then rename ${basename(neighbour)}.` },
+  );
+}
+
+function mayBeDatabase(path: string): boolean {
+  if (statIfAny(path)?.isFile() !== true) return false;
+  try {
+    const header = readHeader(path);
+    return header.kind !== 'other' || header.encrypted;
+  } catch {
+    return true; // What cannot be read may be one.
+  }
+}
+
+/** `-wal`, `-journal` (zeros once its transaction is over) and `-shm`, in both byte orders. */
+const siblingMagics = ['377f0682', '377f0683', 'd9d505f9', '00000000', '18e22d00', '002de218'];
+
+function hasContentOfSibling(path: string): boolean {
+  const sample = sampleIfAny(path);
+  if (sample === undefined) return false;
+  return sample.length === 0 || siblingMagics.includes(sample.toString('hex', 0, 4));
+}
+
+function sampleIfAny(path: string): Buffer | undefined {
+  if (statIfAny(path)?.isFile() !== true) return undefined;
+  try {
+    return readSample(path).sample;
+  } catch {
+    return undefined;
   }
 }
 

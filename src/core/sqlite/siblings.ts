@@ -39,9 +39,14 @@ export function requirePlainSiblings(path: string): void {
   }
 }
 
-/** True for the names that SQLite gives to the siblings of a database: never databases of their own. */
-export function isSiblingName(name: string): boolean {
-  return siblingSuffixes.some((suffix) => name.endsWith(suffix));
+/**
+ * The database that a file of this name belongs to, if it is a sibling: the name alone does not tell, see `isSibling`.
+ * Undefined for all other names.
+ */
+export function ownerOf(path: string): string | undefined {
+  const suffix = siblingSuffixes.find((one) => path.endsWith(one));
+  if (suffix === undefined || basename(path) === suffix) return undefined;
+  return path.slice(0, -suffix.length);
 }
 
 /**

@@ -1,10 +1,27 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeBundle } from '../../src/core/bundle/bundle.ts';
 import { extractBundle } from '../../src/core/bundle/extract.ts';
 import { withBundle } from '../../src/core/bundle/openBundle.ts';
+import { copyCompanion, Memory } from '../../src/core/bundle/readCompanion.ts';
 import { listBackups } from '../../src/core/catalog/catalog.ts';
 import {
   planPruning,
@@ -30,7 +47,7 @@ import {
   sha256,
   siblingsBeside,
 } from '../support/databases.ts';
-import { endProcessesAfterEach, holdOpen, needProgram, run, start } from '../support/processes.ts';
+import { endProcessesAfterEach, holdOpen, needProgram, run } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('a bundle', () => {
@@ -436,17 +453,236 @@ describe('a bundle', () => {
       assert.deepEqual(manifest.cut, { label: 'one-instant', members: 2 });
     });
 
-    it('names one that never holds still while it is read', async () => {
-      write('log.txt', 'line\n'.repeat(500_000));
-      const restless = { root: folder(), globs: ['log.txt'] };
-      await start('restlessFile.ts', folder('log.txt'));
+    it('names one that changes each time it is read', async function () {
+      // A file that Linux makes up for each reading.
+      if (process.platform !== 'linux') this.skip();
       const { path, manifest } = await bundleOf([folder('data/app.db')], {
-        companions: [restless],
+        companions: [{ root: '/proc/sys/kernel/random', globs: ['uuid'] }],
         folder: folder('backups'),
       });
       const [, entry] = manifest.entries;
       assert.equal(entry?.kind === 'companion' && entry.changedWhileReading, true);
       assert.equal((await verifyBundle(path, () => undefined, folder())).status, 'ok');
+    });
+
+    it('takes those whose names have line breaks', async () => {
+      write('uploads/two\nlines.txt');
+      write('uploads/in\nside/a\rb.txt');
+      const { path, manifest } = await bundleOf([folder('data/app.db')], {
+        companions: [{ root: folder(), globs: ['uploads/**'] }],
+        folder: folder('backups'),
+      });
+      assert.deepEqual(
+        manifest.entries.slice(1).map(({ name, source }) => [name, source.path]),
+        [
+          ['files/uploads/in_side/a_b.txt', 'uploads/in\nside/a\rb.txt'],
+          ['files/uploads/two_lines.txt', 'uploads/two\nlines.txt'],
+        ],
+      );
+      assert.equal((await verifyBundle(path, () => undefined, folder())).status, 'ok');
+    });
+
+    it('leaves out what a glob with ! means, hidden files too, and says so when that is nothing', async () => {
+      for (const name of ['conf/a.json', 'conf/.secret', 'conf/sub/b.json', 'up/c.png', 'up/d.tmp'])
+        write(name);
+      assert.deepEqual(await take('!conf/**', '*/**', 'conf/.secret', '!**/*.tmp'), {
+        names: ['files/up/c.png'],
+        warnings: [],
+      });
+      assert.deepEqual(await take('!up/x.png', 'up/*.png', '!(conf|data|backups)/*.tmp'), {
+        names: ['files/up/c.png', 'files/up/d.tmp'],
+        warnings: ['no-companions'],
+      });
+      await assert.rejects(take('!conf/**'), {
+        code: 'bad-setting',
+        message: /only leaves files out/,
+      });
+      await assert.rejects(take('!../x', '**'), { code: 'bad-setting' });
+    });
+
+    it('does not enter a folder that is left out as a whole', async () => {
+      write('up/c.png');
+      write('closed/a.txt');
+      symlinkSync(folder('up'), folder('closed/link'));
+      assert.deepEqual(await take('**', '!closed/**', '!data/**'), {
+        names: ['files/up/c.png'],
+        warnings: [],
+      });
+    });
+
+    it('says of each link to a folder that nothing in it is taken', async () => {
+      write('real/a.txt');
+      symlinkSync(folder('real'), folder('linked'));
+      symlinkSync(folder('nowhere'), folder('broken'));
+      assert.deepEqual(await take('**/*.txt', '*/a.txt'), {
+        names: ['files/real/a.txt'],
+        warnings: ['not-a-file'],
+      });
+    });
+
+    it('says of a sibling whose database is not taken that it is left out', async () => {
+      createDatabase(folder('data/other.db'));
+      write('data/other.db-shm');
+      assert.deepEqual(await take('data/*-shm'), { names: [], warnings: ['sibling'] });
+      assert.deepEqual(await take('data/**'), { names: [], warnings: ['database-found'] });
+    });
+
+    it('says how many more warnings there are than it names', async () => {
+      for (let n = 0; n < 120; n++) symlinkSync('/etc/hosts', folder(`${n}.txt`));
+      const { warnings } = await take('*.txt');
+      assert.deepEqual([warnings.length, warnings.at(-1)], [100, 'more-warnings']);
+    });
+
+    describe('whose names are not UTF-8', () => {
+      const bytes = (...parts: (string | number[])[]): Buffer =>
+        Buffer.concat([Buffer.from(`${folder()}/`), ...parts.map((part) => Buffer.from(part))]);
+      const make = (): void => {
+        mkdirSync(bytes('uploads/', [0xff]), { recursive: true });
+        writeFileSync(bytes('uploads/caf', [0xe9], '.txt'), 'one');
+        writeFileSync(bytes('uploads/caf', [0xe8], '.txt'), 'two');
+        writeFileSync(bytes('uploads/', [0xff], '/in.txt'), 'three');
+        writeFileSync(folder('uploads/caf\\xe9.txt'), 'no bytes, but these letters');
+      };
+
+      beforeEach(function () {
+        if (process.platform !== 'linux') this.skip();
+        write('uploads/café.txt', 'plain');
+        make();
+      });
+
+      it('takes them under another name, and says so', async () => {
+        const { path, manifest } = await bundleOf([folder('data/app.db')], {
+          companions: [{ root: folder(), globs: ['uploads/**'], workspace: 'shop' }],
+          folder: folder('backups'),
+        });
+        assert.deepEqual(
+          manifest.entries
+            .slice(1)
+            .map(({ source }) => source.path)
+            .sort(),
+          [
+            'uploads/\\xff/in.txt',
+            'uploads/caf\\xe8.txt',
+            'uploads/caf\\xe9.txt',
+            'uploads/caf\\xe9.txt',
+            'uploads/café.txt',
+          ],
+        );
+        assert.deepEqual([manifest.complete, manifest.warnings?.length], [true, 3]);
+        assert.match(JSON.stringify(manifest.warnings), /caf\\\\xe8\.txt is not UTF-8/);
+        assert.equal((await verifyBundle(path, () => undefined, folder())).status, 'ok');
+        const files = await extractBundle({ bundle: path, folder: folder('out') }, quietHooks);
+        const texts = files.slice(1).map((file) => readFileSync(file.path, 'utf8'));
+        assert.deepEqual(texts.sort(), [
+          'no bytes, but these letters',
+          'one',
+          'plain',
+          'three',
+          'two',
+        ]);
+      });
+
+      it('says of a database that it is not in the bundle, which is then incomplete', async () => {
+        const copy = readFileSync(createDatabase(folder('cache.db')));
+        writeFileSync(bytes('uploads/', [0xe9], '.db'), copy);
+        const { manifest } = await bundleOf([folder('data/app.db')], {
+          companions: [{ root: folder(), globs: ['uploads/**'] }],
+          folder: folder('backups'),
+        });
+        assert.deepEqual(
+          [manifest.complete, manifest.failures?.map(({ path, code }) => [path, code])],
+          [false, [['\\xe9.db', 'bad-name']]],
+        );
+        assert.match(manifest.failures?.[0]?.message ?? '', /not UTF-8/);
+      });
+    });
+  });
+
+  describe('a copy of a companion', () => {
+    /** What came of it, after `write` had its turn after each piece that was read. */
+    const copyOf = (
+      write: (chunk: number, file: number) => void,
+      mostMemory = 0,
+    ): { content: string; changed: boolean } => {
+      let chunks = 0;
+      const handle = openSync(folder('log.txt'), 'r+');
+      try {
+        const copied = copyCompanion(
+          { path: folder('log.txt'), recordAs: { path: 'log.txt' } },
+          folder('copy'),
+          { memory: new Memory(mostMemory), onChunk: () => write(++chunks, handle) },
+        );
+        assert.ok(copied);
+        const { content, sha256: hash, changedWhileReading } = copied;
+        const bytes = 'path' in content ? readFileSync(content.path) : content.bytes;
+        assert.equal('path' in content, mostMemory === 0);
+        assert.equal(createHash('sha256').update(bytes).digest('hex'), hash);
+        assert.equal(bytes.length, copied.sizeBytes);
+        return { content: bytes.toString(), changed: changedWhileReading };
+      } finally {
+        closeSync(handle);
+      }
+    };
+    const size = 2_500_000;
+    /** Overwrites all of it in one go, as a program does that has it mapped: its times stay. */
+    const rewrite = (file: number, letter: string): void => {
+      const { atime, mtime } = fstatSync(file);
+      writeSync(file, Buffer.alloc(fstatSync(file).size, letter), 0, undefined, 0);
+      futimesSync(file, atime, mtime);
+    };
+
+    beforeEach(() => writeFileSync(folder('log.txt'), 'a'.repeat(size)));
+
+    it('says so when the file is appended to during each reading, and comes to an end', () => {
+      const { content, changed } = copyOf(() =>
+        appendFileSync(folder('log.txt'), 'x'.repeat(9999)),
+      );
+      assert.equal(changed, true);
+      assert.ok(content.length < 2 * size);
+    });
+
+    it('says so when the file is rewritten during each reading, at the same size and time', () => {
+      let turn = 0;
+      const { changed } = copyOf((_chunk, file) => rewrite(file, 'bcdefgh'[turn++ % 7] ?? ''));
+      assert.equal(changed, true);
+    });
+
+    for (const [where, most] of [
+      ['in a file', 0],
+      ['in memory', 1e6],
+    ] as const) {
+      it(`is made again when the file is rewritten once: ${where}`, () => {
+        if (most > 0) writeFileSync(folder('log.txt'), 'a'.repeat(50_000));
+        const { content, changed } = copyOf((chunk, file) => {
+          if (chunk === 1) rewrite(file, 'b');
+        }, most);
+        assert.equal(changed, false);
+        assert.equal(content, readFileSync(folder('log.txt'), 'utf8'));
+        assert.equal(new Set(content).size, 1);
+      });
+    }
+
+    it('holds the old file when a new one takes its name', () => {
+      const { content, changed } = copyOf((chunk) => {
+        if (chunk > 1) return;
+        writeFileSync(folder('new'), 'b'.repeat(size));
+        renameSync(folder('new'), folder('log.txt'));
+      });
+      assert.deepEqual([changed, new Set(content)], [false, new Set('a')]);
+    });
+
+    it('is none of a file that is gone', () => {
+      const gone = { path: folder('gone.txt'), recordAs: { path: 'gone.txt' } };
+      const memory = new Memory(0);
+      assert.equal(copyCompanion(gone, folder('copy'), { memory }), undefined);
+      assert.ok(!existsSync(folder('copy')));
+    });
+
+    it('does not wait for one that has become a pipe', async function () {
+      if (process.platform === 'win32') this.skip();
+      assert.equal((await run(['mkfifo', folder('pipe')])).code, 0);
+      const pipe = { path: folder('pipe'), recordAs: { path: 'pipe' } };
+      assert.equal(copyCompanion(pipe, folder('copy'), { memory: new Memory(0) }), undefined);
     });
   });
 

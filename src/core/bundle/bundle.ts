@@ -29,6 +29,7 @@ import {
   companionsFolder,
   EntryNames,
 } from './entryNames.ts';
+import { Memory } from './readCompanion.ts';
 
 export interface BundleRequest extends SnapshotsRequest {
   companions: CompanionGlobs[];
@@ -56,11 +57,16 @@ export async function takeBundle(request: BundleRequest, hooks: SnapshotHooks): 
   return new Job(request, hooks).run();
 }
 
+/** Of small companions, which need no files of their own on their way. */
+const mostMemoryBytes = 64 * 1024 * 1024;
+
 class Job {
   readonly #request: BundleRequest;
   readonly #hooks: SnapshotHooks;
   readonly #startedAt = performance.now();
   readonly #companionFailures: Bundled['failures'] = [];
+  /** Databases among the companions that no bundle can take: said, and no reason to make none. */
+  readonly #omitted: Bundled['failures'] = [];
   readonly #warnings: Finding[] = [];
   readonly #names = new EntryNames();
   #copying: Copying;
@@ -141,6 +147,7 @@ class Job {
     const found = findCompanions(this.#request.companions, leaveOut);
     this.#companionFailures.push(...found.failures);
     this.#warnings.push(...found.warnings);
+    this.#omitted.push(...found.omitted);
     if (found.databases.length === 0) return { members: named, files: found.files };
     for (const { recordAs } of found.databases) {
       this.#warnings.push({
@@ -188,21 +195,26 @@ class Job {
 
   #packCompanions(files: Companion[]): Packed[] {
     const packed: Packed[] = [];
+    const memory = new Memory(mostMemoryBytes);
     for (const [index, file] of files.entries()) {
       const { path, recordAs } = file;
       try {
         const takeName = (): string => this.#names.take(`${companionsFolder}/${recordAs.path}`);
-        const one = packCompanion(file, join(this.#scratch, `companion-${index}`), takeName);
-        if (one !== undefined) {
-          packed.push(one);
-          continue;
-        }
-        const message = `${recordAs.path} was gone before it could be read, so it is not in the bundle.`;
-        this.#warnings.push({ code: 'vanished', message });
+        const one = packCompanion(
+          file,
+          join(this.#scratch, `companion-${index}`),
+          takeName,
+          memory,
+        );
+        if (one === undefined) this.#warnings.push(vanished(recordAs));
+        else packed.push(one);
+        if (one !== undefined && typeof path !== 'string')
+          this.#warnings.push(renamed(recordAs, one.name));
       } catch (error) {
         // Only what is wrong with the file itself is explained by now.
         if (!isBackupError(error)) throw error;
-        this.#companionFailures.push({ path, error: toPlainError(error) });
+        const named = typeof path === 'string' ? path : recordAs.path;
+        this.#companionFailures.push({ path: named, error: toPlainError(error) });
         if (!this.#request.allowIncomplete) break;
       }
     }
@@ -213,11 +225,13 @@ class Job {
     const { toolVersion, name, workspace, trigger, method } = this.#request;
     const entries = packed.map(({ entry }) => entry);
     const named = new Map(this.#request.databases.map((one) => [one.database, one.recordAs.path]));
-    const failures = this.#failures.map(({ path, error: { code, message } }) => ({
-      path: named.get(path) ?? basename(path),
-      code,
-      message,
-    }));
+    const failures = [...this.#failures, ...this.#omitted].map(
+      ({ path, error: { code, message } }) => ({
+        path: named.get(path) ?? basename(path),
+        code,
+        message,
+      }),
+    );
     return {
       format: manifestFormat,
       kind: 'bundle',
@@ -237,6 +251,16 @@ class Job {
       entries,
     };
   }
+}
+
+function vanished({ path }: RecordAs): Finding {
+  const message = `${path} was gone before it could be read, so it is not in the bundle.`;
+  return { code: 'vanished', message };
+}
+
+function renamed({ path }: RecordAs, name: string): Finding {
+  const message = `The name of ${path} is not UTF-8. The file is in the bundle as ${name}.`;
+  return { code: 'renamed', message };
 }
 
 function byRecord(a: { recordAs: RecordAs }, b: { recordAs: RecordAs }): number {

@@ -18,36 +18,37 @@ import {
 import { publishPair } from '../manifest/manifestFile.ts';
 import { bundleNames } from '../manifest/names.ts';
 import { sum } from '../snapshot/copying.ts';
-import { type Companion, copyCompanion } from './companions.ts';
+import type { Companion } from './companions.ts';
 import { bundleManifestName, bundleVersionName } from './entryNames.ts';
 import { readBack } from './readBack.ts';
+import { copyCompanion, Memory } from './readCompanion.ts';
 import { type Packable, writeZip } from './zipWriter.ts';
 
-/** A file in the private folder, on its way into the zip. */
+/** A private copy of a file, on its way into the zip. */
 export interface Packed extends Packable {
   entry: BundleEntry;
 }
 
-/** Copies a companion to the free private path `copy`. Undefined when it is not there any more. */
+/** A copy of a companion, under the name that `takeName` gives it. Undefined when it is not there any more. */
 export function packCompanion(
-  { path, recordAs: source }: Companion,
-  copy: string,
+  companion: Companion,
+  spare: string,
   takeName: () => string,
+  memory: Memory = new Memory(0),
 ): Packed | undefined {
-  createPrivateFile(copy);
-  const copied = copyCompanion(path, copy);
+  const copied = copyCompanion(companion, spare, { memory });
   if (copied === undefined) return undefined;
-  const { sizeBytes, sha256, crc32: crc, changedWhileReading } = copied;
+  const { sizeBytes, sha256, crc32: crc, content, changedWhileReading } = copied;
   const name = takeName();
   const entry: BundleEntry = {
     name,
     kind: 'companion',
-    source,
+    source: companion.recordAs,
     sizeBytes,
     sha256,
     ...(changedWhileReading && { changedWhileReading }),
   };
-  return { name, sizeBytes, crc32: crc, content: { path: copy }, entry };
+  return { name, sizeBytes, crc32: crc, content, entry };
 }
 
 export interface PublishedBundle {

@@ -1,28 +1,20 @@
-/** The files that belong to databases: which ones globs mean, and copies of them that were not written to meanwhile. */
-import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  type Dirent,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
-import { crc32 } from 'node:zlib';
-import picomatch from 'picomatch';
-import { BackupError, explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+/** The files that belong to databases: which ones globs mean. */
+import { isUtf8 } from 'node:buffer';
+import { type Dirent, lstatSync, readdirSync, statSync } from 'node:fs';
+import { join, resolve, sep } from 'node:path';
+import { BackupError, explain, type PlainError, toPlainError } from '../errors.ts';
 import { neverEntered } from '../files/paths.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import type { RecordAs } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
 import { isSibling, readHeader } from '../sqlite/header.ts';
-import { ownerOf } from '../sqlite/siblings.ts';
+import { ownerOf, siblingSuffixes } from '../sqlite/siblings.ts';
+import { baseOf, matcherOf, sortGlobs, type Unwanted } from './globs.ts';
 
-/** Globs relative to a folder. A file whose name begins with a dot is meant only by a glob that names it. */
+/**
+ * Globs relative to a folder. A file whose name begins with a dot is meant only by a glob that names it. A glob that
+ * begins with `!` leaves files out, those whose names begin with a dot too, wherever it stands in the list.
+ */
 export interface CompanionGlobs {
   root: string;
   globs: string[];
@@ -31,7 +23,8 @@ export interface CompanionGlobs {
 }
 
 export interface Companion {
-  path: string;
+  /** Bytes where the name is not UTF-8, which no string can say. */
+  path: string | Buffer;
   recordAs: RecordAs;
 }
 
@@ -39,6 +32,8 @@ interface FoundCompanions {
   files: Companion[];
   /** Matched as well, but databases: to be copied as such. */
   databases: { database: string; recordAs: RecordAs }[];
+  /** Databases that cannot be opened by their names. */
+  omitted: { path: string; error: PlainError }[];
   warnings: Finding[];
   failures: { path: string; error: PlainError }[];
 }
@@ -51,226 +46,270 @@ export function findCompanions(
   requests: readonly CompanionGlobs[],
   leaveOut: ReadonlySet<string>,
 ): FoundCompanions {
-  const found: FoundCompanions = { files: [], databases: [], warnings: [], failures: [] };
-  const seen = new Set(leaveOut);
+  const found: FoundCompanions = {
+    files: [],
+    databases: [],
+    omitted: [],
+    warnings: [],
+    failures: [],
+  };
+  const looked: Looked = { seen: new Set(leaveOut), plain: new Set(), siblings: new Map() };
   for (const { root, globs, workspace } of requests) {
-    for (const glob of globs) {
-      const before = seen.size;
-      const search = new Search(resolve(root), requireGlob(glob), workspace, seen, found);
+    const { wanted, unwanted } = sortGlobs(globs);
+    for (const glob of wanted) {
+      const search = new Search({ root: resolve(root), glob, unwanted, workspace }, looked, found);
       search.run();
-      if (seen.size > before || search.matchedBefore) continue;
-      found.warnings.push({ code: 'no-companions', message: `${glob} matched no file.` });
+      if (!search.hasMatched)
+        found.warnings.push({ code: 'no-companions', message: `${glob} matched no file.` });
+    }
+    for (const { glob, hasMatched } of unwanted) {
+      if (!hasMatched)
+        found.warnings.push({ code: 'no-companions', message: `!${glob} left no file out.` });
     }
   }
+  warnOfSiblings(looked, found.warnings);
   const byPath = (a: Companion, b: Companion): number => compare(a.recordAs.path, b.recordAs.path);
   found.files.sort(byPath);
-  found.warnings.splice(mostWarnings);
-  return found;
+  return { ...found, warnings: boundWarnings(found.warnings) };
 }
 
 const mostWarnings = 100;
+
+function boundWarnings(warnings: Finding[]): Finding[] {
+  if (warnings.length <= mostWarnings) return warnings;
+  const more = warnings.length - mostWarnings + 1;
+  const message = `There are ${more} more warnings of this kind.`;
+  return [...warnings.slice(0, mostWarnings - 1), { code: 'more-warnings', message }];
+}
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function requireGlob(glob: string): string {
-  const isOutside =
-    isAbsolute(glob) || /^[A-Za-z]:/.test(glob) || glob.split(/[/\\]/).includes('..');
-  if (glob.trim() !== '' && !isOutside) return glob.replace(/^\.\//, '');
-  throw new BackupError(
-    'bad-setting',
-    `${JSON.stringify(glob)} does not name files below the folder it is relative to.`,
-    { hint: 'Use a glob such as uploads/** or .env.' },
-  );
+/** What all searches of one bundle know. */
+interface Looked {
+  /** Keys of everything that is known already. */
+  seen: Set<string>;
+  /** Keys of the companions. */
+  plain: Set<string>;
+  /** By key: what has the name of a database's sibling. */
+  siblings: Map<string, Place>;
+}
+
+type Kind = Pick<Dirent, 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
+
+/** A file or a folder below the root of a search. */
+interface Place {
+  /** Relative to the root, as globs see it. */
+  name: string;
+  /** The same as people see it and manifests record it. */
+  shown: string;
+  path: string | Buffer;
+}
+
+interface SearchFor {
+  root: string;
+  glob: string;
+  unwanted: readonly Unwanted[];
+  workspace: string | undefined;
 }
 
 class Search {
-  /** Something matched that another glob, or the list of databases, has brought already. */
-  matchedBefore = false;
+  /** Something matched, if only what another glob, or the list of databases, has brought already. */
+  hasMatched = false;
   readonly #root: string;
-  readonly #base: string;
+  readonly #glob: string;
   readonly #isMatch: (path: string) => boolean;
+  readonly #unwanted: readonly Unwanted[];
   readonly #workspace: string | undefined;
-  readonly #seen: Set<string>;
+  readonly #looked: Looked;
   readonly #found: FoundCompanions;
 
   constructor(
-    root: string,
-    glob: string,
-    workspace: string | undefined,
-    seen: Set<string>,
+    { root, glob, unwanted, workspace }: SearchFor,
+    looked: Looked,
     found: FoundCompanions,
   ) {
     this.#root = root;
-    this.#isMatch = picomatch(glob);
-    this.#base = picomatch.scan(glob).base;
+    this.#glob = glob;
+    this.#isMatch = matcherOf(glob);
+    this.#unwanted = unwanted;
     this.#workspace = workspace;
-    this.#seen = seen;
+    this.#looked = looked;
     this.#found = found;
   }
 
   run(): void {
-    let at = '';
+    let at: Place = { name: '', shown: '', path: this.#root };
     // The glob's fixed beginning need not be searched for; but it may lead through a link.
-    for (const part of this.#base.split('/').filter((one) => one !== '' && one !== '.')) {
-      const name = at === '' ? part : `${at}/${part}`;
-      const stats = lstatSync(join(this.#root, name), { throwIfNoEntry: false });
+    for (const part of baseOf(this.#glob)
+      .split('/')
+      .filter((one) => one !== '' && one !== '.')) {
+      const place = placeIn(at, Buffer.from(part));
+      const stats = lstatSync(place.path, { throwIfNoEntry: false });
       if (stats === undefined) return;
       if (!stats.isDirectory()) {
-        this.#visit(name, stats);
+        this.#visit(place, stats);
         return;
       }
-      at = name;
+      at = place;
     }
     this.#walk(at);
   }
 
-  #walk(folder: string): void {
-    let entries: Dirent[];
+  #walk(folder: Place): void {
+    let entries: Dirent<Buffer>[];
     try {
-      entries = readdirSync(join(this.#root, folder), { withFileTypes: true });
+      entries = readdirSync(folder.path, { withFileTypes: true, encoding: 'buffer' });
     } catch (error) {
-      this.#fail(folder === '' ? '.' : folder, error);
+      this.#fail(folder.shown === '' ? { ...folder, shown: '.' } : folder, error);
       return;
     }
     for (const entry of entries) {
-      const name = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (!entry.isDirectory()) this.#visit(name, entry);
-      else if (this.#mayEnter(name, entry.name)) this.#walk(name);
+      const place = placeIn(folder, entry.name);
+      if (!entry.isDirectory()) this.#visit(place, entry);
+      else if (this.#mayEnter(place, entry.name.toString())) this.#walk(place);
     }
   }
 
-  #mayEnter(name: string, bareName: string): boolean {
+  #mayEnter(place: Place, bareName: string): boolean {
     if (neverEntered.has(bareName) || isPrivateFolderName(bareName)) return false;
-    return !this.#seen.has(join(this.#root, name));
+    return !this.#looked.seen.has(keyOf(place)) && !this.#isUnwanted(place, { isFolder: true });
   }
 
-  #visit(name: string, kind: Pick<Dirent, 'isFile' | 'isSymbolicLink'>): void {
-    if (!this.#isMatch(name)) return;
-    const path = join(this.#root, name);
-    if (this.#seen.has(path)) {
-      this.matchedBefore = true;
+  #isUnwanted({ name }: Place, { isFolder }: { isFolder: boolean }): boolean {
+    const found = this.#unwanted.find(
+      ({ isMatch, isOfFolders }) => (!isFolder || isOfFolders) && isMatch(name),
+    );
+    if (found === undefined) return false;
+    found.hasMatched = true;
+    return true;
+  }
+
+  #visit(place: Place, kind: Kind): void {
+    const { name, shown, path } = place;
+    if (!this.#isMatch(name)) {
+      if (kind.isSymbolicLink() && this.#mayLeadOn(place)) this.#warnOfLink(place);
+      return;
+    }
+    if (this.#isUnwanted(place, { isFolder: false })) {
+      this.hasMatched = true;
+      return;
+    }
+    if (this.#looked.seen.has(keyOf(place))) {
+      this.hasMatched = true;
       return;
     }
     if (!kind.isFile()) {
-      const what = kind.isSymbolicLink() ? 'a link' : 'no regular file';
-      this.#warn('not-a-file', `${name} is ${what}, so it is not in the bundle.`);
+      if (kind.isSymbolicLink()) this.#warnOfLink(place);
+      else this.#warn('not-a-file', `${inLine(shown)} is no regular file, so it is left out.`);
       return;
     }
-    if (isSibling(path)) {
-      this.#visitSibling(name, path);
+    this.hasMatched = true;
+    if (isSiblingOf(place)) {
+      this.#looked.siblings.set(keyOf(place), place);
       return;
     }
-    this.#seen.add(path);
+    this.#looked.seen.add(keyOf(place));
     const recordAs: RecordAs = {
-      path: name,
+      path: shown,
       ...(this.#workspace !== undefined && { workspace: this.#workspace }),
     };
     try {
-      if (readHeader(path).kind === 'sqlite')
-        this.#found.databases.push({ database: path, recordAs });
-      else this.#found.files.push({ path, recordAs });
+      if (readHeader(path).kind !== 'sqlite') {
+        this.#found.files.push({ path, recordAs });
+        this.#looked.plain.add(keyOf(place));
+      } else if (typeof path === 'string') this.#found.databases.push({ database: path, recordAs });
+      else this.#omit(place);
     } catch (error) {
-      this.#fail(name, error);
+      this.#fail(place, error);
     }
   }
 
-  /** What belongs to a database comes with it. Alone it means nothing, and nobody may find it beside a restored one. */
-  #visitSibling(name: string, path: string): void {
-    const owner = ownerOf(path) ?? path;
-    if (this.#seen.has(owner) || lstatSync(owner, { throwIfNoEntry: false })?.isFile()) {
-      this.matchedBefore = true;
-      return;
+  /** A link to a folder in which the glob could mean files. */
+  #mayLeadOn({ name, path }: Place): boolean {
+    const goesDeeper = this.#glob.split('/').length > name.split('/').length;
+    if (!goesDeeper && !this.#glob.includes('**')) return false;
+    try {
+      return statSync(path).isDirectory();
+    } catch {
+      return false; // It leads nowhere.
     }
-    this.#warn(
-      'sibling',
-      `${name} has the name of a database's sibling, so it is not in the bundle.`,
+  }
+
+  #warnOfLink({ shown }: Place): void {
+    const message = `${inLine(shown)} is a link, so neither it nor what it leads to is in the bundle.`;
+    if (!this.#found.warnings.some((one) => one.message === message))
+      this.#warn('not-a-file', message);
+  }
+
+  #omit({ shown, path }: Place): void {
+    const error = new BackupError(
+      'bad-name',
+      `${inLine(shown)} is a database whose name is not UTF-8, so it cannot be opened.`,
+      { path: String(path), hint: 'Rename it.' },
     );
+    this.#found.omitted.push({ path: shown, error: toPlainError(error) });
   }
 
   #warn(code: string, message: string): void {
     this.#found.warnings.push({ code, message });
   }
 
-  #fail(name: string, error: unknown): void {
-    const path = join(this.#root, name);
+  #fail({ shown }: Place, error: unknown): void {
+    const path = join(this.#root, shown);
     this.#found.failures.push({ path, error: toPlainError(explain(error, 'source', path)) });
   }
 }
 
-export interface CopiedCompanion {
-  sizeBytes: number;
-  sha256: string;
-  crc32: number;
-  changedWhileReading: boolean;
+/** Of a database whose name is not UTF-8, the name alone tells. */
+function isSiblingOf({ name, path }: Place): boolean {
+  return typeof path === 'string' ? isSibling(path) : ownerOf(name) !== undefined;
 }
 
-const copyTries = 3;
-const mostChunkBytes = 1024 * 1024;
-
-/**
- * Copies a file into the existing empty private file `to`, again if it was written to meanwhile. Undefined when it is not
- * there any more.
- */
-export function copyCompanion(path: string, to: string): CopiedCompanion | undefined {
-  for (let attempt = 1; ; attempt++) {
-    const before = stateOf(path);
-    if (before === undefined) return undefined;
-    const copied = copyIfThere(path, to);
-    if (copied === undefined) return undefined;
-    const changedWhileReading = stateOf(path) !== before;
-    if (!changedWhileReading || attempt === copyTries) return { ...copied, changedWhileReading };
+/** What belongs to a database comes with it. Alone it means nothing, and must not lie beside a restored one. */
+function warnOfSiblings({ siblings, seen, plain }: Looked, warnings: Finding[]): void {
+  for (const { name, shown, path } of siblings.values()) {
+    const length = siblingSuffixes.find((one) => name.endsWith(one))?.length ?? 0;
+    const owner = keyOf({ path: path.slice(0, -length) });
+    if (seen.has(owner) && !plain.has(owner)) continue;
+    warnings.push({
+      code: 'sibling',
+      message: `${inLine(shown)} belongs to a database that is not in the bundle, so it is left out.`,
+    });
   }
 }
 
-/** Changes when the file is written to, replaced or removed. */
-function stateOf(path: string): string | undefined {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (stats === undefined) return undefined;
-  return [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join();
+function placeIn(folder: Place, bytes: Buffer): Place {
+  const bare = bytes.toString();
+  const isPlain = isUtf8(bytes);
+  const below = (to: string, name: string): string => (to === '' ? name : `${to}/${name}`);
+  return {
+    name: below(folder.name, bare),
+    shown: below(folder.shown, isPlain ? bare : escaped(bytes)),
+    path:
+      isPlain && typeof folder.path === 'string'
+        ? join(folder.path, bare)
+        : Buffer.concat([Buffer.from(folder.path), Buffer.from(sep), bytes]),
+  };
 }
 
-function copyIfThere(path: string, to: string): ReturnType<typeof copyOnce> | undefined {
-  try {
-    return copyOnce(path, to);
-  } catch (error) {
-    if (isBackupError(error) && error.code === 'source-missing') return undefined;
-    throw error;
-  }
+/** `caf\xe9.txt` */
+function escaped(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
 }
 
-/** What goes wrong with reading is the file's; what goes wrong with writing is left for the caller to explain. */
-function copyOnce(path: string, to: string): Omit<CopiedCompanion, 'changedWhileReading'> {
-  const hash = createHash('sha256');
-  const from = ofSource(path, () => openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW));
-  try {
-    // Thousands of small files are not to cost a megabyte each.
-    const { size } = ofSource(path, () => fstatSync(from));
-    const chunk = Buffer.allocUnsafe(Math.min(size + 1, mostChunkBytes));
-    const target = openSync(to, 'w');
-    try {
-      let [sizeBytes, crc] = [0, 0];
-      for (let read; (read = ofSource(path, () => readSync(from, chunk))) > 0;) {
-        const bytes = chunk.subarray(0, read);
-        for (let done = 0; done < read;) done += writeSync(target, bytes, done);
-        hash.update(bytes);
-        crc = crc32(bytes, crc);
-        sizeBytes += read;
-      }
-      return { sizeBytes, sha256: hash.digest('hex'), crc32: crc };
-    } finally {
-      closeSync(target);
-    }
-  } finally {
-    closeSync(from);
-  }
+/** A name in a message: a line break must not make it look like more than one. */
+function inLine(name: string): string {
+  return name.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
-function ofSource<T>(path: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw explain(error, 'source', path);
-  }
+/** The same for the same path, whether it is text or bytes. */
+function keyOf({ path }: Pick<Place, 'path'>): string {
+  return typeof path === 'string' ? path : `\0${path.toString('latin1')}`;
 }

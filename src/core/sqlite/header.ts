@@ -39,12 +39,12 @@ export type Header =
   | { kind: 'invalid' };
 
 /** Classifies the regular file `path` by its header. Throws only for system errors, explained. */
-export function readHeader(path: string): Header {
+export function readHeader(path: string | Buffer): Header {
   const { sample, sizeBytes } = readSample(path);
   return classify(sample, sizeBytes);
 }
 
-function readSample(path: string): { sample: Buffer; sizeBytes: number } {
+function readSample(path: string | Buffer): { sample: Buffer; sizeBytes: number } {
   try {
     const sizeBytes = statSync(path).size;
     const sample = Buffer.alloc(Math.min(sampleBytes, sizeBytes));
@@ -55,7 +55,7 @@ function readSample(path: string): { sample: Buffer; sizeBytes: number } {
       closeSync(handle);
     }
   } catch (error) {
-    throw explain(error, 'source', path);
+    throw explain(error, 'source', path.toString());
   }
 }
 

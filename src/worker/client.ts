@@ -61,7 +61,10 @@ export class WorkerClient {
       const exit = await exited;
       clearTimeout(patience);
       if (exit.code !== 0) {
-        for (const one of foldersIn(params)) await this.#cleanUpAfter(child.pid, one);
+        const folders = foldersIn(params);
+        for (const one of folders) await this.#cleanUpAfter(child.pid, one);
+        // The lock files of a restore can only be judged by a process that may use SQLite.
+        if ('items' in params) await this.#sweepClaims(folders);
         if (folder !== undefined) removeEmptyFolders(folder, missing);
       }
     }
@@ -77,6 +80,14 @@ export class WorkerClient {
     } catch (error) {
       // The call's own outcome matters more; the next backup sweeps again.
       this.#options.onLog?.(`${folder} could not be tidied up: ${String(error)}`);
+    }
+  }
+
+  async #sweepClaims(folders: string[]): Promise<void> {
+    try {
+      await this.call('sweepClaims', { in: folders });
+    } catch (error) {
+      this.#options.onLog?.(`${folders.join()} could not be tidied up: ${String(error)}`);
     }
   }
 

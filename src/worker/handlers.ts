@@ -16,6 +16,7 @@ import { sha256File } from '../core/files/digests.ts';
 import type { SnapshotHooks } from '../core/job.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
 import { archiveSetAside } from '../core/restore/archive.ts';
+import { sweepClaims } from '../core/restore/claim.ts';
 import { planRestore } from '../core/restore/plan.ts';
 import { proveRestored } from '../core/restore/proof.ts';
 import { findInterrupted, recoverInterrupted } from '../core/restore/recovery.ts';
@@ -89,6 +90,10 @@ const handlers: Handlers = {
   undoRestore,
   findInterrupted: ({ in: folder }) => findInterrupted(folder),
   recoverInterrupted,
+  sweepClaims({ in: folders }) {
+    for (const folder of folders) sweepClaims(folder);
+    return null;
+  },
   listSetAsides: ({ in: folder }) => listSetAsides(folder),
   deleteSetAside: ({ path }) => deleteSetAside(path),
   archiveSetAside: ({ toolVersion = 'unknown', ...params }, hooks) =>

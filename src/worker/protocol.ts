@@ -91,6 +91,8 @@ export interface Methods {
   /** The restores in a folder that were stopped in the middle. */
   findInterrupted: (params: { in: string }) => Interrupted[];
   recoverInterrupted: (params: RecoverRequest) => Recovered;
+  /** Removes the lock files that killed processes have left in these folders. */
+  sweepClaims: (params: { in: string[] }) => null;
   /** The set-asides in a folder, or of one database. */
   listSetAsides: (params: { in: string }) => SetAside[];
   deleteSetAside: (params: { path: string }) => { removed: string[] };
@@ -135,6 +137,7 @@ const methodNames = [
   'undoRestore',
   'findInterrupted',
   'recoverInterrupted',
+  'sweepClaims',
   'listSetAsides',
   'deleteSetAside',
   'archiveSetAside',

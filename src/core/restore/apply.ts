@@ -14,6 +14,7 @@ import type { SnapshotHooks } from '../job.ts';
 import type { Finding, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
 import type { MigrationState } from '../sqlite/migrations.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
+import { sweepClaims, whileClaimed } from './claim.ts';
 import {
   discardStages,
   foldersOf,
@@ -23,7 +24,6 @@ import {
   makeStage,
   readIntent,
   setAsidePath,
-  whileClaimed,
   writeIntent,
 } from './intent.ts';
 import { proveLive } from './proof.ts';
@@ -33,6 +33,7 @@ import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
 import { factsOf, inspectBackup, requireUsable, type SourceFacts } from './source.ts';
 import { stageBackup } from './staging.ts';
 import { freeSetAside, linkAside, statesOf } from './swap.ts';
+import { requireSettled } from './setAside.ts';
 import { requireRoomForSetAside, resolveTarget, resolveTargets } from './target.ts';
 import { putBackSetAside } from './undo.ts';
 
@@ -79,6 +80,15 @@ export interface PutInPlaceRequest {
 /** The whole restore in one go. Throws a BackupError; then the old databases are live, or the message says what is. */
 export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks): Promise<Restored> {
   const intent = await prepare(request);
+  return whileClaimed(intent.items.map(livePath), () => apply(intent, request, hooks));
+}
+
+async function apply(
+  intent: Intent,
+  request: ApplyRequest,
+  hooks: SnapshotHooks,
+): Promise<Restored> {
+  await lookBefore(intent, request);
   let sources: SourceFacts[];
   try {
     sources = await stageAll(intent, hooks);
@@ -99,6 +109,15 @@ export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks):
 /** Step "move": safety snapshots, then the complete set-asides. The live files stay where they are. */
 export async function moveAside(request: ApplyRequest, hooks: SnapshotHooks): Promise<MovedAside> {
   const intent = await prepare(request);
+  return whileClaimed(intent.items.map(livePath), () => moveAsideClaimed(intent, request, hooks));
+}
+
+async function moveAsideClaimed(
+  intent: Intent,
+  request: ApplyRequest,
+  hooks: SnapshotHooks,
+): Promise<MovedAside> {
+  await lookBefore(intent, request);
   const members = request.items.map(({ member }) => member);
   const known = { trustManifest: false };
   requireUsable(await inspectBackup(request.backup, members, known, hooks.onProgress));
@@ -129,8 +148,8 @@ export async function putInPlace(
   { intent: path, ignoreHolders = false }: PutInPlaceRequest,
   hooks: SnapshotHooks,
 ): Promise<Restored> {
-  const intent = readIntent(path);
-  return whileClaimed(intent, async () => {
+  return whileClaimed(readIntent(path).items.map(livePath), async () => {
+    const intent = readIntent(path); // As it is now that no other process works on it.
     requireSameTargets(intent);
     const sources = await stageAll(intent, hooks);
     await hooks.beforePublish();
@@ -189,10 +208,18 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
       old: [],
     });
   }
+  return intent;
+}
+
+/** Before anything is named or copied. */
+async function lookBefore(intent: Intent, request: ApplyRequest): Promise<void> {
+  for (const item of intent.items) requireSettled(livePath(item));
   lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);
-  for (const folder of foldersOf(intent)) await sweepLeftovers(folder);
-  return intent;
+  for (const folder of foldersOf(intent)) {
+    await sweepLeftovers(folder);
+    sweepClaims(folder);
+  }
 }
 
 function requireLiveStates({ items }: Intent, expected: string[] | undefined): void {

@@ -25,7 +25,7 @@ import { sqliteVersion } from '../sqlite/driver.ts';
 import { isReadableInPlace } from '../sqlite/readable.ts';
 import type { FileState } from './intent.ts';
 import { unreadableCodes } from './safetySnapshot.ts';
-import { deleteSetAside, requireSetAside } from './setAside.ts';
+import { removeSetAside, whileSetAsideClaimed } from './setAside.ts';
 import { statesOf } from './swap.ts';
 import { requireFree } from './target.ts';
 
@@ -46,15 +46,23 @@ export async function archiveSetAside(
   { path: given, folder, toolVersion }: ArchiveRequest,
   hooks: SnapshotHooks,
 ): Promise<{ archive: string; removed: string[] }> {
-  const path = requireSetAside(given);
+  return whileSetAsideClaimed(given, (path) => archive(path, folder, toolVersion, hooks));
+}
+
+async function archive(
+  path: string,
+  folder: string,
+  toolVersion: string,
+  hooks: SnapshotHooks,
+): Promise<{ archive: string; removed: string[] }> {
   requireFree([path], { probe: false });
   const files = statesOf(path);
-  const archive = await inWorkplace(folder, (place) => {
+  const made = await inWorkplace(folder, (place) => {
     requireSpace(place.folder, sum(files.map(({ sizeBytes }) => sizeBytes)));
     return archiveOld({ path, files, ...place, toolVersion }, hooks);
   });
-  requireUnchanged(path, files, archive);
-  return { archive, ...deleteSetAside(path) };
+  requireUnchanged(path, files, made);
+  return { archive: made, ...removeSetAside(path) };
 }
 
 interface Old {

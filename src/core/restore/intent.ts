@@ -18,7 +18,7 @@ import * as v from 'valibot';
 import { BackupError, explain } from '../errors.ts';
 import { linkWithoutOverwriting, writePrivateFile } from '../files/publish.ts';
 import { syncFolder } from '../files/sync.ts';
-import { intentPath, isAlive, privateFolderPath, workIdOfIntent } from '../files/workplace.ts';
+import { intentPath, privateFolderPath, workIdOfIntent } from '../files/workplace.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
 import { siblingSuffixes } from '../sqlite/siblings.ts';
 
@@ -151,47 +151,6 @@ function serialize(intent: Intent, folder: string, folders: string[]): string {
     alsoIn: folders.filter((other) => other !== folder),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-/**
- * Runs `action` as the only process at work on a restore: two would take each other's staged files for their own. Of two
- * that come at the same moment, both may be refused.
- */
-export async function whileClaimed<T>(intent: Intent, action: () => Promise<T>): Promise<T> {
-  const folders = foldersOf(intent);
-  try {
-    for (const folder of folders) claim(intent.id, folder);
-    return await action();
-  } finally {
-    for (const folder of folders) rmSync(claimPath(intent.id, folder), { force: true });
-  }
-}
-
-function claimPath(id: string, folder: string): string {
-  return join(stageFolder(id, { folder }), `claim-${process.pid}`);
-}
-
-function claim(id: string, folder: string): void {
-  const own = claimPath(id, folder);
-  makeStage(id, { folder });
-  try {
-    rmSync(own, { force: true });
-    writePrivateFile(own, '');
-    for (const name of readdirSync(dirname(own))) {
-      const pid = Number(/^claim-(\d+)$/.exec(name)?.[1] ?? process.pid);
-      if (pid !== process.pid && isAlive(pid)) throw atWork(folder, pid);
-    }
-  } catch (error) {
-    throw explain(error, 'target', folder);
-  }
-}
-
-function atWork(path: string, pid: number): BackupError {
-  return new BackupError(
-    'target-in-use',
-    `Another process (pid ${pid}) is at work on this restore in ${path}.`,
-    { path, hint: 'Wait until it is done, then look again.', facts: { pid } },
-  );
 }
 
 /** Makes the private folder of an item, which may be there already. */

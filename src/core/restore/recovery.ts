@@ -12,9 +12,9 @@ import {
   makeStage,
   readIntent,
   setAsidePath,
-  whileClaimed,
   writeIntent,
 } from './intent.ts';
+import { isClaimed, whileClaimed } from './claim.ts';
 import { goBack, lookAtHolders, moveAll, placeAll } from './run.ts';
 import { isStaged, stageBackup } from './staging.ts';
 import { hasChangedSince, liveOf } from './swap.ts';
@@ -41,6 +41,13 @@ export function findInterrupted(folder: string): Interrupted[] {
 
 function describe(path: string, intent: Intent): Interrupted {
   const { id, action, startedAt, backup } = intent;
+  const common = {
+    id,
+    intent: path,
+    action,
+    startedAt,
+    ...(backup !== undefined && { backup }),
+  };
   const items = intent.items.map((item) => {
     const setAside = setAsidePath(item);
     return {
@@ -51,17 +58,15 @@ function describe(path: string, intent: Intent): Interrupted {
       lacksSiblings: lacksSiblings(item),
     };
   });
+  const atWork = items.find(({ realTarget }) => isClaimed(realTarget));
   const obstacle = obstacleToFinish(intent);
-  return {
-    id,
-    intent: path,
-    action,
-    startedAt,
-    ...(backup !== undefined && { backup }),
-    items,
-    can: obstacle === undefined ? ['finish', 'roll-back'] : ['roll-back'],
-    words: [...items.map(wordsFor), ...(obstacle === undefined ? [] : [obstacle])].join(' '),
-  };
+  const can: Interrupted['can'] = obstacle === undefined ? ['finish', 'roll-back'] : ['roll-back'];
+  if (atWork !== undefined) {
+    const words = `Another process is at work on ${atWork.realTarget}: wait until it has ended.`;
+    return { ...common, items, can: [], words };
+  }
+  const words = [...items.map(wordsFor), ...(obstacle === undefined ? [] : [obstacle])].join(' ');
+  return { ...common, items, can, words };
 }
 
 function lacksSiblings(item: IntentItem): boolean {
@@ -111,11 +116,14 @@ export async function recoverInterrupted(
   { intent: path, how, ignoreHolders = false }: RecoverRequest,
   hooks: SnapshotHooks,
 ): Promise<Recovered> {
-  const intent = readIntent(path);
-  lookAtHolders(intent.items, { ignoreHolders, isResumed: true });
-  const remarks = await whileClaimed(intent, () =>
-    how === 'finish' ? finish(intent, path, ignoreHolders, hooks) : back(intent, hooks),
-  );
+  const { intent, remarks } = await whileClaimed(readIntent(path).items.map(livePath), async () => {
+    const intent = readIntent(path); // As it is now that no other process works on it.
+    lookAtHolders(intent.items, { ignoreHolders, isResumed: true });
+    const remarks = await (how === 'finish'
+      ? finish(intent, path, ignoreHolders, hooks)
+      : back(intent, hooks));
+    return { intent, remarks };
+  });
   return {
     id: intent.id,
     how,

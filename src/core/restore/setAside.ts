@@ -1,12 +1,20 @@
 /** The old databases that restores have kept. Nothing removes them but the person, name by name. */
 import { lstatSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { BackupError, explain } from '../errors.ts';
+import { BackupError, explain, isBackupError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { syncFolder } from '../files/sync.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
-import { listIntents, parts, readIntent, setAsidePath } from './intent.ts';
-import { statesOf } from './swap.ts';
+import { whileClaimed } from './claim.ts';
+import {
+  type IntentItem,
+  listIntents,
+  livePath,
+  parts,
+  readIntent,
+  setAsidePath,
+} from './intent.ts';
+import { liveOf, statesOf } from './swap.ts';
 import { requireFree, resolveTarget } from './target.ts';
 
 export interface SetAside {
@@ -58,8 +66,20 @@ function describe(folder: string, name: string): SetAside[] {
 }
 
 /** Removes a set-aside with its siblings. Refused while it is open, or while an interrupted restore needs it. */
-export function deleteSetAside(given: string): { removed: string[] } {
-  const path = requireSetAside(given);
+export function deleteSetAside(given: string): Promise<{ removed: string[] }> {
+  return whileSetAsideClaimed(given, removeSetAside);
+}
+
+/** Runs `action` as the only one at work on the database that the set-aside belongs to. */
+export async function whileSetAsideClaimed<T>(
+  given: string,
+  action: (path: string) => T | Promise<T>,
+): Promise<T> {
+  const path = resolveRegularFile(given);
+  return whileClaimed([liveOfSetAside(path)], () => action(requireSetAside(path)));
+}
+
+export function removeSetAside(path: string): { removed: string[] } {
   requireFree([path], { probe: false });
   const removed: string[] = [];
   try {
@@ -75,23 +95,52 @@ export function deleteSetAside(given: string): { removed: string[] } {
   }
 }
 
-/** The real path of a set-aside that no interrupted restore needs. */
-export function requireSetAside(given: string): string {
-  const path = resolveRegularFile(given);
-  if (parseSetAsideName(basename(path)) === undefined) {
-    throw new BackupError('bad-name', `${path} is not called as a restore calls what it keeps.`, {
-      path,
-      hint: 'Name the file `….bad-<time>Z` that the restore has kept.',
-    });
-  }
-  const isNeeded = listIntents(dirname(path)).some((intent) =>
-    readIntent(intent).items.some(
-      (item) => setAsidePath(item) === path || join(item.folder, item.from ?? '') === path,
-    ),
+/** The live path that a set-aside came from. */
+export function liveOfSetAside(path: string): string {
+  const parsed = parseSetAsideName(basename(path));
+  if (parsed !== undefined) return join(dirname(path), parsed.target);
+  throw new BackupError('bad-name', `${path} is not called as a restore calls what it keeps.`, {
+    path,
+    hint: 'Name the file `….bad-<time>Z` that the restore has kept.',
+  });
+}
+
+/** The path of a set-aside that no interrupted restore needs. */
+function requireSetAside(path: string): string {
+  const isNeeded = unfinishedItems(dirname(path)).some(
+    (item) => setAsidePath(item) === path || join(item.folder, item.from ?? '') === path,
   );
   if (!isNeeded) return path;
   throw new BackupError('target-in-use', `${path} is needed by a restore that is not finished.`, {
     path,
     hint: `Finish it or roll it back first: sqlite-backup restore --recover ${JSON.stringify(dirname(path))}`,
+  });
+}
+
+/** Refuses a database that an earlier restore has left half-way: two of them would keep parts of each other. */
+export function requireSettled(live: string): void {
+  const folder = dirname(live);
+  const isHalfWay = unfinishedItems(folder).some((item) => {
+    if (livePath(item) !== live) return false;
+    const now = liveOf(item);
+    return now !== 'old' && now !== 'other';
+  });
+  if (!isHalfWay) return;
+  throw new BackupError('target-in-use', `An earlier restore of ${live} stopped half-way.`, {
+    path: live,
+    hint: `Finish it or roll it back first: sqlite-backup restore --recover ${JSON.stringify(folder)}`,
+    facts: { reason: 'unfinished' },
+  });
+}
+
+/** What the restores of a folder that are not finished are about. An intent that cannot be read is about nothing. */
+function unfinishedItems(folder: string): IntentItem[] {
+  return listIntents(folder).flatMap((path) => {
+    try {
+      return readIntent(path).items;
+    } catch (error) {
+      if (!isBackupError(error)) throw error;
+      return [];
+    }
   });
 }

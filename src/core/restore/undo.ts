@@ -6,11 +6,12 @@ import { resolveRegularFile } from '../files/paths.ts';
 import { newWorkId, sweepLeftovers } from '../files/workplace.ts';
 import type { SnapshotHooks } from '../job.ts';
 import type { Finding, VerdictStatus } from '../manifest/manifest.ts';
-import { parseSetAsideName } from '../manifest/names.ts';
 import { discardStages, type Intent, type IntentItem, livePath, setAsidePath } from './intent.ts';
+import { whileClaimed } from './claim.ts';
 import { proveLive } from './proof.ts';
 import { lookAtHolders, moveAll, placeAll } from './run.ts';
 import { stageSetAside } from './staging.ts';
+import { liveOfSetAside, requireSettled } from './setAside.ts';
 import { freeSetAside, statesOf } from './swap.ts';
 
 export interface UndoRequest {
@@ -36,6 +37,18 @@ export async function undoRestore(
 ): Promise<Undone> {
   const path = resolveRegularFile(setAside);
   const item = itemFor(path);
+  return whileClaimed([livePath(item)], () =>
+    undo(path, item, { ignoreHolders, toolVersion }, hooks),
+  );
+}
+
+async function undo(
+  path: string,
+  item: IntentItem,
+  { ignoreHolders, toolVersion }: { ignoreHolders: boolean; toolVersion: string },
+  hooks: SnapshotHooks,
+): Promise<Undone> {
+  requireSettled(livePath(item));
   lookAtHolders([item, { ...item, name: basename(path) }], { ignoreHolders });
   await sweepLeftovers(item.folder);
   const intent = intentFor(item, toolVersion);
@@ -60,16 +73,7 @@ export async function undoRestore(
 }
 
 function itemFor(path: string): IntentItem {
-  const parsed = parseSetAsideName(basename(path));
-  if (parsed === undefined) {
-    throw new BackupError('bad-name', `${path} is not called as a restore calls what it keeps.`, {
-      path,
-      hint: 'Name the file `….bad-<time>Z` that the restore has kept.',
-    });
-  }
-  const folder = dirname(path);
-  const { target } = parsed;
-  const live = join(folder, target);
+  const live = liveOfSetAside(path);
   const stats = lstatSync(live, { throwIfNoEntry: false });
   if (stats !== undefined && !stats.isFile()) {
     throw new BackupError('access', `${live} is no regular file, so it is not replaced.`, {
@@ -77,7 +81,8 @@ function itemFor(path: string): IntentItem {
       hint: 'Look at what it is: the database that was set aside had this name.',
     });
   }
-  return { index: 0, target: live, folder, name: target, old: [], from: basename(path) };
+  const [folder, name] = [dirname(live), basename(live)];
+  return { index: 0, target: live, folder, name, old: [], from: basename(path) };
 }
 
 function intentFor(item: IntentItem, toolVersion: string): Intent {

@@ -111,7 +111,9 @@ if (pageFolder !== undefined) {
   };
   await Promise.all([...product, fixtures].map((options) => build(options)));
 } else if (flags.has('--watch')) {
-  await Promise.all(bundles.map(async (options) => (await context(options)).watch()));
+  // The task "watch" of the editor waits for the lines that this level prints.
+  const watched = bundles.map((options) => context({ ...options, logLevel: 'info' }));
+  await Promise.all(watched.map(async (one) => (await one).watch()));
 } else {
   rmSync('dist', { recursive: true, force: true });
   await Promise.all(bundles.map((options) => build(options)));

@@ -93,7 +93,7 @@ export class WorkerClient {
 
   #fork(): ChildProcess {
     const child = fork(this.#options.entry, [], {
-      execArgv: [], // Never the debugger's port or the loader of the face.
+      execArgv: debuggerArguments(), // Never the debugger's port or the loader of the face.
       // Bundles are compressed on all cores; by default there are only four threads for that.
       env: { UV_THREADPOOL_SIZE: threads, ...process.env, ELECTRON_RUN_AS_NODE: '1' },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -103,6 +103,12 @@ export class WorkerClient {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#options.onLog?.(text));
     return child;
   }
+}
+
+/** With SQLITE_BACKUP_INSPECT=PORT in the environment each worker waits for a debugger before it begins. */
+function debuggerArguments(): string[] {
+  const port = process.env['SQLITE_BACKUP_INSPECT'] ?? '';
+  return /^\d+$/.test(port) ? [`--inspect-wait=${port}`] : [];
 }
 
 /**

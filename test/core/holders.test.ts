@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   linkSync,
@@ -14,6 +15,7 @@ import {
   parseRestartManager,
 } from '../../src/core/holders/holders.ts';
 import { holdersOf } from '../../src/core/restore/target.ts';
+import { parseMounts } from '../../src/core/files/fileSystem.ts';
 import { probeLock } from '../../src/core/sqlite/locks.ts';
 import { bytesOf, createDatabase } from '../support/databases.ts';
 import {
@@ -24,6 +26,7 @@ import {
   kill,
   root,
   run,
+  start,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -80,7 +83,7 @@ describe('the holders of a database', function () {
     ] as const) {
       const live = createDatabase(folder(`${journalMode}.db`), { journalMode });
       const holder = await holdOpen(live, read);
-      const script = `import { findHolders } from '${root}/src/core/holders.ts';
+      const script = `import { findHolders } from '${root}/src/core/holders/holders.ts';
         console.log(JSON.stringify(findHolders([process.argv[1]])));`;
       const { stdout, stderr } = await run([
         ...asNobody,
@@ -118,9 +121,52 @@ describe('the holders of a database', function () {
       await kill(writer);
     }
   });
+
+  for (const journalMode of ['persist', 'truncate'] as const) {
+    it(`are seen by the probe in journal_mode = ${journalMode}, whose journal stays`, async () => {
+      const live = createDatabase(folder('app.db'), { journalMode });
+      const idle = await holdOpen(live, `PRAGMA journal_mode = ${journalMode}`, write, 'COMMIT');
+      const before = bytesOf(live);
+      assert.ok('-journal' in before);
+      assert.equal(probeLock(live), false, 'idle');
+      await kill(idle);
+      for (const statements of [['BEGIN IMMEDIATE'], [write]]) {
+        const writer = await holdOpen(live, `PRAGMA journal_mode = ${journalMode}`, ...statements);
+        assert.equal(probeLock(live), true, statements[0]);
+        await kill(writer);
+      }
+    });
+  }
+
+  it('are seen by the probe in the middle of a transaction, and its journal is left to a dead program', async () => {
+    const live = createDatabase(folder('app.db'), { rows: 5000 });
+    const { child } = await start('hotJournal.ts', live);
+    const before = bytesOf(live);
+    assert.equal(probeLock(live), true);
+    await kill(child);
+    assert.equal(probeLock(live), false);
+    assert.deepEqual(bytesOf(live), before);
+  });
+
+  it('are not waited for by the probe behind a pipe in the place of a journal', () => {
+    const live = createDatabase(folder('app.db'));
+    execFileSync('mkfifo', [`${live}-journal`]);
+    assert.equal(probeLock(live), false);
+  });
 });
 
 describe('other systems', () => {
+  it('name a file system as shared by what mount prints on macOS', () => {
+    const output = `/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+/dev/disk3s5 on /System/Volumes/Data (apfs, local, journaled, nobrowse)
+//me@nas/My Share on /Volumes/My Share (smbfs, nodev, nosuid, mounted by me)
+`;
+    assert.equal(parseMounts(output, '/Users/me/app.db'), undefined);
+    assert.equal(parseMounts(output, '/Volumes/My Share/app.db'), 'smbfs');
+    assert.equal(parseMounts(output, '/Volumes/My Share 2/app.db'), undefined);
+    assert.equal(parseMounts('', '/app.db'), undefined);
+  });
+
   it('name holders through lsof', () => {
     const text = 'p501\ncPython\nf7\np501\nf8\np777\ncnode\n';
     assert.deepEqual(parseOpenFiles(text), [

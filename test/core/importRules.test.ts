@@ -21,9 +21,9 @@ const pureCore = [
 const floors = [
   ['errors.ts', 'pause.ts', 'units.ts'],
   ['files'],
-  ['job.ts', 'manifest'],
+  ['job.ts', 'manifest', 'holders'],
   ['sqlite'],
-  ['compare', 'holders'],
+  ['compare'],
   ['snapshot'],
   ['bundle'],
   ['verify', 'catalog'],

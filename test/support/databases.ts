@@ -13,7 +13,7 @@ import {
   takeSnapshot,
   takeSnapshots,
 } from '../../src/core/snapshot/snapshot.ts';
-import { siblingSuffixes } from '../../src/core/sqlite/siblings.ts';
+import { siblingSuffixes } from '../../src/core/files/siblingNames.ts';
 
 interface DatabaseOptions {
   /** Pragmas that only count before the first table. */

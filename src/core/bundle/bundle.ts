@@ -20,7 +20,7 @@ import {
 import { Copying, describeContents, type Member, type Proved, sum } from '../snapshot/copying.ts';
 import { leftover, type SnapshotsRequest, sourceOf } from '../snapshot/snapshot.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
-import { siblingSuffixes } from '../sqlite/siblings.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
 import { packCompanion, type Packed, type PublishedBundle, writeBundle } from './bundleFile.ts';
 import { type Companion, type CompanionGlobs, findCompanions } from './companions.ts';
 import {

@@ -7,8 +7,9 @@ import { neverEntered } from '../files/paths.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import type { RecordAs } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
 import { isSibling, readHeader } from '../sqlite/header.ts';
-import { ownerOf, siblingSuffixes } from '../sqlite/siblings.ts';
+import { ownerOf } from '../sqlite/siblings.ts';
 import { baseOf, matcherOf, sortGlobs, type Unwanted } from './globs.ts';
 
 /**

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { siblingSuffixes } from '../sqlite/siblings.ts';
+import { deviceNumber, sharedFileSystem } from '../files/fileSystem.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
 import { restartManagerScript } from './restartManager.ts';
 
 export interface Holder {
@@ -26,13 +27,55 @@ export interface Holders {
  * Opens none of the files, so it may be asked again and again while an application is at work.
  */
 export function findHolders(databases: readonly string[]): Holders {
-  const paths = databases.flatMap((path) => [
-    path,
-    ...siblingSuffixes.map((suffix) => path + suffix),
-  ]);
+  const found = holdersHere(partsOf(databases));
+  // On a shared file system there are programs on the other side, which no list here has.
+  const isShared = found.known === 'all' && databases.some(isOnSharedFileSystem);
+  return isShared ? { ...found, known: 'own-user' } : found;
+}
+
+function isOnSharedFileSystem(path: string): boolean {
+  try {
+    return sharedFileSystem(path) !== undefined;
+  } catch {
+    return false; // A database that does not exist is open nowhere.
+  }
+}
+
+function partsOf(databases: readonly string[]): string[] {
+  return databases.flatMap((path) => [path, ...siblingSuffixes.map((suffix) => path + suffix)]);
+}
+
+function holdersHere(paths: readonly string[]): Holders {
   if (process.platform === 'darwin') return askListOfOpenFiles(paths);
   if (process.platform === 'win32') return askRestartManager(paths);
   return existsSync('/proc/self/fd') ? holdersInProc(paths) : { holders: [], known: 'unknown' };
+}
+
+/**
+ * True when another process that runs on this system has a lock on the database, or has it open for writing, as SQLite
+ * opens it: its locks are seen from here, and ours by it. A program that copies or reads the file proves nothing.
+ */
+export function hasProgramHere(path: string): boolean {
+  const parts = partsOf([path]);
+  if (!existsSync('/proc/self/fd'))
+    return holdersHere(parts).holders.some(({ isOurs }) => isOurs !== true);
+  const identities = new Set(parts.flatMap(identitiesOf));
+  return (
+    [...lockHolders(identities)].some((pid) => pid !== process.pid) ||
+    otherProcesses().some((pid) => holdsOne(pid, new Set(), identities, isForWriting) === true)
+  );
+}
+
+function otherProcesses(): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid);
+}
+
+/** The last two bits of the flags, in octal, are the access: 0 to read, 1 to write, 2 for both. */
+function isForWriting(pid: number, handle: string): boolean {
+  const flags = /^flags:\s+([0-7]+)$/m.exec(readText(`/proc/${pid}/fdinfo/${handle}`))?.[1];
+  return flags !== undefined && (parseInt(flags, 8) & 3) !== 0;
 }
 
 /** Of several holders, the ones with a lock on the database file, as the kernel lists them. */
@@ -50,9 +93,7 @@ function holdersInProc(paths: readonly string[]): Holders {
   const names = new Set(paths.flatMap((path) => [path, `${path} (deleted)`]));
   const pids = new Set(lockHolders(identities));
   let hidden = process.getuid?.() !== 0;
-  for (const entry of readdirSync('/proc')) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid)) continue;
+  for (const pid of otherProcesses()) {
     const open = holdsOne(pid, names, identities);
     if (open === 'hidden') hidden = true;
     if (open === true) pids.add(pid);
@@ -79,6 +120,7 @@ function holdsOne(
   pid: number,
   names: ReadonlySet<string>,
   identities: ReadonlySet<string>,
+  counts: (pid: number, handle: string) => boolean = () => true,
 ): boolean | 'hidden' {
   const folder = `/proc/${pid}/fd`;
   let entries: string[];
@@ -93,8 +135,10 @@ function holdsOne(
       const link = readlinkSync(`${folder}/${entry}`);
       // Sockets and pipes have no path.
       if (!link.startsWith('/')) return false;
-      if (names.has(link)) return true;
-      return identitiesOf(`${folder}/${entry}`).some((identity) => identities.has(identity));
+      const isOne =
+        names.has(link) ||
+        identitiesOf(`${folder}/${entry}`).some((identity) => identities.has(identity));
+      return isOne && counts(pid, entry);
     } catch {
       return false; // Closed by now.
     }
@@ -109,19 +153,11 @@ function* lockHolders(identities: ReadonlySet<string>): Generator<number> {
   for (const line of readText('/proc/locks').split('\n')) {
     const [, pid, major, minor, ino] = /(-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line) ?? [];
     if (pid === undefined || Number(pid) <= 0) continue; // 0 and -1: a process of another container or machine.
-    if (identities.has(`${deviceNumber(major ?? '', minor ?? '')}:${ino}`)) yield Number(pid);
+    if (
+      identities.has(`${deviceNumber(parseInt(major ?? '', 16), parseInt(minor ?? '', 16))}:${ino}`)
+    )
+      yield Number(pid);
   }
-}
-
-/** As `stat` encodes it: glibc's makedev. */
-function deviceNumber(majorHex: string, minorHex: string): bigint {
-  const [major, minor] = [BigInt(`0x${majorHex}`), BigInt(`0x${minorHex}`)];
-  return (
-    ((major & 0xfffff000n) << 32n) |
-    ((major & 0xfffn) << 8n) |
-    ((minor & 0xffffff00n) << 12n) |
-    (minor & 0xffn)
-  );
 }
 
 /** Workers are started alike, by whichever window. */

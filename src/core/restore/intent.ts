@@ -20,7 +20,7 @@ import { linkWithoutOverwriting, writePrivateFile } from '../files/publish.ts';
 import { syncFolder } from '../files/sync.ts';
 import { intentPath, privateFolderPath, workIdOfIntent } from '../files/workplace.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
-import { siblingSuffixes } from '../sqlite/siblings.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
 
 const intentFormat = 1;
 const longestIntentBytes = 1024 * 1024;

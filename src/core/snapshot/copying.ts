@@ -24,13 +24,21 @@ import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { compactInto } from '../sqlite/compact.ts';
 import { type Contents, differingFacts, settleCopy } from '../sqlite/contents.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
+import type { ByHand } from '../sqlite/opening.ts';
 import { pin, type Pin } from '../sqlite/pin.ts';
 import { takeCut } from './cut.ts';
 import { stepBytes } from './earlySync.ts';
 import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
 import { PinWatch } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
-import { inspectSource, openWherePossible, requireSize, retarget, type Source } from './source.ts';
+import {
+  inspectSource,
+  openWherePossible,
+  type Readable,
+  requireSize,
+  retarget,
+  type Source,
+} from './source.ts';
 
 export interface CopyRequest {
   databases: { database: string; recordAs: RecordAs }[];
@@ -158,7 +166,9 @@ export class Copying {
       requireSpace(this.#folder, totalBytes);
       const copied: Copied[] = [];
       let before = 0;
-      const watches = held.map(({ member, pin: { facts } }) => new PinWatch(member.source, facts));
+      const watches = held.map(
+        ({ member, byHand, pin: { facts } }) => new PinWatch(member.source, { facts, byHand }),
+      );
       const gentleUntil = performance.now() + mostGentleMs;
       let current = 0;
       // Nobody can write to a database in rollback mode while it is held: that must be short above all.
@@ -191,6 +201,7 @@ export class Copying {
             return now;
           };
           await copyPinned(one, { copy, folder: this.#folder }, onStep);
+          watches[index]?.requireHeld();
           one.release();
           const contents = settle(copy, facts, this.#folder);
           const { journalMode } = facts;
@@ -212,21 +223,21 @@ export class Copying {
   }
 
   /** Opens each database once for a moment: what cannot be read must not keep the others from a shared instant. */
-  #findReadable(members: Member[]): { member: Member; path: string }[] {
+  #findReadable(members: Member[]): (Readable & { member: Member })[] {
     return members.flatMap((member) => {
-      const path = this.attempt(member, () =>
+      const readable = this.attempt(member, () =>
         openWherePossible(member.source, this.#scratch, (candidate) => {
-          pin(candidate, this.#request.busyTimeoutMs, member.source.path).release();
+          pin(candidate.path, this.#request.busyTimeoutMs, member.source.path).release();
           return candidate;
         }),
       );
-      return path === undefined ? [] : [{ member, path }];
+      return readable === undefined ? [] : [{ ...readable, member }];
     });
   }
 
   async #pinAll(
-    readable: { member: Member; path: string }[],
-  ): Promise<{ member: Member; pin: Pin }[]> {
+    readable: (Readable & { member: Member })[],
+  ): Promise<{ member: Member; byHand: ByHand | undefined; pin: Pin }[]> {
     if (readable.length === 0) return [];
     const shownAs = new Map(readable.map(({ path, member }) => [path, member.source.path]));
     const { busyTimeoutMs, largestBytes } = this.#request;
@@ -236,15 +247,15 @@ export class Copying {
       busyTimeoutMs,
     );
     // A copy by hand was made before the others were pinned.
-    const byHand = readable.find(({ path, member }) => path !== member.source.path);
+    const copied = readable.find(({ byHand }) => byHand !== undefined);
     this.cut =
-      byHand === undefined || readable.length === 1
+      copied === undefined || readable.length === 1
         ? cut
         : {
             label: 'per-database',
-            reason: `${byHand.member.source.path} is on a read-only medium.`,
+            reason: `${copied.member.source.path} could not be opened where it is, so it was copied before the others.`,
           };
-    return readable.flatMap(({ member, path }) => {
+    return readable.flatMap(({ member, path, byHand }) => {
       const one = pins.get(path);
       if (one === undefined) {
         this.#fail(member, failures.get(path));
@@ -255,7 +266,7 @@ export class Copying {
         requireSize(member.source.path, one.facts.pageCount * one.facts.pageSize, largestBytes);
         return true;
       });
-      if (isAcceptable === true) return [{ member, pin: one }];
+      if (isAcceptable === true) return [{ member, byHand, pin: one }];
       one.release();
       return [];
     });
@@ -281,15 +292,30 @@ export class Copying {
     this.#hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: source.sizeBytes });
     createPrivateFile(copy);
     const at = new Date();
-    const watch = new PinWatch(source, undefined);
-    const { before, after } = openWherePossible(source, this.#scratch, (path) => {
-      try {
-        const { busyTimeoutMs, verify: check } = this.#request;
-        return compactInto(path, copy, { busyTimeoutMs, shownAs: source.path, check });
-      } catch (error) {
-        throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
-      }
-    });
+    const { before, after, watch } = openWherePossible(
+      source,
+      this.#scratch,
+      ({ path, byHand }) => {
+        try {
+          const { busyTimeoutMs, verify: check } = this.#request;
+          const options = { busyTimeoutMs, shownAs: source.path, check };
+          // Held apart from the compacting, whose own hold cannot be watched. In rollback mode a waiting writer would
+          // keep the second connection out.
+          const held =
+            source.journalMode === 'wal' ? pin(path, busyTimeoutMs, source.path) : undefined;
+          try {
+            const watch = new PinWatch(source, { facts: undefined, byHand });
+            const compacted = compactInto(path, copy, options);
+            if (held !== undefined) watch.requireHeld();
+            return { ...compacted, watch };
+          } finally {
+            held?.release();
+          }
+        } catch (error) {
+          throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
+        }
+      },
+    );
     const contents = settleIn(copy, this.#folder);
     const differs = (facts: Facts): Finding[] =>
       differingFacts({ ...facts, pageCount: contents.facts.pageCount }, contents.facts);

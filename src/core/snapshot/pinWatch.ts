@@ -1,7 +1,8 @@
-import { statSync } from 'node:fs';
-import { explain } from '../errors.ts';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from '../files/paths.ts';
 import type { Facts, Finding } from '../manifest/manifest.ts';
+import type { ByHand } from '../sqlite/opening.ts';
 import { formatBytes } from '../units.ts';
 import { isReplaced, type Source } from './source.ts';
 
@@ -13,7 +14,10 @@ const writtenForMs = 1000;
 /** Each look asks the file system, and small steps are many. */
 const lookEveryMs = 10;
 
-/** Notices what holding a database still does to the programs that write to it. Looks at sizes and times only. */
+/**
+ * Notices what holding a database still does to the programs that write to it, and whether they respect it. Opens only the
+ * `-wal`, which no program locks, and never the database.
+ */
 export class PinWatch {
   readonly #source: Source;
   readonly #walBytesBefore: number;
@@ -24,9 +28,17 @@ export class PinWatch {
   #lookedAt = -Infinity;
   #writtenAt = -Infinity;
   #hasWaitingWriter = false;
+  readonly #byHand: ByHand | undefined;
+  readonly #held: { database: string; wal: string };
 
-  constructor(source: Source, facts: Facts | undefined) {
+  /** To be made while the database is held. `byHand` says why a private copy of it is held instead. */
+  constructor(
+    source: Source,
+    { facts, byHand }: { facts: Facts | undefined; byHand: ByHand | undefined },
+  ) {
     this.#source = source;
+    this.#byHand = byHand;
+    this.#held = { database: databaseState(source), wal: walSalts(source) };
     const { sizeBytes, state } = walOf(source);
     this.#walBytesBefore = sizeBytes;
     this.#walState = state;
@@ -63,6 +75,32 @@ export class PinWatch {
     if (journal !== undefined && journal.mtimeMs >= this.#since) this.#hasWaitingWriter = true;
   }
 
+  /**
+   * Fails the copy when the database was written to although it is held: then its program does not see the lock, and the
+   * copy may be a mixture. To be called before the hold ends.
+   */
+  requireHeld(): void {
+    if (this.#byHand !== undefined || canBeLate) return;
+    if (databaseState(this.#source) === this.#held.database || isReplaced(this.#source)) return;
+    // In WAL mode a checkpoint may write what is held already, but then the WAL cannot begin anew; and while the WAL was
+    // empty, nothing of the database may be written.
+    const isObeyed =
+      this.#source.journalMode === 'wal' &&
+      this.#held.wal !== '' &&
+      walSalts(this.#source) === this.#held.wal;
+    if (isObeyed) return;
+    const { path } = this.#source;
+    throw new BackupError(
+      'incomplete',
+      `${path} was written to while it was locked for the backup: its program does not see the lock.`,
+      {
+        path,
+        hint: 'Back it up on the machine or in the container where its program runs, or stop the program first.',
+        facts: { reason: 'lock-ignored' },
+      },
+    );
+  }
+
   findings(): Finding[] {
     try {
       this.#look();
@@ -71,6 +109,12 @@ export class PinWatch {
     }
     const grownBytes = this.#walBytes - this.#walBytesBefore;
     const findings: Finding[] = [];
+    if (this.#byHand?.reason === 'other-side') {
+      findings.push({
+        code: 'copied-by-hand',
+        message: `The database lies on a shared file system (${this.#byHand.fileSystem}), and no program on this side had it open. It was copied file by file, and nothing changed meanwhile.`,
+      });
+    }
     if (grownBytes > this.#quietWalBytes) {
       findings.push({
         code: 'wal-grew',
@@ -98,6 +142,30 @@ export class PinWatch {
       });
     }
     return findings;
+  }
+}
+
+/** On Windows the time of a file may change only when its writer closes it, long after the writing. */
+const canBeLate = process.platform === 'win32';
+
+function databaseState({ path }: Source): string {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? '' : [stats.dev, stats.ino, stats.size, stats.mtimeNs].join();
+}
+
+/** The numbers that a WAL gets each time it begins anew; empty while there is no WAL. */
+function walSalts({ path }: Source): string {
+  const header = Buffer.alloc(24);
+  let handle: number;
+  try {
+    handle = openSync(`${path}-wal`, 'r');
+  } catch {
+    return '';
+  }
+  try {
+    return readSync(handle, header) < header.length ? '' : header.toString('hex', 16);
+  } finally {
+    closeSync(handle);
   }
 }
 

@@ -1,21 +1,13 @@
 /** A live database on its way to a backup: which file it really is, whether it can be read, and how to hold it still. */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  fsyncSync,
-  openSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
-import { BackupError, explain, isBackupError } from '../errors.ts';
+import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { BackupError, type ErrorCode, explain, isBackupError } from '../errors.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
-import { freeBytes, requireSpace } from '../files/space.ts';
+import { requireSpace } from '../files/space.ts';
 import { findLockers } from '../holders/holders.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
-import { siblingsOf } from '../sqlite/siblings.ts';
+import { type ByHand, whyByHand } from '../sqlite/opening.ts';
+import { requirePlainSiblings, siblingsOf } from '../sqlite/siblings.ts';
 import { formatBytes } from '../units.ts';
 
 export interface Source {
@@ -33,6 +25,7 @@ export interface Source {
 /** Looks at a database before anything is opened or created. Refuses what cannot become a good backup, with the reason. */
 export function inspectSource(database: string, largestBytes: number): Source {
   const path = resolveRegularFile(database);
+  requirePlainSiblings(path);
   const { journalMode, pageSize } = requireDatabase(path);
   refuseNeighbours(path);
   const { size: sizeBytes, nlink: links } = statSync(path);
@@ -64,36 +57,67 @@ function refuseHiddenWal({ path, journalMode, links }: Source): void {
   );
 }
 
+/** Where a live database was read: in place, or from the guarded private copy that stands for it, and why. */
+export interface Readable {
+  path: string;
+  byHand?: ByHand;
+}
+
+/** What SQLite says where it cannot make a `-shm`: on a read-only medium, a full disk, in the folder of another user. */
+const cannotShare: ReadonlySet<ErrorCode> = new Set([
+  'read-only-media',
+  'access',
+  'source-fs-full',
+  'io-error',
+]);
+
 /**
- * Runs `open` on the database itself or, when SQLite cannot open it on a read-only medium, on a private copy of its
- * files in `scratch`. Explains failures as well as can be known.
+ * Runs `open` on the database itself or, where SQLite must not or cannot open it, on a guarded private copy in `scratch`.
+ * Explains failures as well as can be known.
  */
 export function openWherePossible<T>(
   source: Source,
   scratch: string,
-  open: (path: string) => T,
+  open: (readable: Readable) => T,
 ): T {
   const { path, journalMode } = source;
+  const byHand = whyByHand(path, journalMode);
+  if (byHand !== undefined) return openCopy(path, scratch, byHand, open);
   try {
-    return open(path);
+    return open({ path });
   } catch (error) {
     const known = explain(error, 'source', path);
     if (known.code === 'source-busy') throw nameLockers(known, path);
-    const cannotShare = known.code === 'read-only-media' || known.code === 'access';
-    if (!cannotShare || journalMode !== 'wal') throw sourceDiskFull(known, path);
-    if (isReadOnlyHere(path)) return open(makeReadableCopy(path, scratch));
-    const full = sourceDiskFull(known, path);
-    if (full !== known) throw full;
+    if (journalMode !== 'wal' || !cannotShare.has(known.code)) throw known;
+    return openCopy(path, scratch, { reason: 'read-only' }, open);
+  }
+}
+
+function openCopy<T>(
+  path: string,
+  scratch: string,
+  byHand: ByHand,
+  open: (readable: Readable) => T,
+): T {
+  let copy: string;
+  try {
+    copy = makeReadableCopy(path, scratch);
+  } catch (error) {
+    const isChanged = isBackupError(error) && error.facts?.['reason'] === 'changed';
+    if (!isChanged || byHand.reason !== 'other-side') throw error;
+    const { fileSystem } = byHand;
     throw new BackupError(
-      'read-only-media',
-      `${path} is in WAL mode, and this user may not write beside it, which SQLite needs to read it.`,
+      'source-busy',
+      `${path} lies on a shared file system (${fileSystem}) and is written to from its other side, where locks of this side are not seen. It changed each time while it was copied.`,
       {
         path,
-        hint: 'Run as a user who may write to its folder, or copy the database with its -wal file elsewhere.',
-        cause: known,
+        hint: 'Run the command line (sqlite-backup back-up) on the machine or in the container where its program runs.',
+        facts: { reason: 'other-side', fileSystem },
+        cause: error,
       },
     );
   }
+  return open({ path: copy, byHand });
 }
 
 function nameLockers(busy: BackupError, path: string): BackupError {
@@ -109,28 +133,6 @@ function nameLockers(busy: BackupError, path: string): BackupError {
       cause: busy.cause,
     },
   );
-}
-
-/** On a full disk SQLite cannot make the -shm, and says only that it cannot open the file. */
-function sourceDiskFull(error: BackupError, path: string): BackupError {
-  const shmBytes = 32 * 1024;
-  const mayBeSpace = error.code === 'access' || error.code === 'io-error';
-  if (!mayBeSpace || freeBytes(dirname(path)) >= shmBytes) return error;
-  return new BackupError(
-    'source-fs-full',
-    `${path} cannot be read: its disk has no room for the small -shm file that WAL mode needs.`,
-    { path, hint: 'Free some space on the disk of the database and try again.', cause: error },
-  );
-}
-
-/** True on a medium mounted read-only. Another mount of it, or another machine, may still write to the same files. */
-function isReadOnlyHere(path: string): boolean {
-  try {
-    accessSync(dirname(path), constants.W_OK);
-    return false;
-  } catch (error) {
-    return error instanceof Error && Reflect.get(error, 'code') === 'EROFS';
-  }
 }
 
 /** True when another file, or none, is under the path by now. */

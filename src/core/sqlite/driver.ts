@@ -1,6 +1,8 @@
 /** Opening SQLite: the only place that loads the driver. All of `sqlite/` runs in the worker, on resolved paths. */
 import Database from 'better-sqlite3';
 import { BackupError, explain, type Side } from '../errors.ts';
+import { requireLocksToReach } from './opening.ts';
+import { requirePlainSiblings } from './siblings.ts';
 
 /** A copy reads each page once: more cache costs memory and gains nothing. */
 const sourceCachePragma = 'cache_size = -2000';
@@ -52,8 +54,15 @@ export function open(path: string, options: Database.Options): Database.Database
   }
 }
 
+/** Opens a database that may be live. Refuses one that must not be opened where it is. */
+export function openLive(path: string, options: Database.Options): Database.Database {
+  requirePlainSiblings(path);
+  requireLocksToReach(path);
+  return open(path, { ...options, fileMustExist: true });
+}
+
 export function openSource(path: string, busyTimeoutMs: number): Database.Database {
-  const db = open(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs });
+  const db = openLive(path, { readonly: true, timeout: busyTimeoutMs });
   try {
     db.pragma('trusted_schema = off');
     db.pragma('cell_size_check = on');

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
+import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
@@ -113,8 +114,10 @@ function copyOnce(path: string, to: string, { afterPart }: GuardOptions): string
     }
     afterPart?.(suffix);
   }
-  // A time that is this young may stay the same over another write, so the bytes decide.
-  const isVouched = newestMs(before) < startedAt - coarsestTimeMs;
+  // A time that is this young may stay the same over another write, and a shared file system may tell an old one: then
+  // the bytes decide.
+  const isOld = newestMs(before) < startedAt - coarsestTimeMs;
+  const isVouched = isOld && sharedFileSystem(path) === undefined;
   if (!isVouched && !parts.every((suffix) => hasSameBytes(path + suffix, to + suffix)))
     return undefined;
   return stateOf(partsOf(path)) === stateOf(before) ? parts : undefined;

@@ -1,8 +1,9 @@
 /** Looking at, and briefly taking, the locks of a live database. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
 import { explain } from '../errors.ts';
-import { explained, open } from './driver.ts';
+import { explained, openLive } from './driver.ts';
 import { requireDatabase } from './header.ts';
+import { hasBothSiblings, whyByHand } from './opening.ts';
 import { pin } from './pin.ts';
 import { siblingsOf } from './siblings.ts';
 
@@ -15,7 +16,7 @@ export interface Watcher {
 
 export function watch(path: string): Watcher {
   return explained(path, () => {
-    const db = open(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    const db = openLive(path, { readonly: true, timeout: 0 });
     return {
       version: () => explained(path, () => Number(db.pragma('data_version', { simple: true }))),
       close: () => db.close(),
@@ -35,7 +36,7 @@ export function holdWriteLock(
   return explained(path, () => {
     // On a file that may only be read, BEGIN IMMEDIATE says nothing and locks nothing.
     accessSync(path, constants.W_OK);
-    const db = open(path, { fileMustExist: true, timeout: timeoutMs });
+    const db = openLive(path, { timeout: timeoutMs });
     try {
       db.pragma('trusted_schema = off');
       db.exec(`BEGIN ${kind}`);
@@ -53,18 +54,18 @@ export function holdWriteLock(
 }
 
 /**
- * True when another program is in the middle of a transaction on the database, whoever runs it. Takes and drops a lock
- * for a moment, writes nothing and never checkpoints. An idle connection in rollback mode holds no lock at all.
+ * True when another program is in the middle of a transaction on the database. Takes and drops a lock for a moment, writes
+ * nothing and never checkpoints. An idle connection in rollback mode holds no lock at all, and on a shared file system the
+ * locks of the other side are not seen.
  */
 export function probeLock(path: string): boolean {
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
     const { journalMode } = requireDatabase(path);
-    const siblings = siblingsOf(path);
-    // Opening it for writing would roll a hot journal back.
-    if ((siblings.get('-journal')?.sizeBytes ?? 0) > 0) return false;
-    // Whoever has a WAL database open has a -shm, and nothing must appear beside one that nobody has.
-    if (journalMode === 'wal' && !siblings.has('-shm')) return false;
+    // A program that has a WAL database open has a -shm, and nothing must appear beside one that none has open.
+    if (journalMode === 'wal' && !hasBothSiblings(path)) return false;
+    if (whyByHand(path, journalMode) !== undefined) return false;
+    if (hasJournal(path)) return isWritingBehindJournal(path);
     const held = journalMode === 'wal' ? pin(path, 0) : undefined;
     try {
       holdWriteLock(path, 0, journalMode === 'wal' ? 'IMMEDIATE' : 'EXCLUSIVE').release();
@@ -73,7 +74,37 @@ export function probeLock(path: string): boolean {
     }
     return false;
   } catch (error) {
-    // What cannot be opened for other reasons is held by nobody that a lock would tell of.
+    // What cannot be opened for another reason is not held by a program that a lock would tell of.
     return explain(error, 'source', path).code === 'source-busy';
+  }
+}
+
+/**
+ * A journal that begins with a zero belongs to no transaction: `journal_mode = persist` leaves it after each, `truncate`
+ * leaves an empty one. No program locks the journal itself, so opening it here drops no lock.
+ */
+function hasJournal(path: string): boolean {
+  const journal = `${path}-journal`;
+  if (!siblingsOf(path).has('-journal')) return false;
+  const first = Buffer.alloc(1);
+  const handle = openSync(journal, 'r');
+  try {
+    return readSync(handle, first) === 1 && first[0] !== 0;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/**
+ * To a reader, the journal of a dead program has to be rolled back first; behind that of a living one, which has its lock,
+ * the database can be read, or is busy. A connection for writing would roll back what the dead program left.
+ */
+function isWritingBehindJournal(path: string): boolean {
+  try {
+    pin(path, 0).release();
+    return hasJournal(path);
+  } catch (error) {
+    if (explain(error, 'source', path).code === 'hot-journal') return false;
+    throw error;
   }
 }

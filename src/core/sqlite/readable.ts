@@ -4,11 +4,12 @@ import { resolveRegularFile } from '../files/paths.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { makeReadableCopy } from './guardedCopy.ts';
 import { readHeader, requireDatabase } from './header.ts';
+import { hasBothSiblings, whyByHand } from './opening.ts';
 import { requirePlainSiblings, siblingsOf } from './siblings.ts';
 
 /**
- * Gives `use` paths under which the files can be opened without a trace. A WAL-mode file that nobody has open would get
- * siblings, so a private copy stands for it.
+ * Gives `use` paths under which the files can be opened without a trace. A guarded private copy stands for a WAL-mode file
+ * that would get siblings, and for one that must not be opened where it is.
  */
 export function withReadable<T>(paths: readonly string[], use: (readable: string[]) => T): T {
   const scratch = makePrivateFolder(tmpdir());
@@ -17,8 +18,11 @@ export function withReadable<T>(paths: readonly string[], use: (readable: string
       paths.map((given) => {
         const path = resolveRegularFile(given);
         requirePlainSiblings(path);
-        const isWal = requireDatabase(path).journalMode === 'wal';
-        return isWal && !siblingsOf(path).has('-shm') ? makeReadableCopy(path, scratch.path) : path;
+        const { journalMode } = requireDatabase(path);
+        const leavesTraces = journalMode === 'wal' && !hasBothSiblings(path);
+        return leavesTraces || whyByHand(path, journalMode) !== undefined
+          ? makeReadableCopy(path, scratch.path)
+          : path;
       }),
     );
   } finally {

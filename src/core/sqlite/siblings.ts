@@ -3,9 +3,7 @@ import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { BackupError } from '../errors.ts';
 import { lstatIfAny, statIfAny } from '../files/paths.ts';
-
-/** What SQLite keeps beside a database. */
-export const siblingSuffixes = ['-wal', '-shm', '-journal'] as const;
+import { siblingSuffixes } from '../files/siblingNames.ts';
 
 /** Sizes of the siblings that exist beside `path`. */
 export function siblingsOf(

@@ -1,0 +1,2 @@
+/** What SQLite keeps beside a database. */
+export const siblingSuffixes = ['-wal', '-shm', '-journal'] as const;

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { createDatabase, itemsSql, snapshot } from '../support/databases.ts';
+import { endProcessesAfterEach, holdOpen } from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+/** As a program would that does not see our locks: another process changes bytes of the files. */
+function writeUnlocked(...writes: [path: string, at: number, bytes: number[]][]): void {
+  const script = `const fs = require('node:fs');
+    for (const [path, at, bytes] of JSON.parse(process.argv[1])) {
+      const handle = fs.openSync(path, 'r+');
+      fs.writeSync(handle, Buffer.from(bytes), 0, bytes.length, at);
+      fs.closeSync(handle);
+    }`;
+  execFileSync(process.execPath, ['-e', script, JSON.stringify(writes)]);
+}
+
+const salts = 16;
+const newSalts = [1, 2, 3, 4, 5, 6, 7, 8];
+
+describe('a program that does not see the lock of a backup', () => {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+
+  const backUpDuring = (live: string, method: 'exact' | 'compact', change: () => void) => {
+    let done = false;
+    return snapshot(
+      live,
+      { method, verify: false },
+      {
+        onProgress: ({ phase }) => {
+          if (phase !== 'copy' || done) return;
+          done = true;
+          change();
+        },
+      },
+    );
+  };
+  const isRefused = async (taken: Promise<unknown>): Promise<void> => {
+    await assert.rejects(taken, (error: { code: string; facts: unknown; message: string }) => {
+      assert.deepEqual([error.code, error.facts], ['incomplete', { reason: 'lock-ignored' }]);
+      assert.match(error.message, /app\.db was written to while it was locked/);
+      return true;
+    });
+    assert.deepEqual(existsSync(folder('backups')) ? readdirSync(folder('backups')) : [], []);
+  };
+
+  it('fails a backup in rollback mode when it writes to the database meanwhile', async () => {
+    const live = createDatabase(folder('app.db'), { rows: 30_000 });
+    await isRefused(backUpDuring(live, 'exact', () => writeUnlocked([live, 6000, [1]])));
+  });
+
+  it('fails a backup in WAL mode when it begins the WAL anew and writes to the database', async () => {
+    const live = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 30_000 });
+    await holdOpen(live, 'PRAGMA wal_autocheckpoint = 0', 'DELETE FROM items WHERE id = 1');
+    await isRefused(
+      backUpDuring(live, 'exact', () =>
+        writeUnlocked([live, 6000, [1]], [`${live}-wal`, salts, newSalts]),
+      ),
+    );
+  });
+
+  it('fails a backup in WAL mode when it writes to the database while the WAL is empty', async () => {
+    const live = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 30_000 });
+    await isRefused(backUpDuring(live, 'exact', () => writeUnlocked([live, 6000, [1]])));
+  });
+
+  it('is none when it only moves pages from the WAL to the database, as a checkpoint may', async () => {
+    const live = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 30_000 });
+    await holdOpen(
+      live,
+      'PRAGMA wal_autocheckpoint = 0',
+      itemsSql(2000).replaceAll('items', 'more'),
+    );
+    const checkpoint = `import('better-sqlite3').then(({ default: Database }) => {
+      const db = new Database(process.argv[1]);
+      db.pragma('wal_checkpoint(passive)');
+      process.exit(0);
+    })`;
+    const { path } = await backUpDuring(live, 'exact', () =>
+      execFileSync(process.execPath, ['-e', checkpoint, live], { cwd: process.cwd() }),
+    );
+    assert.ok(existsSync(path));
+  });
+});

@@ -36,6 +36,11 @@ function problemOfPart(part: string): string | undefined {
   return Buffer.byteLength(part) > longestName ? 'has a part that is too long' : undefined;
 }
 
+/** What macOS puts into zips beside each file: attributes that only it can use. */
+export function isOfFinder(name: string): boolean {
+  return name.startsWith('__MACOSX/') || /(^|\/)\._[^/]*$/.test(name);
+}
+
 /** Two names that some file system would take for one have the same folded name. */
 export function foldName(name: string): string {
   return name.normalize('NFC').toUpperCase().toLowerCase();

@@ -12,13 +12,8 @@ import { requireBareName } from '../manifest/names.ts';
 import { checkDatabase } from '../sqlite/check.ts';
 import { readHeader } from '../sqlite/header.ts';
 import { foldersOf } from './entryNames.ts';
-import {
-  type BundleMember,
-  memberOf,
-  type OpenBundle,
-  unpackOne,
-  withSoundBundle,
-} from './openBundle.ts';
+import { type BundleMember, memberOf, type OpenBundle, withSoundBundle } from './openBundle.ts';
+import { bytesToUnpack, damagedMember, unpackMember } from './unpack.ts';
 import { noSuchMember } from './zipReader.ts';
 
 export interface ExtractRequest {
@@ -96,7 +91,7 @@ async function extract(
       for (const { to } of wanted) requireFree(place.folder, to);
       requireSpace(
         place.folder,
-        wanted.reduce((sum, { member }) => sum + member.sizeBytes, 0),
+        wanted.reduce((sum, { member }) => sum + bytesToUnpack(open, member), 0),
       );
       const files = await unpack(open, wanted, place.scratch, hooks.onProgress);
       await hooks.beforePublish();
@@ -142,15 +137,14 @@ async function unpack(
   let doneBytes = 0;
   for (const [index, { member, to, readOnly }] of wanted.entries()) {
     const path = join(scratch, `member-${index}`);
-    const sha256 = await unpackOne(open.zip, member.name, path, (bytes) =>
+    const { sizeBytes, sha256 } = await unpackMember(open, member, path, (bytes) =>
       onProgress({ phase: 'copy', doneBytes: (doneBytes += bytes), totalBytes }),
     );
     if (member.sha256 !== undefined && member.sha256 !== sha256)
       throw damagedMember(open.path, member.name, 'its SHA-256 differs from the manifest');
     const kind = member.sha256 === undefined ? proveUnknown(open.path, member, path) : member.kind;
     if (readOnly) chmodSync(path, 0o400);
-    const { name, sizeBytes } = member;
-    unpacked.push({ member: name, kind, sizeBytes, sha256, private: path, to });
+    unpacked.push({ member: member.name, kind, sizeBytes, sha256, private: path, to });
   }
   return unpacked;
 }
@@ -170,14 +164,6 @@ function proveUnknown(
   if (check.status === 'damaged')
     throw damagedMember(bundle, name, check.findings[0]?.message ?? 'its check failed');
   return 'database';
-}
-
-function damagedMember(bundle: string, name: string, why: string): BackupError {
-  return new BackupError('backup-damaged', `${name} in ${bundle} is damaged: ${why}.`, {
-    path: bundle,
-    hint: 'Use another backup.',
-    facts: { member: name },
-  });
 }
 
 /** Gives all files their names, or none. */

@@ -2,10 +2,8 @@
  * What is in a bundle, and how it comes out again: read strictly, each file proved by its hash (in a zip of others by its
  * CRC, and a database by its content) in a private folder before it gets its name. Nothing is ever overwritten.
  */
-import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { BackupError, explain } from '../errors.ts';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { BackupError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import {
   type BundleContents,
@@ -18,7 +16,7 @@ import {
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import { bundleExtension } from '../manifest/names.ts';
 import { hasDatabaseExtension } from '../sqlite/header.ts';
-import { bundleManifestName, bundleVersionName } from './entryNames.ts';
+import { bundleManifestName, bundleVersionName, isOfFinder } from './entryNames.ts';
 import { noSuchMember, Zip, type ZipLimits } from './zipReader.ts';
 
 export interface BundleMember {
@@ -115,11 +113,13 @@ export function membersOf({ entries }: Pick<BundleContents, 'entries'>): BundleM
 }
 
 export function membersOfOthers(zip: Zip): BundleMember[] {
-  return zip.members.map(({ name, sizeBytes }) => ({
-    name,
-    kind: hasDatabaseExtension(name) ? 'database' : 'companion',
-    sizeBytes,
-  }));
+  return zip.members
+    .filter(({ name }) => !isOfFinder(name))
+    .map(({ name, sizeBytes }) => ({
+      name,
+      kind: hasDatabaseExtension(name) ? 'database' : 'companion',
+      sizeBytes,
+    }));
 }
 
 /** What of a bundle's manifest does not hold for what the zip has in it. */
@@ -141,6 +141,8 @@ export function differingEntries({ zip, contents }: OpenBundle): Finding[] {
         message: `${name} has ${sizeBytes} bytes; ${entry.sizeBytes} were bundled.`,
       });
   }
+  for (const { name } of zip.members.flatMap((member) => zip.siblingsOf(member.name)))
+    findings.push({ code: 'unknown-entry', message: `${name} is not in the manifest.` });
   for (const name of listed.keys())
     findings.push({ code: 'missing-entry', message: `${name} is not in the zip.` });
   return findings;
@@ -175,34 +177,4 @@ function requireUsable(open: OpenBundle): void {
     path,
     hint: 'Use another backup.',
   });
-}
-
-/** Writes the content of a member into a new private file, synced. Returns its SHA-256. */
-export async function unpackOne(
-  zip: Zip,
-  name: string,
-  to: string,
-  onBytes: (bytes: number) => void,
-): Promise<string> {
-  const hash = createHash('sha256');
-  const handle = openSync(to, 'wx', 0o600);
-  try {
-    await zip.read(name, (chunk) => {
-      hash.update(chunk);
-      writeFully(handle, chunk, dirname(dirname(to)));
-      onBytes(chunk.length);
-    });
-    fsyncSync(handle);
-    return hash.digest('hex');
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function writeFully(handle: number, chunk: Buffer, folder: string): void {
-  try {
-    for (let done = 0; done < chunk.length;) done += writeSync(handle, chunk, done);
-  } catch (error) {
-    throw explain(error, 'target', folder);
-  }
 }

@@ -1,6 +1,7 @@
 /*
  * Reads zips without trusting them. What a library makes of the container is held against rules that leave no room for
- * two readings: plain relative names, each once; files only; what stands before an entry agrees with the directory at the
+ * two readings: plain relative names, each once; files only; a `-wal`, `-shm` or `-journal` only beside
+ * its database; what stands before an entry agrees with the directory at the
  * end; no two entries share bytes; sizes and CRC-32 are those of the bytes that really come out. Anything else is
  * `backup-damaged`, and a zip beyond the limits is `too-large`, before anything of it is written.
  */
@@ -11,8 +12,19 @@ import { crc32, createInflateRaw } from 'node:zlib';
 import type { Entry, ZipFile } from 'yauzl';
 import yauzl from 'yauzl';
 import { BackupError, explain, isBackupError } from '../errors.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
+import { ownerOf } from '../sqlite/siblings.ts';
 import { formatBytes } from '../units.ts';
-import { foldersOf, foldName, problemOfEntryName } from './entryNames.ts';
+import { foldersOf, foldName, isOfFinder, problemOfEntryName } from './entryNames.ts';
+import {
+  requireAgreement,
+  requireEmptyFolder,
+  requirePlainFile,
+  requireSoundName,
+  shown,
+  tooLarge,
+  unsound,
+} from './zipRules.ts';
 
 export interface ZipMember {
   /** A path that is safe to append to a folder. */
@@ -42,7 +54,7 @@ interface Found extends ZipMember {
 
 /** An open zip whose directory has been read and found sound. Close it. */
 export class Zip {
-  /** In the order of the directory. */
+  /** In the order of the directory, without the siblings of databases. */
   readonly members: readonly ZipMember[];
   readonly #file: ZipFile;
   readonly #path: string;
@@ -54,11 +66,9 @@ export class Zip {
     this.#handle = handle;
     this.#file = file;
     this.#found = found;
-    this.members = [...found.values()].map(({ name, sizeBytes, compressedBytes }) => ({
-      name,
-      sizeBytes,
-      compressedBytes,
-    }));
+    this.members = [...found.values()]
+      .filter(({ name }) => ownerOf(name) === undefined)
+      .map(({ name, sizeBytes, compressedBytes }) => ({ name, sizeBytes, compressedBytes }));
   }
 
   static async open(path: string, limits: ZipLimits = generousLimits): Promise<Zip> {
@@ -78,6 +88,16 @@ export class Zip {
 
   close(): void {
     closeSync(this.#handle);
+  }
+
+  /** What lies beside a member as SQLite's `-wal`, `-shm` or `-journal` of it. Never a member, nor ever a file by itself. */
+  siblingsOf(
+    name: string,
+  ): { name: string; suffix: (typeof siblingSuffixes)[number]; sizeBytes: number }[] {
+    return siblingSuffixes.flatMap((suffix) => {
+      const found = this.#found.get(name + suffix);
+      return found === undefined ? [] : [{ name: found.name, suffix, sizeBytes: found.sizeBytes }];
+    });
   }
 
   /** What stands before each entry agrees with the directory, and no two entries share bytes. */
@@ -216,63 +236,12 @@ async function readDirectory(
   for (const name of files) {
     if (folders.has(name)) throw unsound(`${shown(name)} is a file and a folder`);
   }
+  for (const name of found.keys()) {
+    const owner = ownerOf(name);
+    if (owner === undefined || found.has(owner) || isOfFinder(name)) continue;
+    throw unsound(`the name ${shown(name)} ${problemOfEntryName(name) ?? 'cannot be used'}`);
+  }
   return found;
-}
-
-const unicodePathField = 0x7075;
-
-function requireSoundName(entry: Entry): string {
-  const name = entry.fileName;
-  // A second name, which some programs take and others do not.
-  if (entry.extraFields.some(({ id }) => id === unicodePathField))
-    throw unsound(`${shown(name)} has two names`);
-  const problem = problemOfEntryName(name.endsWith('/') ? name.slice(0, -1) : name);
-  if (problem !== undefined) throw unsound(`the name ${shown(name)} ${problem}`);
-  return name;
-}
-
-const fileTypes = { mask: 0o170000, regular: 0o100000, folder: 0o040000 } as const;
-const madeOnUnix = [3, 19];
-
-/** The Unix file type of an entry, 0 when it has none. */
-function typeOf({ versionMadeBy, externalFileAttributes }: Entry): number {
-  return madeOnUnix.includes(versionMadeBy >>> 8)
-    ? (externalFileAttributes >>> 16) & fileTypes.mask
-    : 0;
-}
-
-function requireEmptyFolder(entry: Entry, name: string): void {
-  const isFolder = [0, fileTypes.folder].includes(typeOf(entry));
-  if (!isFolder || entry.uncompressedSize !== 0)
-    throw unsound(`${shown(name)} is called a folder and is none`);
-}
-
-const folderAttribute = 0x10;
-
-function requirePlainFile(entry: Entry, name: string): void {
-  const isFile = [0, fileTypes.regular].includes(typeOf(entry));
-  if (!isFile || (entry.externalFileAttributes & folderAttribute) !== 0)
-    throw unsound(`${shown(name)} is no regular file`);
-  if (entry.isEncrypted()) throw unsound(`${shown(name)} is encrypted`);
-  if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8)
-    throw unsound(`${shown(name)} is packed by a method that cannot be read here`);
-}
-
-const describedLater = 0x8;
-const elsewhere = 0xffffffff;
-
-function requireAgreement(name: string, entry: Entry, local: yauzl.LocalFileHeader): void {
-  if (!local.fileName.equals(entry.fileNameRaw))
-    throw unsound(`${shown(name)} has another name where it begins`);
-  const differs = (here: number, there: number): boolean =>
-    here !== there && here !== elsewhere && (local.generalPurposeBitFlag & describedLater) === 0;
-  const isSame =
-    local.compressionMethod === entry.compressionMethod &&
-    ((local.generalPurposeBitFlag ^ entry.generalPurposeBitFlag) & 1) === 0 &&
-    !differs(local.uncompressedSize, entry.uncompressedSize) &&
-    !differs(local.compressedSize, entry.compressedSize) &&
-    !differs(local.crc32, entry.crc32);
-  if (!isSame) throw unsound(`${shown(name)} is described in two ways`);
 }
 
 /** Reads for the library from an open file: the directory through a window, the content in larger pieces. */
@@ -333,18 +302,6 @@ class HandleReader extends yauzl.RandomAccessReader {
 }
 
 const windowBytes = 16 * 1024;
-
-function shown(name: string): string {
-  return JSON.stringify(name.slice(0, 200));
-}
-
-function unsound(what: string): BackupError {
-  return new BackupError('backup-damaged', what);
-}
-
-function tooLarge(what: string): BackupError {
-  return new BackupError('too-large', what);
-}
 
 export function noSuchMember(path: string, name: string): BackupError {
   return new BackupError('source-missing', `${path} has no ${shown(name)} in it.`, {

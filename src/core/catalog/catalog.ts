@@ -1,7 +1,7 @@
 /** What is in a backups folder. Foreign and half-written files are part of life: they are listed or left out, never an error. */
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, resolve, sep } from 'node:path';
-import { type BundleMember, membersOf, openBundle } from '../bundle/openBundle.ts';
+import { type BundleMember, membersOf, type OpenBundle, withBundle } from '../bundle/openBundle.ts';
 import { BackupError, explain } from '../errors.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import type {
@@ -261,26 +261,39 @@ function withoutEntry({ entry, ...member }: BundleMember): Omit<BundleMember, 'e
 /** A catalog is to be quick: what has more in it than any bundle that is made by hand is not looked through. */
 const mostForeignEntries = 10_000;
 
-/** A zip counts as a bundle when it says so itself, or when it has a database at its top. */
+/** A zip counts as a bundle when it says so itself, or when it has a database in it. */
 async function describeZip(file: FoundFile, members: boolean): Promise<CatalogEntry | undefined> {
   const { path, sizeBytes, modifiedAt, stamp } = file;
   if (!path.toLowerCase().endsWith(bundleExtension)) return undefined;
   try {
-    const open = await openBundle(path);
-    open.zip.close();
-    const { members: all, contents } = open;
-    const hasDatabase = all.some(({ name, kind }) => kind === 'database' && !name.includes('/'));
-    if (contents === undefined && (!hasDatabase || all.length > mostForeignEntries))
-      return undefined;
-    return {
-      ...{ path, kind: 'bundle', sizeBytes, verified: 'unchecked', stamp },
-      createdAt: contents?.createdAt ?? modifiedAt.toISOString(),
-      foreign: contents === undefined,
-      bundle: infoOf(all, contents, members),
-    };
+    return await withBundle(path, async (open) => {
+      const { members: all, contents } = open;
+      if (contents === undefined && !(await holdsDatabase(open))) return undefined;
+      return {
+        ...{ path, kind: 'bundle', sizeBytes, verified: 'unchecked', stamp },
+        createdAt: contents?.createdAt ?? modifiedAt.toISOString(),
+        foreign: contents === undefined,
+        bundle: infoOf(all, contents, members),
+      };
+    });
   } catch {
     return undefined; // Vanished, unreadable, or a zip that nobody should rely on.
   }
+}
+
+const mostCandidates = 20;
+const magic = 'SQLite format 3\0';
+
+/** At the top a name will do. In folders there is a Thumbs.db of Windows, and the like: there, the content decides. */
+async function holdsDatabase({ zip, members }: OpenBundle): Promise<boolean> {
+  if (members.length > mostForeignEntries) return false;
+  const candidates = members.filter(({ kind }) => kind === 'database');
+  if (candidates.some(({ name }) => !name.includes('/'))) return true;
+  for (const { name } of candidates.slice(0, mostCandidates)) {
+    const begin = await zip.readBegin(name, magic.length);
+    if (begin.toString('latin1') === magic) return true;
+  }
+  return false;
 }
 
 /** True for a file that is itself a backup of ours, so that outputs never become sources. */

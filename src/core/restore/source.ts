@@ -7,9 +7,9 @@ import {
   looksLikeBundle,
   memberOf,
   type OpenBundle,
-  unpackOne,
   withSoundBundle,
 } from '../bundle/openBundle.ts';
+import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
 import { BackupError, explain } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
@@ -123,7 +123,7 @@ export async function fetchSource(
     return withSoundBundle(path, async (open) => {
       const found = databaseIn(open, member);
       const facts = await factsOfMember(open, found);
-      await unpackOne(open.zip, found.name, to, onBytes);
+      await unpackMember(open, found, to, onBytes);
       return facts;
     });
   }
@@ -187,16 +187,15 @@ function namesIn(names: readonly string[]): string {
   return `Its databases: ${names.slice(0, mostNames).join(', ')}${more}.`;
 }
 
-async function factsOfMember(
-  { path, zip }: OpenBundle,
-  { name, sizeBytes, entry }: BundleMember,
-): Promise<SourceFacts> {
+async function factsOfMember(open: OpenBundle, member: BundleMember): Promise<SourceFacts> {
+  const { name, sizeBytes, entry } = member;
   if (entry?.kind === 'database') {
     const { sha256, facts } = entry;
     return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: entry };
   }
-  const header = classify(await zip.readBegin(name, sampleBytes), sizeBytes);
-  return { sizeBytes, journalMode: journalModeBy(header, `${name} in ${path}`) };
+  const header = classify(await open.zip.readBegin(name, sampleBytes), sizeBytes);
+  const journalMode = journalModeBy(header, `${name} in ${open.path}`);
+  return { sizeBytes: bytesToUnpack(open, member), journalMode };
 }
 
 function journalModeBy(header: Header, what: string): 'wal' | 'delete' {

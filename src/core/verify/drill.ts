@@ -1,7 +1,8 @@
 /** A restore for trial: into a private folder, opened as the application would, compared with the backup byte by byte. */
 import { closeSync, constants, copyFileSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { unpackOne, withBundle } from '../bundle/openBundle.ts';
+import { withBundle } from '../bundle/openBundle.ts';
+import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
 import { isBackupError } from '../errors.ts';
 import { requireSpace } from '../files/space.ts';
 import { syncFile } from '../files/sync.ts';
@@ -67,13 +68,13 @@ export async function drillBundle(verdict: Verdict, scratchParent: string): Prom
   if (verdict.status === 'damaged') return { status: 'failed', at, findings: verdict.findings };
   const findings: Finding[] = [];
   try {
-    await withBundle(verdict.path, async ({ zip, members }) => {
-      for (const member of members.filter(({ kind }) => kind === 'database')) {
-        requireSpace(scratchParent, 2 * member.sizeBytes);
+    await withBundle(verdict.path, async (open) => {
+      for (const member of open.members.filter(({ kind }) => kind === 'database')) {
+        requireSpace(scratchParent, 2 * bytesToUnpack(open, member));
         const scratch = makePrivateFolder(scratchParent);
         try {
           const backup = join(scratch.path, 'backup.db');
-          await unpackOne(zip, member.name, backup, () => undefined);
+          await unpackMember(open, member, backup);
           const restored = join(scratch.path, 'restored.db');
           copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
           syncFile(restored);

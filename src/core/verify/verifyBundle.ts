@@ -4,13 +4,14 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { isOfFinder } from '../bundle/entryNames.ts';
 import {
   type BundleMember,
   differingEntries,
   type OpenBundle,
-  unpackOne,
   withBundle,
 } from '../bundle/openBundle.ts';
+import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
 import { explain, isBackupError } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { resolveRegularFile } from '../files/paths.ts';
@@ -149,27 +150,45 @@ async function* weighMember(
       yield* weighHash(member, hash.digest('hex'));
       const isHidden = member.entry === undefined && begin.toString('latin1').startsWith(magic);
       if (isHidden) yield* weighDatabase(open, member, () => undefined, scratchParent);
+      else yield* siblingRemarks(open, member);
     }
   } catch (error) {
     if (!isBackupError(error) || error.code === 'target-full') throw error;
-    yield damage(error.code, error.message);
+    // What it would be after the roll-back cannot be known here, which is no damage.
+    if (error.code === 'hot-journal') yield gap(error.code, error.message);
+    else yield damage(error.code, error.message);
+  }
+}
+
+/** A file that is no database has no siblings: what is called like one stays in the zip. */
+async function* siblingRemarks(
+  { zip, contents }: OpenBundle,
+  { name }: BundleMember,
+): AsyncGenerator<Weighed> {
+  if (contents !== undefined || isOfFinder(name)) return;
+  for (const sibling of zip.siblingsOf(name)) {
+    await zip.read(sibling.name, () => undefined);
+    const message = `${sibling.name} is called like the journal of a database, so it is never extracted.`;
+    yield { remark: { code: 'sibling', message } };
   }
 }
 
 const magic = 'SQLite format 3\0';
 
 async function* weighDatabase(
-  { zip }: OpenBundle,
+  open: OpenBundle,
   member: BundleMember,
   onBytes: (bytes: number) => void,
   scratchParent: string,
 ): AsyncGenerator<Weighed> {
-  requireSpace(scratchParent, member.sizeBytes);
+  requireSpace(scratchParent, bytesToUnpack(open, member));
   const scratch = makePrivateFolder(scratchParent);
   try {
     const copy = join(scratch.path, 'copy.db');
-    const sha256 = await unpackOne(zip, member.name, copy, onBytes);
+    const { sha256, absorbed } = await unpackMember(open, member, copy, onBytes);
     yield* weighHash(member, sha256);
+    for (const sibling of absorbed)
+      yield { remark: { code: 'with-sibling', message: `It was read together with ${sibling}.` } };
     const header = readHeader(copy);
     if (header.kind !== 'sqlite') {
       yield damage('not-a-database', 'It is no SQLite database.');

@@ -1,0 +1,64 @@
+/** Private copies of databases that came with siblings, made to stand alone. */
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
+import { BackupError, explain } from '../errors.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
+import { openPrivate, sideOf } from './driver.ts';
+
+/**
+ * Brings what the `-wal` says into the private file `path`, rolls back what the `-journal` says, and removes both.
+ * `shown` names the database in messages.
+ */
+export function absorbSiblings(path: string, shown: string): void {
+  refuseSuperJournal(`${path}-journal`, shown);
+  try {
+    const db = openPrivate(path);
+    try {
+      db.pragma('journal_mode = delete');
+      // A journal is rolled back by the first that looks.
+      db.exec('BEGIN IMMEDIATE; ROLLBACK');
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    const side = sideOf(error);
+    throw explain(error, side, side === 'source' ? shown : path);
+  }
+  for (const suffix of siblingSuffixes) rmSync(path + suffix, { force: true });
+}
+
+const journalMagic = 'd9d505f920a163d7';
+
+/**
+ * A journal of a transaction over several databases ends in the path of another file, and whether that file is there
+ * decides whether the transaction counts. Where a backup is read that says nothing; and older versions of SQLite delete
+ * the file after the roll-back, wherever it is.
+ */
+function refuseSuperJournal(journal: string, shown: string): void {
+  if (endOf(journal, journalMagic.length / 2) !== journalMagic) return;
+  throw new BackupError(
+    'hot-journal',
+    `${shown} was interrupted in a transaction over several databases, and whether that counts is written in a file that is not here.`,
+    {
+      path: shown,
+      hint: 'Open it where it was written with the program that wrote it, then back up again.',
+    },
+  );
+}
+
+/** The last bytes of a file in hexadecimal digits, empty when there is none. */
+function endOf(path: string, length: number): string {
+  let handle: number;
+  try {
+    handle = openSync(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return '';
+    throw explain(error, 'source', path);
+  }
+  try {
+    const end = Buffer.alloc(length);
+    const from = Math.max(0, fstatSync(handle).size - length);
+    return end.toString('hex', 0, readSync(handle, end, 0, length, from));
+  } finally {
+    closeSync(handle);
+  }
+}

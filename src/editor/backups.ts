@@ -4,7 +4,6 @@ import * as vscode from 'vscode';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { isInside } from '../core/catalog/folderSetting.ts';
-import { groupOfDatabase } from '../core/catalog/retention.ts';
 import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
 import type { CutLabel, Method, Trigger } from '../core/manifest/manifest.ts';
 import type { Snapshot, SnapshotsRequest } from '../core/snapshot/snapshot.ts';
@@ -245,7 +244,7 @@ export class Backups implements vscode.Disposable {
       result.done.map(({ uri, snapshot }) => ({
         uri,
         folder: folders.get(uri.toString()) ?? '',
-        group: groupOfDatabase(snapshot.manifest.source),
+        group: snapshot.manifest.source.id,
       })),
       trigger,
     );

@@ -35,8 +35,8 @@ interface BackedUp {
   uri: vscode.Uri;
   /** The backups folder. */
   folder: string;
-  /** What retention counts together. */
-  group: string;
+  /** What retention counts together; undefined where the database could not be remembered. */
+  group: string | undefined;
 }
 
 /** What retention did to the backups of databases that were just backed up. */
@@ -60,7 +60,7 @@ export async function retainAfterBackup(
   const retained: Retained = { removed: [], removedBytes: 0, problems: [] };
   for (const { uri, folder, group } of done) {
     const policy = parts.settings.retention(uri);
-    if (Object.keys(policy).length === 0) continue;
+    if (group === undefined || Object.keys(policy).length === 0) continue;
     try {
       const { remove } = await parts.worker.call('planPruning', { folder, policy, only: [group] });
       if (remove.length === 0) continue;

@@ -43,7 +43,7 @@ describe('the list of backups', () => {
     assert.deepEqual(rest, []);
     const parsed = readManifestOf(backup);
     assert.ok(parsed?.kind === 'manifest');
-    const { createdAt, sizeBytes, sha256, verdict } = parsed.manifest;
+    const { createdAt, sizeBytes, sha256, verdict, source } = parsed.manifest;
     const { stamp, ...shown } = entry ?? { stamp: '' };
     assert.notEqual(stamp, '');
     assert.deepEqual(shown, {
@@ -55,7 +55,7 @@ describe('the list of backups', () => {
       verified: 'ok',
       foreign: false,
       kept: { method: 'exact', sha256, pinned: false, checkedAt: verdict.checkedAt },
-      group: '\0app.db',
+      group: source.id,
     });
   });
 

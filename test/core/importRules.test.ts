@@ -9,6 +9,7 @@ const pureCore = [
   'catalog/folderSetting',
   'catalog/retention',
   'errors',
+  'manifest/lineage',
   'manifest/manifest',
   'manifest/names',
   'runbook/handCommands',

@@ -7,6 +7,7 @@ import {
   type Policy,
   requirePolicy,
 } from '../../src/core/catalog/retention.ts';
+import { inLineage } from '../../src/core/manifest/lineage.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const hour = 3_600_000;
@@ -111,24 +112,41 @@ describe('retention', () => {
     assert.deepEqual(kept(backups, { keepLast: 1 }), [hour, 3 * hour].map(String));
   });
 
-  it('never lets damaged ones push out the last good one, and lets them go after it', () => {
+  it('lets no good one go while a damaged one stays, and damaged ones go after a good one', () => {
     const bad = { verified: 'damaged' } as const;
-    const backups = [
-      backup(hour, bad),
-      backup(2 * hour, bad),
-      backup(day),
-      backup(2 * day),
-      backup(3 * day, bad),
-    ];
+    const backups = [backup(hour, bad), backup(day), backup(2 * day), backup(3 * day, bad)];
     const { keep, remove } = plan(backups, { keepLast: 1 });
     assert.deepEqual(
-      keep.map(({ path }) => path),
-      [`/b/${hour}.db`, `/b/${2 * hour}.db`, `/b/${day}.db`],
+      keep.map(({ path, reasons }) => [path, reasons]),
+      [
+        [`/b/${hour}.db`, ['damaged, and no good one is newer']],
+        [`/b/${day}.db`, ['the newest good one', 'last 1 of 1', 'a damaged one stays']],
+        [`/b/${2 * day}.db`, ['a damaged one stays']],
+      ],
     );
     assert.deepEqual(
-      remove.map(({ reasons }) => reasons),
-      [['no rule keeps it'], ['damaged']],
+      remove.map(({ path, reasons }) => [path, reasons]),
+      [[`/b/${3 * day}.db`, ['damaged']]],
     );
+    // With the next good one, all is as ever.
+    assert.deepEqual(kept([backup(0), ...backups], { keepLast: 1 }), ['0']);
+  });
+
+  it('keeps of the copies of a damaged database the first and the newest', () => {
+    const suspect = (age: number): Candidate =>
+      backup(age, { verified: 'damaged', path: `/b/${age}.db.suspect` });
+    const suspects = [1, 2, 3, 4].map((n) => suspect(n * hour));
+    const { keep, remove } = plan([...suspects, backup(day)], { keepLast: 3 });
+    assert.deepEqual(
+      keep.map(({ path }) => path),
+      [`/b/${hour}.db.suspect`, `/b/${4 * hour}.db.suspect`, `/b/${day}.db`],
+    );
+    assert.equal(remove.length, 2);
+    // Without any other backup, too.
+    assert.equal(plan(suspects, { keepLast: 3 }).keep.length, 2);
+    // Backups that have become damaged may each hold what the others lost.
+    const rotten = [1, 2, 3].map((n) => backup(n * hour, { verified: 'damaged' }));
+    assert.equal(plan([...rotten, backup(day)], { keepLast: 3 }).keep.length, 4);
   });
 
   it('prefers a proved backup to a newer one that nobody has checked', () => {
@@ -136,7 +154,18 @@ describe('retention', () => {
     assert.deepEqual(kept(backups, { keepLast: 1 }), [hour, day].map(String));
   });
 
-  it('keeps pinned ones, files of others, and what is dated in the future', () => {
+  it('keeps what could not be checked beside the newest good one, and neither takes the place of the other', () => {
+    const backups = [
+      backup(hour, { verified: 'unchecked' }),
+      backup(2 * hour, { verified: 'partial' }),
+      backup(3 * hour, { verified: 'unchecked' }),
+      backup(day),
+      backup(2 * day),
+    ];
+    assert.deepEqual(kept(backups, { maxTotalSize: 1 }), [hour, 2 * hour, day].map(String));
+  });
+
+  it('keeps pinned ones, files of others, and what is dated in the future, which takes the place of no other', () => {
     const backups = [
       backup(-day),
       backup(hour),
@@ -144,11 +173,60 @@ describe('retention', () => {
       backup(2 * day, { foreign: true }),
       backup(3 * day),
     ];
-    const { remove } = plan(backups, { keepLast: 1 });
+    for (const policy of [{ keepLast: 1 }, { keepDaily: 1, maxTotalSize: 200 }]) {
+      assert.deepEqual(
+        plan(backups, policy).remove.map(({ path }) => path),
+        [`/b/${3 * day}.db`],
+      );
+    }
+  });
+
+  it('keeps what is dated in 1970, or at a time that there is not, and the good ones beside it', () => {
+    const backups = [
+      backup(hour),
+      backup(0, { path: '/b/1970.db', createdAt: '1970-01-01T00:00:00Z' }),
+      backup(0, { path: '/b/never.db', createdAt: '2026-13-45T00:00:00Z' }),
+    ];
+    assert.deepEqual(kept(backups, { keepLast: 1 }), ['never', String(hour)]);
+    assert.deepEqual(kept(backups, { keepHourly: 9 }), ['never', String(hour), '1970']);
+  });
+
+  it('goes by the order in which backups were made when the clock went back between them', () => {
+    const before = backup(hour);
+    const after = backup(3 * hour, { after: before.createdAt });
+    const next = backup(2 * hour, { after: before.createdAt });
+    assert.deepEqual(kept([before, after], { keepLast: 1 }), [String(3 * hour)]);
+    assert.deepEqual(kept([before, after, next], { keepLast: 1 }), [String(2 * hour)]);
+    // Without knowing that, it would be the first one.
+    assert.deepEqual(kept([before, backup(3 * hour)], { keepLast: 1 }), [String(hour)]);
+  });
+
+  it('keeps every backup whose database is not known for certain', () => {
+    const unknown = { group: undefined };
+    const backups = [backup(hour), backup(day, unknown), backup(2 * day, unknown), backup(3 * day)];
+    const { keep } = plan(backups, { keepLast: 1, maxTotalSize: 1 });
     assert.deepEqual(
-      remove.map(({ path }) => path),
-      [`/b/${hour}.db`, `/b/${3 * day}.db`],
+      keep.map(({ path }) => path),
+      [`/b/${hour}.db`, `/b/${day}.db`, `/b/${2 * day}.db`],
     );
+    assert.ok(keep[1]?.reasons.includes('its database is not known for certain'));
+  });
+
+  it('lets damaged ones go first when all together are too large, but never the last that there is', () => {
+    const bad = { verified: 'damaged' } as const;
+    const some = [
+      backup(hour, bad),
+      backup(2 * hour),
+      backup(day, bad),
+      backup(2 * day),
+      backup(3 * day, bad),
+    ];
+    assert.deepEqual(kept(some, { maxTotalSize: 350 }), [hour, 2 * hour, 2 * day].map(String));
+    assert.deepEqual(kept(some, { maxTotalSize: 250 }), [2 * hour, 2 * day].map(String));
+    assert.deepEqual(kept(some, { maxTotalSize: 1 }), [String(2 * hour)]);
+    assert.deepEqual(kept([backup(hour, bad), backup(day, bad)], { maxTotalSize: 1 }), [
+      String(hour),
+    ]);
   });
 
   it('lets the oldest go when all together are too large, and never what is protected', () => {
@@ -178,6 +256,23 @@ describe('retention', () => {
     assert.equal(planRetention(twice, { keepHourly: 5 }, now, 'Europe/Berlin').keep.length, 2);
   });
 
+  for (const zone of [
+    'UTC',
+    'Asia/Kolkata',
+    'Asia/Kathmandu',
+    'America/St_Johns',
+    'Australia/Lord_Howe',
+  ]) {
+    it(`reaches back a day with 24 hourly ones in ${zone}`, () => {
+      const quarters = Array.from({ length: 200 }, (_, n) => backup((n * hour) / 4));
+      const { keep } = planRetention(quarters, { keepHourly: 24 }, now, zone);
+      assert.equal(keep.length, 24);
+      const oldest = quarters.find(({ path }) => path === keep.at(-1)?.path);
+      const reachMs = now.getTime() - Date.parse(oldest?.createdAt ?? '');
+      assert.ok(reachMs > 22 * hour && reachMs <= 24 * hour, `${reachMs / hour} h`);
+    });
+  }
+
   it('orders backups of the same second by their numbers', () => {
     const createdAt = '2026-11-21T11:00:00.000Z';
     const names = [
@@ -194,23 +289,26 @@ describe('retention', () => {
   });
 
   describe('whatever there is and whatever the rules', () => {
-    const candidate = fc.record({
-      path: fc.uuid().map((id) => `/b/${id}.db`),
-      group: fc.constantFrom('a', 'b'),
-      createdAt: fc
-        .date({ min: new Date('2020-01-01'), max: new Date('2027-01-01'), noInvalidDate: true })
-        .map((date) => date.toISOString()),
-      sizeBytes: fc.integer({ min: 0, max: 1000 }),
-      verified: fc.constantFrom(
-        'ok' as const,
-        'damaged' as const,
-        'partial' as const,
-        'unchecked' as const,
+    // Every quarter of an hour of some weeks: several backups are of the same one, and formats are made once.
+    const instant = fc
+      .integer({ min: -23 * 96, max: 3 * 96 })
+      .map((quarters) => new Date(now.getTime() + (quarters * hour) / 4).toISOString());
+    const candidate: fc.Arbitrary<Candidate> = fc.record({
+      path: fc
+        .tuple(fc.nat(), fc.constantFrom('.db', '.db.suspect'))
+        .map(([number, extension]) => `/b/${number}${extension}`),
+      group: fc.oneof({ arbitrary: fc.constantFrom('a', 'b'), weight: 9 }, fc.constant(undefined)),
+      createdAt: fc.oneof(
+        { arbitrary: instant, weight: 20 },
+        fc.constantFrom('1970-01-01T00:00:00Z', '2099-01-01T00:00:00Z', '2026-13-45T00:00:00Z'),
       ),
-      pinned: fc.boolean(),
-      foreign: fc.boolean(),
+      after: fc.option(instant, { nil: undefined, freq: 9 }),
+      sizeBytes: fc.integer({ min: 0, max: 1000 }),
+      verified: fc.constantFrom('ok', 'ok', 'damaged', 'partial', 'unchecked'),
+      pinned: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+      foreign: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
     });
-    const backups = fc.uniqueArray(candidate, { maxLength: 40, selector: ({ path }) => path });
+    const backups = fc.uniqueArray(candidate, { maxLength: 12, selector: ({ path }) => path });
     const policies = fc.record(
       Object.fromEntries([
         ...keepRules.map((rule) => [rule, fc.integer({ min: 1, max: 5 })]),
@@ -219,43 +317,101 @@ describe('retention', () => {
       { requiredKeys: [] },
     );
 
-    it('no database is left without a good backup that had one', () => {
+    const isAhead = ({ createdAt }: Candidate): boolean =>
+      !(Date.parse(createdAt) <= now.getTime());
+    /** The backups about which a rule may decide. */
+    const isDecided = (one: Candidate): boolean =>
+      one.group !== undefined && !one.foreign && !isAhead(one);
+
+    interface Outcome {
+      all: Candidate[];
+      stays: Candidate[];
+      goes: Candidate[];
+      policy: Policy;
+    }
+    const sentences: Record<string, (outcome: Outcome) => void> = {
+      'each backup either stays or goes': ({ all, stays, goes }) =>
+        assert.equal(stays.length + goes.length, all.length),
+      'no good one goes while a damaged one of its database stays, unless that is pinned': ({
+        stays,
+        goes,
+      }) => {
+        for (const { group, verified } of goes) {
+          if (verified === 'damaged') continue;
+          const damaged = stays.filter(
+            (one) =>
+              one.group === group && one.verified === 'damaged' && isDecided(one) && !one.pinned,
+          );
+          assert.deepEqual(damaged, []);
+        }
+      },
+      'the newest good one of every database stays': ({ all, stays }) => {
+        for (const some of Map.groupBy(all.filter(isDecided), ({ group }) => group).values()) {
+          const newest = inLineage(some).find(({ verified }) => verified === 'ok');
+          assert.ok(newest === undefined || stays.includes(newest));
+        }
+      },
+      'the newest one that is not known to be damaged stays, too': ({ all, stays }) => {
+        for (const some of Map.groupBy(all.filter(isDecided), ({ group }) => group).values()) {
+          const newest = inLineage(some).find(({ verified }) => verified !== 'damaged');
+          assert.ok(newest === undefined || stays.includes(newest));
+        }
+      },
+      'of every database that has a backup, one stays': ({ all, stays }) => {
+        for (const { group } of all.filter(isDecided))
+          assert.ok(stays.some((one) => one.group === group));
+      },
+      'what is pinned, of others, of a database that is not known, or of the future stays': ({
+        goes,
+      }) => {
+        for (const one of goes) assert.ok(!one.pinned && isDecided(one));
+      },
+      'the future protects only itself': ({ all, goes, policy }) => {
+        const past = all.filter((one) => !isAhead(one));
+        assert.deepEqual(pathsOf(plan(past, policy).remove), pathsOf(goes));
+      },
+      'databases do not concern each other': ({ all, goes, policy }) => {
+        for (const [group, some] of Map.groupBy(all, (one) => one.group)) {
+          const ofGroup = goes.filter((one) => one.group === group);
+          assert.deepEqual(pathsOf(plan(some, policy).remove), pathsOf(ofGroup));
+        }
+      },
+      'two damaged copies of a damaged database are enough': ({ stays, policy }) => {
+        if (!keepRules.some((rule) => policy[rule] !== undefined)) return;
+        const suspects = stays.filter(
+          (one) => one.path.endsWith('.suspect') && one.verified === 'damaged',
+        );
+        const decided = suspects.filter((one) => isDecided(one) && !one.pinned);
+        for (const some of Map.groupBy(decided, ({ group }) => group).values())
+          assert.ok(some.length <= 2);
+      },
+      'a plan that was carried out has nothing left to do': ({ stays, policy }) =>
+        assert.deepEqual(plan(stays, policy).remove, []),
+    };
+
+    it('these sentences hold', function () {
+      this.timeout(120_000);
       fc.assert(
-        fc.property(backups, policies, (some, policy) => {
-          const stays = new Set(plan(some, policy).keep.map(({ path }) => path));
-          for (const group of ['a', 'b']) {
-            const good = some.filter(
-              (one) => one.group === group && !one.foreign && one.verified === 'ok',
-            );
-            assert.ok(good.length === 0 || good.some(({ path }) => stays.has(path)));
+        fc.property(backups, policies, (all, policy) => {
+          const { keep, remove } = plan(all, policy);
+          const byPath = new Map(all.map((one) => [one.path, one]));
+          const found = (some: { path: string }[]): Candidate[] =>
+            some.flatMap(({ path }) => byPath.get(path) ?? []);
+          const outcome = { all, policy, stays: found(keep), goes: found(remove) };
+          for (const [sentence, holds] of Object.entries(sentences)) {
+            try {
+              holds(outcome);
+            } catch (error) {
+              throw new Error(`It is not true that ${sentence}.`, { cause: error });
+            }
           }
         }),
-      );
-    });
-
-    it('each backup is decided once, and nothing protected goes', () => {
-      fc.assert(
-        fc.property(backups, policies, (some, policy) => {
-          const { keep, remove } = plan(some, policy);
-          assert.equal(keep.length + remove.length, some.length);
-          const goes = new Set(remove.map(({ path }) => path));
-          for (const { path, pinned, foreign } of some)
-            assert.ok(!goes.has(path) || (!pinned && !foreign));
-        }),
-      );
-    });
-
-    it('a plan that was carried out has nothing left to do', () => {
-      fc.assert(
-        fc.property(backups, policies, (some, policy) => {
-          const stays = new Set(plan(some, policy).keep.map(({ path }) => path));
-          const again = plan(
-            some.filter(({ path }) => stays.has(path)),
-            policy,
-          );
-          assert.deepEqual(again.remove, []);
-        }),
+        { numRuns: 20_000, seed: 11 },
       );
     });
   });
 });
+
+function pathsOf(some: { path: string }[]): string[] {
+  return some.map(({ path }) => path).sort();
+}

@@ -9,6 +9,7 @@ import { BackupError, isBackupError, type PlainError, toPlainError } from '../er
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
+import { afterOf, type Earlier, earlierBackups } from '../manifest/earlier.ts';
 import { identifyAll, type Identified } from '../manifest/identity.ts';
 import {
   type BundleContents,
@@ -71,6 +72,7 @@ class Job {
   readonly #names = new EntryNames();
   #copying: Copying;
   #identified: Identified = { identities: new Map() };
+  #earlier: Earlier[] = [];
   /** The real path of the backups folder. */
   #folder = '';
   /** A private folder in it. */
@@ -106,6 +108,8 @@ class Job {
     if (this.#mustStop(proved)) return undefined;
     this.#identified = await identifyAll(proved.map(({ source }) => source.path));
     if (this.#identified.problem !== undefined) this.#warnings.push(this.#identified.problem);
+    const ids = [...this.#identified.identities.values()].map(({ id }) => id);
+    this.#earlier = earlierBackups(this.#folder, new Set(ids), new Date());
     const at = proved[0]?.at ?? new Date();
     const packed = [...this.#packDatabases(proved), ...this.#packCompanions(files)];
     if (this.#mustStop(proved)) return undefined;
@@ -237,6 +241,7 @@ class Job {
       kind: 'bundle',
       tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
       createdAt: at.toISOString(),
+      ...afterOf(this.#earlier, at),
       ...(name !== undefined && { name }),
       ...(workspace !== undefined && { workspace }),
       trigger,

@@ -21,7 +21,7 @@ import {
   parseSetAsideName,
 } from '../manifest/names.ts';
 import { readHeader } from '../sqlite/header.ts';
-import { groupOfBundle, groupOfDatabase } from './retention.ts';
+import { groupOfBundle } from './retention.ts';
 
 /** What a list of thousands can afford to know of each; the rest is in the manifest. */
 export interface CatalogEntry {
@@ -42,8 +42,10 @@ export interface CatalogEntry {
   kept?: Kept;
   /** Present in every bundle, and only there. */
   bundle?: BundleInfo;
-  /** What retention counts together: a database, or the bundles of one name. Only where there is `kept`. */
+  /** What retention counts together: the id of a database, or `groupOfBundle`. */
   group?: string;
+  /** See `Dated`. */
+  after?: string;
   /** Size and times of the file and its manifest: with the same stamp, the entry is the same. */
   stamp: string;
 }
@@ -77,6 +79,7 @@ export interface BundledDatabase {
   /** As manifests name it. */
   path?: string;
   workspace?: string;
+  id?: string;
 }
 
 export interface ListOptions {
@@ -186,7 +189,7 @@ function describe(file: FoundFile, members: boolean): CatalogEntry | undefined {
 }
 
 function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): CatalogEntry {
-  const { source, createdAt, verdict } = manifest;
+  const { source, createdAt, verdict, after } = manifest;
   return {
     ...{ path, kind: 'snapshot', database: source.path, createdAt, sizeBytes },
     ...(source.workspace !== undefined && { workspace: source.workspace }),
@@ -194,7 +197,8 @@ function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): Catalo
     verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
     foreign: false,
     kept: keptOf(manifest),
-    group: groupOfDatabase(source),
+    ...(source.id !== undefined && { group: source.id }),
+    ...(after !== undefined && { after }),
     stamp,
   };
 }
@@ -220,15 +224,18 @@ function ourBundle(
   manifest: BundleManifest,
   members: boolean,
 ): CatalogEntry {
-  const { createdAt, verdict, workspace } = manifest;
+  const { createdAt, verdict, workspace, after } = manifest;
+  const bundle = infoOf(membersOf(manifest), manifest, members);
+  const group = groupOfBundle(manifest, bundle.databases);
   return {
     ...{ path, kind: 'bundle', createdAt, sizeBytes },
     ...(workspace !== undefined && { workspace }),
     verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
     foreign: false,
     kept: keptOf(manifest),
-    bundle: infoOf(membersOf(manifest), manifest, members),
-    group: groupOfBundle(manifest),
+    bundle,
+    ...(group !== undefined && { group }),
+    ...(after !== undefined && { after }),
     stamp,
   };
 }
@@ -246,6 +253,7 @@ function infoOf(
       ...(verified !== undefined && { verified }),
       ...(entry !== undefined && { path: entry.source.path }),
       ...(entry?.source.workspace !== undefined && { workspace: entry.source.workspace }),
+      ...(entry?.source.id !== undefined && { id: entry.source.id }),
     })),
     companions: all.length - databases.length,
     ...(about !== undefined && { cut: about.cut.label, complete: about.complete }),

@@ -16,7 +16,7 @@ import { requireSpace } from '../files/space.ts';
 import { syncFile, syncFolder } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { BundleManifest, Manifest } from '../manifest/manifest.ts';
-import { readManifestOf, updateManifest } from '../manifest/manifestFile.ts';
+import { readManifestOf, removePair, updateManifest } from '../manifest/manifestFile.ts';
 import { manifestNameOf, requireBareName } from '../manifest/names.ts';
 import { type CatalogEntry, listBackups } from './catalog.ts';
 import { type Candidate, planRetention, type Policy, type RetentionPlan } from './retention.ts';
@@ -115,19 +115,21 @@ export function planPruning(
   const groups = only && new Set(only);
   const candidates = listBackups(folder).map(candidateOf);
   return planRetention(
-    groups === undefined ? candidates : candidates.filter(({ group }) => groups.has(group)),
+    groups === undefined
+      ? candidates
+      : candidates.filter(({ group }) => group !== undefined && groups.has(group)),
     policy,
     now,
   );
 }
 
 function candidateOf(entry: CatalogEntry): Candidate {
-  const { path, group = path, createdAt, sizeBytes, kept, bundle } = entry;
+  const { path, group, createdAt, after, sizeBytes, kept, bundle } = entry;
   // A bundle that lacks something is not the good one that the rules have to leave.
   const isWhole = bundle?.complete !== false || entry.verified !== 'ok';
   const verified = isWhole ? entry.verified : 'partial';
   return {
-    ...{ path, group, createdAt, sizeBytes, verified },
+    ...{ path, group, createdAt, after, sizeBytes, verified },
     pinned: kept?.pinned === true,
     foreign: kept === undefined,
   };
@@ -151,9 +153,7 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
       if (entry?.kept === undefined || entry.kept.pinned) {
         throw new BackupError('access', `${path} is not a backup that may be removed.`, { path });
       }
-      // The backup first: a manifest without its backup is plainly nothing, the other way round looks foreign.
-      unlinkSync(path);
-      unlinkSync(manifestNameOf(path));
+      removePair(path);
       result.removed.push(path);
     } catch (error) {
       result.failures.push({ path, message: explain(error, 'target', path).message });

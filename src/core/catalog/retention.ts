@@ -1,7 +1,8 @@
 /** Which backups may go. Pure: decides, with reasons, and removes nothing. */
 import { BackupError } from '../errors.ts';
 import type { VerdictStatus } from '../manifest/manifest.ts';
-import { sequenceOf } from '../manifest/names.ts';
+import { inLineage, timeOf } from '../manifest/lineage.ts';
+import { isSuspectName } from '../manifest/names.ts';
 
 export const keepRules = [
   'keepLast',
@@ -21,10 +22,15 @@ export type Policy = Partial<Record<KeepRule, number>> & {
 
 export interface Candidate {
   path: string;
-  /** What counts together: see `groupOfDatabase` and `groupOfBundle`. */
-  group: string;
+  /**
+   * What counts together: the id of a database, or `groupOfBundle`. A name is no identity, because two databases may be
+   * called the same; undefined where no id is known.
+   */
+  group: string | undefined;
   /** ISO 8601. */
   createdAt: string;
+  /** See `Dated`. */
+  after?: string | undefined;
   sizeBytes: number;
   verified: VerdictStatus;
   pinned: boolean;
@@ -32,26 +38,14 @@ export interface Candidate {
   foreign: boolean;
 }
 
-/** The group of a database's snapshots, as manifests name it. */
-export function groupOfDatabase({
-  path,
-  workspace = '',
-}: {
-  path: string;
-  workspace?: string | undefined;
-}): string {
-  return `${workspace}\0${path}`;
-}
-
-/** The group of the bundles of one name. */
-export function groupOfBundle({
-  name = '',
-  workspace = '',
-}: {
-  name?: string | undefined;
-  workspace?: string | undefined;
-}): string {
-  return `bundle\0${workspace}\0${name}`;
+/** The group of the bundles of one name with the same databases; undefined when one of these is not known for certain. */
+export function groupOfBundle(
+  { name = '', workspace = '' }: { name?: string | undefined; workspace?: string | undefined },
+  databases: readonly { id?: string | undefined }[],
+): string | undefined {
+  const ids = databases.map(({ id }) => id);
+  if (ids.length === 0 || ids.includes(undefined)) return undefined;
+  return ['bundle', workspace, name, ...ids.sort()].join('\0');
 }
 
 export interface Decision {
@@ -83,9 +77,9 @@ export function requirePolicy(policy: Policy): Policy {
 }
 
 /**
- * Decides for each backup whether it stays. Always stay: foreign files, pinned ones, the newest good one of each
- * database, and whatever is dated after `now`. A damaged backup fills no place of a good one. `timeZone` says what a day
- * is (IANA name; the system's by default).
+ * Decides for each backup whether it stays. Always stay: files of others, pinned backups, those whose database is not
+ * known for certain, the newest good one of each database, and what is dated after `now`, which takes the place of no
+ * other. No good one goes while a damaged one stays. `timeZone` says what a day is (IANA name; the system's by default).
  */
 export function planRetention(
   backups: readonly Candidate[],
@@ -97,7 +91,7 @@ export function planRetention(
   const bucketOf = bucketsIn(timeZone);
   const plan: RetentionPlan = { keep: [], remove: [] };
   const groups = Map.groupBy(backups, ({ group, foreign, path }) =>
-    foreign ? `foreign ${path}` : `own ${group}`,
+    foreign || group === undefined ? `alone ${path}` : `own ${group}`,
   );
   for (const group of groups.values()) {
     for (const { backup, reasons, removal } of decideGroup(group, policy, now, bucketOf)) {
@@ -113,6 +107,8 @@ interface Verdict {
   backup: Candidate;
   /** Why it stays; none when it may go. */
   reasons: string[];
+  /** Whether it stays whatever the rules say. */
+  isProtected: boolean;
   /** Why it may go. */
   removal: string;
 }
@@ -125,45 +121,79 @@ function decideGroup(
   now: Date,
   bucketOf: BucketOf,
 ): Verdict[] {
-  const newestFirst = [...group].sort(
-    (a, b) => b.createdAt.localeCompare(a.createdAt) || sequenceOf(b.path) - sequenceOf(a.path),
-  );
-  const verdicts = newestFirst.map((backup): Verdict => ({
-    backup,
-    reasons: [],
-    removal: 'no rule keeps it',
-  }));
-  const usable = verdicts.filter(({ backup }) => backup.verified !== 'damaged');
-  protect(verdicts, usable, now);
+  const verdicts = inLineage(group).map((backup): Verdict => {
+    const isDamaged = backup.verified === 'damaged';
+    const removal = isDamaged ? 'damaged' : 'no rule keeps it';
+    return { backup, reasons: [], isProtected: false, removal };
+  });
+  for (const verdict of verdicts) protectAlone(verdict);
+  // What is dated in the future protects itself, and for all others it is as if it were not there.
+  const [ahead, past] = split(verdicts, ({ backup }) => timeOf(backup.createdAt) > now.getTime());
+  for (const verdict of ahead) protect(verdict, 'dated in the future');
+  const [damaged, usable] = split(past, ({ backup }) => backup.verified === 'damaged');
+  protectTrusted(usable);
+  keepUnreplaced(damaged, past.slice(0, usable[0] && past.indexOf(usable[0])));
   const hasRules = keepRules.some((rule) => policy[rule] !== undefined);
-  if (!hasRules) for (const { reasons } of verdicts) reasons.push('no rule says otherwise');
+  if (!hasRules) for (const { reasons } of past) reasons.push('no rule says otherwise');
   for (const rule of keepRules) applyRule(rule, policy[rule], usable, bucketOf);
-  for (const verdict of verdicts)
-    if (verdict.backup.verified === 'damaged') verdict.removal = 'damaged';
-  if (policy.maxTotalSize !== undefined) limitTotal(verdicts, policy.maxTotalSize);
+  limitDamaged({ damaged, usable }, policy.maxTotalSize);
+  if (damaged.some(({ reasons, backup }) => reasons.length > 0 && !backup.pinned))
+    for (const { reasons } of usable) reasons.push('a damaged one stays');
+  limitUsable({ damaged, usable }, policy.maxTotalSize);
   return verdicts;
 }
 
-const protections = {
-  foreign: 'not made by SQLite Backup',
-  pinned: 'pinned',
-  newestGood: 'the newest good one',
-  future: 'dated in the future',
-  suspect: 'newer than the newest good one',
-} as const;
-const isProtection = new Set<string>(Object.values(protections));
+function split<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
+}
 
-function protect(verdicts: Verdict[], usable: Verdict[], now: Date): void {
-  const newestGood = usable.find(({ backup }) => backup.verified === 'ok') ?? usable[0];
-  newestGood?.reasons.push(protections.newestGood);
-  const goodSince = newestGood === undefined ? -1 : verdicts.indexOf(newestGood);
-  for (const [index, { backup, reasons }] of verdicts.entries()) {
-    if (backup.foreign) reasons.push(protections.foreign);
-    if (backup.pinned) reasons.push(protections.pinned);
-    if (Date.parse(backup.createdAt) > now.getTime()) reasons.push(protections.future);
-    // Until there is a good one after it, a damaged copy may be all there is of its time.
-    const isUnreplaced = goodSince === -1 || index < goodSince;
-    if (backup.verified === 'damaged' && isUnreplaced) reasons.push(protections.suspect);
+function protect(verdict: Verdict, reason: string): void {
+  verdict.reasons.push(reason);
+  verdict.isProtected = true;
+}
+
+function protectAlone(verdict: Verdict): void {
+  const { foreign, group, pinned } = verdict.backup;
+  if (foreign) protect(verdict, 'not made by SQLite Backup');
+  else if (group === undefined) protect(verdict, 'its database is not known for certain');
+  if (pinned) protect(verdict, 'pinned');
+}
+
+const trust: Readonly<Record<VerdictStatus, number>> = {
+  damaged: 0,
+  unchecked: 1,
+  partial: 2,
+  ok: 3,
+};
+
+const newestWords: Readonly<Record<VerdictStatus, string>> = {
+  ok: 'the newest good one',
+  partial: 'the newest one, verified as far as possible',
+  unchecked: 'the newest one, not verified',
+  damaged: 'damaged',
+};
+
+/** The newest good one stays, and the newest of what could not be checked as well takes nothing from it. */
+function protectTrusted(usable: readonly Verdict[]): void {
+  let best = trust.damaged;
+  for (const verdict of usable) {
+    const { verified } = verdict.backup;
+    if (trust[verified] <= best) continue;
+    best = trust[verified];
+    protect(verdict, newestWords[verified]);
+  }
+}
+
+/**
+ * A damaged copy that no usable one follows may be all there is of its time. Of the copies of a damaged database, which a
+ * schedule makes again and again, the first and the newest are enough.
+ */
+function keepUnreplaced(damaged: readonly Verdict[], newerThanUsable: readonly Verdict[]): void {
+  const unreplaced = newerThanUsable.filter((one) => damaged.includes(one));
+  const suspects = unreplaced.filter(({ backup }) => isSuspectName(backup.path));
+  for (const verdict of unreplaced) {
+    const isBetween = suspects.slice(1, -1).includes(verdict);
+    if (!isBetween) verdict.reasons.push('damaged, and no good one is newer');
   }
 }
 
@@ -194,23 +224,57 @@ function applyRule(
   }
 }
 
-/** Lets the oldest go until the rest fits; what is protected stays even then. */
-function limitTotal(verdicts: Verdict[], most: number): void {
-  let total = verdicts.reduce(
-    (sum, { backup, reasons }) => sum + (reasons.length > 0 ? backup.sizeBytes : 0),
-    0,
-  );
-  for (const verdict of verdicts.toReversed()) {
-    if (total <= most) return;
-    const isKept = verdict.reasons.length > 0;
-    if (!isKept || verdict.reasons.some((reason) => isProtection.has(reason))) continue;
-    verdict.reasons = [];
-    verdict.removal = 'over the total size';
-    total -= verdict.backup.sizeBytes;
+interface Halves {
+  /** Newest first, without the future. */
+  damaged: Verdict[];
+  usable: Verdict[];
+}
+
+/** Damaged ones go first, the oldest before the others, but not the last that there is. */
+function limitDamaged({ damaged, usable }: Halves, most: number | undefined): void {
+  if (most === undefined) return;
+  const keptBytes = (): number => {
+    const held = damaged.some(({ reasons, backup }) => reasons.length > 0 && !backup.pinned);
+    return sum([...damaged.filter(isKept), ...(held ? usable : usable.filter(isKept))]);
+  };
+  const leastKept = usable.length === 0 ? 1 : 0;
+  for (const verdict of damaged.toReversed()) {
+    if (keptBytes() <= most || damaged.filter(isKept).length <= leastKept) return;
+    letGo(verdict);
   }
 }
 
-function bucketsIn(timeZone: string | undefined): BucketOf {
+/** The oldest go until the rest fits; what is protected stays even then. */
+function limitUsable({ damaged, usable }: Halves, most: number | undefined): void {
+  if (most === undefined) return;
+  let total = sum([...damaged, ...usable].filter(isKept));
+  for (const verdict of usable.toReversed()) {
+    if (total <= most) return;
+    if (isKept(verdict) && letGo(verdict)) total -= verdict.backup.sizeBytes;
+  }
+}
+
+function letGo(verdict: Verdict): boolean {
+  if (verdict.isProtected) return false;
+  verdict.reasons = [];
+  verdict.removal = 'over the total size';
+  return true;
+}
+
+function isKept({ reasons }: Verdict): boolean {
+  return reasons.length > 0;
+}
+
+function sum(verdicts: readonly Verdict[]): number {
+  return verdicts.reduce((total, { backup }) => total + backup.sizeBytes, 0);
+}
+
+type PartsOf = (at: Date) => ReadonlyMap<string, string>;
+const zones = new Map<string | undefined, PartsOf>();
+const mostKnownInstants = 10_000;
+
+/** What a clock shows in a zone. Making a format takes longer than a plan, and formatting takes most of that. */
+function clockIn(timeZone: string | undefined): PartsOf {
   const format = new Intl.DateTimeFormat('en-CA-u-ca-iso8601', {
     ...(timeZone !== undefined && { timeZone }),
     year: 'numeric',
@@ -218,18 +282,31 @@ function bucketsIn(timeZone: string | undefined): BucketOf {
     day: '2-digit',
     hour: '2-digit',
     hourCycle: 'h23',
+    timeZoneName: 'longOffset',
   });
+  const known = new Map<number, ReadonlyMap<string, string>>();
+  return (at) => {
+    const parts =
+      known.get(at.getTime()) ??
+      new Map(format.formatToParts(at).map(({ type, value }) => [type, value]));
+    if (known.size >= mostKnownInstants) known.clear();
+    known.set(at.getTime(), parts);
+    return parts;
+  };
+}
+
+function bucketsIn(timeZone: string | undefined): BucketOf {
+  const partsOf = zones.get(timeZone) ?? clockIn(timeZone);
+  zones.set(timeZone, partsOf);
   return (rule, at) => {
-    const parts = new Map(format.formatToParts(at).map(({ type, value }) => [type, value]));
-    const [year, month, day, hour] = (['year', 'month', 'day', 'hour'] as const).map((part) =>
-      parts.get(part),
-    );
+    const parts = partsOf(at);
+    const [year, month, day] = (['year', 'month', 'day'] as const).map((part) => parts.get(part));
     switch (rule) {
       case 'keepLast':
         return at.toISOString();
       case 'keepHourly':
-        // Twice in the hour that daylight saving repeats: then the instant's own hour tells them apart.
-        return `${year}-${month}-${day} ${hour} ${Math.floor(at.getTime() / 3_600_000)}`;
+        // With the offset, the hour that comes twice when daylight saving ends is two hours.
+        return `${year}-${month}-${day} ${parts.get('hour')} ${parts.get('timeZoneName')}`;
       case 'keepDaily':
         return `${year}-${month}-${day}`;
       case 'keepWeekly':

@@ -107,6 +107,8 @@ const manifestSchema = v.object({
   kind: v.literal('snapshot'),
   tool: toolSchema,
   createdAt: instant,
+  /** The clock went back: a backup of this database that was there already is dated so much later. */
+  after: v.optional(instant),
   source: sourceSchema,
   method: v.picklist(methods),
   trigger: v.picklist(triggers),
@@ -163,6 +165,8 @@ const contentsFields = {
   kind: v.literal('bundle'),
   tool: toolSchema,
   createdAt: instant,
+  /** The clock went back: a backup of one of these databases that was there already is dated so much later. */
+  after: v.optional(instant),
   name: v.optional(text),
   workspace: v.optional(text),
   trigger: v.picklist(triggers),

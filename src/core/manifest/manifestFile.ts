@@ -65,6 +65,15 @@ function tryToUnlink(path: string): void {
   }
 }
 
+/**
+ * Removes a backup with its manifest. The backup first: a manifest without its backup is plainly nothing, the other way
+ * round looks foreign.
+ */
+export function removePair(path: string): void {
+  unlinkSync(path);
+  unlinkSync(manifestNameOf(path));
+}
+
 /** Replaces the manifest of a backup by a newer one, in one step. */
 export function replaceManifest(backupPath: string, text: string): void {
   const folder = dirname(backupPath);

@@ -70,9 +70,25 @@ export function hasNameOfOurs(path: string): boolean {
   return /_\d{8}_\d{6}Z(?:-\d+)?(?:\.[^.]*)?$/.test(path);
 }
 
+/** The time in a name of ours, which sorts as text; undefined for a name that a person has given. */
+export function timestampIn(name: string): string | undefined {
+  return /_(\d{8}_\d{6})Z/.exec(name)?.[1];
+}
+
 /** The number that sets backups of the same second apart: 1 for the first, then 2, 3 … */
 export function sequenceOf(path: string): number {
   return Number(/_\d{8}_\d{6}Z(?:-(\d+))?/.exec(path)?.[1] ?? 1);
+}
+
+const suspectExtension = '.suspect';
+
+/** The names for the copy of a damaged database, which is no backup. */
+export function* suspectNames(names: Iterable<string>): Generator<string> {
+  for (const name of names) yield name + suspectExtension;
+}
+
+export function isSuspectName(path: string): boolean {
+  return path.endsWith(suspectExtension);
 }
 
 /** Where the manifest of a backup is. */

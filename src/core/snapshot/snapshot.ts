@@ -8,6 +8,13 @@ import { BackupError, fromPlainError, toPlainError } from '../errors.ts';
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
+import {
+  afterOf,
+  type Earlier,
+  earlierBackups,
+  replacedSuspects,
+  thoseOf,
+} from '../manifest/earlier.ts';
 import { identifyAll, type Identified } from '../manifest/identity.ts';
 import {
   type CutLabel,
@@ -18,8 +25,8 @@ import {
   serializeManifest,
   type Trigger,
 } from '../manifest/manifest.ts';
-import { publishPair } from '../manifest/manifestFile.ts';
-import { snapshotNames } from '../manifest/names.ts';
+import { publishPair, removePair } from '../manifest/manifestFile.ts';
+import { snapshotNames, suspectNames } from '../manifest/names.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
 import {
   type CopyFailure,
@@ -110,6 +117,7 @@ class Job {
   /** The real path of the backups folder. */
   #folder = '';
   #identified: Identified = { identities: new Map() };
+  #earlier: Earlier[] = [];
 
   constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
     this.#request = request;
@@ -130,6 +138,8 @@ class Job {
       const proved = await this.#copying.prove(await this.#copying.copy(members, place));
       if (proved.length === 0) return [];
       this.#identified = await identifyAll(proved.map(({ source }) => source.path));
+      const ids = [...this.#identified.identities.values()].map(({ id }) => id);
+      this.#earlier = earlierBackups(place.folder, new Set(ids), new Date());
       await this.#hooks.beforePublish();
       return this.#publishAll(proved, place.stuck);
     });
@@ -158,12 +168,14 @@ class Job {
 
   #describe(one: Proved): Manifest {
     const { method, trigger, toolVersion } = this.#request;
+    const source = sourceOf(one, this.#identified);
     return {
       format: manifestFormat,
       kind: 'snapshot',
       tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
       createdAt: one.at.toISOString(),
-      source: sourceOf(one, this.#identified),
+      ...afterOf(thoseOf(this.#earlier, source.id), one.at),
+      source,
       method,
       trigger,
       sizeBytes: one.sizeBytes,
@@ -181,9 +193,20 @@ class Job {
       isDamaged ? suspectNames(names) : names,
       () => serializeManifest(manifest),
     );
-    if (isDamaged) throw damaged(source.path, path, manifest.verdict.findings);
+    if (isDamaged) {
+      replacedSuspects(thoseOf(this.#earlier, manifest.source.id)).forEach(tryToRemove);
+      throw damaged(source.path, path, manifest.verdict.findings);
+    }
     const durationMs = performance.now() - this.#startedAt;
     return { path, manifestPath, requested: database, database: source.path, manifest, durationMs };
+  }
+}
+
+function tryToRemove(path: string): void {
+  try {
+    removePair(path);
+  } catch {
+    // Gone already, or the next time: what is wrong with the database matters more.
   }
 }
 
@@ -212,10 +235,6 @@ function damaged(database: string, suspect: string, findings: Finding[]): Backup
       facts: { suspect, findings: findings.length },
     },
   );
-}
-
-function* suspectNames(names: Iterable<string>): Generator<string> {
-  for (const name of names) yield `${name}.suspect`;
 }
 
 export function leftover(name: string): Finding {

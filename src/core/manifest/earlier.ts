@@ -1,0 +1,115 @@
+/** The backups of a database that are in a folder already: what the next one is compared with. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { statIfAny } from '../files/paths.ts';
+import { inLineage, latestOf, timeOf } from './lineage.ts';
+import {
+  type BundleManifest,
+  longestManifestBytes,
+  type Manifest,
+  parseManifest,
+} from './manifest.ts';
+import { isSuspectName, manifestNameOf, timestampIn } from './names.ts';
+
+export interface Earlier {
+  path: string;
+  manifest: Manifest | BundleManifest;
+}
+
+/** So many backups of a database are looked at when none of them has a count of its rows. */
+const mostUncounted = 20;
+
+/**
+ * The newest backups in `folder` of each of the databases `ids`, newest first: back to the first good one that has counted
+ * rows. A backups folder may hold thousands, on a slow disk. What cannot be read is left out.
+ */
+export function earlierBackups(folder: string, ids: ReadonlySet<string>, now: Date): Earlier[] {
+  const found: (Earlier & { createdAt: string; after?: string | undefined })[] = [];
+  if (ids.size === 0) return [];
+  const names = readdirSync(folder);
+  const present = new Set(names);
+  const missing = new Map([...ids].map((id) => [id, mostUncounted]));
+  let time = '';
+  for (const name of newestNameFirst(names.filter((one) => present.has(manifestNameOf(one))))) {
+    // Those of the same second are not in order.
+    if (missing.size === 0 && (timestampIn(name) ?? '') !== time) break;
+    time = timestampIn(name) ?? '';
+    const path = join(folder, name);
+    const manifest = readManifestWith(manifestNameOf(path), ids);
+    if (manifest === undefined) continue;
+    found.push({ path, manifest, createdAt: manifest.createdAt, after: manifest.after });
+    for (const [id, most] of missing) {
+      const tables = tablesIn(manifest, id);
+      if (tables === undefined) continue;
+      const isGood = manifest.verdict.status !== 'damaged' && timeOf(manifest.createdAt) <= +now;
+      const isCounted = tables.tables?.some(({ rows }) => rows !== undefined) === true;
+      if ((isGood && isCounted) || most === 1) missing.delete(id);
+      else if (isGood) missing.set(id, most - 1);
+    }
+  }
+  return inLineage(found).map(({ path, manifest }) => ({ path, manifest }));
+}
+
+/** By the time in the names; those that a person has given come first. */
+function newestNameFirst(names: readonly string[]): string[] {
+  const keyed = names.map((name) => ({ name, time: timestampIn(name) ?? '~' }));
+  keyed.sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0));
+  return keyed.map(({ name }) => name);
+}
+
+/** What a manifest tells of the tables of one database; undefined when it is not of that. */
+export function tablesIn(
+  manifest: Manifest | BundleManifest,
+  id: string,
+): Pick<Manifest, 'tables' | 'tablesOmitted'> | undefined {
+  if (manifest.kind === 'snapshot') return manifest.source.id === id ? manifest : undefined;
+  return manifest.entries.find((entry) => entry.kind === 'database' && entry.source.id === id) as
+    Pick<Manifest, 'tables' | 'tablesOmitted'> | undefined;
+}
+
+function readManifestWith(
+  path: string,
+  ids: ReadonlySet<string>,
+): Manifest | BundleManifest | undefined {
+  try {
+    const size = statIfAny(path)?.size ?? Infinity;
+    // A bundle of very many files is not worth the time.
+    if (size > longestManifestBytes) return undefined;
+    const text = readFileSync(path, 'utf8');
+    // Most are of other databases: to look only for the ids takes a fraction of the time.
+    const isOfOne = [...text.matchAll(/"id": ?"([^"]+)"/g)].some(([, id = '']) => ids.has(id));
+    if (!isOfOne) return undefined;
+    const parsed = parseManifest(text);
+    return parsed.kind === 'manifest' || parsed.kind === 'bundle' ? parsed.manifest : undefined;
+  } catch {
+    return undefined; // Gone meanwhile, or unreadable: then it cannot be compared with.
+  }
+}
+
+/** Those that have the database `id`, newest first. */
+export function thoseOf(earlier: readonly Earlier[], id: string | undefined): Earlier[] {
+  if (id === undefined) return [];
+  return earlier.filter(({ manifest }) => tablesIn(manifest, id) !== undefined);
+}
+
+/** What a new manifest says when the clock went back since one of these was made. */
+export function afterOf(earlier: readonly Earlier[], createdAt: Date): { after?: string } {
+  const latest = latestOf(earlier.map(({ path, manifest }) => ({ ...manifest, path })));
+  return latest > createdAt.getTime() && Number.isFinite(latest)
+    ? { after: new Date(latest).toISOString() }
+    : {};
+}
+
+/**
+ * Of the copies of a damaged database, those between the first and a new one: two are enough, and a schedule would fill the
+ * disk. What a person has pinned or written a note on stays.
+ */
+export function replacedSuspects(earlier: readonly Earlier[]): string[] {
+  const good = earlier.findIndex(({ manifest }) => manifest.verdict.status !== 'damaged');
+  const sinceGood = good === -1 ? earlier : earlier.slice(0, good);
+  return sinceGood
+    .filter(({ path }) => isSuspectName(path))
+    .slice(0, -1)
+    .filter(({ manifest: { pinned, note } }) => pinned !== true && note === undefined)
+    .map(({ path }) => path);
+}

@@ -195,7 +195,7 @@ describe('Apply Retention', () => {
     for (const path of old) {
       editManifest(path, (manifest) => ({
         ...manifest,
-        source: { ...manifest.source, workspace: 'another-project' },
+        source: { ...manifest.source, workspace: 'another-project', id: 'another-database' },
       }));
     }
     const before = await run<RetentionResult>('applyRetention');

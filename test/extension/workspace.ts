@@ -77,7 +77,7 @@ export interface Manifest {
   sha256: string;
   method: string;
   createdAt: string;
-  source: { path: string; workspace: string };
+  source: { path: string; workspace: string; id?: string };
   pinned?: boolean;
   note?: string;
   drill?: { status: string };

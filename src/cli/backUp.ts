@@ -161,7 +161,7 @@ export const verdictWords: Readonly<Record<VerdictStatus, string>> = {
   damaged: 'damaged',
 };
 
-function printResult(
+export function printResult(
   { snapshots, failures, cut }: Result,
   together: boolean,
   context: Context,
@@ -185,7 +185,7 @@ function printResult(
   }
 }
 
-function resultJson({ snapshots, failures, cut }: Result, together: boolean): object {
+export function resultJson({ snapshots, failures, cut }: Result, together: boolean): object {
   return {
     backups: snapshots.map(backupJson),
     failures: failures.map(({ database, error: { code, message, hint } }) => ({

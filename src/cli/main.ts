@@ -14,12 +14,14 @@ import { prune } from './prune.ts';
 import { note, pin, unpin } from './remark.ts';
 import { restore } from './restore.ts';
 import { runbook } from './runbook.ts';
+import { saveOpen } from './saveOpen.ts';
 import { exitCodes, UsageError, type Context, type Verb } from './verb.ts';
 import { verify } from './verify.ts';
 
 const verbs: Readonly<Record<string, Verb>> = {
   find,
   'back-up': backUp,
+  'save-open': saveOpen,
   bundle,
   list,
   verify,

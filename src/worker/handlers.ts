@@ -24,6 +24,7 @@ import { deleteSetAside, listSetAsides } from '../core/restore/setAside.ts';
 import { withSource } from '../core/restore/source.ts';
 import { holdersOf, resolveTarget } from '../core/restore/target.ts';
 import { undoRestore } from '../core/restore/undo.ts';
+import { lostFilesOf, saveOpen } from '../core/snapshot/saveOpen.ts';
 import { takeSnapshot, takeSnapshots } from '../core/snapshot/snapshot.ts';
 import { liveStateOf } from '../core/sqlite/siblings.ts';
 import { drillBundle, drillSnapshot } from '../core/verify/drill.ts';
@@ -44,6 +45,8 @@ const handlers: Handlers = {
   find: ({ folder }) => findDatabases(folder),
   backUp: takeSnapshot,
   backUpTogether: takeSnapshots,
+  lostFiles: ({ path }) => lostFilesOf(path),
+  saveOpen,
   bundle: takeBundle,
   members: ({ path }) =>
     withBundle(path, ({ members }) =>

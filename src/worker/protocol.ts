@@ -21,6 +21,7 @@ import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
 import type { Comparison } from '../core/compare/compare.ts';
 import { errorCodes } from '../core/errors.ts';
 import type { Holders } from '../core/holders/holders.ts';
+import type { LostFiles } from '../core/holders/lost.ts';
 import type { Progress } from '../core/job.ts';
 import type { BundleManifest, Drill, Manifest } from '../core/manifest/manifest.ts';
 import type { MovedAside, PutInPlaceRequest, Restored } from '../core/restore/apply.ts';
@@ -30,6 +31,7 @@ import type { Interrupted, Recovered, RecoverRequest } from '../core/restore/rec
 import type { ApplyRequest, RestoreRequest } from '../core/restore/request.ts';
 import type { SetAside } from '../core/restore/setAside.ts';
 import type { Undone, UndoRequest } from '../core/restore/undo.ts';
+import type { SaveOpenRequest } from '../core/snapshot/saveOpen.ts';
 import type {
   Snapshot,
   SnapshotRequest,
@@ -47,6 +49,10 @@ export interface Methods {
   backUp: (params: SnapshotRequest) => Snapshot;
   /** Several databases, at one instant where that can be had. */
   backUpTogether: (params: SnapshotsRequest) => Snapshots;
+  /** What programs have open of a database without its name: when such a program ends, it is gone. Opens nothing. */
+  lostFiles: (params: { path: string }) => LostFiles[];
+  /** Saves that, one snapshot for each state. */
+  saveOpen: (params: SaveOpenRequest) => Snapshots;
   /** Several databases at one instant, with the files that belong to them, in one zip. */
   bundle: (params: BundleRequest) => Bundled;
   /** What is in a bundle, or in a zip of others; without the `entry` of each. */
@@ -115,6 +121,8 @@ const methodNames = [
   'find',
   'backUp',
   'backUpTogether',
+  'lostFiles',
+  'saveOpen',
   'bundle',
   'members',
   'extract',

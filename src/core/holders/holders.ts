@@ -169,7 +169,7 @@ function isWorker(pid: number): boolean {
 /** Node calls its main thread so, and with it the process. */
 const threadName = 'MainThread';
 
-function programName(pid: number): string {
+export function programName(pid: number): string {
   const name = readText(`/proc/${pid}/comm`).trim();
   const [program = ''] =
     name === threadName ? readText(`/proc/${pid}/cmdline`).split('\0') : [name];

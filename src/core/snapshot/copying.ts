@@ -10,6 +10,7 @@ import { digestFile, type Digests, sha256File } from '../files/digests.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
 import { syncFileBeside } from '../files/sync.ts';
+import type { LostFiles } from '../holders/lost.ts';
 import type { Follower, RecordAs, SnapshotHooks } from '../job.ts';
 import {
   boundTables,
@@ -29,9 +30,10 @@ import { pin, type Pin } from '../sqlite/pin.ts';
 import { takeCut } from './cut.ts';
 import { stepBytes } from './earlySync.ts';
 import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
-import { PinWatch } from './pinWatch.ts';
+import { lostFilesCode, PinWatch } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import {
+  inspectLost,
   inspectSource,
   openWherePossible,
   type Readable,
@@ -41,7 +43,12 @@ import {
 } from './source.ts';
 
 export interface CopyRequest {
-  databases: { database: string; recordAs: RecordAs }[];
+  databases: {
+    database: string;
+    recordAs: RecordAs;
+    /** The files to be copied, instead of those beside the name. */
+    lost?: LostFiles;
+  }[];
   method: Method;
   verify: boolean;
   busyTimeoutMs: number;
@@ -136,9 +143,12 @@ export class Copying {
   /** Looks at each database before anything is opened or created. A file under two names counts once. */
   inspect(): Member[] {
     const members = new Map<string, Member>();
-    for (const { database, recordAs } of this.#request.databases) {
+    const { largestBytes } = this.#request;
+    for (const { database, recordAs, lost } of this.#request.databases) {
       const source = this.attempt({ database }, () =>
-        inspectSource(database, this.#request.largestBytes),
+        lost === undefined
+          ? inspectSource(database, largestBytes)
+          : inspectLost(database, lost, largestBytes),
       );
       if (source === undefined || members.has(source.identity)) continue;
       const { path, pageSize } = source;
@@ -333,9 +343,11 @@ export class Copying {
   }
 
   /** What takes long to digest is digested while it is copied. */
-  #isWorthFollowing({ sizeBytes }: Source): boolean {
+  #isWorthFollowing({ sizeBytes, byHand }: Source): boolean {
     const canBeFollowed =
-      this.#request.method === 'exact' && this.#hooks.digestBehind !== undefined;
+      byHand === undefined &&
+      this.#request.method === 'exact' &&
+      this.#hooks.digestBehind !== undefined;
     return canBeFollowed && sizeBytes >= fewestFollowedBytes;
   }
 
@@ -424,16 +436,18 @@ export function describeContents({
   contents,
   journalMode,
   check,
+  warnings,
 }: Proved): Pick<Manifest, 'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations'> {
+  const lost = warnings.filter(({ code }) => code === lostFilesCode);
   return {
     facts: { ...contents.facts, journalMode },
     verdict:
       check === undefined
         ? { status: 'unchecked', findings: [] }
         : {
-            status: check.status,
+            status: check.status === 'ok' && lost.length > 0 ? 'partial' : check.status,
             checkedAt: new Date().toISOString(),
-            findings: [...check.findings, ...check.remarks],
+            findings: [...lost, ...check.findings, ...check.remarks],
           },
     ...boundTables(check?.contents?.tables ?? contents.tables),
     ...(contents.migrations.length > 0 && { migrations: contents.migrations }),

@@ -1,13 +1,17 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from '../files/paths.ts';
 import type { Facts, Finding } from '../manifest/manifest.ts';
-import type { ByHand } from '../sqlite/opening.ts';
+import type { ByHand, LostNames } from '../sqlite/opening.ts';
 import { formatBytes } from '../units.ts';
 import { isReplaced, type Source } from './source.ts';
 
 const largestQuietWalBytes = 256 * 1024 * 1024;
 const smallestNotedWalBytes = 4 * 1024 * 1024;
+
+/** A backup with this warning is never simply "verified". */
+export const lostFilesCode = 'lost-files';
 
 /** So long after a commit its program may be about to commit again. */
 const writtenForMs = 1000;
@@ -109,6 +113,10 @@ export class PinWatch {
     }
     const grownBytes = this.#walBytes - this.#walBytesBefore;
     const findings: Finding[] = [];
+    if (this.#byHand?.reason === 'lost-names') {
+      findings.push(lostFinding(this.#source.path, this.#byHand));
+      return findings;
+    }
     if (this.#byHand?.reason === 'other-side') {
       findings.push({
         code: 'copied-by-hand',
@@ -143,6 +151,21 @@ export class PinWatch {
     }
     return findings;
   }
+}
+
+/** What the person must know above all, so it names the program and what to do. */
+function lostFinding(
+  path: string,
+  { lost: { lost, pid, program }, isComplete }: LostNames,
+): Finding {
+  const names = lost.map((suffix) => basename(path) + suffix).join(', ');
+  const who = `${program} (pid ${pid})`;
+  return {
+    code: lostFilesCode,
+    message: isComplete
+      ? `${names}: deleted or replaced while ${who} has it open. This backup was read from that program and has all its transactions; the files in the folder do not. Stop the program, then restore this backup if data is missing.`
+      : `${names}: deleted or replaced while ${who} has it open, and other programs have begun a new one. This backup does NOT have the transactions of ${who}. Save them before that program ends: sqlite-backup save-open ${basename(path)} --to DIR`,
+  };
 }
 
 /** On Windows the time of a file may change only when its writer closes it, long after the writing. */

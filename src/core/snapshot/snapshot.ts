@@ -3,6 +3,7 @@
  * look at the files -> make sure of the target -> pin an instant -> copy -> unpin -> compare and check the copies ->
  * hash -> publish. Until the last step nothing exists under a final name, and the sources are only ever read.
  */
+import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { BackupError, fromPlainError, toPlainError } from '../errors.ts';
 import { requireSpace } from '../files/space.ts';
@@ -31,6 +32,7 @@ import { sqliteVersion } from '../sqlite/driver.ts';
 import {
   type CopyFailure,
   Copying,
+  type CopyRequest,
   describeContents,
   type Member,
   type Proved,
@@ -60,7 +62,7 @@ export interface SnapshotRequest extends SnapshotOptions {
 }
 
 export interface SnapshotsRequest extends SnapshotOptions {
-  databases: { database: string; recordAs: RecordAs }[];
+  databases: CopyRequest['databases'];
 }
 
 export interface Snapshot {
@@ -137,7 +139,9 @@ class Job {
       requireSpace(place.folder, sum(members.map(({ source }) => source.sizeBytes)));
       const proved = await this.#copying.prove(await this.#copying.copy(members, place));
       if (proved.length === 0) return [];
-      this.#identified = await identifyAll(proved.map(({ source }) => source.path));
+      this.#identified = await identifyAll(
+        proved.flatMap(({ source: { path } }) => (existsSync(path) ? [path] : [])),
+      );
       const ids = [...this.#identified.identities.values()].map(({ id }) => id);
       this.#earlier = earlierBackups(place.folder, new Set(ids), new Date());
       await this.#hooks.beforePublish();

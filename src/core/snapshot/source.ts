@@ -1,12 +1,14 @@
 /** A live database on its way to a backup: which file it really is, whether it can be read, and how to hold it still. */
 import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { BackupError, type ErrorCode, explain, isBackupError } from '../errors.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
 import { findLockers } from '../holders/holders.ts';
+import { findLost, type LostFiles } from '../holders/lost.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
-import { type ByHand, whyByHand } from '../sqlite/opening.ts';
+import { type ByHand, filesOf, type LostNames, whyByHand } from '../sqlite/opening.ts';
 import { requirePlainSiblings, siblingsOf } from '../sqlite/siblings.ts';
 import { formatBytes } from '../units.ts';
 
@@ -20,11 +22,13 @@ export interface Source {
   /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
   links: number;
   pageSize: number;
+  /** Of files that have lost their names: where they are read. */
+  byHand?: LostNames;
 }
 
 /** Looks at a database before anything is opened or created. Refuses what cannot become a good backup, with the reason. */
 export function inspectSource(database: string, largestBytes: number): Source {
-  const path = resolveRegularFile(database);
+  const path = resolveLive(database);
   requirePlainSiblings(path);
   const { journalMode, pageSize } = requireDatabase(path);
   refuseNeighbours(path);
@@ -33,6 +37,38 @@ export function inspectSource(database: string, largestBytes: number): Source {
   const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links, pageSize };
   refuseHiddenWal(source);
   return source;
+}
+
+/** A database that was deleted may still be open: then its content can be saved. */
+function resolveLive(database: string): string {
+  try {
+    return resolveRegularFile(database);
+  } catch (error) {
+    if (!isBackupError(error) || error.code !== 'source-missing') throw error;
+    const path = resolve(database);
+    const [lost] = findLost(path);
+    if (lost === undefined) throw error;
+    throw new BackupError(
+      'source-missing',
+      `${path} does not exist, but ${lost.program} (pid ${lost.pid}) still has it open.`,
+      {
+        path,
+        hint: `Save it before that program ends: sqlite-backup save-open ${path} --to DIR`,
+        facts: { reason: 'still-open', program: lost.program, pid: lost.pid },
+      },
+    );
+  }
+}
+
+/** The same of files that a program has open without their names. */
+export function inspectLost(database: string, lost: LostFiles, largestBytes: number): Source {
+  const path = resolve(database);
+  const file = lost.files[''] ?? path;
+  const { journalMode, pageSize } = requireDatabase(file);
+  const { size: sizeBytes } = statSync(file);
+  requireSize(path, sizeBytes, largestBytes);
+  const byHand = { reason: 'lost-names', lost, files: lost.files, isComplete: true } as const;
+  return { path, identity: lost.key, sizeBytes, journalMode, links: 1, pageSize, byHand };
 }
 
 /** Refuses what is larger than the person allows: a sparse or hostile file may claim any size. */
@@ -81,7 +117,7 @@ export function openWherePossible<T>(
   open: (readable: Readable) => T,
 ): T {
   const { path, journalMode } = source;
-  const byHand = whyByHand(path, journalMode);
+  const byHand = source.byHand ?? whyByHand(path, journalMode);
   if (byHand !== undefined) return openCopy(path, scratch, byHand, open);
   try {
     return open({ path });
@@ -101,7 +137,7 @@ function openCopy<T>(
 ): T {
   let copy: string;
   try {
-    copy = makeReadableCopy(path, scratch);
+    copy = makeReadableCopy(path, scratch, { files: filesOf(byHand) });
   } catch (error) {
     const isChanged = isBackupError(error) && error.facts?.['reason'] === 'changed';
     if (!isChanged || byHand.reason !== 'other-side') throw error;

@@ -20,6 +20,7 @@ import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
+import type { Part } from '../files/siblingNames.ts';
 import { requireSpace } from '../files/space.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { pause } from '../pause.ts';
@@ -27,6 +28,8 @@ import { restoreJournalMode } from './contents.ts';
 import { requirePlainSiblings } from './siblings.ts';
 
 export interface GuardOptions {
+  /** Where parts of the database are read instead of beside it. A database of which all is given need not exist. */
+  files?: Partial<Record<Part, string>>;
   /** Called after each part was read, for tests that change the database at that moment. */
   afterPart?: (suffix: string) => void;
 }
@@ -49,7 +52,8 @@ export function withReadableCopy<T>(
 }
 
 /**
- * Copies the database at `path` into the private folder `folder` and returns the path of the copy: a single file with every committed transaction, also those that were only in the `-wal`; an unfinished one is rolled back. Throws
+ * Copies the database at `path` into the private folder `folder` and returns the path of the copy: a single file with
+ * every committed transaction, also those that were only in the `-wal`; an unfinished one is rolled back. Throws
  * `source-busy` when the database does not stay unchanged for as long as the copy takes.
  */
 export function makeReadableCopy(path: string, folder: string, options: GuardOptions = {}): string {
@@ -75,7 +79,7 @@ const firstPauseMs = 10;
  * the end: otherwise the copy is made anew, and after some tries the error is `source-busy`.
  */
 export function copyGuarded(given: string, to: string, options: GuardOptions = {}): string[] {
-  const path = resolveRegularFile(given);
+  const path = options.files?.[''] === undefined ? resolveRegularFile(given) : given;
   for (let attempt = 0; attempt < tries; attempt++) {
     if (attempt > 0) pause(firstPauseMs * 2 ** attempt);
     const copied = copyOnce(path, to, options);
@@ -90,9 +94,14 @@ export function copyGuarded(given: string, to: string, options: GuardOptions = {
 }
 
 /** Undefined when a part changed meanwhile. */
-function copyOnce(path: string, to: string, { afterPart }: GuardOptions): string[] | undefined {
+function copyOnce(
+  path: string,
+  to: string,
+  { afterPart, files = {} }: GuardOptions,
+): string[] | undefined {
   requirePlainSiblings(path);
-  const before = partsOf(path);
+  const fileOf = (suffix: Part): string => files[suffix] ?? path + suffix;
+  const before = partsOf(fileOf);
   const startedAt = Date.now();
   const parts = copiedSuffixes.filter((suffix) => before.get(suffix) !== undefined);
   if (!before.has('')) return undefined;
@@ -101,7 +110,7 @@ function copyOnce(path: string, to: string, { afterPart }: GuardOptions): string
   for (const suffix of parts) {
     try {
       copyFileSync(
-        path + suffix,
+        fileOf(suffix),
         to + suffix,
         constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE,
       );
@@ -110,28 +119,28 @@ function copyOnce(path: string, to: string, { afterPart }: GuardOptions): string
       if (isGone(error)) return undefined;
       throw isOfTarget(error)
         ? explain(error, 'target', dirname(to))
-        : explain(error, 'source', path + suffix);
+        : explain(error, 'source', fileOf(suffix));
     }
     afterPart?.(suffix);
   }
   // A time that is this young may stay the same over another write, and a shared file system may tell an old one: then
   // the bytes decide.
   const isOld = newestMs(before) < startedAt - coarsestTimeMs;
-  const isVouched = isOld && sharedFileSystem(path) === undefined;
-  if (!isVouched && !parts.every((suffix) => hasSameBytes(path + suffix, to + suffix)))
+  const isVouched = isOld && sharedFileSystem(fileOf('')) === undefined;
+  if (!isVouched && !parts.every((suffix) => hasSameBytes(fileOf(suffix), to + suffix)))
     return undefined;
-  return stateOf(partsOf(path)) === stateOf(before) ? parts : undefined;
+  return stateOf(partsOf(fileOf)) === stateOf(before) ? parts : undefined;
 }
 
 /** FAT counts in steps of two seconds; the others in much smaller ones. */
 const coarsestTimeMs = 2500;
 
-type Parts = Map<string, BigIntStats>;
+type Parts = Map<Part, BigIntStats>;
 
-function partsOf(path: string): Parts {
+function partsOf(fileOf: (suffix: Part) => string): Parts {
   const parts: Parts = new Map();
   for (const suffix of guardedSuffixes) {
-    const stats = statSync(path + suffix, { bigint: true, throwIfNoEntry: false });
+    const stats = statSync(fileOf(suffix), { bigint: true, throwIfNoEntry: false });
     if (stats !== undefined) parts.set(suffix, stats);
   }
   return parts;

@@ -8,6 +8,7 @@ import { BackupError, explain } from '../errors.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import { hasProgramHere } from '../holders/holders.ts';
+import { findLost, type LostFiles } from '../holders/lost.ts';
 import { siblingsOf } from './siblings.ts';
 
 export type ByHand =
@@ -19,14 +20,48 @@ export type ByHand =
   /** SQLite would make a `-wal` and a `-shm` that the owner of the database cannot write to. */
   | { reason: 'other-owner' }
   /** SQLite cannot make them here at all. */
-  | { reason: 'read-only' };
+  | { reason: 'read-only' }
+  | LostNames;
+
+/**
+ * A program has a `-wal` or `-shm` open whose name is gone. SQLite would begin new ones beside the database, of which that
+ * program knows nothing.
+ */
+export interface LostNames {
+  reason: 'lost-names';
+  lost: LostFiles;
+  /** Where the parts are read: the lost ones from the program, unless other programs go on with new ones. */
+  files: LostFiles['files'];
+  /** False when the copy does not have what is in the lost files. */
+  isComplete: boolean;
+}
+
+/** The places from which a guarded copy reads the parts of the database. */
+export function filesOf(byHand: ByHand | undefined): LostFiles['files'] {
+  return byHand?.reason === 'lost-names' ? byHand.files : {};
+}
 
 /** Why a live database (a real path) must be read from a guarded private copy; undefined when it may be opened in place. */
 export function whyByHand(path: string, journalMode: 'wal' | 'rollback'): ByHand | undefined {
   const otherSide = seenFromOtherSide(path);
   if (otherSide !== undefined) return otherSide;
-  if (journalMode !== 'wal' || hasBothSiblings(path)) return undefined;
+  if (journalMode !== 'wal') return undefined;
+  const lost = lostBeside(path);
+  if (lost !== undefined) return lost;
+  if (hasBothSiblings(path)) return undefined;
   return leavesUsable(path) ? undefined : { reason: 'other-owner' };
+}
+
+function lostBeside(path: string): LostNames | undefined {
+  const all = findLost(path).filter(({ lost }) => !lost.includes(''));
+  const [one] = all;
+  if (one === undefined) return undefined;
+  const hasNewWal = (siblingsOf(path).get('-wal')?.sizeBytes ?? 0) > 0;
+  const hasLostWal = one.lost.includes('-wal');
+  const isComplete = all.length === 1 && !(hasLostWal && hasNewWal);
+  const wal = isComplete && hasLostWal ? one.files['-wal'] : undefined;
+  const files = wal === undefined ? {} : { '-wal': wal };
+  return { reason: 'lost-names', lost: one, files, isComplete };
 }
 
 /** True when an open connection leaves nothing new beside the database. */

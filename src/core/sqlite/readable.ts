@@ -4,7 +4,7 @@ import { resolveRegularFile } from '../files/paths.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { makeReadableCopy } from './guardedCopy.ts';
 import { readHeader, requireDatabase } from './header.ts';
-import { hasBothSiblings, whyByHand } from './opening.ts';
+import { filesOf, hasBothSiblings, whyByHand } from './opening.ts';
 import { requirePlainSiblings, siblingsOf } from './siblings.ts';
 
 /**
@@ -20,8 +20,9 @@ export function withReadable<T>(paths: readonly string[], use: (readable: string
         requirePlainSiblings(path);
         const { journalMode } = requireDatabase(path);
         const leavesTraces = journalMode === 'wal' && !hasBothSiblings(path);
-        return leavesTraces || whyByHand(path, journalMode) !== undefined
-          ? makeReadableCopy(path, scratch.path)
+        const byHand = whyByHand(path, journalMode);
+        return leavesTraces || byHand !== undefined
+          ? makeReadableCopy(path, scratch.path, { files: filesOf(byHand) })
           : path;
       }),
     );

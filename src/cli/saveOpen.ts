@@ -1,0 +1,49 @@
+import { basename, resolve } from 'node:path';
+import {
+  callOptions,
+  defaultBusyTimeoutMs,
+  defaultDeadlineMs,
+  defaultLargestBytes,
+  nameFor,
+  printResult,
+  resultJson,
+} from './backUp.ts';
+import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
+
+export const saveOpen: Verb = {
+  summary:
+    'Save what a program still has open of a database that was deleted or replaced, or whose -wal was (Linux).',
+  usage: 'save-open DATABASE --to DIR [--json]',
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: { to: { type: 'string' }, json: { type: 'boolean' } },
+    });
+    const [database, ...rest] = positionals;
+    if (database === undefined || rest.length > 0)
+      throw new UsageError('save-open takes one database.');
+    const result = await context.worker.call(
+      'saveOpen',
+      {
+        database: resolve(database),
+        recordAs: nameFor(database),
+        folder: resolve(requireFolder(values.to)),
+        trigger: 'cli',
+        verify: true,
+        busyTimeoutMs: defaultBusyTimeoutMs,
+        largestBytes: defaultLargestBytes,
+        toolVersion: context.toolVersion,
+      },
+      callOptions(context, defaultDeadlineMs),
+    );
+    if (values.json) context.print(JSON.stringify(resultJson(result, false)));
+    else printResult(result, false, context);
+    if (result.failures.length > 0) return exitCodes.failed;
+    if (!values.json)
+      context.print(
+        `Stop the program, then restore this backup if ${basename(database)} lacks data.`,
+      );
+    return exitCodes.ok;
+  },
+};

@@ -2,7 +2,8 @@ import { statSync } from 'node:fs';
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path';
 import { isBackupError, toPlainError } from '../core/errors.ts';
 import type { RecordAs } from '../core/job.ts';
-import { type Method, methods, type VerdictStatus } from '../core/manifest/manifest.ts';
+import { type Finding, type Manifest, type Method, methods } from '../core/manifest/manifest.ts';
+import { verdictWords } from '../core/manifest/verdictWords.ts';
 import type { Snapshot, SnapshotOptions, Snapshots } from '../core/snapshot/snapshot.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import type { CallOptions } from '../worker/client.ts';
@@ -154,13 +155,6 @@ export function nameFor(database: string): RecordAs {
     : { path: path.split(sep).join('/'), workspace: basename(process.cwd()) };
 }
 
-export const verdictWords: Readonly<Record<VerdictStatus, string>> = {
-  ok: 'verified',
-  partial: 'verified as far as possible',
-  unchecked: 'not verified',
-  damaged: 'damaged',
-};
-
 export function printResult(
   { snapshots, failures, cut }: Result,
   together: boolean,
@@ -168,10 +162,9 @@ export function printResult(
 ): void {
   for (const { database, path, manifest, durationMs } of snapshots) {
     const facts = `${formatBytes(manifest.sizeBytes)} in ${formatDuration(durationMs)}`;
-    context.print(
-      `Backed up ${database}: ${facts}, ${verdictWords[manifest.verdict.status]}.\n  ${path}`,
-    );
-    for (const { message } of manifest.warnings ?? []) context.tell(`  ${message}`);
+    context.print(`Backed up ${database}: ${facts}, ${verdictWords(manifest.verdict)}.\n  ${path}`);
+    for (const { message } of [...findingsToTell(manifest.verdict), ...(manifest.warnings ?? [])])
+      context.tell(`  ${message}`);
   }
   if (together && snapshots.length > 1 && cut !== undefined) {
     context.print(
@@ -183,6 +176,16 @@ export function printResult(
   for (const { error } of failures) {
     context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
   }
+}
+
+const mostTold = 10;
+
+/** What a person has to know of a backup that exists: why it could not be checked, or what is out of step in it. */
+export function findingsToTell({ status, findings, outOfStep }: Manifest['verdict']): Finding[] {
+  if (status !== 'unchecked' && outOfStep === undefined) return [];
+  const rest = findings.length - mostTold;
+  const more = { code: 'more', message: `And ${rest} more, which the manifest has.` };
+  return [...findings.slice(0, mostTold), ...(rest > 0 ? [more] : [])];
 }
 
 export function resultJson({ snapshots, failures, cut }: Result, together: boolean): object {
@@ -210,5 +213,6 @@ function backupJson({ path, database, manifest, durationMs }: Snapshot): object 
     createdAt: manifest.createdAt,
     durationMs: Math.round(durationMs),
     verified: manifest.verdict.status,
+    ...(manifest.verdict.outOfStep !== undefined && { outOfStep: manifest.verdict.outOfStep }),
   };
 }

@@ -2,15 +2,16 @@ import { basename, resolve } from 'node:path';
 import type { Bundle, Bundled, BundleRequest } from '../core/bundle/bundle.ts';
 import { isBackupError, toPlainError } from '../core/errors.ts';
 import { type Compression, compressions } from '../core/manifest/manifest.ts';
+import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import {
   callOptions,
   defaultBusyTimeoutMs,
   defaultDeadlineMs,
   defaultLargestBytes,
+  findingsToTell,
   methodOf,
   nameFor,
-  verdictWords,
   withoutRepeats,
 } from './backUp.ts';
 import {
@@ -121,7 +122,7 @@ function printBundle({ path, manifest, durationMs }: Bundle, context: Context): 
   const facts = `${formatBytes(sizeBytes)} in ${formatDuration(durationMs)}`;
   const isIncomplete = complete ? '' : ' Incomplete.';
   context.print(
-    `Bundled ${contents}: ${facts}, ${verdictWords[verdict.status]}.${isIncomplete}\n  ${path}`,
+    `Bundled ${contents}: ${facts}, ${verdictWords(verdict)}.${isIncomplete}\n  ${path}`,
   );
   if (databases > 1) {
     context.print(
@@ -134,7 +135,7 @@ function printBundle({ path, manifest, durationMs }: Bundle, context: Context): 
     if (entry.kind === 'companion' && entry.changedWhileReading === true)
       context.tell(`  ${entry.source.path} changed each time it was read.`);
   }
-  for (const { message } of warnings) context.tell(`  ${message}`);
+  for (const { message } of [...findingsToTell(verdict), ...warnings]) context.tell(`  ${message}`);
 }
 
 function resultJson({ bundle: made, failures }: Bundled): object {

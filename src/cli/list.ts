@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { BundleInfo } from '../core/catalog/catalog.ts';
 import { BackupError } from '../core/errors.ts';
+import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes } from '../core/units.ts';
 import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
@@ -26,13 +27,24 @@ export const list: Verb = {
       print(
         JSON.stringify({
           backups: backups.map(
-            ({ path, kind, database, createdAt, sizeBytes, verified, foreign, bundle }) => ({
+            ({
+              path,
+              kind,
+              database,
+              createdAt,
+              sizeBytes,
+              verified,
+              outOfStep,
+              foreign,
+              bundle,
+            }) => ({
               path,
               kind,
               database: database ?? null,
               createdAt,
               sizeBytes,
               verified,
+              ...(outOfStep !== undefined && { outOfStep }),
               foreign,
               ...(bundle !== undefined && bundleJson(bundle)),
             }),
@@ -41,11 +53,14 @@ export const list: Verb = {
       );
       return exitCodes.ok;
     }
-    for (const { path, database, createdAt, sizeBytes, verified, foreign, bundle } of backups) {
+    for (const backup of backups) {
+      const { path, database, createdAt, sizeBytes, verified, outOfStep, foreign, bundle } = backup;
       const ours = bundle === undefined ? (database ?? '') : bundleWords(bundle);
       const origin = foreign ? 'foreign' : ours;
+      const state =
+        outOfStep === undefined ? '' : `  (${verdictWords({ status: verified, outOfStep })})`;
       print(
-        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verified.padEnd(9)}  ${origin}  ${path}`,
+        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verified.padEnd(9)}  ${origin}  ${path}${state}`,
       );
     }
     if (backups.length === 0) tell(`No backups in ${folder}.`);

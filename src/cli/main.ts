@@ -40,7 +40,9 @@ const help = [
   '',
   ...Object.values(verbs).flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
   '',
-  'Exit codes: 0 all good, 1 something failed or is damaged, 2 wrong usage, 130 interrupted.',
+  'Exit codes: 0 all good, 1 something failed or is damaged, 2 wrong usage,',
+  '3 nothing is known to be damaged, but a backup could not be checked (locked, unreadable, no time),',
+  '130 interrupted.',
 ].join('\n');
 
 /** Beside the bundle when bundled, else the source itself, which Node runs as it is. */

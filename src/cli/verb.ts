@@ -21,7 +21,8 @@ export interface Verb {
   run(args: string[], context: Context): Promise<number>;
 }
 
-export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+/** `unchecked`: nothing is known to be wrong, and something could not be looked at. */
+export const exitCodes = { ok: 0, failed: 1, usage: 2, unchecked: 3, interrupted: 130 } as const;
 
 export class UsageError extends Error {
   override readonly name = 'UsageError';

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { isBackupError } from '../core/errors.ts';
-import type { Drill } from '../core/manifest/manifest.ts';
-import type { Verdict } from '../core/verify/verdict.ts';
+import { verdictWords } from '../core/manifest/verdictWords.ts';
+import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 /** Ample for gigabytes, and an end for a file made to keep the check busy. */
@@ -26,35 +26,45 @@ export const verify: Verb = {
     const deadlineMs = seconds('deadline', values.deadline) ?? defaultDeadlineMs;
     const drill = values.drill === true;
     const results: DrilledVerdict[] = [];
-    let failed = false;
     for (const path of positionals.filter((one) => !isManifest(one))) {
-      const result = await verifyOne(resolve(path), { drill, deadlineMs }, context);
-      results.push(result.verdict);
-      failed ||=
-        result.unfinished ||
-        result.verdict.status === 'damaged' ||
-        result.verdict.drill?.status === 'failed';
-      if (!values.json) printResult(result.verdict, context);
+      const verdict = await verifyOne(resolve(path), { drill, deadlineMs }, context);
+      results.push(verdict);
+      if (!values.json) printResult(verdict, context);
     }
     if (values.json) context.print(JSON.stringify({ results: results.map(resultJson) }));
-    return failed ? exitCodes.failed : exitCodes.ok;
+    return exitCodeOf(results);
   },
 };
+
+/** Of a path that leads to no file: there is no backup, and to try again is no use. */
+const absentCodes = ['source-missing', 'bad-name', 'not-a-database'];
+
+/** Damage is told before what could not be looked at. */
+function exitCodeOf(results: readonly DrilledVerdict[]): number {
+  const isBad = ({ status, findings, drill }: DrilledVerdict): boolean =>
+    status === 'damaged' ||
+    drill?.status === 'failed' ||
+    (status === 'unchecked' && absentCodes.includes(findings[0]?.code ?? ''));
+  const isUnknown = ({ status, drill }: DrilledVerdict): boolean =>
+    status === 'unchecked' || drill?.status === 'unchecked';
+  if (results.some(isBad)) return exitCodes.failed;
+  return results.some(isUnknown) ? exitCodes.unchecked : exitCodes.ok;
+}
 
 /** `backups/*` names the manifests too, and they are looked at with the backups that they are of. */
 function isManifest(path: string): boolean {
   return path.endsWith('.json') && existsSync(path.slice(0, -'.json'.length));
 }
 
-type DrilledVerdict = Verdict & { drill?: Drill };
+type DrilledVerdict = Verdict & { drill?: DrillOutcome };
 
 async function verifyOne(
   path: string,
   { drill, deadlineMs }: { drill: boolean; deadlineMs: number },
   context: Context,
-): Promise<{ verdict: DrilledVerdict; unfinished: boolean }> {
+): Promise<DrilledVerdict> {
   try {
-    const verdict = await context.worker.call(
+    return await context.worker.call(
       'verify',
       { path, drill, folder: tmpdir() },
       {
@@ -63,28 +73,41 @@ async function verifyOne(
         onProgress: ({ phase }) => context.progress(`${path}: ${phase}`),
       },
     );
-    return { verdict, unfinished: false };
   } catch (error) {
     // Out of time, or the check crashed: nothing is known to be wrong, and nothing is proved.
     if (!isBackupError(error) || error.code === 'cancelled') throw error;
     const findings = [{ code: error.code, message: error.message }];
-    return { verdict: { path, status: 'partial', findings }, unfinished: true };
+    return { path, status: 'unchecked', findings };
   }
 }
 
-function printResult({ path, status, findings, drill }: DrilledVerdict, { print }: Context): void {
-  print(`${status.padEnd(7)}  ${path}`);
-  for (const { message } of findings) print(`         ${message}`);
-  if (drill?.status === 'ok') print('         Proved restorable.');
-  if (drill?.status === 'failed') print('         Could not be restored for trial:');
-  for (const { message } of drill?.findings ?? []) print(`         ${message}`);
+function printResult(verdict: DrilledVerdict, { print }: Context): void {
+  const { path, status, findings, drill } = verdict;
+  const tell = (text: string): void => print(`           ${text}`);
+  print(`${status.padEnd(9)}  ${path}`);
+  if (status === 'unchecked')
+    tell('Could not be checked. It is neither called good nor damaged; an earlier verdict stays.');
+  if (verdict.outOfStep !== undefined) tell(`${capitalized(verdictWords(verdict))}.`);
+  for (const { message } of findings) tell(message);
+  if (drill === undefined) return;
+  if (drill.status === 'ok') tell('Proved restorable.');
+  if (drill.status === 'failed') tell('Could not be restored for trial:');
+  // Then the reason is told already.
+  if (drill.status === 'unchecked' && status === 'unchecked') return;
+  if (drill.status === 'unchecked') tell('A restore for trial could not be tried:');
+  for (const { message } of drill.findings) tell(message);
 }
 
-function resultJson({ path, status, findings, drill }: DrilledVerdict): object {
+function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+function resultJson({ path, status, findings, outOfStep, drill }: DrilledVerdict): object {
   return {
     path,
     status,
     findings,
+    ...(outOfStep !== undefined && { outOfStep }),
     ...(drill !== undefined && {
       drill: { status: drill.status, at: drill.at, findings: drill.findings },
     }),

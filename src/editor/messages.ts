@@ -2,7 +2,8 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
-import type { Finding, VerdictStatus } from '../core/manifest/manifest.ts';
+import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../core/manifest/manifest.ts';
+import { outOfStepNames } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import { type Attention, newestGood } from './attention.ts';
 import type { BackUpResult, Database } from './backups.ts';
@@ -18,13 +19,21 @@ export function databaseName(uri: vscode.Uri): string {
 
 /** One notification for one run, whatever it consisted of. */
 export function resultMessage(result: BackUpResult): string {
-  const warning = result.done.flatMap(({ snapshot }) => snapshot.manifest.warnings ?? [])[0];
+  const [warning] = [
+    ...result.done.flatMap(({ snapshot }) => findingsToTell(snapshot.manifest.verdict)),
+    ...result.done.flatMap(({ snapshot }) => snapshot.manifest.warnings ?? []),
+  ];
   const parts = [
     outcomeMessage(result),
     ...(result.retained === undefined ? [] : retentionTexts(result.retained)),
     ...(warning === undefined ? [] : [t('Note: {0}', warningText(warning))]),
   ];
   return parts.join(' ');
+}
+
+/** Why a backup could not be checked, or what is out of step in it. */
+function findingsToTell({ status, findings, outOfStep }: Manifest['verdict']): Finding[] {
+  return status === 'unchecked' || outOfStep !== undefined ? findings : [];
 }
 
 /** Nothing when nothing went and nothing was to go. */
@@ -68,7 +77,8 @@ function outcomeMessage({ done, failed, cut }: BackUpResult): string {
     const { uri, snapshot } = onlyDone;
     const size = formatBytes(snapshot.manifest.sizeBytes);
     const duration = formatDuration(snapshot.durationMs);
-    const verdict = verdictWord(snapshot.manifest.verdict.status);
+    const { status, outOfStep, findings } = snapshot.manifest.verdict;
+    const verdict = verdictWord(status, outOfStep, findings);
     return done.length === 1
       ? t('Backed up {0}: {1} in {2}, {3}.', databaseName(uri), size, duration, verdict)
       : cut === 'one-instant'
@@ -186,16 +196,36 @@ export function errorMessage(error: BackupError, name: string): string {
 }
 
 /** Never more than was checked. */
-export function verdictWord(status: VerdictStatus): string {
+export function verdictWord(
+  status: VerdictStatus,
+  outOfStep: readonly OutOfStep[] = [],
+  findings: readonly Finding[] = [],
+): string {
   switch (status) {
     case 'ok':
       return t('verified');
-    case 'partial':
-      return t('verified as far as possible');
+    case 'partial': {
+      if (outOfStep.length === 0) return t('verified as far as possible');
+      const names = outOfStepNames(outOfStep, outOfStepName, (count) => t('{0} more', count));
+      return t('rows complete, {0} out of step', names);
+    }
     case 'unchecked':
-      return t('not verified');
+      return findings.length > 0 ? t('could not be checked') : t('not verified');
     case 'damaged':
       return t('damaged');
+  }
+}
+
+export function outOfStepName({ what, name }: OutOfStep): string {
+  switch (what) {
+    case 'index':
+      return t('index {0}', name);
+    case 'full-text':
+      return t('full-text index {0}', name);
+    case 'rules':
+      return t('table {0} with its rules', name);
+    default:
+      return name;
   }
 }
 

@@ -178,10 +178,10 @@ function bundleWords(bundle: CatalogEntry['bundle']): string[] {
 }
 
 /** The most that was proved of it. */
-function stateWord({ verified, kept }: CatalogEntry): string {
+function stateWord({ verified, outOfStep, kept }: CatalogEntry): string {
   return verified === 'ok' && kept?.drill?.status === 'ok'
     ? vscode.l10n.t('proved restorable')
-    : verdictWord(verified);
+    : verdictWord(verified, outOfStep);
 }
 
 function iconOf({ foreign, kept, bundle, verified, setAside }: CatalogEntry): vscode.ThemeIcon {
@@ -200,17 +200,16 @@ function iconOf({ foreign, kept, bundle, verified, setAside }: CatalogEntry): vs
 
 /** The whole truth about a backup, read when somebody wants to know it. */
 export async function backupTooltip(entry: CatalogEntry): Promise<string> {
-  const { path, createdAt, verified, kept } = entry;
+  const { path, createdAt, verified, outOfStep, kept } = entry;
   const { t } = vscode.l10n;
   const manifest = kept === undefined ? undefined : await readManifest(path);
   const verdict = manifest?.verdict;
+  const word = verdictWord(verified, outOfStep, verdict?.findings);
   return tooltip([
     path,
     exactTime(createdAt),
     factsLine(entry, manifest),
-    verdict?.checkedAt === undefined
-      ? verdictWord(verified)
-      : t('{0} at {1}', verdictWord(verified), exactTime(verdict.checkedAt)),
+    verdict?.checkedAt === undefined ? word : t('{0} at {1}', word, exactTime(verdict.checkedAt)),
     manifest?.drill &&
       t('Restored for trial at {0}: {1}', exactTime(manifest.drill.at), manifest.drill.status),
     ...(verdict?.findings ?? []).map(({ message }) => message),

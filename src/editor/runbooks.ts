@@ -304,7 +304,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return {
       day: (iso) => dayAndTime(iso, Date.now()),
       time: (iso) => new Date(iso).toLocaleTimeString(vscode.env.language),
-      verdict: verdictWord,
+      verdict: ({ verified, outOfStep, findings }) => verdictWord(verified, outOfStep, findings),
       shell: process.platform === 'win32' ? 'powershell' : 'posix',
       spotChecks: this.#parts.settings.restore(first && vscode.Uri.file(first.live)).spotChecks,
       // The backups may not have been listed yet when the page comes back after a reload.

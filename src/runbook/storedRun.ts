@@ -42,6 +42,16 @@ const planned = v.object({
   createdAt: moment,
   sizeBytes: count,
   verified: v.picklist(['ok', 'partial', 'unchecked', 'damaged']),
+  outOfStep: v.exactOptional(
+    v.array(
+      v.object({
+        what: text,
+        name: text,
+        table: v.exactOptional(text),
+        mend: v.exactOptional(text),
+      }),
+    ),
+  ),
   findings: v.array(v.object({ code: text, message: text })),
   items: v.array(
     v.object({

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { takeBundle } from '../core/bundle/bundle.ts';
 import { extractBundle, extractMember } from '../core/bundle/extract.ts';
-import { looksLikeBundle, withBundle } from '../core/bundle/openBundle.ts';
+import { withBundle } from '../core/bundle/openBundle.ts';
 import { listAll } from '../core/catalog/catalog.ts';
 import { findDatabases, inspectFiles } from '../core/catalog/discovery.ts';
 import {
@@ -27,10 +27,7 @@ import { undoRestore } from '../core/restore/undo.ts';
 import { lostFilesOf, saveOpen } from '../core/snapshot/saveOpen.ts';
 import { takeSnapshot, takeSnapshots } from '../core/snapshot/snapshot.ts';
 import { liveStateOf } from '../core/sqlite/siblings.ts';
-import { drillBundle, drillSnapshot } from '../core/verify/drill.ts';
-import { recordVerdict } from '../core/verify/verdict.ts';
-import { verifyBundle } from '../core/verify/verifyBundle.ts';
-import { verifySnapshot } from '../core/verify/verifySnapshot.ts';
+import { verifyBackup } from '../core/verify/verifyBackup.ts';
 import type { Method, Methods, Params } from './protocol.ts';
 
 type Handlers = {
@@ -55,19 +52,7 @@ const handlers: Handlers = {
     ),
   extract: extractBundle,
   extractMember,
-  async verify({ path, drill, folder }, { onProgress }) {
-    const isBundle = looksLikeBundle(path);
-    const verdict = isBundle
-      ? await verifyBundle(path, onProgress, folder)
-      : verifySnapshot(path, onProgress, folder);
-    // First the verdict: there may be no room for a drill.
-    const remark = recordVerdict(verdict);
-    const findings = remark === undefined ? verdict.findings : [...verdict.findings, remark];
-    if (!drill) return { ...verdict, findings };
-    const drilled = isBundle ? await drillBundle(verdict, folder) : drillSnapshot(verdict, folder);
-    recordVerdict(verdict, drilled);
-    return { ...verdict, findings, drill: drilled };
-  },
+  verify: (params, { onProgress }) => verifyBackup(params, onProgress),
   list: ({ folder, ...options }) => listAll(folder, options),
   compare: ({ left, right }, { onProgress }) =>
     compareDatabases(left, right, (doneBytes, totalBytes) =>

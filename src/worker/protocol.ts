@@ -23,7 +23,7 @@ import { errorCodes } from '../core/errors.ts';
 import type { Holders } from '../core/holders/holders.ts';
 import type { LostFiles } from '../core/holders/lost.ts';
 import type { Progress } from '../core/job.ts';
-import type { BundleManifest, Drill, Manifest } from '../core/manifest/manifest.ts';
+import type { BundleManifest, Manifest } from '../core/manifest/manifest.ts';
 import type { MovedAside, PutInPlaceRequest, Restored } from '../core/restore/apply.ts';
 import type { PlanRequest, RestorePlan } from '../core/restore/plan.ts';
 import type { Proof } from '../core/restore/proof.ts';
@@ -38,7 +38,7 @@ import type {
   Snapshots,
   SnapshotsRequest,
 } from '../core/snapshot/snapshot.ts';
-import type { Verdict } from '../core/verify/verdict.ts';
+import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
 
 /** What a worker can do. Calls and replies are derived from this; each returns something, which JSON can carry. */
 export interface Methods {
@@ -67,7 +67,7 @@ export interface Methods {
     drill: boolean;
     /** Where private copies go. */
     folder: string;
-  }) => Verdict & { drill?: Drill };
+  }) => Verdict & { drill?: DrillOutcome };
   list: (params: { folder: string } & ListOptions) => Listing;
   compare: (params: { left: string; right: string }) => Comparison;
   /** The schema of a database, or of a member of a bundle, as sorted text. */

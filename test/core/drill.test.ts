@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { listBackups } from '../../src/core/catalog/catalog.ts';
-import { type Drill, type Manifest, serializeManifest } from '../../src/core/manifest/manifest.ts';
+import { type Manifest, serializeManifest } from '../../src/core/manifest/manifest.ts';
 import { drillSnapshot } from '../../src/core/verify/drill.ts';
-import type { Verdict } from '../../src/core/verify/verdict.ts';
+import type { DrillOutcome, Verdict } from '../../src/core/verify/verdict.ts';
 import { handle } from '../../src/worker/handlers.ts';
 import {
   createDatabase,
@@ -39,9 +39,11 @@ async function verifyHere(
   path: string,
   drill: boolean,
   folder: string,
-): Promise<Verdict & { drill?: Drill }> {
+): Promise<Verdict & { drill?: DrillOutcome }> {
   const hooks = { onProgress: () => undefined, beforePublish: () => Promise.resolve() };
-  return (await handle('verify', { path, drill, folder }, hooks)) as Verdict & { drill?: Drill };
+  return (await handle('verify', { path, drill, folder }, hooks)) as Verdict & {
+    drill?: DrillOutcome;
+  };
 }
 
 describe('a drill', () => {
@@ -160,7 +162,7 @@ describe('a drill', () => {
   }
 
   /** Nothing was found before: the drill is on its own. */
-  const drillAlone = (): Drill =>
+  const drillAlone = (): DrillOutcome =>
     drillSnapshot({ path: backup, status: 'ok', findings: [] }, folder());
 
   it('alone notices a page of garbage, a cut and wrong facts', () => {
@@ -190,7 +192,9 @@ describe('a drill', () => {
     const args = ['verify', backup, '--drill', '--json'];
     const ended = await run([...asNobody, process.execPath, cliEntry, ...args]);
     assert.deepEqual([ended.code, ended.stderr], [0, '']);
-    const { results } = JSON.parse(ended.stdout) as { results: (Verdict & { drill: Drill })[] };
+    const { results } = JSON.parse(ended.stdout) as {
+      results: (Verdict & { drill: DrillOutcome })[];
+    };
     const [result] = results;
     assert.deepEqual([result?.status, result?.drill.status], ['ok', 'ok']);
     assert.deepEqual(

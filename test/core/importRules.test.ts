@@ -12,6 +12,7 @@ const pureCore = [
   'manifest/lineage',
   'manifest/manifest',
   'manifest/names',
+  'manifest/verdictWords',
   'runbook/handCommands',
   'runbook/runbook',
   'sqlite/migrations',

@@ -71,7 +71,6 @@ describe('verifying a snapshot', () => {
         'hash-mismatch',
       ],
       ['one that was replaced by text', () => writeFileSync(backup, 'text'), 'not-a-database'],
-      ['one that is gone', () => rmSync(backup), 'source-missing'],
       [
         'one of which the manifest tells another size',
         () => changeManifest((m) => (m.sizeBytes += 1)),
@@ -112,11 +111,19 @@ describe('verifying a snapshot', () => {
       createDatabase(backup, { rows: 3 });
       assert.equal(verdictOf(backup).status, 'damaged');
     });
+  });
 
-    it('what cannot be a backup: a folder, a missing file, no path', () => {
-      for (const path of [folder(), folder('missing'), '', 'a\0b']) {
-        assert.equal(verdictOf(path).status, 'damaged');
-      }
+  describe('has no verdict on', () => {
+    it('what is no file: a folder, a missing file, no path', () => {
+      rmSync(backup);
+      for (const [path, code] of [
+        [backup, 'source-missing'],
+        [folder(), 'not-a-database'],
+        [folder('missing'), 'source-missing'],
+        ['', 'bad-name'],
+        ['a\0b', 'bad-name'],
+      ] as const)
+        assert.deepEqual([verdictOf(path).status, codesOf(path)], ['unchecked', [code]]);
     });
   });
 

@@ -48,7 +48,7 @@ const workerInProcess: Host['worker'] = {
 export const wording: Wording = {
   day: (iso) => iso,
   time: (iso) => iso,
-  verdict: (status) => status,
+  verdict: ({ verified }) => verified,
   shell: 'posix',
   spotChecks: ['Orders of today are there'],
   backupFacts: [],

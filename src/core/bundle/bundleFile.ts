@@ -160,5 +160,11 @@ function verdictOf({ entries }: BundleContents): BundleManifest['verdict'] {
     )
     .slice(0, mostFindings);
   if (status === 'unchecked') return { status, findings };
-  return { status: status ?? 'ok', checkedAt: new Date().toISOString(), findings };
+  const outOfStep = databases.flatMap(({ verdict }) => verdict.outOfStep ?? []);
+  return {
+    status: status ?? 'ok',
+    checkedAt: new Date().toISOString(),
+    findings,
+    ...(outOfStep.length > 0 && { outOfStep: outOfStep.slice(0, mostFindings) }),
+  };
 }

@@ -10,6 +10,7 @@ import type { SnapshotHooks } from '../job.ts';
 import type { BundleEntry } from '../manifest/manifest.ts';
 import { requireBareName } from '../manifest/names.ts';
 import { checkDatabase } from '../sqlite/check.ts';
+import { explained } from '../sqlite/driver.ts';
 import { readHeader } from '../sqlite/header.ts';
 import { foldersOf } from './entryNames.ts';
 import { type BundleMember, memberOf, type OpenBundle, withSoundBundle } from './openBundle.ts';
@@ -160,7 +161,7 @@ function proveUnknown(
     if (kind === 'database') throw damagedMember(bundle, name, 'it is no SQLite database');
     return 'companion';
   }
-  const check = checkDatabase(path, { access: 'private' });
+  const check = explained(`${name} in ${bundle}`, () => checkDatabase(path, { access: 'private' }));
   if (check.status === 'damaged')
     throw damagedMember(bundle, name, check.findings[0]?.message ?? 'its check failed');
   return 'database';

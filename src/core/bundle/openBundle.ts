@@ -3,7 +3,7 @@
  * CRC, and a database by its content) in a private folder before it gets its name. Nothing is ever overwritten.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { BackupError } from '../errors.ts';
+import { BackupError, explain } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import {
   type BundleContents,
@@ -61,6 +61,15 @@ export async function openBundle(bundle: string, limits?: ZipLimits): Promise<Op
 
 /** True for a file that begins like a zip, or is called one: what it is worth shows when it is opened. */
 export function looksLikeBundle(path: string): boolean {
+  try {
+    return beginsLikeBundle(path);
+  } catch {
+    return false; // Whoever goes on with it finds out why.
+  }
+}
+
+/** The same; throws when the file cannot be read. */
+export function beginsLikeBundle(path: string): boolean {
   if (path.toLowerCase().endsWith(bundleExtension)) return true;
   const begin = Buffer.alloc(4);
   try {
@@ -70,8 +79,8 @@ export function looksLikeBundle(path: string): boolean {
     } finally {
       closeSync(handle);
     }
-  } catch {
-    return false; // Whoever goes on with it finds out why.
+  } catch (error) {
+    throw explain(error, 'source', path);
   }
   return begin.toString('latin1') === 'PK\x03\x04';
 }

@@ -310,7 +310,10 @@ export function noSuchMember(path: string, name: string): BackupError {
   });
 }
 
-/** The library's errors are sentences about the format; those of zlib have codes, which are no system errors. */
+/** Of zlib, about the data. Its other errors are about memory and buffers. */
+const dataErrors: readonly unknown[] = ['Z_DATA_ERROR', 'Z_BUF_ERROR', 'Z_NEED_DICT'];
+
+/** The library's errors are sentences about the format. Every error with a code is trouble, but for those of the data. */
 function explainZip(error: unknown, path: string): BackupError {
   if (isBackupError(error)) {
     if (error.path !== undefined) return error;
@@ -320,8 +323,10 @@ function explainZip(error: unknown, path: string): BackupError {
       facts: { reason: error.message.slice(0, 300) },
     });
   }
-  const isSystem = error instanceof Error && Reflect.has(error, 'syscall');
-  if (isSystem) return explain(error, 'source', path);
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  const isSentence = error instanceof Error && error.name === 'Error' && code === undefined;
+  const isOfFormat = isSentence || dataErrors.includes(code);
+  if (!isOfFormat) return explain(error, 'source', path);
   const reason = error instanceof Error ? error.message : String(error);
   return new BackupError('backup-damaged', `${path} is no sound zip: ${reason}.`, {
     path,

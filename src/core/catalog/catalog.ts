@@ -11,6 +11,7 @@ import type {
   Drill,
   Manifest,
   Method,
+  OutOfStep,
   VerdictStatus,
 } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
@@ -34,6 +35,8 @@ export interface CatalogEntry {
   createdAt: string;
   sizeBytes: number;
   verified: VerdictStatus;
+  /** Of a backup that has all rows, and something derived that does not fit them. */
+  outOfStep?: OutOfStep[];
   /** Not made by this extension: readable, never ours to change. */
   foreign: boolean;
   /** An old database that a restore has kept: foreign too, so that no rule ever removes it. */
@@ -189,18 +192,27 @@ function describe(file: FoundFile, members: boolean): CatalogEntry | undefined {
 }
 
 function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): CatalogEntry {
-  const { source, createdAt, verdict, after } = manifest;
+  const { source, createdAt, after } = manifest;
   return {
     ...{ path, kind: 'snapshot', database: source.path, createdAt, sizeBytes },
     ...(source.workspace !== undefined && { workspace: source.workspace }),
-    // A file whose size has changed since is damaged whatever its manifest says.
-    verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
+    ...verdictOf(sizeBytes, manifest),
     foreign: false,
     kept: keptOf(manifest),
     ...(source.id !== undefined && { group: source.id }),
     ...(after !== undefined && { after }),
     stamp,
   };
+}
+
+/** A file whose size has changed since is damaged whatever its manifest says. */
+function verdictOf(
+  actualBytes: number,
+  { sizeBytes, verdict }: Manifest | BundleManifest,
+): Pick<CatalogEntry, 'verified' | 'outOfStep'> {
+  if (actualBytes !== sizeBytes) return { verified: 'damaged' };
+  const { status, outOfStep } = verdict;
+  return { verified: status, ...(outOfStep !== undefined && { outOfStep }) };
 }
 
 function keptOf({
@@ -224,13 +236,13 @@ function ourBundle(
   manifest: BundleManifest,
   members: boolean,
 ): CatalogEntry {
-  const { createdAt, verdict, workspace, after } = manifest;
+  const { createdAt, workspace, after } = manifest;
   const bundle = infoOf(membersOf(manifest), manifest, members);
   const group = groupOfBundle(manifest, bundle.databases);
   return {
     ...{ path, kind: 'bundle', createdAt, sizeBytes },
     ...(workspace !== undefined && { workspace }),
-    verified: sizeBytes === manifest.sizeBytes ? verdict.status : 'damaged',
+    ...verdictOf(sizeBytes, manifest),
     foreign: false,
     kept: keptOf(manifest),
     bundle,

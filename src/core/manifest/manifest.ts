@@ -22,7 +22,11 @@ export type Compression = (typeof compressions)[number];
 const triggers = ['manual', 'schedule', 'task', 'agent', 'cli', 'pre-restore'] as const;
 export type Trigger = (typeof triggers)[number];
 
-/** `ok`: everything was checked and holds. `damaged`: something does not. `partial`: nothing wrong, not all checked. */
+/**
+ * `ok`: everything was checked and holds. `damaged`: something does not. `partial`: nothing wrong, not all checked; or all
+ * rows are there, and `outOfStep` says what does not fit them. `unchecked`: no check was asked for, or the findings say why
+ * it could not run.
+ */
 const verdictStatuses = ['ok', 'damaged', 'partial', 'unchecked'] as const;
 export type VerdictStatus = (typeof verdictStatuses)[number];
 
@@ -80,10 +84,24 @@ const sourceSchema = v.object({
   id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
 });
 
+const outOfStepSchema = v.object({
+  /** `index`, `full-text`, `rules`; a later version may know more. */
+  what: text,
+  /** Of the index; for `rules`, of the table whose values break one. */
+  name: text,
+  /** Of an index. */
+  table: v.optional(text),
+  /** SQL that mends it. */
+  mend: v.optional(text),
+});
+/** Derived data that does not fit the rows, which are all there. */
+export type OutOfStep = v.InferOutput<typeof outOfStepSchema>;
+
 const verdictSchema = v.object({
   status: v.picklist(verdictStatuses),
   checkedAt: v.optional(instant),
   findings: v.array(findingSchema),
+  outOfStep: v.optional(v.array(outOfStepSchema)),
 });
 
 const cutSchema = v.object({

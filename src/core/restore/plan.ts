@@ -4,7 +4,7 @@ import { compareDatabases, type Comparison } from '../compare/compare.ts';
 import { explain } from '../errors.ts';
 import { findHolders, type Holder, type HoldersKnown } from '../holders/holders.ts';
 import type { SnapshotHooks } from '../job.ts';
-import type { Finding, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
+import type { Finding, OutOfStep, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
 import { describeDatabase } from '../sqlite/contents.ts';
 import { withReadableCopy } from '../sqlite/guardedCopy.ts';
 import { readHeader } from '../sqlite/header.ts';
@@ -91,6 +91,8 @@ export interface RestorePlan {
   createdAt: string;
   sizeBytes: number;
   verified: VerdictStatus;
+  /** Present when the backup has all rows, and something derived that does not fit them. */
+  outOfStep?: OutOfStep[];
   findings: Finding[];
   items: PlannedItem[];
 }
@@ -110,7 +112,7 @@ export async function planRestore(
     inspected.path,
     items.map(({ target }) => target),
   );
-  const { path, kind, createdAt, sizeBytes, verified, findings } = inspected;
+  const { path, kind, createdAt, sizeBytes, verified, outOfStep, findings } = inspected;
   const planned: PlannedItem[] = [];
   for (const [index, target] of targets.entries())
     planned.push(await planItem(inspected, members[index], target, onProgress));
@@ -120,6 +122,7 @@ export async function planRestore(
     createdAt,
     sizeBytes,
     verified,
+    ...(outOfStep !== undefined && { outOfStep }),
     findings,
     items: planned,
   };

@@ -15,7 +15,7 @@ import { resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { Progress } from '../job.ts';
-import type { Finding, Manifest, VerdictStatus } from '../manifest/manifest.ts';
+import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import { classify, type Header, readHeader, sampleBytes } from '../sqlite/header.ts';
 import { isReadableInPlace } from '../sqlite/readable.ts';
@@ -39,6 +39,7 @@ export interface InspectedBackup {
   createdAt: string;
   sizeBytes: number;
   verified: VerdictStatus;
+  outOfStep?: OutOfStep[];
   findings: Finding[];
 }
 
@@ -57,7 +58,7 @@ export async function inspectBackup(
   const isOfThis = parsed?.kind === (isBundle ? 'bundle' : 'manifest');
   const manifest = isOfThis && 'manifest' in parsed ? parsed.manifest : undefined;
   const { size: sizeBytes, mtime } = statSync(path);
-  const { status, findings } =
+  const { status, outOfStep, findings } =
     trustManifest && manifest?.sizeBytes === sizeBytes
       ? manifest.verdict
       : inside === undefined
@@ -69,6 +70,7 @@ export async function inspectBackup(
     createdAt: manifest?.createdAt ?? inside?.createdAt ?? mtime.toISOString(),
     sizeBytes,
     verified: status,
+    ...(outOfStep !== undefined && { outOfStep }),
     findings,
   };
 }

@@ -1,5 +1,6 @@
 /** A restore as steps that a person can follow, also by hand. Pure: a plan goes in, text comes out. */
 import { parseSetAsideName, setAsideNames } from '../manifest/names.ts';
+import { verdictWords } from '../manifest/verdictWords.ts';
 import type { PlannedItem, RestorePlan, TableChange } from '../restore/plan.ts';
 import { formatBytes } from '../units.ts';
 import {
@@ -125,16 +126,10 @@ function namesFor(
   };
 }
 
-const verdictWords = {
-  ok: 'verified',
-  partial: 'verified as far as possible',
-  unchecked: 'not verified',
-  damaged: 'damaged',
-} as const;
-
 function planText(plan: RestorePlan): string {
-  const { backup, createdAt, sizeBytes, verified, items } = plan;
-  const about = `${backup}, made ${createdAt}, ${formatBytes(sizeBytes)}, ${verdictWords[verified]}.`;
+  const { backup, createdAt, sizeBytes, verified, outOfStep, findings, items } = plan;
+  const words = verdictWords({ status: verified, findings, ...(outOfStep && { outOfStep }) });
+  const about = `${backup}, made ${createdAt}, ${formatBytes(sizeBytes)}, ${words}.`;
   return [about, ...items.flatMap(itemLines)].map(onOneLine).join('\n');
 }
 

@@ -85,8 +85,10 @@ export interface Copied extends Member {
 }
 
 export interface Proved extends Omit<Copied, 'digests'> {
-  /** Undefined when no check was asked for. */
+  /** Undefined when no check was asked for, or when it could not run. */
   check: Check | undefined;
+  /** Why the check that was asked for could not run. */
+  notChecked?: Finding;
   sha256: string;
   /** Only of what is to be packed. */
   crc32?: number;
@@ -377,16 +379,16 @@ export class Copying {
       const sizeBytes = statSync(one.copy).size;
       const syncing = this.#purpose === 'publish' ? syncFileBeside(one.copy) : Promise.resolve();
       syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
-      let check: Check | undefined;
+      let checked: Pick<Proved, 'check' | 'notChecked'> = { check: undefined };
       if (this.#request.verify) {
         this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
-        check = this.#check(one.copy, sizeBytes);
+        checked = this.#check(one.copy);
       }
       const onRead = (bytes: number): void =>
         this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
       const digested = await (digests?.(onRead) ?? this.#digest(one.copy, onRead));
       await syncing;
-      proved.push({ ...one, ...digested, check, sizeBytes });
+      proved.push({ ...one, ...digested, ...checked, sizeBytes });
       before += sizeBytes;
     }
     return proved;
@@ -398,11 +400,17 @@ export class Copying {
       : { sha256: sha256File(copy, onRead) };
   }
 
-  #check(copy: string, wantedBytes: number): Check {
+  /** The copy is complete by now: what keeps it from being checked is no reason to be without a backup. */
+  #check(copy: string): Pick<Proved, 'check' | 'notChecked'> {
     try {
-      return checkDatabase(copy, { access: 'read-only' });
+      return { check: checkDatabase(copy, { access: 'read-only' }) };
     } catch (error) {
-      throw retarget(error, copy, { folder: this.#folder, wantedBytes });
+      const { message } = explain(error, 'target', this.#folder);
+      const notChecked = {
+        code: 'not-checked',
+        message: `SQLite's check could not run: ${message}`,
+      };
+      return { check: undefined, notChecked };
     }
   }
 }
@@ -437,17 +445,19 @@ export function describeContents({
   journalMode,
   check,
   warnings,
+  notChecked,
 }: Proved): Pick<Manifest, 'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations'> {
   const lost = warnings.filter(({ code }) => code === lostFilesCode);
   return {
     facts: { ...contents.facts, journalMode },
     verdict:
       check === undefined
-        ? { status: 'unchecked', findings: [] }
+        ? { status: 'unchecked', findings: notChecked === undefined ? [] : [notChecked] }
         : {
             status: check.status === 'ok' && lost.length > 0 ? 'partial' : check.status,
             checkedAt: new Date().toISOString(),
             findings: [...lost, ...check.findings, ...check.remarks],
+            ...(check.outOfStep.length > 0 && { outOfStep: check.outOfStep }),
           },
     ...boundTables(check?.contents?.tables ?? contents.tables),
     ...(contents.migrations.length > 0 && { migrations: contents.migrations }),

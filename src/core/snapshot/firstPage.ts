@@ -4,6 +4,7 @@
  * https://sqlite.org/fileformat2.html#the_database_header and https://sqlite.org/fileformat2.html#wal_file_format
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { checksumBytes, hasRightChecksum, pageChecksum } from '../sqlite/pageChecksums.ts';
 
 /** As the newest transaction has left it: in the WAL, if it is there. Empty when it cannot be read. */
 export function readFirstPage(path: string, pageSize: number): Buffer {
@@ -71,6 +72,9 @@ export function foreseeFirstPage(original: Buffer, sqlite: string): Buffer {
   page.writeUInt32BE(1, 40);
   page.writeUInt32BE(changes, 92);
   page.writeUInt32BE(versionNumber(sqlite), 96);
+  // Where the pages have checksums, the copy gets that of its own first page.
+  if (page.readUInt8(20) === checksumBytes && hasRightChecksum(original))
+    pageChecksum(page).copy(page, page.length - checksumBytes);
   return page;
 }
 

@@ -2,9 +2,11 @@
 import type Database from 'better-sqlite3';
 import { BackupError, explain } from '../errors.ts';
 import type { Facts } from '../manifest/manifest.ts';
-import { checkIntegrity } from './check.ts';
 import { readFacts } from './contents.ts';
-import { explained, isMissingFeature, openSource, sideOf } from './driver.ts';
+import { explained, isMissingFeature, isNotRunnable, openSource, sideOf } from './driver.ts';
+import { readHeader } from './header.ts';
+import { checkIntegrity } from './integrity.ts';
+import { checksumBytes } from './pageChecksums.ts';
 
 /**
  * Writes a compacted copy of a live database into the existing empty file `to`. It is one committed state, but which one
@@ -16,6 +18,7 @@ export function compactInto(
   to: string,
   { busyTimeoutMs, shownAs, check }: { busyTimeoutMs: number; shownAs: string; check: boolean },
 ): { before: Facts; after: Facts } {
+  refuseReservedBytes(path, shownAs);
   const db = explained(shownAs, () => openSource(path, busyTimeoutMs));
   try {
     const before = explained(shownAs, () => readFacts(db));
@@ -25,13 +28,24 @@ export function compactInto(
     try {
       db.prepare('VACUUM INTO ?').run(to);
     } catch (error) {
-      if (isMissingFeature(error)) throw cannotCompact(error, shownAs);
+      if (isNotRunnable(error)) throw cannotCompact(error, shownAs);
       throw explain(error, sideOf(error), sideOf(error) === 'target' ? to : shownAs);
     }
     return { before, after: explained(shownAs, () => readFacts(db)) };
   } finally {
     db.close();
   }
+}
+
+/** VACUUM keeps the room that each page has for an extension of SQLite, and not what is in it. */
+function refuseReservedBytes(path: string, shownAs: string): void {
+  const header = readHeader(path);
+  if (header.kind !== 'sqlite' || header.reservedBytes !== checksumBytes) return;
+  throw new BackupError(
+    'feature-missing',
+    `${shownAs} cannot be compacted: each of its pages ends with 8 bytes of an extension of SQLite, such as a checksum, and compacting would lose them. Its application could not read the copy.`,
+    { path: shownAs, hint: 'Use the method exact, which copies page for page.' },
+  );
 }
 
 function refuseDamaged(db: Database.Database, path: string): void {
@@ -45,9 +59,10 @@ function refuseDamaged(db: Database.Database, path: string): void {
 }
 
 function cannotCompact(error: Error, path: string): BackupError {
+  const why = isMissingFeature(error) ? ', which its application brings along' : '';
   return new BackupError(
     'feature-missing',
-    `${path} cannot be compacted here: ${error.message}, which its application brings along.`,
+    `${path} cannot be compacted here: ${error.message}${why}.`,
     { path, hint: 'Use the method exact, which copies page for page.', cause: error },
   );
 }

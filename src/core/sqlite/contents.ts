@@ -5,7 +5,7 @@ import { explain } from '../errors.ts';
 import type { Facts, Finding, TableFacts } from '../manifest/manifest.ts';
 import {
   explained,
-  isMissingFeature,
+  isNotRunnable,
   open,
   openPrivate,
   openSource,
@@ -13,6 +13,7 @@ import {
   sideOf,
 } from './driver.ts';
 import { type MigrationState, readMigrations, type TableReader } from './migrations.ts';
+import { renewFirstChecksum } from './pageChecksums.ts';
 
 export function readFacts(db: Database.Database): Facts {
   const pragma = (name: string): unknown => db.pragma(name, { simple: true });
@@ -48,6 +49,7 @@ export function restoreJournalMode(path: string, journalMode: string): void {
   } finally {
     db.close();
   }
+  renewFirstChecksum(path);
 }
 
 /** What a snapshot is known to contain. */
@@ -63,12 +65,20 @@ export interface Contents {
  * it contains, without counting rows. The file is a private one that nobody else has open.
  */
 export function settleCopy(path: string): Contents {
+  try {
+    const contents = settle(path);
+    renewFirstChecksum(path);
+    return contents;
+  } catch (error) {
+    throw explain(error, sideOf(error), path);
+  }
+}
+
+function settle(path: string): Contents {
   const db = openPrivate(path);
   try {
     db.pragma('journal_mode = delete');
-    return readContents(db, { countRows: false });
-  } catch (error) {
-    throw explain(error, sideOf(error), path);
+    return readContents(db, { countRows: 'none' });
   } finally {
     db.close();
   }
@@ -79,7 +89,7 @@ export function describeDatabase(path: string, busyTimeoutMs: number): Contents 
   return explained(path, () => {
     const db = openSource(path, busyTimeoutMs);
     try {
-      return readContents(db, { countRows: false });
+      return readContents(db, { countRows: 'none' });
     } finally {
       db.close();
     }
@@ -88,14 +98,15 @@ export function describeDatabase(path: string, busyTimeoutMs: number): Contents 
 
 export function readContents(
   db: Database.Database,
-  { countRows }: { countRows: boolean },
+  { countRows }: { countRows: 'none' | 'any' | 'without-indexes' },
 ): Contents {
   const facts = readFacts(db);
   const names = ordinaryTables(db);
   const tables = names
     .filter((name) => !name.startsWith('sqlite_'))
     .map((name) => {
-      const rows = countRows ? countRowsOf(db, name) : undefined;
+      const rows =
+        countRows === 'none' ? undefined : countRowsOf(db, name, { indexes: countRows === 'any' });
       return rows === undefined ? { name } : { name, rows };
     });
   return { facts, tables, migrations: readMigrations(tableReader(db, names, facts.userVersion)) };
@@ -111,9 +122,13 @@ export function ordinaryTables(db: Database.Database): string[] {
 }
 
 /** Undefined when the count needs something that only the application has. */
-function countRowsOf(db: Database.Database, table: string): number | undefined {
+function countRowsOf(
+  db: Database.Database,
+  table: string,
+  { indexes }: { indexes: boolean },
+): number | undefined {
   // The second form avoids indexes, which may use a collation that is missing here.
-  for (const suffix of ['', ' NOT INDEXED']) {
+  for (const suffix of [...(indexes ? [''] : []), ' NOT INDEXED']) {
     try {
       return Number(
         db
@@ -122,7 +137,7 @@ function countRowsOf(db: Database.Database, table: string): number | undefined {
           .get(),
       );
     } catch (error) {
-      if (!isMissingFeature(error)) throw error;
+      if (!isNotRunnable(error)) throw error;
     }
   }
   return undefined;

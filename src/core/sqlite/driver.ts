@@ -42,7 +42,7 @@ export function open(path: string, options: Database.Options): Database.Database
   try {
     return new Database(path, options);
   } catch (error) {
-    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    const code = codeOf(error);
     if (code === 'ERR_DLOPEN_FAILED' || code === 'MODULE_NOT_FOUND') {
       throw new BackupError(
         'feature-missing',
@@ -84,9 +84,8 @@ export function explained<T>(path: string, action: () => T): T {
 
 /** Reading can find damage or a lock; everything else that stops a copy happens where it is written. */
 export function sideOf(error: unknown): Side {
-  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   const ofSource = /^SQLITE_(CORRUPT|NOTADB|BUSY|LOCKED|PERM|IOERR_SHORT_READ)/;
-  return typeof code === 'string' && ofSource.test(code) ? 'source' : 'target';
+  return ofSource.test(codeOf(error)) ? 'source' : 'target';
 }
 
 export function quoted(name: string): string {
@@ -107,23 +106,28 @@ export function openPrivate(path: string): Database.Database {
   }
 }
 
-/** The disk or the system failed, which says nothing about the content. */
-export function isTrouble(error: unknown): boolean {
-  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-  const trouble = /^SQLITE_(CANTOPEN|FULL|NOMEM|PERM|READONLY|IOERR(?!_SHORT_READ))/;
-  return typeof code === 'string' && trouble.test(code);
+/**
+ * Damage that SQLite has seen in the content. Every other error (busy, full, no memory, no file handle, a failed read, a
+ * defect of ours) says nothing about the content.
+ */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB|FORMAT)(_|$)/.test(codeOf(error));
 }
 
-/** The check itself could not run: SQLite lacks something that the application brings along. */
-export function isMissingFeature(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  // Damage has codes of its own. A plain error is SQL that cannot be run here: a missing function, collation, module,
-  // tokenizer. Modules word it as they like, so the words do not count.
-  const code: unknown = Reflect.get(error, 'code');
-  return typeof code === 'string' && /^SQLITE_ERROR(_|$)/.test(code);
-}
-
-/** True for an error of SQL that cannot be run here, such as a missing function: no damage, no fault of the caller. */
+/** SQL that cannot be run here, or a value beyond the limits of this SQLite: no damage, no fault of the caller. */
 export function isNotRunnable(error: unknown): error is Error {
-  return isMissingFeature(error);
+  return /^SQLITE_(ERROR(_|$)|TOOBIG$)/.test(codeOf(error));
+}
+
+const missingFeature =
+  /^(no such collation sequence|no such function|unknown function|no such module|no such tokenizer|unknown tokenizer): |^wrong number of arguments to function |^unsafe use of |^unable to use function .* in the requested context$/;
+
+/** SQLite lacks what the application brings along: a collation, a function, a module, a tokenizer. */
+export function isMissingFeature(error: unknown): error is Error {
+  return isNotRunnable(error) && missingFeature.test(error.message);
+}
+
+function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  return typeof code === 'string' ? code : '';
 }

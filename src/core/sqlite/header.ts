@@ -31,6 +31,8 @@ export type Header =
       pageSize: number;
       /** Undefined when the header does not vouch for it (written by SQLite before 3.7.0). */
       pageCount: number | undefined;
+      /** At the end of each page, for an extension of SQLite. */
+      reservedBytes: number;
       sizeBytes: number;
     }
   | { kind: 'empty' }
@@ -142,6 +144,7 @@ export function classify(sample: Buffer, sizeBytes: number): Header {
     journalMode: readVersion === 2 ? 'wal' : 'rollback',
     pageSize,
     pageCount: vouched ? sample.readUInt32BE(28) : undefined,
+    reservedBytes: sample.readUInt8(20),
     sizeBytes,
   };
 }

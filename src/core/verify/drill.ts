@@ -3,41 +3,64 @@ import { closeSync, constants, copyFileSync, openSync, readSync, statSync } from
 import { join } from 'node:path';
 import { withBundle } from '../bundle/openBundle.ts';
 import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
-import { isBackupError } from '../errors.ts';
+import { explain, isBackupError } from '../errors.ts';
 import { requireSpace } from '../files/space.ts';
 import { syncFile } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
-import type { Drill, Finding } from '../manifest/manifest.ts';
+import type { Finding } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import { checkDatabase } from '../sqlite/check.ts';
 import { restoreJournalMode } from '../sqlite/contents.ts';
-import { differingContents, type Recorded, type Verdict } from './verdict.ts';
+import { readHeader } from '../sqlite/header.ts';
+import { checksumBytes } from '../sqlite/pageChecksums.ts';
+import {
+  differingContents,
+  type DrillOutcome,
+  isSeenDamage,
+  type Recorded,
+  type Verdict,
+} from './verdict.ts';
 
 /**
  * Restores a backup, of which `verdict` is known, into a private folder in `scratchParent` and takes it away again. What
- * is wrong is in the findings; throws only when there is no room to try.
+ * is wrong is in the findings; what keeps it from being tried is no failure of the backup.
  */
-export function drillSnapshot(verdict: Verdict, scratchParent: string): Drill {
+export function drillSnapshot(verdict: Verdict, scratchParent: string): DrillOutcome {
   const at = new Date().toISOString();
-  if (verdict.status === 'damaged') return { status: 'failed', at, findings: verdict.findings };
+  const known = outcomeBy(verdict, at);
+  if (known !== undefined) return known;
   const { path: backup } = verdict;
-  const parsed = readManifestOf(backup);
-  const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
-  requireSpace(scratchParent, statSync(backup).size);
-  const scratch = makePrivateFolder(scratchParent);
   try {
-    const restored = join(scratch.path, 'restored.db');
-    copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-    syncFile(restored);
-    const findings = restoreForTrial(backup, restored, manifest);
-    return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
+    const parsed = readManifestOf(backup);
+    const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+    requireSpace(scratchParent, statSync(backup).size);
+    const scratch = makePrivateFolder(scratchParent);
+    try {
+      const restored = join(scratch.path, 'restored.db');
+      copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      syncFile(restored);
+      const findings = restoreForTrial(backup, restored, manifest);
+      return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
+    } finally {
+      scratch.remove();
+    }
   } catch (error) {
-    if (isBackupError(error) && error.code === 'target-full') throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    return { status: 'failed', at, findings: [{ code: 'not-restorable', message }] };
-  } finally {
-    scratch.remove();
+    return stoppedBy(error, at, scratchParent);
   }
+}
+
+/** A damaged backup cannot be restored, and one that could not be looked at cannot be tried. */
+function outcomeBy({ status, findings }: Verdict, at: string): DrillOutcome | undefined {
+  if (status === 'damaged') return { status: 'failed', at, findings };
+  return status === 'unchecked' ? { status, at, findings } : undefined;
+}
+
+function stoppedBy(error: unknown, at: string, scratchParent: string): DrillOutcome {
+  if (isBackupError(error) && error.code === 'cancelled') throw error;
+  const { code, message } = explain(error, 'target', scratchParent);
+  return isSeenDamage(error)
+    ? { status: 'failed', at, findings: [{ code: 'not-restorable', message }] }
+    : { status: 'unchecked', at, findings: [{ code, message }] };
 }
 
 /** Opens a restored copy as the application would, and says what is wrong with it. */
@@ -63,9 +86,10 @@ function restoreForTrial(
 }
 
 /** The same for every database of a bundle, one after another. */
-export async function drillBundle(verdict: Verdict, scratchParent: string): Promise<Drill> {
+export async function drillBundle(verdict: Verdict, scratchParent: string): Promise<DrillOutcome> {
   const at = new Date().toISOString();
-  if (verdict.status === 'damaged') return { status: 'failed', at, findings: verdict.findings };
+  const known = outcomeBy(verdict, at);
+  if (known !== undefined) return known;
   const findings: Finding[] = [];
   try {
     await withBundle(verdict.path, async (open) => {
@@ -87,9 +111,10 @@ export async function drillBundle(verdict: Verdict, scratchParent: string): Prom
       }
     });
   } catch (error) {
-    if (isBackupError(error) && error.code === 'target-full') throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    findings.push({ code: 'not-restorable', message });
+    const stopped = stoppedBy(error, at, scratchParent);
+    // What was wrong with an earlier member counts.
+    if (findings.length === 0) return stopped;
+    findings.push(...stopped.findings);
   }
   return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
 }
@@ -103,15 +128,24 @@ const volatileHeader = [
   { from: 92, to: 100 },
 ];
 
-/** Offset of the first byte that differs, the volatile header apart; undefined when there is none. */
+/** With the header, the checksum of the first page changes, where there is one. */
+function volatileBytes(path: string): { from: number; to: number }[] {
+  const header = readHeader(path);
+  if (header.kind !== 'sqlite' || header.reservedBytes !== checksumBytes) return volatileHeader;
+  const { pageSize } = header;
+  return [...volatileHeader, { from: pageSize - checksumBytes, to: pageSize }];
+}
+
+/** Offset of the first byte that differs, the volatile ones apart; undefined when there is none. */
 function firstDifference(left: string, right: string): number | undefined {
+  const ignored = volatileBytes(left);
   const [a, b] = [openSync(left, 'r'), openSync(right, 'r')];
   try {
     const [x, y] = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)];
     for (let offset = 0; ; offset += chunkBytes) {
       const [n, m] = [readSync(a, x), readSync(b, y)];
       if (offset === 0) {
-        for (const { from, to } of volatileHeader) {
+        for (const { from, to } of ignored) {
           x.fill(0, from, to);
           y.fill(0, from, to);
         }

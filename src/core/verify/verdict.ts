@@ -1,29 +1,55 @@
 /** From findings to a verdict, and how it is kept in the manifest. */
-import { explain } from '../errors.ts';
-import type { Drill, Finding, Manifest, ParsedManifest } from '../manifest/manifest.ts';
+import { explain, isBackupError } from '../errors.ts';
+import type {
+  Drill,
+  Finding,
+  Manifest,
+  OutOfStep,
+  ParsedManifest,
+  VerdictStatus,
+} from '../manifest/manifest.ts';
 import { readManifestOf, updateManifest } from '../manifest/manifestFile.ts';
 import type { Check } from '../sqlite/check.ts';
 import { type Contents, differingFacts } from '../sqlite/contents.ts';
+import { isDamage } from '../sqlite/driver.ts';
 
 export interface Verdict {
   path: string;
-  status: Check['status'];
+  /** `unchecked`: it could not be looked at, and the findings say why. That is no verdict, and changes none. */
+  status: VerdictStatus;
+  findings: Finding[];
+  /** Present when all rows are there and something derived does not fit them. */
+  outOfStep?: OutOfStep[];
+}
+
+/** A restore for trial. `unchecked`: it could not be tried, and the findings say why. Only the others are ever kept. */
+export interface DrillOutcome {
+  status: Drill['status'] | 'unchecked';
+  at: string;
   findings: Finding[];
 }
 
 /**
- * Keeps a verdict, and a drill, in the manifest of a backup that has one. Returns the remark that says why it could not
- * be kept: a read-only folder makes no verdict wrong.
+ * Keeps a verdict, and a drill, in the manifest of a backup that has one; what could not be looked at leaves the manifest
+ * as it is. Returns the remark that says why it could not be kept: a read-only folder makes no verdict wrong.
  */
 export function recordVerdict(
-  { path, status, findings }: Verdict,
-  drill?: Drill,
+  { path, status, findings, outOfStep }: Verdict,
+  outcome?: DrillOutcome,
 ): Finding | undefined {
-  const parsed = readManifestOf(path);
-  if (parsed?.kind !== 'manifest' && parsed?.kind !== 'bundle') return undefined;
+  if (status === 'unchecked') return undefined;
+  const drill =
+    outcome === undefined || outcome.status === 'unchecked' ? undefined : { ...outcome };
   try {
+    const parsed = readManifestOf(path);
+    if (parsed?.kind !== 'manifest' && parsed?.kind !== 'bundle') return undefined;
     updateManifest(path, {
-      verdict: { status, checkedAt: new Date().toISOString(), findings },
+      verdict: {
+        status,
+        checkedAt: new Date().toISOString(),
+        findings,
+        ...(outOfStep !== undefined && { outOfStep }),
+      },
       // What was once restorable is not any more.
       ...(status === 'damaged' && { drill: undefined }),
       ...(drill !== undefined && { drill }),
@@ -35,24 +61,66 @@ export function recordVerdict(
   }
 }
 
-/** A finding with its weight: damage condemns, a gap makes the verdict partial, a remark changes nothing. */
-export type Weighed = { damage: Finding } | { gap: Finding } | { remark: Finding };
+/**
+ * A finding with its weight: damage condemns, what could not be looked at leaves no verdict, a gap makes the verdict
+ * partial, a remark changes nothing.
+ */
+export type Weighed =
+  | { damage: Finding }
+  | { unchecked: Finding }
+  | { gap: Finding }
+  | { remark: Finding }
+  | { outOfStep: OutOfStep[] };
 
 /** What a backup is worth, after all that was found. What condemns it comes first. */
-export function verdict(path: string, weighed: Weighed[]): Verdict {
-  const status = weighed.some((one) => 'damage' in one)
-    ? 'damaged'
-    : weighed.some((one) => 'gap' in one)
-      ? 'partial'
-      : 'ok';
-  const worstFirst = [
-    ...weighed.filter((one) => 'damage' in one),
-    ...weighed.filter((one) => !('damage' in one)),
-  ];
-  const findings = worstFirst.map((one) =>
-    'damage' in one ? one.damage : 'gap' in one ? one.gap : one.remark,
+export function verdict(path: string, weighed: readonly Weighed[]): Verdict {
+  const damages = weighed.flatMap((one) => ('damage' in one ? [one.damage] : []));
+  const unchecked = weighed.flatMap((one) => ('unchecked' in one ? [one.unchecked] : []));
+  const gaps = weighed.flatMap((one) => ('gap' in one ? [one.gap] : []));
+  const others = weighed.flatMap((one) =>
+    'gap' in one ? [one.gap] : 'remark' in one ? [one.remark] : [],
   );
-  return { path, status, findings: findings.map(shorten) };
+  const outOfStep = weighed.flatMap((one) => ('outOfStep' in one ? one.outOfStep : []));
+  const status =
+    damages.length > 0
+      ? 'damaged'
+      : unchecked.length > 0
+        ? 'unchecked'
+        : gaps.length > 0
+          ? 'partial'
+          : 'ok';
+  return {
+    path,
+    status,
+    findings: [...damages, ...unchecked, ...others].map(shorten),
+    ...(status === 'partial' && outOfStep.length > 0 && { outOfStep }),
+  };
+}
+
+const damageCodes: ReadonlySet<string> = new Set([
+  'corrupt',
+  'encrypted-or-not-sqlite',
+  'backup-damaged',
+]);
+
+/** Whether an error tells what was seen in the content. Every other one only tells that nobody could look. */
+export function isSeenDamage(error: unknown): boolean {
+  return isDamage(error) || (isBackupError(error) && damageCodes.has(error.code));
+}
+
+/** An exception as a finding. A person's own end of the work stays an exception. */
+export function weighError(error: unknown, path: string): Weighed {
+  if (isBackupError(error) && error.code === 'cancelled') throw error;
+  const { code, message } = explain(error, 'source', path);
+  return isSeenDamage(error) ? { damage: { code, message } } : { unchecked: { code, message } };
+}
+
+/** The same for a check by SQLite, which says what could not be done. */
+export function weighCheckError(error: unknown, path: string): Weighed {
+  const weighed = weighError(error, path);
+  if (!('unchecked' in weighed)) return weighed;
+  const message = `SQLite's check could not run: ${weighed.unchecked.message}`;
+  return { unchecked: { code: 'not-checked', message } };
 }
 
 const longestMessage = 500;
@@ -106,6 +174,7 @@ export function* weighCheck(check: Check, manifest: Recorded | undefined): Gener
     yield check.status === 'damaged' ? { damage: finding } : { gap: finding };
   }
   for (const remark of check.remarks) yield { remark };
+  yield { outOfStep: check.outOfStep };
 }
 
 /** What a manifest, or an entry of one, says of the content of a database. */

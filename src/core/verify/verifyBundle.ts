@@ -1,4 +1,4 @@
-/** Is a bundle still what was bundled, and are the databases in it sound? Returns all that was found. */
+/** Is a bundle still what was bundled, and are the databases in it sound? Returns all that was found, trouble too. */
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import {
   withBundle,
 } from '../bundle/openBundle.ts';
 import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
-import { explain, isBackupError } from '../errors.ts';
+import { isBackupError } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
@@ -25,9 +25,17 @@ import type {
   ParsedManifest,
 } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
-import { checkDatabase } from '../sqlite/check.ts';
+import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { readHeader } from '../sqlite/header.ts';
-import { manifestRemarks, type Verdict, verdict, weighCheck, type Weighed } from './verdict.ts';
+import {
+  manifestRemarks,
+  type Verdict,
+  verdict,
+  weighCheck,
+  weighCheckError,
+  type Weighed,
+  weighError,
+} from './verdict.ts';
 
 type OnProgress = (progress: Progress) => void;
 
@@ -47,7 +55,8 @@ export async function verifyBundle(
     path = resolveRegularFile(bundle);
     const beside = readManifestOf(path);
     // What is wrong elsewhere in the zip says nothing about the members that are wanted: they have hashes of their own.
-    if (only === undefined) weighed.push(...weighWhole(path, beside, onProgress));
+    if (only === undefined)
+      for (const one of weighWhole(path, beside, onProgress)) weighed.push(one);
     await withBundle(path, async (open) => {
       await open.zip.requireSoundEntries();
       weighed.push(...weighManifests(open, beside));
@@ -55,10 +64,7 @@ export async function verifyBundle(
         weighed.push(one);
     });
   } catch (error) {
-    const known = isBackupError(error) ? error : explain(error, 'source', path);
-    // No room for a private copy says nothing about the bundle.
-    if (known.code === 'target-full') throw known;
-    weighed.push({ damage: { code: known.code, message: known.message } });
+    weighed.push(weighError(error, path));
   }
   return verdict(path, weighed);
 }
@@ -153,10 +159,9 @@ async function* weighMember(
       else yield* siblingRemarks(open, member);
     }
   } catch (error) {
-    if (!isBackupError(error) || error.code === 'target-full') throw error;
     // What it would be after the roll-back cannot be known here, which is no damage.
-    if (error.code === 'hot-journal') yield gap(error.code, error.message);
-    else yield damage(error.code, error.message);
+    if (isBackupError(error) && error.code === 'hot-journal') yield gap(error.code, error.message);
+    else yield weighError(error, member.name);
   }
 }
 
@@ -190,6 +195,11 @@ async function* weighDatabase(
     for (const sibling of absorbed)
       yield { remark: { code: 'with-sibling', message: `It was read together with ${sibling}.` } };
     const header = readHeader(copy);
+    if (header.kind === 'newer') {
+      const message = 'It needs a newer SQLite than this one.';
+      yield { unchecked: { code: 'newer-format', message } };
+      return;
+    }
     if (header.kind !== 'sqlite') {
       yield damage('not-a-database', 'It is no SQLite database.');
       return;
@@ -197,7 +207,14 @@ async function* weighDatabase(
     if (header.pageCount !== undefined && header.pageCount * header.pageSize !== header.sizeBytes)
       yield damage('size-mismatch', 'Its header says another size.');
     const recorded = member.entry?.kind === 'database' ? member.entry : undefined;
-    yield* weighCheck(checkDatabase(copy, { access: 'private', foreignKeys: true }), recorded);
+    let check: Check;
+    try {
+      check = checkDatabase(copy, { access: 'private', foreignKeys: true });
+    } catch (error) {
+      yield weighCheckError(error, member.name);
+      return;
+    }
+    yield* weighCheck(check, recorded);
     rmSync(copy);
   } finally {
     scratch.remove();
@@ -223,6 +240,8 @@ function ofMember(name: string, one: Weighed): Weighed {
     code,
     message: `${name.slice(0, 200)}: ${message}`,
   });
+  if ('outOfStep' in one) return one;
   if ('damage' in one) return { damage: named(one.damage) };
+  if ('unchecked' in one) return { unchecked: named(one.unchecked) };
   return 'gap' in one ? { gap: named(one.gap) } : { remark: named(one.remark) };
 }

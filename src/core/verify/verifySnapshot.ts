@@ -1,18 +1,26 @@
-/** Is a backup still what was backed up? Returns all that was found and never throws for damage. */
-import { constants, copyFileSync } from 'node:fs';
+/** Is a backup still what was backed up? Returns all that was found; what keeps it from being looked at is no damage. */
+import { constants, copyFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explain, isBackupError } from '../errors.ts';
+import { explain } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { Progress } from '../job.ts';
-import type { Finding, ParsedManifest } from '../manifest/manifest.ts';
+import type { Finding, Manifest } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { type Header, readHeader } from '../sqlite/header.ts';
 import { siblingsOf } from '../sqlite/siblings.ts';
-import { manifestRemarks, type Verdict, verdict, weighCheck, type Weighed } from './verdict.ts';
+import {
+  manifestRemarks,
+  type Verdict,
+  verdict,
+  weighCheck,
+  weighCheckError,
+  type Weighed,
+  weighError,
+} from './verdict.ts';
 
 /**
  * Checks a snapshot, or any SQLite file that stands for one. Writes nothing beside it: what cannot be read in place is
@@ -24,68 +32,70 @@ export function verifySnapshot(
   scratchParent: string = tmpdir(),
 ): Verdict {
   let path = backup;
+  const weighed: Weighed[] = [];
   try {
     path = resolveRegularFile(backup);
-    const header = readHeader(path);
-    if (header.kind !== 'sqlite') return verdict(path, [{ damage: notADatabase(header) }]);
-    const parsed = readManifestOf(path);
-    return verdict(path, [
-      ...manifestRemarks(parsed),
-      ...checkFile(path, header, parsed, onProgress, scratchParent),
-    ]);
+    // What was seen before something failed counts.
+    for (const one of weigh(path, onProgress, scratchParent)) weighed.push(one);
   } catch (error) {
-    const known = isBackupError(error) ? error : explain(error, 'source', path);
-    return verdict(path, [{ damage: { code: known.code, message: known.message } }]);
+    weighed.push(weighError(error, path));
   }
+  return verdict(path, weighed);
 }
 
-function notADatabase(header: Exclude<Header, { kind: 'sqlite' }>): Finding {
-  switch (header.kind) {
-    case 'empty':
-      return { code: 'empty', message: 'The file is empty (0 bytes).' };
-    case 'newer':
-      return { code: 'newer-format', message: 'The file needs a newer SQLite than this one.' };
-    case 'other':
-    case 'invalid':
-      return { code: 'not-a-database', message: 'The file does not begin like a SQLite database.' };
+function* weigh(
+  path: string,
+  onProgress: (progress: Progress) => void,
+  scratchParent: string,
+): Generator<Weighed> {
+  const header = readHeader(path);
+  const parsed = readManifestOf(path);
+  yield* manifestRemarks(parsed);
+  const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+  if (manifest !== undefined) yield* weighBytes(path, manifest, onProgress);
+  if (header.kind === 'sqlite') yield* checkFile(path, header, manifest, onProgress, scratchParent);
+  else if (header.kind === 'newer') {
+    const message = 'The file needs a newer SQLite than this one.';
+    yield { unchecked: { code: 'newer-format', message } };
+  } else yield { damage: notADatabase(header) };
+}
+
+/** The file as bytes, against what was recorded. */
+function* weighBytes(
+  path: string,
+  manifest: Manifest,
+  onProgress: (progress: Progress) => void,
+): Generator<Weighed> {
+  const totalBytes = statSync(path).size;
+  if (manifest.sizeBytes !== totalBytes) {
+    const message = `The file has ${totalBytes} bytes; ${manifest.sizeBytes} were backed up.`;
+    yield { damage: { code: 'size-mismatch', message } };
   }
+  const actual = sha256File(path, (doneBytes) =>
+    onProgress({ phase: 'hash', doneBytes, totalBytes }),
+  );
+  if (actual !== manifest.sha256)
+    yield { damage: { code: 'hash-mismatch', message: 'The SHA-256 differs from the manifest.' } };
+}
+
+function notADatabase({ kind }: Exclude<Header, { kind: 'sqlite' | 'newer' }>): Finding {
+  return kind === 'empty'
+    ? { code: 'empty', message: 'The file is empty (0 bytes).' }
+    : { code: 'not-a-database', message: 'The file does not begin like a SQLite database.' };
 }
 
 function* checkFile(
   path: string,
   header: Extract<Header, { kind: 'sqlite' }>,
-  parsed: ParsedManifest | undefined,
+  manifest: Manifest | undefined,
   onProgress: (progress: Progress) => void,
   scratchParent: string,
 ): Generator<Weighed> {
-  const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
   const totalBytes = header.sizeBytes;
   if (header.pageCount !== undefined && header.pageCount * header.pageSize !== totalBytes) {
     const expected = header.pageCount * header.pageSize;
-    yield {
-      damage: {
-        code: 'size-mismatch',
-        message: `The file has ${totalBytes} bytes; its header says ${expected}.`,
-      },
-    };
-  }
-  if (manifest !== undefined) {
-    if (manifest.sizeBytes !== totalBytes) {
-      yield {
-        damage: {
-          code: 'size-mismatch',
-          message: `The file has ${totalBytes} bytes; ${manifest.sizeBytes} were backed up.`,
-        },
-      };
-    }
-    const actual = sha256File(path, (doneBytes) =>
-      onProgress({ phase: 'hash', doneBytes, totalBytes }),
-    );
-    if (actual !== manifest.sha256) {
-      yield {
-        damage: { code: 'hash-mismatch', message: 'The SHA-256 differs from the manifest.' },
-      };
-    }
+    const message = `The file has ${totalBytes} bytes; its header says ${expected}.`;
+    yield { damage: { code: 'size-mismatch', message } };
   }
   for (const [suffix, { sizeBytes }] of siblingsOf(path)) {
     if (suffix === '-shm' || sizeBytes === 0) continue;
@@ -97,7 +107,14 @@ function* checkFile(
     };
   }
   onProgress({ phase: 'check', doneBytes: 0, totalBytes });
-  yield* weighCheck(checkWithoutTraces(path, header, scratchParent), manifest);
+  let check: Check;
+  try {
+    check = checkWithoutTraces(path, header, scratchParent);
+  } catch (error) {
+    yield weighCheckError(error, path);
+    return;
+  }
+  yield* weighCheck(check, manifest);
 }
 
 /**
@@ -115,10 +132,12 @@ function checkWithoutTraces(
   const scratch = makePrivateFolder(scratchParent);
   try {
     const copy = join(scratch.path, 'copy.db');
-    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    try {
+      copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    } catch (error) {
+      throw explain(error, 'target', scratchParent);
+    }
     return checkDatabase(copy, { access: 'private', foreignKeys: true });
-  } catch (error) {
-    throw explain(error, 'target', scratchParent);
   } finally {
     scratch.remove();
   }

@@ -3,16 +3,23 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
-import type { Finding } from '../../core/manifest/manifest.ts';
+import type { Finding, OutOfStep } from '../../core/manifest/manifest.ts';
+import { outOfStepNames } from '../../core/manifest/verdictWords.ts';
 import { notify } from '../inert.ts';
-import { backupCount, fileCount } from '../messages.ts';
+import { backupCount, fileCount, outOfStepName } from '../messages.ts';
 import type { MemberRow } from '../rows.ts';
 import { memberRows, withFreshCopy } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
 export interface VerifyResult {
-  results: { path: string; status: string; findings: Finding[]; drill?: string }[];
+  results: {
+    path: string;
+    status: string;
+    findings: Finding[];
+    outOfStep?: OutOfStep[];
+    drill?: string;
+  }[];
 }
 
 /** Checks backups again, and with `drill` restores each for trial. The verdicts are kept in the manifests. */
@@ -107,23 +114,32 @@ async function verifyEntries(
         { path, drill, folder: tmpdir() },
         { signal },
       );
-      const { status, findings } = verdict;
+      const { status, outOfStep, drill: outcome } = verdict;
+      const isTried = outcome?.status !== 'unchecked' || status === 'unchecked';
+      const findings = isTried ? verdict.findings : [...verdict.findings, ...outcome.findings];
       results.push({
         path,
         status,
         findings,
+        ...(outOfStep !== undefined && { outOfStep }),
         ...(verdict.drill && { drill: verdict.drill.status }),
       });
       parts.log.info(
         `Verified ${path}: ${status}${verdict.drill ? `, drill ${verdict.drill.status}` : ''}.`,
       );
-      for (const { message } of [...findings, ...(verdict.drill?.findings ?? [])])
+      for (const { message } of [...verdict.findings, ...(verdict.drill?.findings ?? [])])
         parts.log.warn(`${path}: ${message}`);
     }
   });
   await parts.backups.refresh();
   void tell(parts, results);
   return { results };
+}
+
+/** What could not be looked at comes first among the findings, a restore for trial that could not be tried last. */
+function reasonOf({ status, findings }: VerifyResult['results'][number]): string {
+  const reason = status === 'unchecked' ? findings[0] : findings.at(-1);
+  return reason?.message ?? vscode.l10n.t('The log has the details.');
 }
 
 /** `count` says how many of what there are. */
@@ -146,13 +162,35 @@ async function tell(
     if ((await notify.error(more, showLog)) === showLog) log.show();
     return;
   }
+  const unchecked = results.filter(
+    ({ status, drill }) => status === 'unchecked' || drill === 'unchecked',
+  );
+  const [firstUnchecked] = unchecked;
+  if (firstUnchecked !== undefined) {
+    const message = t(
+      '{0} could not be checked: {1} Its earlier verdict stays.',
+      basename(firstUnchecked.path),
+      reasonOf(firstUnchecked),
+    );
+    const more =
+      unchecked.length > 1 ? t('{0} And {1} more.', message, unchecked.length - 1) : message;
+    if ((await notify.warn(more, showLog)) === showLog) log.show();
+    return;
+  }
+  const outOfStep = results.flatMap((result) => result.outOfStep ?? []);
   const partial = results.filter(({ status }) => status === 'partial').length;
   const proved = results.filter(({ drill }) => drill === 'ok').length;
   const message =
     proved > 0
       ? t('Proved restorable: {0} of {1}.', proved, backupCount(results.length))
-      : partial > 0
-        ? t('Verified {0}, {1} only as far as possible.', count(results.length), partial)
-        : t('Verified {0}: nothing is wrong.', count(results.length));
+      : outOfStep.length > 0
+        ? t(
+            'Verified {0}: all rows are there, {1} out of step. The log says what mends it.',
+            count(results.length),
+            outOfStepNames(outOfStep, outOfStepName, (rest) => t('{0} more', rest)),
+          )
+        : partial > 0
+          ? t('Verified {0}, {1} only as far as possible.', count(results.length), partial)
+          : t('Verified {0}: nothing is wrong.', count(results.length));
   if ((await notify.info(message, showLog)) === showLog) log.show();
 }

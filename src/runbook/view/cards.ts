@@ -16,7 +16,7 @@ export function backupCard({ knownPlan: plan, run, host }: Restoration, wording:
   return {
     label: plan.kind === 'bundle' ? t('Bundle') : t('Backup'),
     title: `${wording.day(plan.createdAt)} · ${formatBytes(plan.sizeBytes)}`,
-    facts: [host.nameOf(plan.backup), wording.verdict(plan.verified), ...wording.backupFacts],
+    facts: [host.nameOf(plan.backup), wording.verdict(plan), ...wording.backupFacts],
     lines: plan.findings.map(({ message }) => ({
       kind: plan.verified === 'damaged' ? 'error' : 'warning',
       text: message,

@@ -107,10 +107,15 @@ function proofLines({ realTarget, status, findings }: Proof, host: Host): Line[]
   if (status === 'ok') {
     return [line('proof', t('{0}: integrity and recorded row counts hold.', what))];
   }
-  const isChecked = findings.every(({ code }) => code === 'changed' || code.endsWith('-differ'));
-  const verdict = isChecked
-    ? t('{0}: it differs from the backup, as it does once the application writes:', what)
-    : t('{0}: it could not be checked to the end:', what);
+  const isChecked = findings.every(
+    ({ code }) => code === 'changed' || code === 'out-of-step' || code.endsWith('-differ'),
+  );
+  const isOutOfStep = findings.some(({ code }) => code === 'out-of-step');
+  const verdict = !isChecked
+    ? t('{0}: it could not be checked to the end:', what)
+    : isOutOfStep
+      ? t('{0}: all rows are there, as in the backup, and something made from them is not:', what)
+      : t('{0}: it differs from the backup, as it does once the application writes:', what);
   const messages = findings.map(({ message }) => shortened(message, [realTarget], host));
   return [verdict, ...messages].map((text) => line('warning', text));
 }

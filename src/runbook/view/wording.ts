@@ -1,4 +1,4 @@
-import type { VerdictStatus } from '../../core/manifest/manifest.ts';
+import type { RestorePlan } from '../../core/restore/plan.ts';
 import type { Shell } from '../protocol.ts';
 
 /** How the person reads times and verdicts. */
@@ -7,7 +7,7 @@ export interface Wording {
   day: (iso: string) => string;
   /** `13:52:10` */
   time: (iso: string) => string;
-  verdict: (status: VerdictStatus) => string;
+  verdict: (plan: Pick<RestorePlan, 'verified' | 'outOfStep' | 'findings'>) => string;
   shell: Shell;
   /** What the person is to check, in order. */
   spotChecks: readonly string[];

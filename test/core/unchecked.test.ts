@@ -53,7 +53,7 @@ describe('a backup that cannot be looked at', () => {
     assert.deepEqual([status, drill?.status], ['unchecked', 'unchecked']);
     assert.match(findings[0]?.message ?? '', /check could not run: .* is locked/);
     assert.equal(manifestText(), before);
-    const plan = await planPruning(folder('backups'), { keepLast: 1 }, new Date());
+    const plan = planPruning(folder('backups'), { keepLast: 1 }, new Date());
     assert.deepEqual(
       plan.keep.map(({ path }) => path),
       [backup],

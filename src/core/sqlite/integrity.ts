@@ -29,9 +29,8 @@ const allMessages = 2_000_000_000;
 
 /** Damage is in the result. Throws what kept the check from running, which says nothing about the content. */
 export function checkIntegrity(db: Database.Database): Integrity {
-  let unread: Finding[] = [];
   try {
-    unread = tablesOfUnknownModules(db).map(({ name, module }) =>
+    const unread = tablesOfUnknownModules(db).map(({ name, module }) =>
       finding('table-not-checkable', `${name}: no such module: ${module}.`),
     );
     let sorted = new SortedMessages(db);

@@ -34,9 +34,10 @@ export function renewFirstChecksum(path: string): void {
   if (pageSize === undefined) return;
   const handle = openSync(path, 'r+');
   try {
-    const { value: first } = pagesOf(handle, pageSize).next();
-    if (first === undefined || !hasChecksums(handle, pageSize)) return;
-    writeSync(handle, pageChecksum(first.page), 0, checksumBytes, pageSize - checksumBytes);
+    if (!hasChecksums(handle, pageSize)) return;
+    const first = Buffer.alloc(pageSize);
+    readSync(handle, first, 0, pageSize, 0);
+    writeSync(handle, pageChecksum(first), 0, checksumBytes, pageSize - checksumBytes);
   } finally {
     closeSync(handle);
   }

@@ -47,7 +47,7 @@ export const backUp: Verb = {
     const together = values.together === true;
     if (together && method === 'compact') {
       throw new UsageError(
-        '--together needs the method exact: compacting cannot share an instant.',
+        '--together needs the method exact: databases that are compacted cannot be taken at the same moment.',
       );
     }
     const options: SnapshotOptions = {
@@ -169,8 +169,8 @@ export function printResult(
   if (together && snapshots.length > 1 && cut !== undefined) {
     context.print(
       cut.label === 'one-instant'
-        ? 'All at one instant.'
-        : `Each consistent in itself, not at one instant. ${cut.reason ?? ''}`.trim(),
+        ? 'All at the same moment.'
+        : `Each consistent in itself, not at the same moment. ${cut.reason ?? ''}`.trim(),
     );
   }
   for (const { error } of failures) {

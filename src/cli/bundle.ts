@@ -26,7 +26,8 @@ import {
 } from './verb.ts';
 
 export const bundle: Verb = {
-  summary: 'Put several databases, at one instant, and their companion files into one zip.',
+  summary:
+    'Put several databases, at the same moment, and copies of their companion files into one zip.',
   usage: `bundle DATABASE… --to DIR [--include GLOB]… [--name NAME] [--method exact|compact]
           [--compression store|fast|balanced|small] [--allow-incomplete] [--no-verify]
           [--busy-timeout SECONDS] [--deadline SECONDS] [--max-size SIZE] [--json]`,
@@ -118,24 +119,34 @@ function printResult({ bundle: made, failures }: Bundled, context: Context): voi
 function printBundle({ path, manifest, durationMs }: Bundle, context: Context): void {
   const { entries, sizeBytes, cut, complete, verdict, warnings = [] } = manifest;
   const databases = entries.filter(({ kind }) => kind === 'database').length;
-  const contents = `${databases} databases and ${entries.length - databases} files`;
+  const files = entries.length - databases;
+  const contents = [
+    `${databases} ${databases === 1 ? 'database' : 'databases'}${atOneMoment(databases, cut)}`,
+    ...(files === 0
+      ? []
+      : [
+          `${files} ${files === 1 ? 'file' : 'files'} copied beside ${databases === 1 ? 'it' : 'them'}`,
+        ]),
+  ].join(', ');
   const facts = `${formatBytes(sizeBytes)} in ${formatDuration(durationMs)}`;
   const isIncomplete = complete ? '' : ' Incomplete.';
   context.print(
     `Bundled ${contents}: ${facts}, ${verdictWords(verdict)}.${isIncomplete}\n  ${path}`,
   );
-  if (databases > 1) {
-    context.print(
-      cut.label === 'one-instant'
-        ? 'All databases at one instant.'
-        : `Each database consistent in itself, not at one instant. ${cut.reason ?? ''}`.trim(),
-    );
+  if (databases > 1 && cut.label !== 'one-instant') {
+    const reason = cut.reason ?? '';
+    context.print(`Each database consistent in itself, not at the same moment. ${reason}`.trim());
   }
   for (const entry of entries) {
     if (entry.kind === 'companion' && entry.changedWhileReading === true)
       context.tell(`  ${entry.source.path} changed each time it was read.`);
   }
   for (const { message } of [...findingsToTell(verdict), ...warnings]) context.tell(`  ${message}`);
+}
+
+/** Of the databases alone: each file was copied at a moment of its own. */
+function atOneMoment(databases: number, cut: Bundle['manifest']['cut']): string {
+  return databases > 1 && cut.label === 'one-instant' ? ' at the same moment' : '';
 }
 
 function resultJson({ bundle: made, failures }: Bundled): object {

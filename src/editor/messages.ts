@@ -83,7 +83,7 @@ function outcomeMessage({ done, failed, cut }: BackUpResult): string {
       ? t('Backed up {0}: {1} in {2}, {3}.', databaseName(uri), size, duration, verdict)
       : cut === 'one-instant'
         ? t(
-            'Backed up {0} databases at one instant: {1}.',
+            'Backed up {0} databases at the same moment: {1}.',
             done.length,
             formatBytes(totalBytes(done)),
           )
@@ -97,7 +97,7 @@ function outcomeMessage({ done, failed, cut }: BackUpResult): string {
   if (done.length === 0 && failed.length === 1) return reason;
   const all = done.length + failed.length;
   return cut === 'one-instant'
-    ? t('Backed up {0} of {1} databases at one instant. {2}', done.length, all, reason)
+    ? t('Backed up {0} of {1} databases at the same moment. {2}', done.length, all, reason)
     : t('Backed up {0} of {1} databases. {2}', done.length, all, reason);
 }
 

@@ -9,7 +9,14 @@ import { formatBytes } from '../core/units.ts';
 import { commands, rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
 import { readManifest } from './manifests.ts';
-import { databaseCount, dayAndTime, exactTime, timeOfDay, verdictWord } from './messages.ts';
+import {
+  databaseCount,
+  dayAndTime,
+  exactTime,
+  fileCount,
+  timeOfDay,
+  verdictWord,
+} from './messages.ts';
 
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
@@ -166,14 +173,15 @@ function descriptionOf(entry: CatalogEntry): string {
 function bundleWords(bundle: CatalogEntry['bundle']): string[] {
   const { t } = vscode.l10n;
   if (bundle === undefined) return [];
-  const { databases, cut } = bundle;
+  const { databases, companions, cut } = bundle;
   const count = databaseCount(databases.length);
   return [
     cut === undefined || databases.length < 2
       ? count
       : cut === 'one-instant'
-        ? t('{0} at one instant', count)
+        ? t('{0} at the same moment', count)
         : t('{0}, each by itself', count),
+    ...(companions === 0 ? [] : [fileCount(companions)]),
   ];
 }
 
@@ -241,15 +249,20 @@ const mostRemarks = 20;
 function contentLines(manifest: Manifest | BundleManifest): string[] {
   const { t } = vscode.l10n;
   if (manifest.kind === 'bundle') {
-    const { failures = [], warnings = [] } = manifest;
+    const { entries, failures = [], warnings = [] } = manifest;
+    const files = entries.filter((entry) => entry.kind === 'companion');
     const remarks = [
       ...failures.map(({ path, message }) => t('Left out: {0}: {1}', path, message)),
+      ...files
+        .filter(({ changedWhileReading }) => changedWhileReading)
+        .map(({ source }) => t('{0} changed each time it was read.', source.path)),
       ...warnings.map(({ message }) => message),
     ];
     return [
       manifest.cut.label === 'one-instant'
-        ? t('At one instant')
-        : t('Each consistent in itself. {0}', manifest.cut.reason ?? ''),
+        ? t('Databases at the same moment')
+        : t('Each database consistent in itself. {0}', manifest.cut.reason ?? ''),
+      ...(files.length === 0 ? [] : [t('{0} copied beside them', fileCount(files.length))]),
       ...remarks.slice(0, mostRemarks),
       ...(remarks.length > mostRemarks ? [t('and {0} more', remarks.length - mostRemarks)] : []),
     ];
@@ -257,7 +270,9 @@ function contentLines(manifest: Manifest | BundleManifest): string[] {
   const { cut, migrations = [], git } = manifest;
   const place = [git?.branch, git?.commit?.slice(0, 10)].filter((part) => part !== undefined);
   return [
-    ...(cut?.label === 'one-instant' ? [t('At one instant with {0} others', cut.members - 1)] : []),
+    ...(cut?.label === 'one-instant'
+      ? [t('At the same moment as {0} others', cut.members - 1)]
+      : []),
     ...migrations.map(({ tool, latest }) => `${tool}: ${latest}`),
     ...(place.length === 0 ? [] : [place.join('@')]),
   ];

@@ -53,7 +53,7 @@ export interface Methods {
   lostFiles: (params: { path: string }) => LostFiles[];
   /** Saves that, one snapshot for each state. */
   saveOpen: (params: SaveOpenRequest) => Snapshots;
-  /** Several databases at one instant, with the files that belong to them, in one zip. */
+  /** Several databases at the same moment, and copies of the files that belong to them, in one zip. */
   bundle: (params: BundleRequest) => Bundled;
   /** What is in a bundle, or in a zip of others; without the `entry` of each. */
   members: (params: { path: string }) => BundleMember[];

@@ -104,12 +104,12 @@ describe('bundles in a window', () => {
       await window.quickInput.getByText('is a path, not a name').waitFor();
       await window.answer('Create Bundle (3/3)', 'shop');
       const done = window.notification(
-        /Bundled 2 databases and 5 files at one instant: .* verified\. Note: thumbs\/\*\.\{png,jpg\} matched no file\./,
+        /Bundled 2 databases at the same moment, 5 files copied beside them: .* verified\. Note: thumbs\/\*\.\{png,jpg\} matched no file\./,
       );
       await done.waitFor();
       await window.treeItem(/^data\/app\.db, .*bundled just now/).waitFor();
       await window.statusBarItem(/just now/).waitFor();
-      await open(window, /^shop_.*2 databases at one instant/);
+      await open(window, /^shop_.*2 databases at the same moment · 5 files/);
       await window.treeItem(/^data\/app\.db, .* verified$/).waitFor();
       await window.treeItem(/^files\/uploads\/receipt-5\.txt, /).waitFor();
       const all = [...views, '.statusbar-item[id*="sqliteBackup"]'];
@@ -189,7 +189,9 @@ describe('bundles in a window', () => {
         assert.equal(await none.locator('.notification-list-item-message a').count(), 0);
         await window.runCommand('SQLite Backup: Create Bundle…');
         await window.option(/^night/).click();
-        await window.notification(/Bundled 2 databases and 1 file at one instant/).waitFor();
+        await window
+          .notification(/Bundled 2 databases at the same moment, 1 file copied beside them/)
+          .waitFor();
         assert.match(zipsIn(folder).join(), /^night_\d{8}_\d{6}Z\.zip$/);
 
         await window.runCommand('SQLite Backup: Create Bundle…');
@@ -213,7 +215,7 @@ describe('bundles in a window', () => {
         await window.answer('Create Bundle (2/3)', '');
         await window.answer('Create Bundle (3/3)', 'rows');
         await window
-          .notification(/Bundled 2 databases at one instant/)
+          .notification(/Bundled 2 databases at the same moment/)
           .first()
           .waitFor();
       },
@@ -339,7 +341,7 @@ describe('bundles in a window', () => {
       }
       await Promise.all([window, other].map((one) => one.page.keyboard.press('Enter')));
       for (const one of [window, other]) {
-        await one.notification(/Bundled 2 databases at one instant/).waitFor();
+        await one.notification(/Bundled 2 databases at the same moment/).waitFor();
       }
       assert.equal(zipsIn(folder).length, 2);
 
@@ -370,7 +372,9 @@ describe('bundles in a window', () => {
       await window.answer('Create Bundle (2/3)', 'uploads/**');
       await window.answer('Create Bundle (3/3)', 'both');
       // One folder without such files is no news.
-      await window.notification(/Bundled 4 databases and 5 files at one instant/).waitFor();
+      await window
+        .notification(/Bundled 4 databases at the same moment, 5 files copied beside them/)
+        .waitFor();
       assert.equal(await window.notification(/matched no file/).count(), 0);
       await open(window, /^both_/);
       await window.treeItem(/^data\/app\.db, blog · .* verified$/).waitFor();

@@ -105,7 +105,7 @@ describe('the views in a window', () => {
       await window.openSidebar();
       await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
       await window.page.getByRole('button', { name: 'Back Up All' }).first().click();
-      await window.notification(/Backed up 2 databases at one instant/).waitFor();
+      await window.notification(/Backed up 2 databases at the same moment/).waitFor();
       writeFileSync(join(folder, 'backups/notes.txt'), 'not a database');
       const theirs = ['corescope-backup-1700000000.db', 'graph_tracker_20261001_120000.sqlite'];
       for (const name of theirs) {
@@ -238,7 +238,7 @@ describe('the views in a window', () => {
       assert.equal(await window.treeItem(/app\.db, /).count(), 1);
       await window.view('Backups').getByText('No backups yet. They are listed').waitFor();
       await window.runCommand('SQLite Backup: Back Up All');
-      await window.notification(/Backed up 2 databases at one instant/).waitFor();
+      await window.notification(/Backed up 2 databases at the same moment/).waitFor();
       await window.treeItem(/^app\.db, .*backed up just now/).waitFor();
       const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, /);
       await backup.waitFor();

@@ -152,9 +152,20 @@ describe('the command line, bundles', () => {
     assert.equal(ended.code, 0);
     assert.match(
       ended.stdout,
-      /^Bundled 2 databases and 0 files: .* verified\.\n {2}.*\.zip\nAll databases at one instant\.\n$/,
+      /^Bundled 2 databases at the same moment: .* verified\.\n {2}.*\.zip\n$/,
     );
     assert.match(ended.stderr, /none\/\*\* matched no file/);
+  });
+
+  it('claims one moment for the databases alone, not for the files beside them', async () => {
+    const args = ['bundle', 'data/app.db', 'users.db', '--to', 'b', '--include', 'uploads/**'];
+    const { stdout } = await cli(...args);
+    assert.match(
+      stdout,
+      /^Bundled 2 databases at the same moment, \d+ files? copied beside them: /,
+    );
+    const one = await cli('bundle', 'users.db', '--to', 'b', '--include', 'uploads/**');
+    assert.match(one.stdout, /^Bundled 1 database, \d+ files? copied beside it: .* verified\.\n/);
   });
 
   it('fails every database for what is wrong with the folder', async () => {

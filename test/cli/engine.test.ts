@@ -94,7 +94,7 @@ describe('the command line', () => {
     assert.deepEqual([person.code, person.stderr], [0, '']);
     assert.match(
       person.stdout,
-      /^Backed up .*a\.db.*verified[\s\S]*Backed up .*b\.db[\s\S]*All at one instant\.\n$/,
+      /^Backed up .*a\.db.*verified[\s\S]*Backed up .*b\.db[\s\S]*All at the same moment\.\n$/,
     );
     assert.equal(readdirSync(folder('b')).length, 8);
   });

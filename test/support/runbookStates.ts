@@ -155,7 +155,7 @@ export const states = {
   'plan-bundle': {
     ...base,
     title: 'Restore 3 databases of shop_20261121_134502Z.zip',
-    from: { ...base.from, title: 'Today 13:45:02 · 3 databases at one instant' },
+    from: { ...base.from, title: 'Today 13:45:02 · 3 databases at the same moment' },
     to: {
       ...base.to,
       title: 'data/app.db and 2 others',

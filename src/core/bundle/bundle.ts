@@ -1,5 +1,5 @@
 /*
- * Several databases at one instant, with the files that belong to them, in one zip. The order of the steps is the
+ * Several databases at the same moment, and copies of the files that belong to them, in one zip. The order of the steps is the
  * guarantee: copy and prove the databases -> copy the companions -> write the zip in a private folder, `manifest.json`
  * first -> sync it -> read all of it back -> publish it with its manifest beside it. What fails is named; nothing is left
  * out unless that was allowed, and then the manifest says so.

@@ -34,7 +34,7 @@ type Made = NonNullable<BundleResult['bundle']>;
 const nothing: PlainBundle = { members: [], failures: [], cancelled: true };
 
 /**
- * Several databases at one instant, with the files that belong to them, in one zip. Takes rows or Uris, the databases that
+ * Several databases at the same moment, and copies of the files that belong to them, in one zip. Takes rows or Uris, the databases that
  * are ticked in the view, a saved bundle, or asks; `answers` are for callers that need not be asked.
  */
 export async function createBundle(
@@ -199,22 +199,27 @@ function doneMessage(order: BundleOrder, { manifest, durationMs }: Made): string
   const { entries, cut, sizeBytes, verdict } = manifest;
   const databases = entries.filter(({ kind }) => kind === 'database').length;
   const files = entries.length - databases;
+  const count = databaseCount(databases);
+  const taken =
+    databases === 1
+      ? count
+      : cut.label === 'one-instant'
+        ? t('{0} at the same moment', count)
+        : t('{0}, each consistent in itself', count);
+  // The files were copied later, each at a moment of its own.
   const what =
     files === 0
-      ? databaseCount(databases)
-      : t('{0} and {1}', databaseCount(databases), fileCount(files));
+      ? taken
+      : databases === 1
+        ? t('{0}, {1} copied beside it', taken, fileCount(files))
+        : t('{0}, {1} copied beside them', taken, fileCount(files));
   const facts = t(
     '{0} in {1}, {2}',
     formatBytes(sizeBytes),
     formatDuration(durationMs),
     verdictWord(verdict.status),
   );
-  const message =
-    databases === 1
-      ? t('Bundled {0}: {1}.', what, facts)
-      : cut.label === 'one-instant'
-        ? t('Bundled {0} at one instant: {1}.', what, facts)
-        : t('Bundled {0}, each database consistent in itself: {1}.', what, facts);
+  const message = t('Bundled {0}: {1}.', what, facts);
   const note = noteOn(order, manifest);
   return note === undefined ? message : t('{0} Note: {1}', message, note);
 }

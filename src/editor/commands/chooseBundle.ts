@@ -153,7 +153,7 @@ async function pickDatabases(
   const picked = await vscode.window.showQuickPick(items, {
     canPickMany: true,
     title: vscode.l10n.t('Create Bundle (1/3)'),
-    placeHolder: vscode.l10n.t('Databases to bundle at one instant'),
+    placeHolder: vscode.l10n.t('Databases to bundle at the same moment'),
     ignoreFocusOut: true,
   });
   if (picked === undefined || picked.length === 0) return undefined;

@@ -125,6 +125,7 @@ export function errorMessage(error: BackupError, name: string): string {
             Number(facts['pid']),
           );
     case 'not-a-database':
+      if (facts['backup'] !== undefined) return restorable(name, facts);
       return facts['reason'] === 'empty'
         ? t('{0} is empty (0 bytes): there is nothing to back up yet.', name)
         : t('{0} is not a SQLite database. It was left alone.', name);
@@ -134,6 +135,7 @@ export function errorMessage(error: BackupError, name: string): string {
         name,
       );
     case 'corrupt':
+      if (facts['backup'] !== undefined) return restorable(name, facts);
       return facts['suspect'] === undefined
         ? t('{0} is damaged, so there is no backup of it. Restore it from an older one.', name)
         : t(
@@ -193,6 +195,20 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'internal':
       return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
   }
+}
+
+/** A damaged database that has backups. */
+function restorable(name: string, facts: NonNullable<BackupError['facts']>): string {
+  const kept =
+    facts['suspect'] === undefined
+      ? ''
+      : t('The damaged file is kept as {0}.', basename(String(facts['suspect'])));
+  const text = t(
+    '{0} is damaged, so this is no backup of it. Its newest good backup is {1}: restore it.',
+    name,
+    basename(String(facts['backup'])),
+  );
+  return [text, kept].join(' ').trim();
 }
 
 /** Never more than was checked. */

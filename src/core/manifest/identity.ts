@@ -64,6 +64,15 @@ export function identityOf(path: string, at: IdentityStep = () => undefined): Id
 }
 
 /** The id that is remembered for a path on this machine. */
+/** The id that the path has, without giving it one. Undefined also when the data folder cannot be read. */
+export function knownIdentityOf(path: string): string | undefined {
+  try {
+    return findByPath(makeDataFolder('identities'), path);
+  } catch {
+    return undefined;
+  }
+}
+
 function findByPath(folder: string, path: string): string | undefined {
   for (const name of pathNamesOf(path)) {
     const record = readRecord(join(folder, name), pathSchema);

@@ -1,10 +1,11 @@
 /** Manifests on disk: a backup and its manifest are published, read and changed as a pair. */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from '../files/paths.ts';
 import { linkWithoutOverwriting, writePrivateFile } from '../files/publish.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
 import { syncFile, syncFolder } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import {
@@ -16,7 +17,7 @@ import {
   parseManifest,
   serializeManifest,
 } from './manifest.ts';
-import { bundleExtension, manifestNameOf } from './names.ts';
+import { bundleExtension, isSuspectName, manifestNameOf } from './names.ts';
 
 /**
  * Publishes a file and the manifest that describes it as a pair, under the first of `names` that is free for both, and
@@ -72,6 +73,9 @@ function tryToUnlink(path: string): void {
 export function removePair(path: string): void {
   unlinkSync(path);
   unlinkSync(manifestNameOf(path));
+  // Only a damaged file is kept with what lay beside it.
+  if (isSuspectName(path))
+    for (const suffix of siblingSuffixes) rmSync(path + suffix, { force: true });
 }
 
 /** Replaces the manifest of a backup by a newer one, in one step. */

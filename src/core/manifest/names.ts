@@ -2,7 +2,7 @@
 import { basename, extname } from 'node:path';
 import { BackupError } from '../errors.ts';
 
-export const longestName = 255 - '.suspect.json'.length;
+export const longestName = 255 - '.suspect-journal'.length;
 const longestExtension = 32;
 const siblingName = /-(wal|shm|journal)$/;
 
@@ -12,6 +12,12 @@ export function* snapshotNames(source: string, at: Date): Generator<string> {
   const extension = siblingName.test(source) ? '' : extname(source);
   const stem = basename(source, extension);
   yield* backupNames(stem, truncateBytes(safeName(extension), longestExtension), at);
+}
+
+/** How the names of all snapshots of `source` begin. */
+export function stemOfSnapshot(source: string): string {
+  const [name = ''] = snapshotNames(source, new Date(0));
+  return name.slice(0, name.lastIndexOf(`_${timestamp(new Date(0))}`) + 1);
 }
 
 /** The names to try for a bundle called `name`: `<name>_<YYYYMMDD>_<HHMMSS>Z.zip`, then with `-2`, `-3` … */

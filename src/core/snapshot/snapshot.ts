@@ -39,6 +39,7 @@ import {
   sum,
 } from './copying.ts';
 import { readGitHead } from './gitHead.ts';
+import { withHelp } from './suspect.ts';
 
 export interface SnapshotOptions {
   /** The backups folder; made when it is missing. */
@@ -130,7 +131,14 @@ class Job {
   async run(): Promise<Snapshots> {
     const members = this.#copying.inspect();
     const snapshots = members.length === 0 ? [] : await this.#runIn(members);
-    return { snapshots, failures: this.#copying.failures, cut: this.#copying.cut };
+    const failures = await Promise.all(
+      this.#copying.failures.map(async ({ database, error }) => {
+        const asked = this.#request.databases.find((one) => one.database === database);
+        const helped = asked === undefined ? error : await withHelp(asked, error, this.#request);
+        return { database, error: helped };
+      }),
+    );
+    return { snapshots, failures, cut: this.#copying.cut };
   }
 
   async #runIn(members: Member[]): Promise<Snapshot[]> {

@@ -3,17 +3,15 @@ import { parseSetAsideName, setAsideNames } from '../manifest/names.ts';
 import { verdictWords } from '../manifest/verdictWords.ts';
 import type { PlannedItem, RestorePlan, TableChange } from '../restore/plan.ts';
 import { formatBytes } from '../units.ts';
-import {
-  type HandNames,
-  powerShellCommands,
-  type ShellCommands,
-  shellCommands,
-} from './handCommands.ts';
+import type { Blocks, HandNames } from './handCommands.ts';
+import { posixBlocks } from './posixBlocks.ts';
+import { powerShellBlocks } from './powerShellBlocks.ts';
 
 /** In their order. */
 export const stepIds = ['plan', 'stop', 'move', 'copy', 'restart', 'verify', 'clean-up'] as const;
 export type StepId = (typeof stepIds)[number];
 
+/** Complete commands, each to be pasted whole. */
 export interface Commands {
   sh: string[];
   powershell: string[];
@@ -21,10 +19,12 @@ export interface Commands {
 
 export interface RunbookStep extends Commands {
   id: StepId;
+  /** The same number everywhere: on the page, in the export, in every text that names a step. */
+  number: number;
   title: string;
   /** What the step does and why, in sentences without markup. */
   text: string;
-  /** For whoever wants it; never part of the way through. */
+  /** Optional, and no part of the way through. */
   options: ({ title: string } & Commands)[];
 }
 
@@ -46,9 +46,9 @@ export interface RunbookOptions {
 /** The steps in their order, with the commands that do the same by hand. */
 export function runbookSteps(plan: RestorePlan, options: RunbookOptions): RunbookStep[] {
   const all = plan.items.map((item) => namesFor(plan, item, options));
-  const commands = (pick: keyof ShellCommands): Commands => ({
-    sh: all.flatMap((names) => shellCommands[pick](names)),
-    powershell: all.flatMap((names) => powerShellCommands[pick](names)),
+  const commands = (pick: keyof Blocks): Commands => ({
+    sh: [posixBlocks[pick](all)],
+    powershell: [powerShellBlocks[pick](all)],
   });
   const nothing: Commands = { sh: [], powershell: [] };
   const step = (
@@ -56,52 +56,60 @@ export function runbookSteps(plan: RestorePlan, options: RunbookOptions): Runboo
     text: string,
     run: Commands = nothing,
     options: RunbookStep['options'] = [],
-  ): RunbookStep => ({ id, title: titles[id], text, ...run, options });
+  ): RunbookStep => ({
+    id,
+    number: stepIds.indexOf(id),
+    title: stepTitles[id],
+    text,
+    ...run,
+    options,
+  });
   return [
     step('plan', planText(plan), commands('check')),
     step(
       'stop',
-      'Stop every program that has the database open. One that stays would go on writing into the old file without an error. By hand, this needs lsof; only root sees the programs of other users.',
+      'Stop every program that has the database open. A program that keeps it open goes on writing into the previous file without an error. Only root sees the programs of other users. If the folder is shared, stop the programs on every machine.',
       commands('stop'),
     ),
     step(
       'move',
       onOneLine(
-        `The old database, with its siblings, is kept as ${all.map(({ setAside }) => setAside).join(', ')}. Until the next step it also stays live.`,
+        `The current database is kept as ${all.map(({ setAside }) => setAside).join(', ')} with the files that SQLite has beside it. The application still sees it until step 3.`,
       ),
       commands('move'),
     ),
     step(
       'copy',
-      'The backup is copied beside the database, checked there, and takes its name. The old siblings go first, or they would change the restored database; they are kept with the old one.',
+      'The backup is copied beside the database, checked there, and takes its name. The -wal, -shm and -journal files of the previous database go just before that, because they would change the restored one.',
       commands('copy'),
     ),
-    step('restart', 'Start what was stopped.'),
+    step('restart', 'Start the programs that you stopped.'),
     step(
       'verify',
-      onOneLine(`Look whether what is live now is what was backed up.${verifyText(plan)}`),
+      onOneLine(`Check that the live database matches the backup.${verifyText(plan)}`),
       commands('verify'),
     ),
     step(
       'clean-up',
-      'Keep the old database until you are sure. As long as it is there, the restore can be undone.',
+      'Keep the previous database until you are sure. Until you delete it, the restore can be undone.',
       nothing,
       [
-        { title: 'Undo: put the old database back, with the program stopped', ...commands('undo') },
-        { title: 'Delete the old database', ...commands('remove') },
+        { title: 'Undo: put the previous database back', ...commands('undo') },
+        { title: 'Delete the previous database', ...commands('remove') },
       ],
     ),
   ];
 }
 
-const titles: Readonly<Record<StepId, string>> = {
+/** Of a restore over the live database, as the page calls them too. */
+export const stepTitles: Readonly<Record<StepId, string>> = {
   plan: 'Plan',
-  stop: 'Stop',
-  move: 'Move',
-  copy: 'Copy',
+  stop: 'Stop everything that uses the database',
+  move: 'Keep the current database',
+  copy: 'Copy the backup into place',
   restart: 'Restart',
   verify: 'Verify',
-  'clean-up': 'Clean Up',
+  'clean-up': 'Clean up',
 };
 
 function namesFor(
@@ -109,20 +117,21 @@ function namesFor(
   item: PlannedItem,
   { now, setAsides = [] }: RunbookOptions,
 ): HandNames {
-  const { member, realTarget, targetExists, source, permissions } = item;
+  const { member, realTarget, targetExists, targetState, source, permissions } = item;
   const [free = `${realTarget}.bad`] = setAsideNames(realTarget, now);
   const setAside = setAsides.find((path) => parseSetAsideName(path)?.target === realTarget) ?? free;
   return {
     backup: plan.backup,
     ...(member !== undefined && { member }),
     ...(source.sha256 !== undefined && { sha256: source.sha256 }),
+    verdict: plan.verified,
     live: realTarget,
     liveExists: targetExists,
+    isReadable: targetState === 'readable',
     setAside,
-    staged: free.replace(/\.bad-([^.]*)$/, '.restoring-$1'),
     isWal: source.journalMode === 'wal',
     ...(permissions !== undefined && { permissions }),
-    tables: (source.tables ?? []).map(({ name }) => name).filter((name) => !name.includes('\0')),
+    tables: (source.tables ?? []).filter(({ name }) => !name.includes('\0')),
   };
 }
 
@@ -187,10 +196,10 @@ export function renderMarkdown(
   log: readonly LogEntry[] = [],
 ): string {
   const steps = runbookSteps(plan, options);
-  const parts = steps.map((step, index) => {
+  const parts = steps.map((step) => {
     const done = log.filter((entry) => entry.step === step.id);
     return [
-      `## ${index + 1}. ${step.title}`,
+      `## ${step.number}. ${step.title}`,
       ...step.text.split('\n').map(plain),
       ...done.map(({ at, text }) => `- [x] ${at}: ${plain(text)}`),
       ...blocks(step, 'sh', 'powershell'),
@@ -202,7 +211,7 @@ export function renderMarkdown(
   });
   const title = `# Restore ${plan.items.map(({ realTarget }) => plain(realTarget)).join(', ')}`;
   const intro =
-    'Run the commands of one shell in their order, as the user that the application runs as. Each fails when what it expects does not hold: stop there. They need sqlite3.';
+    'Paste the blocks for your shell in their order, each one whole, as the user that the application runs as. Each block looks at the disk before it changes anything, and ends with GOOD or with what is wrong: go on only after GOOD. The POSIX blocks run in bash, dash, ksh, zsh and fish (in csh or tcsh, start sh first); the PowerShell blocks are for Windows. They need sqlite3.';
   return `${[title, intro, ...parts].join('\n\n')}\n`;
 }
 
@@ -236,19 +245,15 @@ function plain(text: string): string {
 const stopAtFirstFailure = ['#!/bin/sh', 'set -eu'];
 
 export function renderShell(plan: RestorePlan, options: RunbookOptions): string {
-  const parts = runbookSteps(plan, options).map(({ title, sh }, index) =>
-    [`# ${index + 1}. ${title}`, ...sh].join('\n'),
+  const parts = runbookSteps(plan, options).map(({ number, title, sh }) =>
+    [`# ${number}. ${title}`, ...sh].join('\n'),
   );
   return `${[stopAtFirstFailure.join('\n'), ...parts].join('\n\n')}\n`;
 }
 
 export function renderPowerShell(plan: RestorePlan, options: RunbookOptions): string {
-  const parts = runbookSteps(plan, options).map(({ title, powershell }, index) =>
-    [`# ${index + 1}. ${title}`, ...powershell].join('\n'),
+  const parts = runbookSteps(plan, options).map(({ number, title, powershell }) =>
+    [`# ${number}. ${title}`, ...powershell].join('\n'),
   );
-  const head = [
-    "$ErrorActionPreference = 'Stop'",
-    '$OutputEncoding = New-Object System.Text.UTF8Encoding $false',
-  ].join('\n');
-  return `${[head, ...parts].join('\n\n')}\n`;
+  return `${["$ErrorActionPreference = 'Stop'", ...parts].join('\n\n')}\n`;
 }

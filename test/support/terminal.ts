@@ -10,7 +10,10 @@ const shells = {
   dash: { command: 'dash -i', status: '$?' },
   zsh: { command: 'zsh -f -i', status: '$?' },
   mksh: { command: 'mksh -i', status: '$?' },
-  fish: { command: `fish -i -C 'function fish_prompt; printf "${prompt}"; end'`, status: '$status' },
+  fish: {
+    command: `fish -i -C 'function fish_prompt; printf "${prompt}"; end'`,
+    status: '$status',
+  },
 } as const;
 
 export type InteractiveShell = keyof typeof shells;
@@ -42,7 +45,7 @@ export async function paste(
     cwd,
     env: {
       ...process.env,
-      ...{ SHELL: '/bin/sh', TERM: 'xterm', PS1: prompt, HISTFILE: '', ENV: '' },
+      ...{ SHELL: '/bin/sh', TERM: 'xterm', PS1: prompt, PS2: '', HISTFILE: '', ENV: '' },
       ...{ HOME: cwd, XDG_CONFIG_HOME: cwd, XDG_DATA_HOME: cwd },
       ...env,
     },

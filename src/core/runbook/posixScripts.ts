@@ -26,8 +26,8 @@ need() {
 }
 text() {
   eval "shown=\\\${$1-}"
-  plain=$(printf "%b." "$shown")
-  plain=\${plain%.}
+  plain=$shown
+  case $shown in *"\\0"*) plain=$(printf "%b." "$shown"); plain=\${plain%.} ;; esac
 }
 use() {
   item=$1
@@ -145,6 +145,8 @@ begin() {
     locks="$locks $one"
   done
 }
+# Waits until files and folders are on the disk. Not every sync takes names.
+flush() { sync "$@" 2>/dev/null || sync; }
 # Gives $1 the name $2, if that is free.
 put() {
   if ln "$1" "$2" 2>/dev/null; then rm -f "$1"
@@ -163,8 +165,8 @@ keep() {
     [ -e "$live$part" ] || continue
     cp -p "$live$part" "$1$part.part" 2>/dev/null || cp "$live$part" "$1$part.part" ||
       bad "$live_is$part could not be copied. Nothing was changed."
+    flush "$1$part.part"
   done
-  sync
   for part in -wal -journal ""; do
     equal "$live$part" "$1$part.part" ||
       bad "$live_is$part changed while it was copied. Stop the programs that use it (step 1). Nothing was changed."
@@ -177,7 +179,7 @@ keep() {
     [ -e "$1$part" ] || put "$1$part.part" "$1$part" || bad "$2$part could not be made."
     rm -f "$1$part.part"
   done
-  sync
+  flush "\${1%/*}"
   same "$1" || bad "$live_is changed while it was kept as $2. Stop the programs that use it (step 1)."
 }
 `;
@@ -206,11 +208,18 @@ placed() {
   [ -e "$new" ] && return 1
   return 0
 }
+changed() {
+  bad "$live_is changed at the last moment. It was not replaced. Stop the programs that use it (step 1)."
+}
 # The live database is kept whole as $was, so nothing is lost whatever comes between.
 exchange() {
-  if [ "$hot" = no ]; then
-    same "$was" || bad "$live_is changed at the last moment. It was not replaced. Stop the programs that use it (step 1)."
-  fi
+  case $state in
+  # The lock has rolled it back.
+  hot) ;;
+  # The lock has made a journal.
+  empty) [ -s "$live" ] && changed ;;
+  *) same "$was" || changed ;;
+  esac
   old=
   for fd in /proc/$PPID/fd/*; do if [ "$fd" -ef "$live" ]; then old=$fd; fi; done
   if rm -f "$live-wal" "$live-shm" "$live-journal" &&
@@ -243,26 +252,30 @@ if [ -n "\${HELD-}" ]; then
   fi
   told=
   while pids=$(waiting) && [ -n "$pids" ]; do
-    if [ "$pids" != "$told" ]; then
+    [ "$pids" = "$told" ] ||
       say "WAITING for process$pids: it opened $live_is while that was replaced, and must not write to it. Stop it." >&3
-    fi
     told=$pids
     sleep 1
   done
   exit 0
 fi
+arrived() {
+  flush "\${live%/*}"
+  replaced="$replaced $live_is"
+}
 # Under the exclusive lock of SQLite, as far as the file can be locked.
 place() {
-  hot=no
+  state=
   if [ -e "$live" ]; then
-    if [ -s "$live-journal" ]; then hot=yes; fi
+    if [ -s "$live" ]; then :; else state=empty; fi
+    if [ -s "$live-journal" ]; then state=hot; fi
     same "$was" || bad "$live_is changed since it was kept. It was not replaced. Stop the programs that use it (step 1)."
     said=$(
       exec 2>&1
       printf "%s\\n" ".timeout 3000" "PRAGMA locking_mode=EXCLUSIVE;" "BEGIN EXCLUSIVE;" "$HOLD" |
-        HELD=$item hot=$hot sqlite3 -batch -init /dev/null -bail "$live" 3>&3
+        HELD=$item state=$state sqlite3 -batch -init /dev/null -bail "$live" 3>&3
     ) || :
-    if placed; then replaced="$replaced $live_is"; return 0; fi
+    if placed; then arrived; return 0; fi
     why=$(printf "%s\\n" "$said" | sed -n "s/^BAD: //p")
     [ -z "$why" ] || bad "$why"
     case $said in
@@ -274,10 +287,13 @@ place() {
     say "NOT CHECKED: $live_is is no readable database, so it cannot be locked while it is replaced."
     exchange
   else
+    # A -wal or -journal that was left over would change the new file. It is kept as well.
+    same "$was" || changed
+    rm -f "$live-wal" "$live-shm" "$live-journal" || bad "the files beside $live_is cannot be removed. Nothing was replaced."
     put "$new" "$live" || bad "a file has taken the name $live_is. It was not replaced."
   fi
   placed || bad "$live_is was not replaced."
-  replaced="$replaced $live_is"
+  arrived
 }
 `;
 
@@ -376,10 +392,9 @@ for one in $ITEMS; do
     fi
   fi
   dress
+  flush "$new"
 done
-sync
 for one in $ITEMS; do use "$one"; choose; free "$live" "$live_is"; place; done
-sync
 for one in $ITEMS; do
   use "$one"
   say "$live_is now holds the backup."
@@ -464,17 +479,16 @@ for one in $ITEMS; do
   fi
   rm -f "$new-wal" "$new-shm" "$new-journal"
   dress
+  flush "$new"
 done
-sync
 for one in $ITEMS; do
   use "$one"
   choose
   if [ "$had" = yes ] && [ -e "$live" ] && same "$kept"; then continue; fi
   free "$live" "$live_is"
-  if [ -e "$live" ]; then keep "$was" "$was_is"; fi
+  keep "$was" "$was_is"
   place
 done
-sync
 for one in $ITEMS; do
   use "$one"
   if [ "$had" = yes ]; then say "$live_is is the previous database again. Its copy $kept_is stays until you delete it."; fi
@@ -498,8 +512,8 @@ done
 for one in $ITEMS; do
   use "$one"
   for part in "" -wal -shm -journal; do rm -f "$kept$part" || bad "$kept_is$part could not be deleted."; done
+  flush "\${kept%/*}"
 done
-sync
 say "GOOD: the previous database is deleted. The restore can no longer be undone."`;
 
 export const scripts = { check, stop, move, copy, verify, undo, remove } as const;

@@ -75,8 +75,8 @@ function Switch-Database($Live, $New, $Was) {
     if (-not (Test-Equal $Old $Was)) { throw "$Old is there already, and is something else. $Live was not replaced." }
     [IO.File]::Delete($Old)
   }
+  if (-not (Test-Same $Live $Was)) { throw "$Live changed since it was kept. It was not replaced." }
   if (Test-File $Live) {
-    if (-not (Test-Same $Live $Was)) { throw "$Live changed since it was kept. It was not replaced." }
     [IO.File]::Move($Live, $Old)
     if (-not (Test-Equal $Old $Was)) { [IO.File]::Move($Old, $Live); throw "$Live changed at the last moment. It was not replaced." }
   }
@@ -243,7 +243,7 @@ foreach ($Item in $Items) {
   if ($Item.Had -and (Test-File $Item.Live) -and (Test-Same $Item.Live $Item.Kept)) { continue }
   Assert-Free $Item.Live
   $Was = "$($Item.Kept).restored"
-  if (Test-File $Item.Live) { Keep-Database $Item.Live $Was }
+  Keep-Database $Item.Live $Was
   if ($Item.Had) { $New = $Item.New } else { $New = $null }
   Switch-Database $Item.Live $New $Was
   if ($Item.Had) { "$($Item.Live) is the previous database again. Its copy $($Item.Kept) stays until you delete it." }

@@ -158,8 +158,8 @@ async function printPlan(
     );
     return code;
   }
-  for (const { title, text } of steps) {
-    context.print(`${title}\n  ${text.replaceAll('\n', '\n  ')}`);
+  for (const { number, title, text } of steps) {
+    context.print(`${number}. ${title}\n  ${text.replaceAll('\n', '\n  ')}`);
   }
   for (const { message } of plan.findings) context.tell(message);
   return code;

@@ -175,13 +175,13 @@ describe('the runbook in a window', () => {
       await webview.getByText(`pid ${shop.pid}`).waitFor();
       await lookAt(window, '1-stop');
       await page('Run Task "stop shop"').click();
-      await webview.getByText('Nobody is seen to use it.').waitFor();
+      await webview.getByText('No program that this user can see has it open.').waitFor();
       await webview.getByText('Task "stop shop" ended with 0.').waitFor();
       await page('Continue').click();
-      await page('Move It Aside').waitFor();
+      await page('Keep the Current Database').waitFor();
       await lookAt(window, '2-move');
 
-      await page('Move It Aside').click();
+      await page('Keep the Current Database').click();
       await dialog.getByText(/5 rows of orders are only in the live database/).waitFor();
       await window.screenshot('runbook-2-question');
       await dialog.getByRole('button', { name: 'Restore' }).click();
@@ -205,11 +205,11 @@ describe('the runbook in a window', () => {
       await webview.getByText(/200 .*"orders":10/).waitFor();
       await webview.getByRole('checkbox', { name: /What was broken/ }).check();
       await lookAt(window, '5-verify');
-      await page('All Is Well').click();
-      await page('Keep the Old Database').waitFor();
+      await page('Looks Good').click();
+      await page('Keep the Previous Database').waitFor();
       await lookAt(window, '6-clean-up');
-      await page('Keep the Old Database').click();
-      await webview.getByText(/The old database is kept, and can be put back/).waitFor();
+      await page('Keep the Previous Database').click();
+      await webview.getByText(/The previous database is kept\. Undo puts it back/).waitFor();
 
       await shop.order(1);
       await page('Undo').click();
@@ -224,7 +224,7 @@ describe('the runbook in a window', () => {
       await dialog.getByText(/orders: 1 added/).waitFor();
       await window.screenshot('runbook-7-question');
       await dialog.getByRole('button', { name: 'Undo' }).click();
-      await webview.getByText('Undone: the old database is in place.').waitFor();
+      await webview.getByText('Undone: the previous database is back.').waitFor();
       assert.equal(await webview.getByText('It was not undone.').count(), 0);
       await lookAt(window, '7-undone');
       await shop.start();
@@ -306,12 +306,12 @@ async function restoreByHand(window: Window, shop: Shop, folder: string): Promis
   await window.screenshot('runbook-restricted-stop');
   assert.equal(await shop.orders(), 15, 'the shop was stopped');
   await shop.stop();
-  await webview.getByText('Nobody is seen to use it.').waitFor();
+  await webview.getByText('No program that this user can see has it open.').waitFor();
   await page('Continue').click();
-  await page('Move It Aside').click();
+  await page('Keep the Current Database').click();
   await dialog.getByRole('button', { name: 'Restore' }).click();
   await page('Copy the Backup into Place').click();
-  await page('It Runs Again').waitFor();
+  await page('I Have Started It').waitFor();
   await shop.start();
   await page('Check').click();
   await webview.getByText(/was not asked: this folder is not trusted/).waitFor();

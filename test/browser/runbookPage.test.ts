@@ -202,7 +202,7 @@ describe('the runbook page', () => {
     await runbook.show(states.moving);
     assert.equal(
       await runbook.announced(),
-      'Step 1, Stop everything that uses the database: Done. Step 2, Move the old database aside: Running.',
+      'Step 1, Stop everything that uses the database: Done. Step 2, Keep the current database: Running.',
     );
     await runbook.show(
       withStep(states.moving, 'move', { progress: { done: 1, total: 2, text: '50 %' } }),
@@ -214,7 +214,7 @@ describe('the runbook page', () => {
 
   it('gives the progress of a step a name and a value', async () => {
     await runbook.show(states.moving);
-    const bar = runbook.page.getByRole('progressbar', { name: 'Move the old database aside' });
+    const bar = runbook.page.getByRole('progressbar', { name: 'Keep the current database' });
     assert.equal(await bar.getAttribute('value'), '18600000');
     assert.equal(await bar.getAttribute('aria-valuetext'), '38 % · 210 MB/s · 3 s left');
     assert.equal(await runbook.page.locator('.progress').innerText(), '38 % · 210 MB/s · 3 s left');

@@ -55,7 +55,10 @@ describe('programs and tasks around a restore on the page', () => {
       await story.session.look();
       await stop(story);
       await story.press('move', 'copy');
-      assert.match(story.step('restart').lines[0]?.text ?? '', /only you know/);
+      assert.match(
+        story.step('restart').lines[0]?.text ?? '',
+        /Confirm when your application runs again/,
+      );
     } finally {
       viewer.close();
     }
@@ -100,7 +103,7 @@ describe('programs and tasks around a restore on the page', () => {
       assert.match((await restart(story)).join(), /as soon as node opens the database again/);
       const viewer = await lookInto(live);
       assert.deepEqual((await restart(story)).slice(1), [
-        `tail (${viewer.pid}) has it open; it is not one of the programs that had it before.`,
+        `tail (${viewer.pid}) has it open, but did not have it open before the restore.`,
       ]);
       assert.equal(story.now, 'restart current');
       const again = await story.reopen();
@@ -112,7 +115,7 @@ describe('programs and tasks around a restore on the page', () => {
     it('when the person says that what was seen is it', async () => {
       const story = await moved();
       await story.press('copy');
-      assert.match((await restart(story)).join(), /only you know/);
+      assert.match((await restart(story)).join(), /Confirm when your application runs again/);
       const viewer = await lookInto(live);
       assert.deepEqual((await restart(story)).slice(1), [`tail (${viewer.pid}) has it open.`]);
       await story.press('restart-done');

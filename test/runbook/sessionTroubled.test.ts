@@ -51,7 +51,7 @@ describe('a restore on the page, when others have been at its files', () => {
     assert.match(two.failure, /used after/);
     await two.press('undo');
     assert.equal(rows(), 100, 'what the first has restored');
-    assert.doesNotMatch(two.state.subtitle, /the old database is in place/);
+    assert.doesNotMatch(two.state.subtitle, /the previous database is back/);
     const log = two.state.steps.flatMap(({ lines }) => lines.map(({ text }) => text)).join('\n');
     assert.doesNotMatch(log, /Rolled back: the old/);
     assert.match(log, /neither the old nor the restored/);

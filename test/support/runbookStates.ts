@@ -79,7 +79,7 @@ const stop = step('stop', 1, 'Stop everything that uses the database', {
     powershell: 'Get-Process -Id 4312\nStop-Process -Id 4312',
   },
 });
-const move = step('move', 2, 'Move the old database aside', {
+const move = step('move', 2, 'Keep the current database', {
   summary:
     'app.db, app.db-wal, app.db-shm become app.db.bad-20261121_135210Z, complete before anything is removed.',
   commands: {
@@ -338,7 +338,7 @@ export const states = {
           tick('spot-1', 'The newest order of 13:40 is there', false),
         ],
         actions: [
-          { id: 'verified', label: 'All Is Well', kind: 'primary', enabled: true },
+          { id: 'verified', label: 'Looks Good', kind: 'primary', enabled: true },
           { id: 'verify-live', label: 'Check Again', kind: 'secondary', enabled: true },
         ],
       },

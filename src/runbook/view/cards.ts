@@ -57,11 +57,11 @@ function liveLabel(run: Run, t: Host['t']): string {
 function targetWord({ targetState, targetReason }: PlannedItem, t: Host['t']): string {
   switch (targetState) {
     case 'missing':
-      return t('the file is not there');
+      return t('the file does not exist');
     case 'readable':
-      return t('can be read');
+      return t('readable');
     case 'empty':
-      return t('is empty');
+      return t('empty');
     case 'damaged':
     case 'not-a-database':
     case 'unreadable':

@@ -92,7 +92,7 @@ function summaryLine(
     return { kind: 'fact', text: t('The live file is empty: nothing is lost.') };
   }
   if (state !== 'readable') {
-    const text = t('The live file cannot be read, so nobody knows what only it has.');
+    const text = t('The live file cannot be read, so it is unknown what only it has.');
     return { kind: 'warning', text };
   }
   if (lost + gained + changed === 0) {

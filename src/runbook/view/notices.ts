@@ -20,7 +20,7 @@ export function notices(restore: Restoration): Notice[] {
             ? t('This restore was interrupted.')
             : t('Another restore to the same place was interrupted.'),
       text: t(
-        '{0} Nothing is lost. Bring it to its end, or back.',
+        '{0} Nothing is lost. Finish it, or roll it back.',
         shortened(
           interrupted.words,
           interrupted.items.map(({ realTarget }) => realTarget),
@@ -42,7 +42,7 @@ export function notices(restore: Restoration): Notice[] {
       ...{ id: 'notice-damaged', kind: 'error', title: t('This backup is damaged.') },
       text: [
         ...plan.findings.map(({ message }) => message),
-        t('It is not restored. Choose another backup.'),
+        t('A damaged backup is not restored. Choose another backup.'),
       ].join(' '),
       actions: [],
     });

@@ -33,13 +33,13 @@ export function stateOf(restore: Restoration, wording: Wording): RunbookState {
 function subtitle({ run, setAsides, host: { t } }: Restoration): string {
   switch (run.ending) {
     case 'undone':
-      return t('Undone: the old database is in place.');
+      return t('Undone: the previous database is back.');
     case 'kept':
       return setAsides.length > 0
-        ? t('Finished. The old database is kept, and can be put back.')
+        ? t('Finished. The previous database is kept. Undo puts it back.')
         : t('Finished.');
     case 'elsewhere':
-      return t('Brought to an end outside of this page.');
+      return t('Finished outside of this page.');
     case 'archived':
     case 'deleted':
       return t('Finished.');
@@ -52,7 +52,7 @@ function subtitle({ run, setAsides, host: { t } }: Restoration): string {
   }
   if (isCopied(run)) return t('The backup is live. You can undo until you clean up.');
   return isUnderWay(run)
-    ? t('The old database is still live, and set aside as well. You can undo until you clean up.')
+    ? t('The live database is unchanged, and kept. You can undo until you clean up.')
     : t('Nothing is changed until step 2. You can stop at any point, and undo until you clean up.');
 }
 
@@ -61,13 +61,13 @@ function footer(restore: Restoration): RunbookState['footer'] {
   const { t } = host;
   const lines = [
     ...(setAsides.length > 0
-      ? [t('The old database is kept as {0}.', restore.namesOf(setAsides))]
+      ? [t('The previous database is kept as {0}.', restore.namesOf(setAsides))]
       : []),
     ...(missingSetAsides.length > 0
-      ? [t('{0} is not there any more.', restore.namesOf(missingSetAsides))]
+      ? [t('{0} no longer exists.', restore.namesOf(missingSetAsides))]
       : []),
     ...(!isUnderWay(run) && run.ending === undefined
-      ? [t('The old database will be kept beside it until you clean up.')]
+      ? [t('Your current database is kept until you clean up.')]
       : []),
   ];
   const isOver = run.ending !== undefined && run.ending !== 'kept';
@@ -76,7 +76,7 @@ function footer(restore: Restoration): RunbookState['footer'] {
     actions: [
       button(restore, 'export', t('Export Runbook…'), 'secondary', {
         enabled: restore.exportable !== undefined,
-        reason: t('It is about restores over the live database that were compared.'),
+        reason: t('Export is available once the backup has been compared with the live database.'),
       }),
       ...(run.destination === 'beside' || isOver
         ? []
@@ -95,6 +95,6 @@ function footer(restore: Restoration): RunbookState['footer'] {
 function whyNoUndo({ run, missingSetAsides, host: { t } }: Restoration): string {
   if (!isUnderWay(run) && run.ending === undefined) return t('Nothing was changed yet.');
   return missingSetAsides.length > 0
-    ? t('What was kept is not there any more.')
-    : t('There was no old database.');
+    ? t('The previous database no longer exists.')
+    : t('There was no database before.');
 }

@@ -85,19 +85,19 @@ function stopControls(restore: Restoration): Controls {
     })),
     ...(!isProved && {
       confirm: {
-        // Two ids: who has said the one has not said the other.
+        // Two ids: to confirm the one is not to confirm the other.
         id: isFree ? 'confirm-unseen' : 'confirm-open',
         ...{ ticked: hasAgreed, enabled: seen !== undefined },
         label: isFree
-          ? t('Nothing that I cannot see here uses it.')
-          : t('Go on although it is open: what these programs write from now on may be lost.'),
+          ? t('No other program uses it.')
+          : t('Continue anyway. Changes these programs make from now on may be lost.'),
       },
     }),
     actions: [
       ...taskButton(restore, 'run-stop-task', host.tasks.stop),
       button(restore, 'stop-done', t('Continue'), kindBeside(restore, host.tasks.stop), {
         enabled: isProved || (seen !== undefined && hasAgreed),
-        reason: isFree ? t('Say that nothing else uses it.') : t('Somebody has it open.'),
+        reason: isFree ? t('Confirm that no other program uses it.') : t('A program has it open.'),
       }),
       button(restore, 'check-stop', t('Look Again'), 'secondary'),
     ],
@@ -124,8 +124,8 @@ function kindBeside({ host }: Restoration, task: string): Action['kind'] {
 function moveActions(restore: Restoration): Action[] {
   const { t } = restore.host;
   return [
-    button(restore, 'move', t('Move It Aside'), 'primary'),
-    button(restore, 'check-move', t('I Have Moved It: Check'), 'secondary'),
+    button(restore, 'move', t('Keep the Current Database'), 'primary'),
+    button(restore, 'check-move', t('I Ran the Commands: Check'), 'secondary'),
   ];
 }
 
@@ -137,7 +137,7 @@ function copyActions(restore: Restoration): Action[] {
   if (run.destination === 'beside') return [button(restore, 'copy', t('Try Again'), 'primary')];
   return [
     button(restore, 'copy', t('Copy the Backup into Place'), 'primary'),
-    button(restore, 'check-copy', t('I Have Copied It: Check'), 'secondary'),
+    button(restore, 'check-copy', t('I Ran the Commands: Check'), 'secondary'),
   ];
 }
 
@@ -145,7 +145,7 @@ function restartActions(restore: Restoration): Action[] {
   const { tasks, t } = restore.host;
   return [
     ...taskButton(restore, 'run-start-task', tasks.start),
-    button(restore, 'restart-done', t('It Runs Again'), kindBeside(restore, tasks.start)),
+    button(restore, 'restart-done', t('I Have Started It'), kindBeside(restore, tasks.start)),
   ];
 }
 
@@ -167,7 +167,7 @@ function verifyControls(restore: Restoration, { spotChecks }: Wording): Controls
         isProved ? t('Check Again') : t('Check'),
         isWell ? 'secondary' : 'primary',
       ),
-      button(restore, 'verify-done', t('All Is Well'), isWell ? 'primary' : 'secondary', {
+      button(restore, 'verify-done', t('Looks Good'), isWell ? 'primary' : 'secondary', {
         enabled: isProved,
         reason: t('Check first.'),
       }),
@@ -180,7 +180,7 @@ function cleanUpActions(restore: Restoration): Action[] {
   const { t } = host;
   if (setAsides.length === 0) return [button(restore, 'keep', t('Finish'), 'primary')];
   return [
-    button(restore, 'keep', t('Keep the Old Database'), 'primary'),
+    button(restore, 'keep', t('Keep the Previous Database'), 'primary'),
     button(restore, 'archive', t('Archive It as a Zip'), 'secondary', {
       enabled: host.backupsFolder !== undefined,
       reason: t('There is no backups folder.'),

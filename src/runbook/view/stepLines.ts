@@ -37,12 +37,14 @@ function line(kind: Line['kind'], text: string): Line {
 function seenLines({ seen, host: { t } }: Restoration): Line[] {
   if (seen === undefined) return [line('fact', t('Looking…'))];
   return [
-    ...(seen.holders.length === 0 ? [line('fact', t('Nobody is seen to use it.'))] : []),
+    ...(seen.holders.length === 0
+      ? [line('fact', t('No program that this user can see has it open.'))]
+      : []),
     ...(seen.known === 'own-user'
       ? [line('warning', t('Programs of other users cannot be seen from here.'))]
       : []),
     ...(seen.known === 'unknown'
-      ? [line('warning', t('On this machine it cannot be seen who has a file open.'))]
+      ? [line('warning', t('This machine does not tell which programs have a file open.'))]
       : []),
   ];
 }
@@ -67,23 +69,22 @@ function restartLines({ run: { programs = [] }, openers, host: { t } }: Restorat
       'fact',
       isKnown
         ? t('This step is done as soon as {0} opens the database again.', programs.join(', '))
-        : t('No program was seen to have it open before, so only you know when it runs again.'),
+        : t(
+            'No program was seen to have it open before. Confirm when your application runs again.',
+          ),
     ),
     ...openers.unstopped.map((one) =>
       line(
         'warning',
         t(
-          '{0} was not stopped. It may go on with the old database until it is started again.',
+          '{0} was not stopped. It may continue with the previous database until it is started again.',
           named([one]),
         ),
       ),
     ),
     ...openers.unknown.map((one) =>
       isKnown
-        ? line(
-            'warning',
-            t('{0} has it open; it is not one of the programs that had it before.', named([one])),
-          )
+        ? line('warning', t('{0} has it open, but did not have it open before the restore.', named([one])))
         : line('proof', t('{0} has it open.', named([one]))),
     ),
   ];
@@ -105,17 +106,22 @@ function proofLines({ realTarget, status, findings }: Proof, host: Host): Line[]
   const { t, nameOf } = host;
   const what = nameOf(realTarget);
   if (status === 'ok') {
-    return [line('proof', t('{0}: integrity and recorded row counts hold.', what))];
+    return [
+      line(
+        'proof',
+        t('{0}: the integrity check passes, and the row counts are those of the backup.', what),
+      ),
+    ];
   }
   const isChecked = findings.every(
     ({ code }) => code === 'changed' || code === 'out-of-step' || code.endsWith('-differ'),
   );
   const isOutOfStep = findings.some(({ code }) => code === 'out-of-step');
   const verdict = !isChecked
-    ? t('{0}: it could not be checked to the end:', what)
+    ? t('{0} could not be checked completely:', what)
     : isOutOfStep
-      ? t('{0}: all rows are there, as in the backup, and something made from them is not:', what)
-      : t('{0}: it differs from the backup, as it does once the application writes:', what);
+      ? t('{0} has all rows of the backup, but something made from them is out of step:', what)
+      : t('{0} differs from the backup. That is normal once the application writes:', what);
   const messages = findings.map(({ message }) => shortened(message, [realTarget], host));
   return [verdict, ...messages].map((text) => line('warning', text));
 }

@@ -53,7 +53,7 @@ function moveText({ knownPlan, host }: Restoration): string {
     ({ realTarget }) => `${host.nameOf(realTarget)}.bad-…`,
   );
   return host.t(
-    'The old database, with its siblings, gets a second name beside it: {0}. Until the next step it also stays live.',
+    'The current database is kept as {0} with the files that SQLite has beside it. The application still sees it until step 3.',
     names.join(', '),
   );
 }
@@ -82,7 +82,7 @@ function titleOf(id: StepId, { run, host: { t } }: Restoration): string {
     case 'stop':
       return t('Stop everything that uses the database');
     case 'move':
-      return t('Move the old database aside');
+      return t('Keep the current database');
     case 'copy':
       return run.destination === 'beside'
         ? t('Copy the backup to a new file')

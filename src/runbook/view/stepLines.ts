@@ -84,7 +84,10 @@ function restartLines({ run: { programs = [] }, openers, host: { t } }: Restorat
     ),
     ...openers.unknown.map((one) =>
       isKnown
-        ? line('warning', t('{0} has it open, but did not have it open before the restore.', named([one])))
+        ? line(
+            'warning',
+            t('{0} has it open, but did not have it open before the restore.', named([one])),
+          )
         : line('proof', t('{0} has it open.', named([one]))),
     ),
   ];

@@ -1,5 +1,5 @@
 /** The one owner of what is known: databases, their backups, running jobs, last failures. Views and status bar listen. */
-import { basename } from 'node:path';
+import { basename, extname } from 'node:path';
 import * as vscode from 'vscode';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
@@ -12,8 +12,9 @@ import { type Attention, attentionFor, type KnownBackups, newestBundles } from '
 import type { Audit } from './audit.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
-import { candidatesIn, mayHoldCandidates } from './candidates.ts';
+import { candidatesIn, mayHoldCandidates, searchedFolders } from './candidates.ts';
 import { Catalogs } from './catalogs.ts';
+import { ContentSearch } from './contentSearch.ts';
 import { Disposables } from './disposables.ts';
 import { FileWatch } from './fileWatch.ts';
 import {
@@ -92,7 +93,10 @@ export class Backups implements vscode.Disposable {
   readonly #jobs = new RunningJobs(() => this.#changed.fire());
   readonly #watch: FileWatch;
   readonly #failures = new Map<string, { error: BackupError; at: number }>();
+  readonly #byContent: ContentSearch;
   #located: Located[] | undefined;
+  /** Databases by content with names of other files. */
+  #others: Located[] = [];
   /** The backups of each workspace folder (by its Uri), newest first. */
   #catalogs = new Map<string, CatalogEntry[]>();
   readonly #lists: Catalogs;
@@ -130,13 +134,26 @@ export class Backups implements vscode.Disposable {
         settings: parts.settings,
         isKnown: (uri) => this.find(uri) !== undefined,
         holdsKnown: ({ fsPath }) =>
-          (this.#located ?? []).some(({ uri }) => isInside(uri.fsPath, fsPath)) ||
-          this.entries.some(({ path }) => isInside(path, fsPath)),
+          [...(this.#located ?? []), ...this.#others].some(({ uri }) =>
+            isInside(uri.fsPath, fsPath),
+          ) || this.entries.some(({ path }) => isInside(path, fsPath)),
         holdsNews: (folder) =>
           this.#holdsNews(folder).catch((error: unknown) => {
             tellFailure(error);
             return false;
           }),
+        noteNewFile: (path, sizeBytes) => this.#byContent.noteNewFile(path, sizeBytes),
+        onNews: () => void this.refresh().catch(tellFailure),
+      }),
+    );
+    this.#byContent = this.#owned.add(
+      new ContentSearch({
+        ...{ worker: parts.worker, log: parts.log },
+        where: async () => {
+          const { folders, leftOut: leaveOut } = await this.#whereToSearch();
+          return { places: searchedFolders(this.#settings, folders), leaveOut };
+        },
+        isKnown: (path) => this.find(vscode.Uri.file(path)) !== undefined,
         onNews: () => void this.refresh().catch(tellFailure),
       }),
     );
@@ -155,6 +172,16 @@ export class Backups implements vscode.Disposable {
 
   get databases(): Database[] {
     return (this.#located ?? []).map((located) => this.#describe(located));
+  }
+
+  /** Databases that only their content tells, and whose names are those of other files. They have no backups yet. */
+  get others(): Database[] {
+    return this.#others.map((located) => this.#describe(located));
+  }
+
+  /** False when the search by content stopped before it had seen all files. */
+  get sawAllFiles(): boolean {
+    return this.#byContent.isComplete;
   }
 
   /** Changes with what is in the backups folders: for listeners whom nothing else concerns. */
@@ -179,7 +206,11 @@ export class Backups implements vscode.Disposable {
   }
 
   #findGone(): GoneDatabase[] {
-    const present = new Set(this.#located?.map(({ folder, path }) => databaseKey(folder, path)));
+    const present = new Set(
+      [...(this.#located ?? []), ...this.#others].map(({ folder, path }) =>
+        databaseKey(folder, path),
+      ),
+    );
     return (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
       const own = (this.#catalogs.get(folderKey(folder)) ?? []).filter(
         ({ database, workspace }) =>
@@ -197,8 +228,15 @@ export class Backups implements vscode.Disposable {
   }
 
   find(uri: vscode.Uri): Database | undefined {
-    const located = this.#located?.find((one) => one.uri.toString() === uri.toString());
+    const isIt = (one: Located): boolean => one.uri.toString() === uri.toString();
+    const located = this.#located?.find(isIt) ?? this.#others.find(isIt);
     return located && this.#describe(located);
+  }
+
+  /** Looks again as `refresh` does, and also at the content of files without the name of a database. */
+  async refreshAll(): Promise<void> {
+    const [isNews] = await Promise.all([this.#byContent.search(), this.refresh()]);
+    if (isNews) await this.refresh();
   }
 
   /** Looks for databases and backups again. Calls during a search are answered by one more search. */
@@ -434,7 +472,12 @@ export class Backups implements vscode.Disposable {
     } while (this.#refreshAgain);
   }
 
-  async #search(): Promise<void> {
+  async #whereToSearch(): Promise<{
+    folders: vscode.WorkspaceFolder[];
+    /** By workspace folder. */
+    backupsFolders: Map<string, string>;
+    leftOut: string[];
+  }> {
     const folders = (vscode.workspace.workspaceFolders ?? []).filter(
       ({ uri }) => uri.scheme === 'file',
     );
@@ -447,6 +490,11 @@ export class Backups implements vscode.Disposable {
     const leftOut = [...backupsFolders.values()].filter(
       (path) => !folders.some(({ uri }) => isInside(uri.fsPath, path)),
     );
+    return { folders, backupsFolders, leftOut };
+  }
+
+  async #search(): Promise<void> {
+    const { folders, backupsFolders, leftOut } = await this.#whereToSearch();
     const insideBackups = (uri: vscode.Uri): boolean =>
       leftOut.some((path) => isInside(uri.fsPath, path));
     const candidates = new Map<string, vscode.Uri>();
@@ -455,11 +503,15 @@ export class Backups implements vscode.Disposable {
         if (!insideBackups(uri)) candidates.set(uri.fsPath, uri);
       }
     }
+    const byContent = this.#byContent.paths.filter((path) => !insideBackups(vscode.Uri.file(path)));
+    // A file under two names counts under the first: the one that the settings know.
+    const paths = [...new Set([...[...candidates.keys()].sort(), ...byContent])];
     const { databases, skipped } =
-      candidates.size === 0
+      paths.length === 0
         ? { databases: [], skipped: [] }
-        : await this.#worker.call('inspect', { paths: [...candidates.keys()].sort() });
+        : await this.#worker.call('inspect', { paths });
     for (const { path, code, reason } of skipped) {
+      if (code === 'source-missing') this.#byContent.forget(path);
       const text = `Not offered: ${path} [${code}]: ${reason}`;
       if (!this.#told.has(text)) this.#log.info(text);
       this.#told.add(text);
@@ -477,10 +529,25 @@ export class Backups implements vscode.Disposable {
       ),
     );
     this.#bundles = newestBundles(folders, catalogs);
-    this.#located = databases.map((file) => locate(file));
+    const located = databases
+      .map((file) => locate(file))
+      .sort((a, b) => (a.file.path < b.file.path ? -1 : 1));
+    const isShown = ({ folder, path, file }: Located): boolean =>
+      candidates.has(file.path) ||
+      extname(file.path) === '' ||
+      this.#byDatabase.has(databaseKey(folder, path)) ||
+      this.#bundles.has(databaseKey(folder, path));
+    this.#located = located.filter(isShown);
+    this.#others = located.filter((one) => !isShown(one));
     this.#gone = this.#findGone();
     this.#watch.follow(folders, new Set(backupsFolders.values()));
+    this.#watch.followFiles(
+      this.#located.flatMap(({ file: { path } }) => (candidates.has(path) ? [] : [path])),
+    );
     this.#changed.fire();
+    this.#byContent.searchIfMoved().catch((error: unknown) => {
+      this.#log.error('Looking for databases by content failed', error);
+    });
   }
 
   /** Whether there may be a database or a backup in a folder that has just come. */

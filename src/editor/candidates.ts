@@ -1,5 +1,6 @@
 /** Files whose names may be those of databases, where the settings say that they are looked for. */
 import * as vscode from 'vscode';
+import type { SearchedFolder } from '../core/catalog/byContent.ts';
 import type { Settings } from './settings.ts';
 
 export async function candidatesIn(
@@ -29,4 +30,16 @@ export async function mayHoldCandidates(
   // Other patterns are meant from the workspace folder on.
   const isAnywhere = settings.include(folder).every((pattern) => pattern.startsWith('**/'));
   return !isAnywhere || (await candidatesIn(settings, folder, { below, most: 1 })).length > 0;
+}
+
+/** The same for a search by content. */
+export function searchedFolders(
+  settings: Settings,
+  folders: readonly vscode.WorkspaceFolder[],
+): SearchedFolder[] {
+  return folders.map((folder) => ({
+    folder: folder.uri.fsPath,
+    exclude: [...settings.exclude(folder), ...settings.filesExclude(folder)],
+    include: settings.include(folder),
+  }));
 }

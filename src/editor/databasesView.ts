@@ -22,6 +22,8 @@ import {
   backupTooltip,
   memberItem,
   moreItem,
+  othersId,
+  othersItem,
   problemItem,
   type Row,
   tooltip,
@@ -46,6 +48,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   readonly #unfolded = new Set<string>();
   #drawn = '';
   #said = new Map<string, string>();
+  #toldExplorer = '';
   readonly #rows = new Map<string, Row>();
 
   readonly #filter: Filter;
@@ -81,6 +84,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
               : 'none',
         );
         setContext(contextKeys.running, backups.isRunning);
+        this.#tellExplorer();
         tree.badge = badgeFor(backups.databases);
         this.#tellFilter(tree);
         this.#drawIfChanged();
@@ -106,7 +110,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   /** The databases that were last chosen for a bundle; remembered with the workspace. */
   get lastChosen(): vscode.Uri[] {
     const ticked = new Set(this.#remembered());
-    return this.#backups.databases
+    return [...this.#backups.databases, ...this.#backups.others]
       .map(({ uri }) => uri)
       .filter((uri) => ticked.has(uri.toString()));
   }
@@ -155,9 +159,11 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString()),
       this.#backups.databases.map(({ uri }) => uri.toString()),
       this.#backups.gone.map((row) => [goneId(row), row.snapshots.length]),
+      this.#backups.others.map(({ uri }) => uri.toString()),
+      this.#backups.sawAllFiles,
     ]);
     const said = new Map(
-      this.#backups.databases.map((database) => [
+      [...this.#backups.databases, ...this.#backups.others].map((database) => [
         database.uri.toString(),
         JSON.stringify([
           databaseDescription(database, now),
@@ -182,6 +188,25 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     return row;
   }
 
+  /** Its menu offers Back Up for files whose extensions do not tell that they are databases. */
+  #tellExplorer(): void {
+    const shown = [...this.#backups.databases, ...this.#backups.others];
+    const paths = shown.map(({ uri }) => uri.fsPath);
+    if (paths.join('\0') === this.#toldExplorer) return;
+    this.#toldExplorer = paths.join('\0');
+    setContext(contextKeys.byContent, paths);
+  }
+
+  #othersRow(folder: vscode.WorkspaceFolder | undefined): Row {
+    const key = othersId(folder);
+    const row = this.#rows.get(key) ?? {
+      kind: 'others',
+      ...(folder !== undefined && { folder }),
+    };
+    this.#rows.set(key, row);
+    return row;
+  }
+
   /** Shows all backups of the database whose row has this id, until the window is closed. */
   showAll(id: string): void {
     this.#unfolded.add(id);
@@ -189,23 +214,24 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   }
 
   getChildren(row?: Row): Row[] {
-    const { databases, gone } = this.#shown();
-    const rows = (isIn: (folder: vscode.WorkspaceFolder | undefined) => boolean): Row[] => [
-      ...databases.filter(({ folder }) => isIn(folder)).map(({ uri }) => this.#rowOf(uri)),
-      ...gone
-        .filter(({ folder }) => isIn(folder))
-        .map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),
+    const { databases, gone, others } = this.#shown();
+    const rows = (parent?: vscode.WorkspaceFolder): Row[] => [
+      ...databases.filter(isIn(parent)).map(({ uri }) => this.#rowOf(uri)),
+      ...gone.filter(isIn(parent)).map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),
+      ...(others.some(isIn(parent)) ? [this.#othersRow(parent)] : []),
     ];
     if (row === undefined) {
       const folders = vscode.workspace.workspaceFolders ?? [];
-      if (folders.length < 2) return rows(() => true);
+      if (folders.length < 2) return rows();
       return folders
-        .filter((folder) => rows((one) => one?.uri.toString() === folder.uri.toString()).length > 0)
+        .filter((folder) => rows(folder).length > 0)
         .map((folder) => ({ kind: 'folder', folder }));
     }
     switch (row.kind) {
       case 'folder':
-        return rows((one) => one?.uri.toString() === row.folder.uri.toString());
+        return rows(row.folder);
+      case 'others':
+        return others.filter(isIn(row.folder)).map(({ uri }) => this.#rowOf(uri));
       case 'database':
         return this.#snapshotRows(
           this.#backups.find(row.uri)?.snapshots ?? [],
@@ -236,6 +262,12 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       }
       case 'gone':
         return goneItem(row, this.#findGone(row)?.snapshots.length ?? 0);
+      case 'others':
+        return othersItem(
+          row.folder,
+          this.#shown().others.filter(isIn(row.folder)).length,
+          this.#backups.sawAllFiles,
+        );
       case 'snapshot':
         return backupItem(row.entry, 'database');
       case 'member':
@@ -266,20 +298,21 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   }
 
   /** What the filter leaves, in the order of the setting. */
-  #shown(): { databases: Database[]; gone: GoneDatabase[] } {
+  #shown(): { databases: Database[]; gone: GoneDatabase[]; others: Database[] } {
     const isShown = ({ path, snapshots }: Pick<Database, 'path' | 'snapshots'>): boolean =>
       this.#filter.matches([path]) || snapshots.some((entry) => this.#filter.matchesBackup(entry));
-    const databases = this.#backups.databases.filter(isShown);
+    const inOrder = orders[this.#settings.sortDatabases()];
     return {
-      databases: databases.sort(orders[this.#settings.sortDatabases()]),
+      databases: this.#backups.databases.filter(isShown).sort(inOrder),
       gone: this.#backups.gone.filter(isShown),
+      others: this.#backups.others.filter(isShown).sort(inOrder),
     };
   }
 
   #tellFilter(tree: vscode.TreeView<Row>): void {
-    const { databases, gone } = this.#shown();
-    const all = this.#backups.databases.length + this.#backups.gone.length;
-    this.#filter.tell(tree, databases.length + gone.length, all);
+    const count = (rows: Record<'databases' | 'gone' | 'others', readonly unknown[]>): number =>
+      rows.databases.length + rows.gone.length + rows.others.length;
+    this.#filter.tell(tree, count(this.#shown()), count(this.#backups));
   }
 
   #findGone({
@@ -313,6 +346,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
 
 function databaseId(uri: vscode.Uri): string {
   return `database:${uri.toString()}`;
+}
+
+/** Whether something belongs below a row; undefined stands for the whole workspace. */
+function isIn(
+  parent: vscode.WorkspaceFolder | undefined,
+): (one: { folder: vscode.WorkspaceFolder | undefined }) => boolean {
+  return ({ folder }) => parent === undefined || folder?.uri.toString() === parent.uri.toString();
 }
 
 function goneId({ folder, path }: { folder: vscode.WorkspaceFolder; path: string }): string {

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { Disposables } from './disposables.ts';
 import type { Settings } from './settings.ts';
@@ -6,6 +7,7 @@ import type { Settings } from './settings.ts';
 const changesSettleMs = 300;
 /** How old the size of a database that is being written may be in the view. */
 const sizesRefreshMs = 10_000;
+const mostFiles = 100;
 
 interface Parts {
   settings: Settings;
@@ -15,6 +17,8 @@ interface Parts {
   holdsKnown: (folder: vscode.Uri) => boolean;
   /** True for a folder in which, however deep, something is that should be shown. */
   holdsNews: (folder: vscode.Uri) => Promise<boolean>;
+  /** Called for every file that comes. */
+  noteNewFile: (path: string, sizeBytes: number) => void;
   /** Called when it is time to look again. */
   onNews: () => void;
 }
@@ -23,6 +27,8 @@ interface Parts {
 export class FileWatch implements vscode.Disposable {
   readonly #parts: Parts;
   readonly #watchers = new Disposables();
+  /** By path, the watchers of single files. */
+  readonly #files = new Map<string, vscode.Disposable>();
   #watched = '';
   #settleTimer: NodeJS.Timeout | undefined;
   #sizesTimer: NodeJS.Timeout | undefined;
@@ -67,18 +73,37 @@ export class FileWatch implements vscode.Disposable {
     if (settings.autoRefresh()) for (const folder of folders) this.#watchFolders(folder);
   }
 
+  /** Watches files that no pattern of the settings matches. */
+  followFiles(paths: readonly string[]): void {
+    const wanted = new Set(this.#parts.settings.autoRefresh() ? paths.slice(0, mostFiles) : []);
+    for (const [path, watcher] of this.#files) {
+      if (wanted.has(path)) continue;
+      watcher.dispose();
+      this.#files.delete(path);
+    }
+    for (const path of wanted) {
+      // Such a name cannot be written as a pattern.
+      if (this.#files.has(path) || /[*?{}[\]]/.test(basename(path))) continue;
+      const folder = vscode.Uri.file(dirname(path));
+      const watcher = new Disposables();
+      this.#files.set(path, watcher);
+      this.#watch(new vscode.RelativePattern(folder, basename(path)), watcher);
+    }
+  }
+
   dispose(): void {
     clearTimeout(this.#settleTimer);
     clearTimeout(this.#sizesTimer);
     this.#watchers.dispose();
+    for (const watcher of this.#files.values()) watcher.dispose();
   }
 
-  #watch(pattern: vscode.RelativePattern): void {
-    const watcher = this.#watchers.add(vscode.workspace.createFileSystemWatcher(pattern));
+  #watch(pattern: vscode.RelativePattern, owner = this.#watchers): void {
+    const watcher = owner.add(vscode.workspace.createFileSystemWatcher(pattern));
     const refreshSoon = (): void => this.refreshSoon();
-    this.#watchers.add(watcher.onDidCreate(refreshSoon));
-    this.#watchers.add(watcher.onDidDelete(refreshSoon));
-    this.#watchers.add(watcher.onDidChange((uri) => this.#noteChange(uri)));
+    owner.add(watcher.onDidCreate(refreshSoon));
+    owner.add(watcher.onDidDelete(refreshSoon));
+    owner.add(watcher.onDidChange((uri) => this.#noteChange(uri)));
   }
 
   /** When a whole folder comes or goes, nothing is said of the files in it. */
@@ -96,14 +121,12 @@ export class FileWatch implements vscode.Disposable {
   }
 
   async #noteCreated(uri: vscode.Uri): Promise<void> {
+    const found = await stat(uri.fsPath).catch(() => undefined);
+    if (found?.isFile() === true) this.#parts.noteNewFile(uri.fsPath, found.size);
     // What is coming anyway sees this too.
-    if (this.#settleTimer !== undefined) return;
-    const isFolder = await stat(uri.fsPath).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
+    if (found?.isDirectory() !== true || this.#settleTimer !== undefined) return;
     // Builds make folders all the time, and a search of the whole workspace is not for nothing.
-    if (isFolder && (await this.#parts.holdsNews(uri))) this.refreshSoon();
+    if (await this.#parts.holdsNews(uri)) this.refreshSoon();
   }
 
   /** A database that is written changes all the time, and only its size is news. Anything else may be a new one. */

@@ -95,6 +95,8 @@ export const contextKeys = {
   backups: 'sqliteBackup.backups',
   /** `none` or `some`: whether a backups folder is chosen. */
   backupsFolder: 'sqliteBackup.backupsFolder',
+  /** Paths of the databases whose extensions do not tell that they are. */
+  byContent: 'sqliteBackup.byContent',
   running: 'sqliteBackup.running',
   /** Whether rows have boxes for the next bundle. */
   choosing: 'sqliteBackup.choosing',
@@ -116,6 +118,8 @@ export const rowContext = {
   memberFile: 'memberFile',
   setAside: 'setAside',
   gone: 'gone',
+  /** Stands for databases that only their content tells. */
+  others: 'others',
   more: 'more',
   day: 'day',
 } as const;

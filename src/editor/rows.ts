@@ -22,6 +22,10 @@ export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
   | { kind: 'database'; uri: vscode.Uri }
   | { kind: 'gone'; folder: vscode.WorkspaceFolder; path: string }
+  | {
+      kind: 'others';
+      /** Undefined where the view shows one folder. */ folder?: vscode.WorkspaceFolder;
+    }
   | { kind: 'day'; label: string; entries: readonly CatalogEntry[] }
   | BackupRow
   | MemberRow
@@ -127,6 +131,33 @@ export function problemItem({
   item.iconPath = new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
   item.tooltip = tooltip([text, why]);
   item.accessibilityInformation = { label: inertLine(`${text}, ${why}`) };
+  return item;
+}
+
+export function othersId(folder: vscode.WorkspaceFolder | undefined): string {
+  return `others:${folder?.uri.toString() ?? ''}`;
+}
+
+/** Stands for databases by content whose names are those of other files. */
+export function othersItem(
+  folder: vscode.WorkspaceFolder | undefined,
+  count: number,
+  sawAllFiles: boolean,
+): vscode.TreeItem {
+  const { t } = vscode.l10n;
+  const label = count === 1 ? t('1 more file is SQLite') : t('{0} more files are SQLite', count);
+  const item = new vscode.TreeItem(label, vscode.TreeItemCollapsibleState.Collapsed);
+  item.id = othersId(folder);
+  item.contextValue = rowContext.others;
+  item.iconPath = new vscode.ThemeIcon('file-binary');
+  item.tooltip = tooltip([
+    t('SQLite by content. The setting sqliteBackup.include does not list their names.'),
+    t('After its first backup, a file moves to the databases above.'),
+    sawAllFiles
+      ? undefined
+      : t('There may be more: the search stopped before it had looked at all files.'),
+  ]);
+  item.accessibilityInformation = { label };
   return item;
 }
 

@@ -55,6 +55,14 @@ export class Settings {
     return read<string[]>(settingKeys.exclude, scope);
   }
 
+  /** The globs of `files.exclude` that are switched on. */
+  filesExclude(scope: vscode.ConfigurationScope): string[] {
+    const globs = vscode.workspace
+      .getConfiguration('files', scope)
+      .get<Record<string, unknown>>('exclude', {});
+    return Object.keys(globs).filter((glob) => globs[glob] === true);
+  }
+
   method(scope: vscode.ConfigurationScope | undefined): Method {
     return read<Method>(settingKeys.method, scope);
   }

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { takeBundle } from '../core/bundle/bundle.ts';
 import { extractBundle, extractMember } from '../core/bundle/extract.ts';
 import { withBundle } from '../core/bundle/openBundle.ts';
+import { findByContent } from '../core/catalog/byContent.ts';
 import { listAll } from '../core/catalog/catalog.ts';
 import { findDatabases, inspectFiles } from '../core/catalog/discovery.ts';
 import {
@@ -39,6 +40,7 @@ type Handlers = {
 
 const handlers: Handlers = {
   inspect: ({ paths }) => inspectFiles(paths),
+  findByContent,
   find: ({ folder }) => findDatabases(folder),
   backUp: takeSnapshot,
   backUpTogether: takeSnapshots,

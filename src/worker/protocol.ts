@@ -14,6 +14,7 @@ import type {
   ExtractRequest,
 } from '../core/bundle/extract.ts';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
+import type { ContentSearch, FoundByContent } from '../core/catalog/byContent.ts';
 import type { Listing, ListOptions } from '../core/catalog/catalog.ts';
 import type { Inspection } from '../core/catalog/discovery.ts';
 import type { Pruned, Remark } from '../core/catalog/keeping.ts';
@@ -44,6 +45,8 @@ import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
 export interface Methods {
   /** Which of these files are databases. */
   inspect: (params: { paths: string[] }) => Inspection;
+  /** Which files of a workspace are databases that their names do not tell. */
+  findByContent: (params: ContentSearch) => FoundByContent;
   /** All databases below a folder. */
   find: (params: { folder: string }) => Inspection;
   backUp: (params: SnapshotRequest) => Snapshot;
@@ -118,6 +121,7 @@ export type Result<M extends Method> = ReturnType<Methods[M]>;
 
 const methodNames = [
   'inspect',
+  'findByContent',
   'find',
   'backUp',
   'backUpTogether',

@@ -28,6 +28,7 @@ export interface RefreshResult {
     backups: string[];
     attention?: string;
   }[];
+  others: string[];
 }
 
 export function workspaceFolder(): vscode.WorkspaceFolder {

@@ -94,7 +94,8 @@ function savedBundles({ settings }: Parts): Saved[] {
 
 /** The databases that the globs of a saved bundle mean, of those in the workspace. */
 async function savedChoice(parts: Parts, { bundle, folders }: Saved): Promise<Choice | undefined> {
-  const known = new Map(parts.backups.databases.map(({ uri }) => [uri.fsPath, uri]));
+  const { databases, others } = parts.backups;
+  const known = new Map([...databases, ...others].map(({ uri }) => [uri.fsPath, uri]));
   const meant = new Map<string, vscode.Uri>();
   for (const folder of folders) {
     for (const glob of bundle.databases) {

@@ -12,8 +12,10 @@ export async function refresh({ backups, viewId }: Parts): Promise<{
     attention?: Attention;
   }[];
   gone: { path: string; backups: string[] }[];
+  /** Databases that only their content tells, and that have no backups. */
+  others: string[];
 }> {
-  await vscode.window.withProgress({ location: { viewId } }, () => backups.refresh());
+  await vscode.window.withProgress({ location: { viewId } }, () => backups.refreshAll());
   return {
     databases: backups.databases.map(({ path, file, snapshots, attention }) => ({
       path,
@@ -26,5 +28,6 @@ export async function refresh({ backups, viewId }: Parts): Promise<{
       path,
       backups: snapshots.map((snapshot) => snapshot.path),
     })),
+    others: backups.others.map(({ path }) => path),
   };
 }

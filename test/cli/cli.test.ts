@@ -105,7 +105,6 @@ describe('the command line', () => {
         'encrypted-or-not-sqlite',
         (path) => writeBytes(path, randomBytes(8192)),
       ],
-      ['a file that is cut off', 'corrupt', (path) => truncateSync(createDatabase(path), 8192)],
       [
         'a database locked by another process',
         'source-busy',
@@ -138,6 +137,16 @@ describe('the command line', () => {
         assert.deepEqual([readdirSync(folder()), isFile && bytesOf(path)], before);
       });
     }
+
+    it('of a file that is cut off is corrupt, ends with 1 and keeps it as a suspect', async () => {
+      const path = folder('app.db');
+      truncateSync(createDatabase(path), 8192);
+      const ended = await backUp(path);
+      assert.deepEqual([ended.code, ended.stderr], [1, '']);
+      const { backups: made, failures } = json<BackUpResult>(ended);
+      assert.deepEqual([made, failures.map(({ code }) => code)], [[], ['corrupt']]);
+      assert.match(failures[0]?.message ?? '', /kept as app_.*\.suspect/);
+    });
 
     const nobody: [what: string, make: (path: string) => void][] = [
       ['a file that may not be read', (path) => chmodSync(createDatabase(path), 0o600)],

@@ -12,7 +12,7 @@ import {
   statSync,
 } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from './paths.ts';
@@ -136,6 +136,7 @@ export function makePrivateFolder(
   parent: string,
   workId: string = newWorkId(),
 ): { path: string; remove: () => void } {
+  if (parent === tmpdir()) sweepTemporary();
   const path = privateFolderPath(parent, workId);
   try {
     mkdirSync(path, { mode: 0o700 });
@@ -199,20 +200,43 @@ export async function sweepLeftovers(
 ): Promise<string[]> {
   const stuck: string[] = [];
   for (const name of await readdir(folder)) {
-    const match = /^\.tmp-sqlite-backup-(([0-9a-f]{8})-(\d+)-[0-9a-f]{12})$/.exec(name);
-    if (match === null) continue;
-    // An interrupted restore can be finished with what lies there.
-    if (existsSync(intentPath(folder, match[1] ?? ''))) continue;
-    const path = join(folder, name);
-    const [owner, pid] = [match[2], Number(match[3])];
-    const abandoned =
-      options.pid !== undefined
-        ? owner === machine && pid === options.pid
-        : (owner === machine && !isAlive(pid)) || Date.now() - newestChange(path) > leftoverAgeMs;
-    if (!abandoned) continue;
-    await rm(path, { recursive: true, force: true }).catch(() => stuck.push(name));
+    if (!isAbandoned(folder, name, options.pid)) continue;
+    await rm(join(folder, name), { recursive: true, force: true }).catch(() => stuck.push(name));
   }
   return stuck;
+}
+
+function isAbandoned(folder: string, name: string, onlyPid?: number): boolean {
+  const match = /^\.tmp-sqlite-backup-(([0-9a-f]{8})-(\d+)-[0-9a-f]{12})$/.exec(name);
+  // An interrupted restore can be finished with what lies there.
+  if (match === null || existsSync(intentPath(folder, match[1] ?? ''))) return false;
+  const [owner, pid] = [match[2], Number(match[3])];
+  if (onlyPid !== undefined) return owner === machine && pid === onlyPid;
+  const isOld = (): boolean => Date.now() - newestChange(join(folder, name)) > leftoverAgeMs;
+  return (owner === machine && !isAlive(pid)) || isOld();
+}
+
+let isTemporarySwept = false;
+
+/**
+ * The same in the system's temporary folder, once in each process: only real folders of this user, because all users may
+ * make there what they like.
+ */
+function sweepTemporary(): void {
+  if (isTemporarySwept) return;
+  isTemporarySwept = true;
+  const parent = tmpdir();
+  const user = process.geteuid?.();
+  try {
+    for (const name of readdirSync(parent).filter(isPrivateFolderName)) {
+      const stats = lstatSync(join(parent, name), { throwIfNoEntry: false });
+      const isOwn = stats?.isDirectory() === true && (user === undefined || stats.uid === user);
+      if (isOwn && isAbandoned(parent, name))
+        rmSync(join(parent, name), { recursive: true, force: true });
+    }
+  } catch {
+    // What cannot be removed now is tried again by the next process; this one has its own work.
+  }
 }
 
 /** Whether there is a process of that number on this machine, whoever runs it. */

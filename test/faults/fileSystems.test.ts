@@ -9,8 +9,11 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { basename, join } from 'node:path';
+import { listBackups } from '../../src/core/catalog/catalog.ts';
 import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import {
   bytesOf,
@@ -132,24 +135,61 @@ describe('on file systems of all kinds', function () {
     assert.deepEqual(readdirSync(folder('b')), []);
   });
 
-  it('a target without hard links gets complete backups, each under a name of its own', async () => {
-    needProgram('mkfs.exfat', 'exfatprogs');
-    needProgram('mount.exfat-fuse', 'exfat-fuse');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), 16 * 1024 * 1024);
-    execFileSync('mkfs.exfat', [folder('image')], { stdio: 'ignore' });
-    const device = execFileSync('losetup', ['-f', '--show', folder('image')], {
-      encoding: 'utf8',
-    }).trim();
-    loops.push(device);
-    mkdirSync(folder('t'));
-    execFileSync('mount.exfat-fuse', [device, folder('t')], { stdio: 'ignore' });
-    mounted.push(folder('t'));
-    const database = createDatabase(folder('app.db'), { journalMode: 'wal' });
-    for (let n = 0; n < 2; n++) assert.equal((await job(database, folder('t'))).code, 0);
-    assert.equal(backups(folder('t')).length, 2);
-    for (const name of backups(folder('t')))
-      assert.equal(verifySnapshot(folder('t', name), () => undefined).status, 'ok');
+  describe('a target without hard links', () => {
+    const mountExFat = (): string => {
+      needProgram('mkfs.exfat', 'exfatprogs');
+      needProgram('mount.exfat-fuse', 'exfat-fuse');
+      writeFileSync(folder('image'), '');
+      truncateSync(folder('image'), 16 * 1024 * 1024);
+      execFileSync('mkfs.exfat', [folder('image')], { stdio: 'ignore' });
+      const device = execFileSync('losetup', ['-f', '--show', folder('image')], {
+        encoding: 'utf8',
+      }).trim();
+      loops.push(device);
+      mkdirSync(folder('t'));
+      execFileSync('mount.exfat-fuse', [device, folder('t')], { stdio: 'ignore' });
+      mounted.push(folder('t'));
+      return folder('t');
+    };
+
+    it('gets complete backups, each under a name of its own', async () => {
+      const target = mountExFat();
+      const database = createDatabase(folder('app.db'), { journalMode: 'wal' });
+      for (let n = 0; n < 2; n++) assert.equal((await job(database, target)).code, 0);
+      assert.equal(backups(target).length, 2);
+      for (const name of backups(target))
+        assert.equal(verifySnapshot(join(target, name), () => undefined).status, 'ok');
+    });
+
+    it('has no empty backup after a kill at a rename: it is not listed, and goes with the next backup', async () => {
+      needProgram('strace', 'strace');
+      const target = mountExFat();
+      const database = createDatabase(folder('app.db'));
+      const empty = (): string[] =>
+        readdirSync(target).filter(
+          (name) => statSync(join(target, name)).size === 0 && !name.startsWith('.'),
+        );
+      for (let nth = 1; empty().length === 0 && nth < 20; nth++) {
+        const kill = `inject=rename,renameat,renameat2:signal=KILL:when=${nth}`;
+        await job(database, target, ['strace', '-f', '-o', '/dev/null', '-e', kill]);
+      }
+      const left = empty();
+      assert.equal(left.length, 1);
+      const listed = listBackups(target).map(({ path }) => basename(path));
+      assert.deepEqual(
+        listed.filter((name) => left.includes(name)),
+        [],
+      );
+      // What is this young may be the claim of another process.
+      assert.equal((await job(database, target)).code, 0);
+      assert.deepEqual(empty(), left);
+      const before = new Date(Date.now() - 120_000);
+      utimesSync(join(target, left[0] ?? ''), before, before);
+      writeFileSync(join(target, 'notes.txt'), '');
+      utimesSync(join(target, 'notes.txt'), before, before);
+      assert.equal((await job(database, target)).code, 0);
+      assert.deepEqual(empty(), ['notes.txt']);
+    });
   });
 
   for (const [what, mode, owner] of [

@@ -12,11 +12,13 @@ export function createPrivateFile(path: string): void {
 
 /**
  * Gives the synced file `from` the name `to`, in one step that fails with EEXIST when the name exists in any form.
- * `from`, in a private folder of the same file system, may stay as a second name.
+ * `from`, in a private folder of the same file system, may stay as a second name. Returns `claimed` where there are no hard
+ * links: a process that is killed there leaves an empty file under the name, and so may an earlier one.
  */
-export function linkWithoutOverwriting(from: string, to: string): void {
+export function linkWithoutOverwriting(from: string, to: string): 'linked' | 'claimed' {
   try {
     linkSync(from, to);
+    return 'linked';
   } catch (error) {
     if (!lacksHardLinks(error)) throw error;
     // FAT, exFAT and some network shares have no hard links: claim the name first, then replace our own claim.
@@ -27,6 +29,7 @@ export function linkWithoutOverwriting(from: string, to: string): void {
       unlinkSync(to);
       throw failure;
     }
+    return 'claimed';
   }
 }
 

@@ -1,6 +1,6 @@
 /** Manifests on disk: a backup and its manifest are published, read and changed as a pair. */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from '../files/paths.ts';
@@ -17,7 +17,7 @@ import {
   parseManifest,
   serializeManifest,
 } from './manifest.ts';
-import { bundleExtension, isSuspectName, manifestNameOf } from './names.ts';
+import { bundleExtension, isPublishedName, isSuspectName, manifestNameOf } from './names.ts';
 
 /**
  * Publishes a file and the manifest that describes it as a pair, under the first of `names` that is free for both, and
@@ -36,8 +36,9 @@ export function publishPair(
     if (lstatSync(manifestPath, { throwIfNoEntry: false }) !== undefined) continue;
     const manifest = join(dirname(file), `${randomBytes(6).toString('hex')}.json`);
     writePrivateFile(manifest, describe(name));
+    let how: ReturnType<typeof linkWithoutOverwriting>;
     try {
-      linkWithoutOverwriting(file, path);
+      how = linkWithoutOverwriting(file, path);
     } catch (error) {
       if (error instanceof Error && Reflect.get(error, 'code') === 'EEXIST') continue;
       throw explain(error, 'target', path);
@@ -53,9 +54,29 @@ export function publishPair(
       if (linkedManifest) tryToUnlink(manifestPath);
       throw explain(error, 'target', manifestPath);
     }
+    if (how === 'claimed') sweepClaims(folder);
     return { path, manifestPath };
   }
   throw new BackupError('name-taken', `${folder} has no free name left.`, { path: folder });
+}
+
+const claimLastsMs = 60_000;
+
+/**
+ * Removes the empty files that killed processes left under names of backups, where there are no hard links. A backup has
+ * bytes, and a claim lasts for a moment, so what is empty and older is neither.
+ */
+function sweepClaims(folder: string): void {
+  const names = readdirSync(folder);
+  const present = new Set(names);
+  for (const name of names) {
+    // A backup that lost its content has a manifest beside it, and is shown as damaged.
+    if (!isPublishedName(name) || present.has(manifestNameOf(name))) continue;
+    const path = join(folder, name);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const isClaim = stats?.isFile() === true && stats.size === 0;
+    if (isClaim && Date.now() - stats.mtimeMs > claimLastsMs) tryToUnlink(path);
+  }
 }
 
 function tryToUnlink(path: string): void {

@@ -76,6 +76,11 @@ export function hasNameOfOurs(path: string): boolean {
   return /_\d{8}_\d{6}Z(?:-\d+)?(?:\.[^.]*)?$/.test(path);
 }
 
+/** True for the name of a backup or its manifest as this extension chooses it, the copy of a damaged database included. */
+export function isPublishedName(name: string): boolean {
+  return /_\d{8}_\d{6}Z(?:-\d+)?(?:\.[^.]*)?(?:\.suspect)?(?:\.json)?$/.test(name);
+}
+
 /** The time in a name of ours, which sorts as text; undefined for a name that a person has given. */
 export function timestampIn(name: string): string | undefined {
   return /_(\d{8}_\d{6})Z/.exec(name)?.[1];

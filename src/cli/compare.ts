@@ -1,21 +1,22 @@
-import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
+import type { Comparison, TableDifference } from '../core/compare/compare.ts';
+import { exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 export const compare: Verb = {
   summary: 'Compare the schema and the rows of two databases or backups.',
-  usage: 'compare LEFT RIGHT [--json]',
+  usage: 'compare LEFT RIGHT [--deadline SECONDS] [--json]',
   async run(args, { worker, signal, print, progress }) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: { json: { type: 'boolean' } },
+      options: { deadline: { type: 'string' }, json: { type: 'boolean' } },
     });
     const [left, right, ...rest] = positionals;
     if (left === undefined || right === undefined || rest.length > 0) {
       throw new UsageError('compare takes two databases.');
     }
-    const { schema, tables, notCompared } = await worker.call(
+    const { schema, tables, notCompared, damaged } = await worker.call(
       'compare',
-      { left, right },
+      { left, right, deadlineMs: seconds('deadline', values.deadline) },
       {
         signal,
         onProgress: ({ doneBytes, totalBytes }) =>
@@ -23,21 +24,35 @@ export const compare: Verb = {
       },
     );
     if (values.json) {
-      print(JSON.stringify({ schema, tables, notCompared }));
+      print(
+        JSON.stringify({ schema, tables, notCompared, ...(damaged.length > 0 && { damaged }) }),
+      );
       return exitCodes.ok;
     }
     print(schema.same ? 'The schemas are the same.' : schema.diff);
-    for (const { name, onlyLeft, onlyRight, changed, compared } of tables) {
-      const isSame = onlyLeft + onlyRight + changed === 0;
-      if (compared && !isSame) {
-        print(`${name}: ${onlyLeft} only left, ${onlyRight} only right, ${changed} changed`);
-      }
-    }
-    const same = tables.filter(
-      (one) => one.compared && one.onlyLeft + one.onlyRight + one.changed === 0,
-    );
-    print(`${same.length} of ${tables.length} tables hold the same rows.`);
-    for (const { name, reason } of notCompared) print(`not compared: ${name}: ${reason}`);
+    for (const line of tableLines({ tables, notCompared })) print(line);
     return exitCodes.ok;
   },
 };
+
+function tableLines({ tables, notCompared }: Pick<Comparison, 'tables' | 'notCompared'>): string[] {
+  const same = tables.filter(
+    ({ compared, only, onlyLeft, onlyRight, changed }) =>
+      compared && only === undefined && onlyLeft + onlyRight + changed === 0,
+  );
+  return [
+    ...tables.filter((one) => one.compared && !same.includes(one)).map(differenceLine),
+    `${same.length} of ${tables.length} tables hold the same rows.`,
+    ...notCompared.map(({ name, reason }) => `not compared: ${name}: ${reason}`),
+  ];
+}
+
+function differenceLine({ name, only, onlyLeft, onlyRight, changed }: TableDifference): string {
+  return only === undefined
+    ? `${name}: ${onlyLeft} only left, ${onlyRight} only right, ${changed} changed`
+    : `${name}: a table only ${only}, ${rows(only === 'left' ? onlyLeft : onlyRight)}`;
+}
+
+function rows(count: number): string {
+  return count === 1 ? '1 row' : `${count} rows`;
+}

@@ -127,11 +127,12 @@ async function printPlan(
         targetExists: item.targetExists,
         verified: plan.verified,
         holders: item.holders.map(({ pid, name }) => ({ pid, name })),
-        tables: item.tables.map(({ name, lost, gained, changed }) => ({
+        tables: item.tables.map(({ name, lost, gained, changed, only }) => ({
           name,
           lost,
           gained,
           changed,
+          ...(only && { only }),
         })),
         schema: item.schema,
         migrations: {

@@ -24,7 +24,7 @@ export function questionBeforeMove(
 
 function losses({ target, targetState, tables, notCompared }: PlannedItem, words: Words): string[] {
   const { t, nameOf } = words;
-  if (targetState !== 'readable') {
+  if (targetState !== 'readable' && tables.length === 0) {
     return [t('{0} cannot be read, so nobody knows what only it has.', nameOf(target))];
   }
   return [

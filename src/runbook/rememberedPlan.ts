@@ -23,7 +23,8 @@ function trimmed(plan: RestorePlan, mostTables: number, t: Host['t']): RestorePl
 function trimmedItem(item: PlannedItem, mostTables: number, t: Host['t']): PlannedItem {
   const { tables, ...source } = item.source;
   const differing = item.tables.filter(
-    ({ lost, gained, changed, compared }) => !compared || lost + gained + changed > 0,
+    ({ lost, gained, changed, compared, only }) =>
+      !compared || only !== undefined || lost + gained + changed > 0,
   );
   const rest = differing.slice(mostTables);
   return {

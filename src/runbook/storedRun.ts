@@ -68,7 +68,10 @@ const planned = v.object({
       siblings: v.array(text),
       holders: v.array(v.object({ pid: count, name: text })),
       tables: v.array(
-        v.object({ name: text, lost: count, gained: count, changed: count, compared: v.boolean() }),
+        v.object({
+          ...{ name: text, lost: count, gained: count, changed: count, compared: v.boolean() },
+          only: v.exactOptional(v.picklist(['live', 'backup'])),
+        }),
       ),
       notCompared: v.array(v.object({ name: text, reason: text })),
       schema: v.object({ same: v.boolean(), diff: text }),

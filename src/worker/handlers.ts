@@ -56,10 +56,11 @@ const handlers: Handlers = {
   extractMember,
   verify: (params, { onProgress }) => verifyBackup(params, onProgress),
   list: ({ folder, ...options }) => listAll(folder, options),
-  compare: ({ left, right }, { onProgress }) =>
-    compareDatabases(left, right, (doneBytes, totalBytes) =>
-      onProgress({ phase: 'check', doneBytes, totalBytes }),
-    ),
+  compare: ({ left, right, deadlineMs }, { onProgress }) => {
+    const tell = (doneBytes: number, totalBytes: number): void =>
+      onProgress({ phase: 'check', doneBytes, totalBytes });
+    return compareDatabases(left, right, tell, { deadlineMs });
+  },
   schema: ({ path, member }) =>
     member === undefined ? schemaOf(path) : withSource(path, member, schemaOf),
   remark: ({ path, remark }) => remarkOn(path, remark),

@@ -72,7 +72,12 @@ export interface Methods {
     folder: string;
   }) => Verdict & { drill?: DrillOutcome };
   list: (params: { folder: string } & ListOptions) => Listing;
-  compare: (params: { left: string; right: string }) => Comparison;
+  compare: (params: {
+    left: string;
+    right: string;
+    /** Tables that are left after this time are not compared. */
+    deadlineMs?: number | undefined;
+  }) => Comparison;
   /** The schema of a database, or of a member of a bundle, as sorted text. */
   schema: (params: { path: string; member?: string }) => string;
   /** Pins, unpins or annotates a backup. */

@@ -18,7 +18,7 @@ describe('comparing two databases', () => {
     }
     return compareDatabases(folder('left.db'), folder('right.db'), () => undefined);
   };
-  const numbers = ({ tables }: Comparison): Record<string, number[]> =>
+  const numbers = ({ tables }: Pick<Comparison, 'tables'>): Record<string, number[]> =>
     Object.fromEntries(tables.map((one) => [one.name, [one.onlyLeft, one.onlyRight, one.changed]]));
   const series = (table: string, count: number): string =>
     `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
@@ -95,7 +95,7 @@ describe('comparing two databases', () => {
     assert.equal(schema.same, false);
     assert.match(schema.diff, /^\+ CREATE INDEX i ON t \(v\)$/m);
     assert.match(schema.diff, /^- CREATE TABLE only_left \(a\)$/m);
-    assert.deepEqual(numbers({ schema, tables, notCompared }), {
+    assert.deepEqual(numbers({ tables }), {
       only_left: [3, 0, 0],
       t: [0, 0, 1],
     });

@@ -47,7 +47,7 @@ describe('the plan of a restore', () => {
     const item = itemOf({ verified, kind, sizeBytes, findings, ...rest });
     assert.deepEqual(item.tables, [
       { name: 'items', lost: 2, gained: 7, changed: 5, compared: true },
-      { name: 'only_live', lost: 3, gained: 0, changed: 0, compared: true },
+      { name: 'only_live', lost: 3, gained: 0, changed: 0, compared: true, only: 'live' },
     ]);
     assert.equal(item.schema.same, false);
     assert.match(item.schema.diff, /^- CREATE TABLE only_live/);

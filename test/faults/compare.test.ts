@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, statSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import Database from 'better-sqlite3';
 import type { Comparison } from '../../src/core/compare/compare.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
-import { runCli, workerEntry } from '../support/processes.ts';
+import { checkRandomPair } from '../support/comparedPairs.ts';
+import { createDatabase } from '../support/databases.ts';
+import { isThorough } from '../support/operations.ts';
+import { cliEntry, isLinuxRoot, run, runCli, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 /** 100 MB whose content is the same in every run: a table for each way in which rows are known. */
@@ -160,5 +165,74 @@ describe('comparing two databases of 100 MB', function () {
       tables: expected,
       notCompared: [],
     });
+  });
+});
+
+describe('comparing random pairs of different schemas', () => {
+  const folder = useTempFolder();
+  const [pairs, chunk] = [isThorough ? 5000 : 500, 250];
+
+  for (let from = 1; from <= pairs; from += chunk) {
+    it(`finds what a model finds, both ways round: seeds ${from} to ${from + chunk - 1}`, function () {
+      this.timeout(600_000);
+      for (let seed = from; seed < from + chunk; seed++) checkRandomPair(seed, folder);
+    });
+  }
+});
+
+describe('comparing what is too large', () => {
+  const folder = useTempFolder();
+  const sides = (): [string, string] => [folder('left.db'), folder('right.db')];
+  const compare = async (...prefix: string[]): Promise<Comparison> => {
+    const cli = [process.execPath, cliEntry, 'compare', ...sides(), '--json'];
+    const { code, stdout, stderr } = await run([...prefix, ...cli]);
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout) as Comparison;
+  };
+
+  it('says that a value is larger than the driver can read, and compares the other tables', async function () {
+    if (!isThorough) this.skip(); // Files of 600 MB: FAULTS=all.
+    const db = new DatabaseSync(folder('left.db'));
+    db.exec(`CREATE TABLE large (id INTEGER PRIMARY KEY, v); INSERT INTO large VALUES (1, zeroblob(600000000));
+      CREATE TABLE small (v); INSERT INTO small VALUES (1)`);
+    db.close();
+    copyFileSync(folder('left.db'), folder('right.db'));
+    const { tables: found, notCompared } = await compare();
+    assert.deepEqual(
+      found.map(({ name, compared }) => [name, compared]),
+      [
+        ['large', false],
+        ['small', true],
+      ],
+    );
+    assert.deepEqual(notCompared, [{ name: 'large', reason: 'a value is too large' }]);
+  });
+
+  it('names the full folder for temporary files, and keeps what it has found', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
+    const rows = (count: number, order: string): string =>
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+       INSERT INTO t SELECT printf('%0500d', i) FROM n ORDER BY i ${order}`;
+    const sql =
+      'CREATE TABLE a (v); INSERT INTO a VALUES (1); CREATE TABLE t (v); CREATE TABLE z (v);';
+    createDatabase(folder('left.db'), { sql: sql + rows(200_000, 'ASC') });
+    createDatabase(folder('right.db'), { sql: sql + rows(200_000, 'DESC') });
+    mkdirSync(folder('tmp'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder('tmp')]);
+    try {
+      const { tables: found, notCompared } = await compare(
+        'env',
+        `TMPDIR=${folder('tmp')}`,
+        `SQLITE_TMPDIR=${folder('tmp')}`,
+      );
+      assert.equal(found[0]?.compared, true);
+      assert.deepEqual(notCompared, [
+        { name: 't', reason: 'the folder for temporary files has no space left' },
+        // The instant that was held is lost, and what follows would be another one.
+        { name: 'z', reason: 'SQLite let go of the databases after the failure before it' },
+      ]);
+    } finally {
+      execFileSync('umount', ['-l', folder('tmp')]);
+    }
   });
 });

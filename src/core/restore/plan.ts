@@ -1,7 +1,7 @@
 /** What a restore would do: only reads, and leaves nothing beside target or backup. */
 import { lstatSync } from 'node:fs';
 import { compareDatabases, type Comparison } from '../compare/compare.ts';
-import { explain } from '../errors.ts';
+import { explain, isBackupError } from '../errors.ts';
 import { findHolders, type Holder, type HoldersKnown } from '../holders/holders.ts';
 import type { SnapshotHooks } from '../job.ts';
 import type { Finding, OutOfStep, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
@@ -42,6 +42,8 @@ export interface TableChange {
   changed: number;
   /** False when the numbers could not be found out; `notCompared` says why. */
   compared: boolean;
+  /** The side that has the table, when the other one does not, not even an empty one. */
+  only?: 'live' | 'backup';
 }
 
 export interface PlannedItem {
@@ -187,14 +189,16 @@ async function look(
   return withSource(backup.path, member, (source) => {
     const tell = (done: number, total: number): void =>
       onProgress({ phase: 'compare', doneBytes: done, totalBytes: total });
+    const sides = ['the live database', 'the backup'] as const;
     const states = migrationsOf(source);
     try {
       return readLive(live, (path) => ({
-        targetState: 'readable' as const,
-        ...inTheseWords(compareDatabases(path, source, tell, ['the live database', 'the backup'])),
+        ...inTheseWords(compareDatabases(path, source, tell, { sides })),
         migrations: compareMigrations(states, migrationsOf(path)),
       }));
     } catch (error) {
+      // What is wrong with the backup says nothing about the live database.
+      if (isBackupError(error) && error.path === source) throw error;
       return {
         ...nothing,
         migrations: compareMigrations(states, undefined),
@@ -208,14 +212,22 @@ function inTheseWords({
   tables,
   notCompared,
   schema,
-}: Comparison): Pick<Look, 'tables' | 'notCompared' | 'schema'> {
+  damaged,
+}: Comparison): Omit<Look, 'migrations'> {
   return {
-    tables: tables.map(({ name, onlyLeft, onlyRight, changed, compared }) => ({
+    ...(damaged.includes('left')
+      ? {
+          targetState: 'damaged' as const,
+          targetReason: 'Some of its tables are damaged and could not be compared.',
+        }
+      : { targetState: 'readable' as const }),
+    tables: tables.map(({ name, onlyLeft, onlyRight, changed, compared, only }) => ({
       name,
       lost: onlyLeft,
       gained: onlyRight,
       changed,
       compared,
+      ...(only && { only: only === 'left' ? ('live' as const) : ('backup' as const) }),
     })),
     notCompared,
     schema,

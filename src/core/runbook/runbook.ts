@@ -164,11 +164,14 @@ const stateWords = {
   unreadable: 'the live database cannot be read, so what would be lost is not known.',
 } as const;
 
-function differs({ lost, gained, changed, compared }: TableChange): boolean {
-  return !compared || lost + gained + changed > 0;
+function differs({ lost, gained, changed, compared, only }: TableChange): boolean {
+  return !compared || only !== undefined || lost + gained + changed > 0;
 }
 
-function tableText({ name, lost, gained, changed, compared }: TableChange): string {
+function tableText({ name, lost, gained, changed, compared, only }: TableChange): string {
+  if (compared && only === 'live') return `${name}: only in the live database, ${rows(lost)} lost`;
+  if (compared && only === 'backup')
+    return `${name}: only in the backup, ${rows(gained)} brought back`;
   return compared
     ? `${name}: ${rows(lost)} lost, ${rows(gained)} brought back, ${rows(changed)} changed`
     : `${name}: not compared`;

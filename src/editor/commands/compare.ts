@@ -103,8 +103,12 @@ function report(
   [left, right]: readonly [string, string],
 ): string {
   const { t } = vscode.l10n;
-  const differing = tables.filter((one) => one.onlyLeft + one.onlyRight + one.changed > 0);
-  const same = tables.filter((one) => one.compared).length - differing.length;
+  const compared = tables.filter((one) => one.compared);
+  const oneSided = compared.filter(({ only }) => only !== undefined);
+  const differing = compared.filter(
+    (one) => one.only === undefined && one.onlyLeft + one.onlyRight + one.changed > 0,
+  );
+  const same = compared.length - differing.length - oneSided.length;
   const lines = [
     t('Left:  {0}', left),
     t('Right: {0}', right),
@@ -122,6 +126,18 @@ function report(
       const numbers = [onlyLeft, onlyRight, changed].map((n) => String(n).padStart(12)).join('');
       lines.push(printable(name).padEnd(width) + numbers);
     }
+  }
+  for (const [side, title] of [
+    ['left', t('Tables only left:')],
+    ['right', t('Tables only right:')],
+  ] as const) {
+    const names = oneSided
+      .filter(({ only }) => only === side)
+      .map(({ name, onlyLeft, onlyRight }) => {
+        const rows = onlyLeft + onlyRight;
+        return `  ${printable(name)}: ${rows === 1 ? t('1 row') : t('{0} rows', rows)}`;
+      });
+    if (names.length > 0) lines.push('', title, ...names);
   }
   if (notCompared.length > 0) {
     lines.push('', t('Not compared:'));

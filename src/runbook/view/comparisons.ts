@@ -36,20 +36,29 @@ export function comparisons(restore: Restoration, wording: Wording): Comparison[
         : t('What this restore changes'),
     ...(compared !== undefined && { at: t('compared at {0}', wording.time(compared.at)) }),
     ...tables(item, t),
-    lines: item.targetState === 'readable' ? comparisonLines(restore, item, index) : [],
+    lines: isCompared(item) ? comparisonLines(restore, item, index) : [],
     actions: index === 0 ? again : [],
   }));
 }
 
+/** Of a damaged database, the tables that can be read are compared. */
+function isCompared({ targetState, tables: all }: PlannedItem): boolean {
+  return targetState === 'readable' || all.length > 0;
+}
+
 function tables(
-  { tables: all, notCompared, source, targetState }: PlannedItem,
+  item: PlannedItem,
   t: Translate,
 ): Pick<Comparison, 'rows' | 'total' | 'rest' | 'notCompared' | 'summary'> {
+  const { tables: all, notCompared, source } = item;
   const compared = all.filter((one) => one.compared);
-  const differing = compared.filter(({ lost, gained, changed }) => lost + gained + changed > 0);
+  const differing = compared.filter(
+    ({ lost, gained, changed, only }) => only !== undefined || lost + gained + changed > 0,
+  );
   const backupRows = new Map((source.tables ?? []).map(({ name, rows }) => [name, rows]));
-  const rows = differing.slice(0, mostRows).map(({ name, lost, gained, changed }) => {
-    const backup = backupRows.get(name) ?? null;
+  const rows = differing.slice(0, mostRows).map(({ name, lost, gained, changed, only }) => {
+    const backup =
+      only === 'live' ? 0 : only === 'backup' ? gained : (backupRows.get(name) ?? null);
     const live = backup === null ? null : backup - gained + lost;
     return { table: name, live, backup, lost, gained, changed };
   });
@@ -63,7 +72,7 @@ function tables(
         same === 1 ? t('1 other table is identical') : t('{0} other tables are identical', same),
     }),
     notCompared: notCompared.map(({ name, reason }) => ({ table: name, reason })),
-    summary: summaryLine(total, targetState, notCompared.length > 0, t),
+    summary: summaryLine(total, item, notCompared.length > 0, t),
   };
 }
 
@@ -81,17 +90,18 @@ function totalOf(tables: TableChange[]): Total {
 
 function summaryLine(
   { lost, gained, changed }: Total,
-  state: PlannedItem['targetState'],
+  item: PlannedItem,
   isPartial: boolean,
   t: Translate,
 ): Line {
+  const { targetState: state } = item;
   if (state === 'missing') {
     return { kind: 'fact', text: t('There is no live file: nothing is lost.') };
   }
   if (state === 'empty') {
     return { kind: 'fact', text: t('The live file is empty: nothing is lost.') };
   }
-  if (state !== 'readable') {
+  if (!isCompared(item)) {
     const text = t('The live file cannot be read, so it is unknown what only it has.');
     return { kind: 'warning', text };
   }
@@ -111,11 +121,25 @@ function summaryLine(
 
 function comparisonLines(
   restore: Restoration,
-  { schema, migrations }: PlannedItem,
+  { schema, migrations, tables: all, targetState, targetReason }: PlannedItem,
   index: number,
 ): Line[] {
   const { t } = restore.host;
   const lines: Line[] = [];
+  if (targetState === 'damaged' && targetReason !== undefined)
+    lines.push({ kind: 'warning', text: targetReason });
+  const only = (side: 'live' | 'backup'): string =>
+    namesOf(
+      all.filter((one) => one.only === side),
+      t,
+    );
+  if (only('live') !== '')
+    lines.push({
+      kind: 'warning',
+      text: t('Tables only in the live database: {0}.', only('live')),
+    });
+  if (only('backup') !== '')
+    lines.push({ kind: 'fact', text: t('Tables only in the backup: {0}.', only('backup')) });
   if (!schema.same) {
     const action = button(restore, `open-schema-${index}`, t('Show Differences'), 'link');
     lines.push({ kind: 'warning', text: t('The schemas differ.'), action });
@@ -125,4 +149,12 @@ function comparisonLines(
     lines.push({ kind: isCalm ? 'fact' : 'warning', text: migrations.words });
   }
   return lines;
+}
+
+const mostNames = 10;
+
+function namesOf(tables: TableChange[], t: Translate): string {
+  const names = tables.slice(0, mostNames).map(({ name }) => name);
+  const more = tables.length - names.length;
+  return [...names, ...(more > 0 ? [t('{0} more', more)] : [])].join(', ');
 }

@@ -44,6 +44,13 @@ describe('finding databases in a window', () => {
       await window.notification(/Backed up data\/LEGACY\.DB/).waitFor();
       await window.treeItem(/^data\/LEGACY\.DB, .*backed up just now/).waitFor();
       await window.treeItem('11 more files are SQLite').waitFor();
+
+      const explorer = window.page.locator('.explorer-folders-view');
+      await window.openSidebar('Explorer');
+      await explorer.getByRole('treeitem', { name: 'data', exact: true }).click();
+      const journal = explorer.getByRole('treeitem', { name: 'travel-journal', exact: true });
+      const told = window.notification(/Backed up data\/travel-journal/);
+      await window.chooseFromRow(journal, 'Back Up', told);
     });
   });
 });

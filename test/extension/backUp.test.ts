@@ -104,7 +104,9 @@ describe('Back Up', () => {
     >;
     assert.equal(manifest['sha256'], backup.sha256);
     assert.equal(manifest['trigger'], 'manual');
-    assert.deepEqual(manifest['source'], {
+    const { id, ...where } = manifest['source'] as Record<string, string>;
+    assert.match(id ?? '', /^[0-9a-f]{32}$/);
+    assert.deepEqual(where, {
       path: 'data/sessions.db',
       workspace: basename(workspaceFolder().uri.fsPath),
     });

@@ -30,7 +30,7 @@ import { retainAfterBackup, type Retained } from './retention.ts';
 import { type Job, RunningJobs } from './runningJobs.ts';
 import type { Settings } from './settings.ts';
 
-const busyTimeoutMs = 5000;
+export const defaultBusyTimeoutMs = 5000;
 
 export interface Database extends Located, KnownBackups {
   readonly job: Job | undefined;
@@ -312,7 +312,11 @@ export class Backups implements vscode.Disposable {
       ...{ companions: [...order.companions], folder: order.folder, method: order.method, trigger },
       ...(order.name !== undefined && { name: order.name }),
       ...(order.workspace !== undefined && { workspace: order.workspace }),
-      ...{ allowIncomplete: order.allowIncomplete, busyTimeoutMs, toolVersion: this.#toolVersion },
+      ...{
+        allowIncomplete: order.allowIncomplete,
+        busyTimeoutMs: defaultBusyTimeoutMs,
+        toolVersion: this.#toolVersion,
+      },
       verify: this.#settings.verifyAfterBackup(uri),
       largestBytes: this.#settings.largestBytes(uri),
       compression: this.#settings.compression(uri),
@@ -396,7 +400,7 @@ export class Backups implements vscode.Disposable {
       method: first?.method ?? this.#settings.method(uri),
       trigger,
       verify: this.#settings.verifyAfterBackup(uri),
-      busyTimeoutMs,
+      busyTimeoutMs: defaultBusyTimeoutMs,
       largestBytes: this.#settings.largestBytes(uri),
       toolVersion: this.#toolVersion,
     };

@@ -32,6 +32,7 @@ export const commands = {
   extract: 'sqliteBackup.extract',
   restore: 'sqliteBackup.restore',
   showHolders: 'sqliteBackup.showHolders',
+  saveOpenFiles: 'sqliteBackup.saveOpenFiles',
   undoRestore: 'sqliteBackup.undoRestore',
   recoverRestore: 'sqliteBackup.recoverRestore',
   deleteSetAside: 'sqliteBackup.deleteSetAside',

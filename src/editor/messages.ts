@@ -111,8 +111,18 @@ export function errorMessage(error: BackupError, name: string): string {
   const folder = error.path === undefined ? '' : folderName(error.path);
   switch (error.code) {
     case 'source-missing':
+      if (facts['reason'] === 'still-open')
+        return t(
+          '{0} does not exist, but {1} (pid {2}) still has it open. Save its content before that program ends.',
+          name,
+          String(facts['program']),
+          String(facts['pid']),
+        );
       return t('{0} is gone: no file under {1}. Check the path.', name, error.path ?? name);
     case 'source-busy':
+      // It is no lock: it changes, or locks would not reach the program.
+      if (facts['reason'] === 'changed' || facts['reason'] === 'other-side')
+        return [error.message, error.hint ?? ''].join(' ').trim();
       return facts['program'] === undefined
         ? t(
             '{0} is locked by another program. Nothing was written. Close its transaction and try again.',

@@ -110,6 +110,26 @@ describe('restores', () => {
     db.close();
   });
 
+  it('save what a program still has open of a deleted database', async function () {
+    if (process.platform !== 'linux') this.skip();
+    type Saved = { backups: { path: string; pid: number }[] };
+    const open = inWorkspace('data/open.db');
+    assert.deepEqual(await run<Saved>('saveOpenFiles', vscode.Uri.file(open)), { backups: [] });
+    execute(open, 'CREATE TABLE t (a); INSERT INTO t VALUES (7)');
+    const db = new Database(open);
+    db.prepare('SELECT * FROM t').all();
+    rmSync(open);
+    const { backups } = await run<Saved>('saveOpenFiles', vscode.Uri.file(open));
+    assert.deepEqual(
+      backups.map(({ pid }) => pid),
+      [process.pid],
+    );
+    db.close();
+    const copy = new Database(backups[0]?.path, { readonly: true });
+    assert.deepEqual(copy.prepare('SELECT a FROM t').pluck().all(), [7]);
+    copy.close();
+  });
+
   it('are undone by naming what they kept, after a question about what it would hide', async () => {
     const request = { ...applyRequest(backup, live), folder: inWorkspace(folder) };
     const { intent, items } = await moveAside(request, quiet);

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { Method } from '../../core/manifest/manifest.ts';
 import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
+import { commands } from '../ids.ts';
 import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
 import { isRow } from '../rows.ts';
@@ -126,9 +127,9 @@ async function run(parts: Parts, uris: vscode.Uri[], method?: Method): Promise<P
 }
 
 /** The backups folder for each database, asked for once per workspace folder. Undefined when the person turns away. */
-async function foldersFor(
-  { folder }: Parts,
-  uris: vscode.Uri[],
+export async function foldersFor(
+  { folder }: Pick<Parts, 'folder'>,
+  uris: readonly vscode.Uri[],
 ): Promise<Map<string, string> | undefined> {
   const answers = new Map<vscode.WorkspaceFolder | undefined, string>();
   const result = new Map<string, string>();
@@ -167,8 +168,13 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
   if (failed.length > 0) {
     const retry = t('Retry');
     const onlyCancelled = failed.every(({ error }) => error.code === 'cancelled');
+    const save = t('Save It');
+    const stillOpen = failed.find(({ error }) => error.facts?.['reason'] === 'still-open');
     const mayPass = failed.filter(({ error }) => passingCodes.has(error.code));
-    const actions = mayPass.length > 0 ? [retry, showLog] : [showLog];
+    const actions = [
+      ...(stillOpen === undefined ? [] : [save]),
+      ...(mayPass.length > 0 ? [retry, showLog] : [showLog]),
+    ];
     const show = onlyCancelled ? notify.info : notify.error;
     const answer = await show(resultMessage(result), ...actions);
     if (answer === retry)
@@ -178,6 +184,8 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
         method,
       );
     if (answer === showLog) parts.log.show();
+    if (answer === save)
+      await vscode.commands.executeCommand(commands.saveOpenFiles, stillOpen?.uri);
     return;
   }
   const [last] = done.slice(-1);
@@ -186,7 +194,11 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
   const ignore = t('Ignore in Git');
   const folder = vscode.Uri.joinPath(vscode.Uri.file(last.snapshot.path), '..');
   const offerIgnoring = await shouldOfferIgnoring(folder.fsPath);
-  const show = (result.retained?.problems ?? []).length > 0 ? notify.warn : notify.info;
+  const isLost = done.some(({ snapshot: { manifest } }) =>
+    manifest.warnings?.some(({ code }) => code === 'lost-files'),
+  );
+  const hasProblems = (result.retained?.problems ?? []).length > 0;
+  const show = hasProblems || isLost ? notify.warn : notify.info;
   const answer = await show(
     resultMessage(result),
     revealIt,

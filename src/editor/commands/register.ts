@@ -23,6 +23,7 @@ import {
   undoRestore,
 } from './restore.ts';
 import { applyRetention } from './retention.ts';
+import { saveOpenFiles } from './saveOpen.ts';
 import { verify, verifyAll } from './verify.ts';
 import { setFilter, sort } from './view.ts';
 
@@ -70,6 +71,7 @@ const table: Record<CommandId, Command> = {
   [commands.extract]: extract,
   [commands.restore]: restore,
   [commands.showHolders]: showHolders,
+  [commands.saveOpenFiles]: saveOpenFiles,
   [commands.undoRestore]: undoRestore,
   [commands.recoverRestore]: recoverRestore,
   [commands.deleteSetAside]: deleteSetAside,

@@ -4,9 +4,12 @@ import { readFileSync } from 'node:fs';
 const calls =
   'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate,chmod,fchmod,chown';
 
+/** What looks at files, reads them, and locks them. */
+const readingCalls = 'read,pread64,statx,newfstatat,fcntl,ioctl,copy_file_range';
+
 export interface Operation {
   call: string;
-  /** Which of these calls of the main thread it is, from 1. */
+  /** Which of these calls of its thread it is, from 1. */
   nth: number;
   line: string;
 }
@@ -18,23 +21,32 @@ export function traced(trace: string, ...options: string[]): string[] {
   return ['strace', '-f', '-y', ...quick, '-o', trace, '-e', `trace=${calls}`, ...options];
 }
 
+/** The same with all that looks at files and reads them. */
+export function tracedReading(trace: string, ...options: string[]): string[] {
+  const both = `trace=${calls},${readingCalls}`;
+  return ['strace', '-f', '-y', '--seccomp-bpf', '-o', trace, '-e', both, ...options];
+}
+
 /** What makes the nth of these calls fail, or kills the process there. */
 export function disturb({ call, nth }: Operation, injection: string): string[] {
   return ['-e', `inject=${call}:${injection}:when=${nth}`];
 }
 
-/** All operations of the main thread on `folder`, in their order. */
-export function operationsOn(folder: string, trace: string): Operation[] {
+/** All operations on `folder`, in their order: those of the main thread, or with `threads` of all, each once. */
+export function operationsOn(folder: string, trace: string, { threads = false } = {}): Operation[] {
   const lines = readFileSync(trace, 'utf8').split('\n');
   const main = lines[0]?.split(' ')[0];
   const counts = new Map<string, number>();
+  const known = new Set<string>();
   const found: Operation[] = [];
   for (const line of lines) {
     const [, pid, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];
-    if (call === undefined || pid !== main) continue;
-    const nth = (counts.get(call) ?? 0) + 1;
-    counts.set(call, nth);
-    if (line.includes(folder)) found.push({ call, nth, line });
+    if (call === undefined || (pid !== main && !threads)) continue;
+    const nth = (counts.get(`${pid} ${call}`) ?? 0) + 1;
+    counts.set(`${pid} ${call}`, nth);
+    if (!line.includes(folder) || known.has(`${nth} ${call}`)) continue;
+    known.add(`${nth} ${call}`);
+    found.push({ call, nth, line });
   }
   assert.ok(found.length > 20, `${found.length} operations`);
   return found;
@@ -71,6 +83,14 @@ export async function inLanes<T>(
 
 /** True with FAULTS=all in the environment: then nothing is sampled and nothing that takes minutes is left out. */
 export const isThorough = process.env['FAULTS'] === 'all';
+
+/** About `most` items, evenly spread; all of them with FAULTS=all in the environment. */
+export function sampleOf<T>(items: readonly T[], most: number): T[] {
+  const step = process.env['FAULTS'] === 'all' ? 1 : Math.max(1, items.length / most);
+  return items.filter(
+    (_item, index) => Math.floor(index / step) !== Math.floor((index - 1) / step),
+  );
+}
 
 /** Every third item, from `offset` on; all of them in a thorough run. */
 export function everyThird<T>(items: readonly T[], offset: number): T[] {

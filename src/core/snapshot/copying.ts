@@ -457,7 +457,8 @@ export function describeContents({
             status: check.status === 'ok' && lost.length > 0 ? 'partial' : check.status,
             checkedAt: new Date().toISOString(),
             findings: [...lost, ...check.findings, ...check.remarks],
-            ...(check.outOfStep.length > 0 && { outOfStep: check.outOfStep }),
+            // With files lost, nobody knows that all rows are there.
+            ...(lost.length === 0 && check.outOfStep.length > 0 && { outOfStep: check.outOfStep }),
           },
     ...boundTables(check?.contents?.tables ?? contents.tables),
     ...(contents.migrations.length > 0 && { migrations: contents.migrations }),

@@ -34,8 +34,8 @@ interface CheckOptions {
  */
 export function checkDatabase(path: string, options: CheckOptions): Check {
   let check = checkOnce(path, options);
-  if (check.isDoubtful) {
-    // What may have been a failed read counts when the whole file can be read and it is seen again.
+  if (check.status === 'damaged') {
+    // SQLite calls a read that fails (EIO) damage too: it counts when the whole file can be read and it is seen again.
     sha256File(path);
     check = checkOnce(path, options);
   }

@@ -15,8 +15,6 @@ export interface Integrity {
   findings: Finding[];
   /** What does not fit the rows, which are all there. Then the status is `partial`. */
   outOfStep: OutOfStep[];
-  /** Some of the damage may be a failed read: it counts only when it is seen again. */
-  isDoubtful: boolean;
   /** Which pages are in use, where SQLite's check could not account for all of them. */
   pageUse?: PageUse;
 }
@@ -53,7 +51,6 @@ export function damagedBy(error: unknown): Integrity {
     status: 'damaged',
     findings: [finding('unreadable', messageOf(error))],
     outOfStep: [],
-    isDoubtful: false,
   };
 }
 
@@ -75,9 +72,8 @@ function run(db: Database.Database, check: string, sorted: SortedMessages): Erro
 
 function result(sorted: SortedMessages, gaps: Finding[]): Integrity {
   const { outOfStep, findings, gaps: unread } = sorted.outOfStep();
-  const { damage, isDoubtful } = sorted;
-  if (damage.length > 0)
-    return { status: 'damaged', findings: firstOf(damage), outOfStep: [], isDoubtful };
+  const { damage } = sorted;
+  if (damage.length > 0) return { status: 'damaged', findings: firstOf(damage), outOfStep: [] };
   const all = [...findings, ...unread, ...gaps];
   const status = all.length > 0 ? 'partial' : 'ok';
   // Rows that could not be read are not known to be complete.
@@ -86,7 +82,6 @@ function result(sorted: SortedMessages, gaps: Finding[]): Integrity {
     status,
     findings: firstOf(all),
     outOfStep: isComplete ? outOfStep : [],
-    isDoubtful: false,
   };
 }
 
@@ -136,7 +131,6 @@ function checkTableByTable(db: Database.Database, reason: Error, unread: Finding
     status: all.status,
     findings: all.findings,
     outOfStep: areRowsRead ? all.outOfStep : [],
-    isDoubtful: all.isDoubtful,
     ...(all.status !== 'damaged' && pageUse !== undefined && { pageUse }),
   };
 }
@@ -150,7 +144,6 @@ function lookAtPages(
   const structure = new SortedMessages(db);
   const stopped = run(db, `quick_check(${mostMessages})`, structure);
   sorted.damage.push(...structure.damage);
-  sorted.isDoubtful ||= structure.isDoubtful;
   if (stopped === undefined || sorted.damage.length > 0) return undefined;
   const { findings, miscounted, use } = pageUseOf(db, unchecked);
   sorted.damage.push(...findings);

@@ -30,7 +30,6 @@ const ofFullText = [
 /** SQLite could not read a page, which it words like damage. The codes of damage are CORRUPT and NOTADB. */
 const unreadPage = /unable to get the page\. error code=(\d+)|failed to get page \d+/;
 const damageCodes = new Set([11, 26]);
-const doubtful = /Failed to read ptrmap key=/;
 
 const mostDamage = 100;
 const mostOutOfStep = 100;
@@ -39,8 +38,6 @@ export class SortedMessages {
   readonly damage: Finding[] = [];
   /** Messages about derived data. */
   derivedCount = 0;
-  /** Some of the damage may be a failed read: it counts only when it is seen again. */
-  isDoubtful = false;
   readonly #db: Database.Database;
   readonly #derived = new Map<string, Derived>();
   readonly #indexes: Map<string, string>;
@@ -69,7 +66,6 @@ export class SortedMessages {
     if (unreadPage.test(message) && !damageCodes.has(code & 0xff)) throw new Error(message);
     const derived = this.#derivedBy(message);
     if (derived === undefined) {
-      this.isDoubtful ||= doubtful.test(message);
       this.damaged('integrity', message);
       return;
     }

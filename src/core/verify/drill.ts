@@ -1,9 +1,11 @@
 /** A restore for trial: into a private folder, opened as the application would, compared with the backup byte by byte. */
-import { closeSync, constants, copyFileSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { withBundle } from '../bundle/openBundle.ts';
 import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
 import { explain, isBackupError } from '../errors.ts';
+import { sha256File } from '../files/digests.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
 import { requireSpace } from '../files/space.ts';
 import { syncFile } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
@@ -11,6 +13,7 @@ import type { Finding } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import { checkDatabase } from '../sqlite/check.ts';
 import { restoreJournalMode } from '../sqlite/contents.ts';
+import { isDamage } from '../sqlite/driver.ts';
 import { readHeader } from '../sqlite/header.ts';
 import { checksumBytes } from '../sqlite/pageChecksums.ts';
 import {
@@ -36,10 +39,7 @@ export function drillSnapshot(verdict: Verdict, scratchParent: string): DrillOut
     requireSpace(scratchParent, statSync(backup).size);
     const scratch = makePrivateFolder(scratchParent);
     try {
-      const restored = join(scratch.path, 'restored.db');
-      copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-      syncFile(restored);
-      const findings = restoreForTrial(backup, restored, manifest);
+      const findings = restoreInto(scratch.path, backup, manifest);
       return { status: findings.length === 0 ? 'ok' : 'failed', at, findings };
     } finally {
       scratch.remove();
@@ -63,12 +63,28 @@ function stoppedBy(error: unknown, at: string, scratchParent: string): DrillOutc
     : { status: 'unchecked', at, findings: [{ code, message }] };
 }
 
-/** Opens a restored copy as the application would, and says what is wrong with it. */
+/** Restores `backup` into a private folder, and says what is wrong with it. */
+function restoreInto(folder: string, backup: string, recorded: Recorded | undefined): Finding[] {
+  const restored = join(folder, 'restored.db');
+  try {
+    return restoreForTrial(backup, restored, recorded);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    // SQLite calls a read that fails damage too: it counts when the whole file can be read and it is seen again.
+    sha256File(restored);
+    for (const suffix of ['', ...siblingSuffixes]) rmSync(restored + suffix, { force: true });
+    return restoreForTrial(backup, restored, recorded);
+  }
+}
+
+/** Opens a restored copy as the application would. */
 function restoreForTrial(
   backup: string,
   restored: string,
   recorded: Recorded | undefined,
 ): Finding[] {
+  copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+  syncFile(restored);
   restoreJournalMode(restored, recorded?.facts.journalMode ?? 'delete');
   const check = checkDatabase(restored, { access: 'private' });
   const findings: Finding[] = check.status === 'damaged' ? [...check.findings] : [];
@@ -99,11 +115,8 @@ export async function drillBundle(verdict: Verdict, scratchParent: string): Prom
         try {
           const backup = join(scratch.path, 'backup.db');
           await unpackMember(open, member, backup);
-          const restored = join(scratch.path, 'restored.db');
-          copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-          syncFile(restored);
           const recorded = member.entry?.kind === 'database' ? member.entry : undefined;
-          for (const { code, message } of restoreForTrial(backup, restored, recorded))
+          for (const { code, message } of restoreInto(scratch.path, backup, recorded))
             findings.push({ code, message: `${member.name.slice(0, 200)}: ${message}` });
         } finally {
           scratch.remove();

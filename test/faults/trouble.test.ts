@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Manifest } from '../../src/core/manifest/manifest.ts';
+import type { verifyBackup } from '../../src/core/verify/verifyBackup.ts';
+import { bundleOf } from '../support/bundles.ts';
+import {
+  createDatabase,
+  requestFor,
+  sha256,
+  snapshot,
+  withDatabase,
+} from '../support/databases.ts';
+import {
+  disturb,
+  hasHit,
+  inLanes,
+  type Operation,
+  operationsOn,
+  sampleOf,
+  tracedReading,
+} from '../support/operations.ts';
+import {
+  type Ended,
+  endProcessesAfterEach,
+  fixture,
+  needProgram,
+  run,
+} from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+/** Trouble of the machine, and the calls that it can strike. */
+const troubles: [kind: string, injection: string, calls: RegExp][] = [
+  ['EIO', 'error=EIO', /./],
+  ['EACCES', 'error=EACCES', /^(openat|mkdir|statx|newfstatat|unlink|rename)$/],
+  ['EMFILE (too many open files)', 'error=EMFILE', /^openat$/],
+  ['ENOMEM', 'error=ENOMEM', /^(openat|read|pread64|statx|mkdir|copy_file_range)$/],
+  [
+    'ENOSPC (full)',
+    'error=ENOSPC',
+    /^(openat|mkdir|write|pwrite64|ftruncate|fsync|fdatasync|rename|copy_file_range|ioctl)$/,
+  ],
+  ['EAGAIN (locked)', 'error=EAGAIN', /^fcntl$/],
+];
+
+const lanes = 2;
+type Found = Awaited<ReturnType<typeof verifyBackup>>;
+
+describe('trouble of the machine', function () {
+  this.timeout(process.env['FAULTS'] === 'all' ? 3_600_000 : 300_000);
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+
+  before(function () {
+    if (process.platform !== 'linux') this.skip(); // strace exists there only.
+    needProgram('strace', 'strace');
+  });
+
+  const backups = (lane: number): string => folder(`lane${lane}`);
+
+  const job = (lane: number, name: string, params: object, options: string[]): Promise<Ended> =>
+    run(
+      [
+        ...tracedReading(folder(`trace${lane}`), ...options),
+        process.execPath,
+        fixture(name),
+        JSON.stringify(params),
+      ],
+      { env: { UV_THREADPOOL_SIZE: '1' } },
+    );
+
+  /** Each sampled operation of an undisturbed run, struck by each trouble in turn. `strike` says what is wrong after it. */
+  const strikeAll = async (
+    most: number,
+    operations: readonly Operation[],
+    strike: (lane: number, options: string[]) => Promise<string[]>,
+  ): Promise<void> => {
+    const strikes = troubles.flatMap(([kind, injection, calls]) =>
+      operations
+        .filter(({ call }) => calls.test(call))
+        .map((operation) => ({ kind, operation, options: disturb(operation, injection) })),
+    );
+    const wrong: string[] = [];
+    let hits = 0;
+    const sampled = sampleOf(strikes, most);
+    await inLanes(lanes, sampled, async ({ kind, operation, options }, lane) => {
+      const found = await strike(lane, options);
+      if (hasHit(backups(lane), folder(`trace${lane}`))) hits++;
+      wrong.push(...found.map((one) => `${one} <- ${kind}: ${operation.line.slice(0, 160)}`));
+    });
+    assert.deepEqual(wrong, []);
+    assert.ok(hits > sampled.length / 2, `only ${hits} of ${sampled.length} were hit`);
+  };
+
+  const verifying: [what: string, make: () => Promise<string>, most: number][] = [
+    [
+      'a snapshot that is read where it is',
+      async () => (await snapshot(createDatabase(folder('app.db')))).path,
+      40,
+    ],
+    [
+      'a snapshot of which a private copy is read',
+      async () => {
+        const { path } = await snapshot(createDatabase(folder('app.db')));
+        writeFileSync(`${path}-wal`, '');
+        return path;
+      },
+      25,
+    ],
+    [
+      'a snapshot with a pointer map, without a collation of its application',
+      async () => {
+        const database = createDatabase(folder('app.db'), { pragmas: ['auto_vacuum = 2'] });
+        withDatabase(database, (db) => {
+          db.unsafeMode();
+          db.pragma('writable_schema = on');
+          db.exec(`UPDATE sqlite_schema SET sql = 'CREATE INDEX items_by_name ON items (name COLLATE app_order)'
+            WHERE name = 'items_by_name'`);
+        });
+        return (await snapshot(database)).path;
+      },
+      25,
+    ],
+    ['a bundle', async () => (await bundleOf([createDatabase(folder('app.db'))])).path, 25],
+  ];
+  for (const [what, make, most] of verifying) {
+    it(`changes no verdict of ${what}`, async () => {
+      const name = (await make()).slice(folder('backups').length + 1);
+      const first = join(folder('backups'), name);
+      const params = (lane: number): object => ({
+        path: join(backups(lane), name),
+        drill: true,
+        folder: join(backups(lane), 'tmp'),
+      });
+      const prepare = (lane: number): void => {
+        rmSync(backups(lane), { recursive: true, force: true });
+        cpSync(folder('backups'), backups(lane), { recursive: true });
+        mkdirSync(join(backups(lane), 'tmp'));
+      };
+      // With a drill in its manifest, which must stay as well.
+      prepare(0);
+      const { code, stdout } = await job(0, 'verifyJob.ts', params(0), []);
+      assert.equal(code, 0, stdout);
+      const { status, drill } = JSON.parse(stdout) as Found;
+      const manifest = readFileSync(`${join(backups(0), name)}.json`, 'utf8');
+      assert.equal(drill?.status, 'ok');
+      writeFileSync(`${first}.json`, manifest);
+      const before = { sha256: sha256(first), ...verdictIn(manifest) };
+      const operations = operationsOn(backups(0), folder('trace0'), { threads: true });
+
+      await strikeAll(most, operations, async (lane, options) => {
+        prepare(lane);
+        const ended = await job(lane, 'verifyJob.ts', params(lane), options);
+        const path = join(backups(lane), name);
+        const wrong: string[] = [];
+        const after = { sha256: sha256(path), ...verdictIn(readFileSync(`${path}.json`, 'utf8')) };
+        if (JSON.stringify(after) !== JSON.stringify(before))
+          wrong.push(`another verdict: ${JSON.stringify(after)}`);
+        // Node ends itself where it needs what was taken.
+        if (ended.stdout === '') return wrong;
+        const found = JSON.parse(ended.stdout) as Found;
+        if (found.status !== status && found.status !== 'unchecked')
+          wrong.push(`${found.status}: ${JSON.stringify(found.findings)}`);
+        if (found.drill?.status === 'failed') wrong.push(JSON.stringify(found.drill.findings));
+        return wrong;
+      });
+    });
+  }
+
+  it('lets a backup fail or be published unchecked, and never calls it damaged', async () => {
+    const database = createDatabase(folder('app.db'));
+    const request = (lane: number): object => requestFor(database, { folder: backups(lane) });
+    mkdirSync(backups(0));
+    const { code, stdout } = await job(0, 'job.ts', request(0), []);
+    assert.equal(code, 0, stdout);
+    const operations = operationsOn(backups(0), folder('trace0'), { threads: true });
+    const statuses = new Set<string>();
+    await strikeAll(80, operations, async (lane, options) => {
+      rmSync(backups(lane), { recursive: true, force: true });
+      mkdirSync(backups(lane));
+      const ended = await job(lane, 'job.ts', request(lane), options);
+      const names = readdirSync(backups(lane)).filter((name) => !name.startsWith('.'));
+      if (names.some((name) => name.includes('.suspect'))) return ['a suspect'];
+      const manifests = names.filter((name) => name.endsWith('.json'));
+      if (ended.code !== 0) return names.length > 0 ? [`failed and left ${names.join()}`] : [];
+      const [text = ''] = manifests.map((name) => readFileSync(join(backups(lane), name), 'utf8'));
+      const { status, findings } = (JSON.parse(text) as Manifest).verdict;
+      statuses.add(status);
+      return status === 'ok' || (status === 'unchecked' && findings.length > 0) ? [] : [text];
+    });
+    assert.deepEqual([...statuses].sort(), ['ok', 'unchecked']);
+  });
+});
+
+/** Without the times at which it was recorded. */
+function verdictIn(manifest: string): object {
+  const { verdict, drill } = JSON.parse(manifest) as Manifest;
+  return { verdict: [verdict.status, verdict.findings, verdict.outOfStep], drill: drill?.status };
+}

@@ -150,6 +150,29 @@ describe('what SQLite cannot check without a collation of the application', () =
     return expectDamage(path, /used twice|malformed/);
   });
 
+  it('has an index with a page of a table in it, and a table with a page of an index', async () => {
+    const path = made();
+    const bytes = readFileSync(path);
+    const [leaf, row] = [pageOf(path, 'sorted', 'leaf'), pageOf(path, 'words', 'leaf')];
+    const pageAt = (page: number): Buffer => bytes.subarray((page - 1) * 4096, page * 4096);
+    overwrite(path, (leaf - 1) * 4096, pageAt(row));
+    await expectDamage(path, /page \d+ is not of the kind/);
+  });
+
+  it('has a table whose rows are out of order', () => {
+    const path = made([], 'CREATE TABLE before (a)');
+    const bytes = readFileSync(path);
+    const at = (pageOf(path, 'words', 'leaf') - 1) * 4096;
+    // The last two cells of a page change places.
+    const cells = at + 8 + 2 * (bytes.readUInt16BE(at + 3) - 2);
+    const [first, second] = [
+      bytes.subarray(cells, cells + 2),
+      bytes.subarray(cells + 2, cells + 4),
+    ];
+    overwrite(path, cells, Buffer.concat([second, first]));
+    return expectDamage(path, /words: rows are out of order/);
+  });
+
   it('has an index with another number of entries than its table has rows: out of step', async () => {
     const path = made();
     const root = valueIn(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'sorted'");

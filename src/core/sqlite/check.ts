@@ -7,7 +7,7 @@ import { isDamage, isNotRunnable, open, openPrivate } from './driver.ts';
 import { finding, messageOf } from './finding.ts';
 import { checkIntegrity, damagedBy, type Integrity } from './integrity.ts';
 import { checksumFindings } from './pageChecksums.ts';
-import { freeListFindings } from './pageUse.ts';
+import { pageFindings } from './pageUse.ts';
 
 export interface Check {
   status: Exclude<VerdictStatus, 'unchecked'>;
@@ -41,9 +41,9 @@ export function checkDatabase(path: string, options: CheckOptions): Check {
   }
   const { status, findings, outOfStep, remarks, contents, pageUse } = check;
   const standsStill = options.busyTimeoutMs === undefined;
-  const ofFreeList = pageUse !== undefined && standsStill ? freeListFindings(path, pageUse) : [];
-  if (ofFreeList.length > 0)
-    return { status: 'damaged', findings: ofFreeList, outOfStep: [], remarks: [] };
+  const ofPages = pageUse !== undefined && standsStill ? pageFindings(path, pageUse) : [];
+  if (ofPages.length > 0)
+    return { status: 'damaged', findings: ofPages, outOfStep: [], remarks: [] };
   const ofChecksums = standsStill && status !== 'damaged' ? checksumFindings(path) : [];
   return {
     status: ofChecksums.length > 0 ? 'partial' : status,

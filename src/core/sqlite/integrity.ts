@@ -6,7 +6,7 @@ import type Database from 'better-sqlite3';
 import type { Finding, OutOfStep, VerdictStatus } from '../manifest/manifest.ts';
 import { isDamage, isMissingFeature, isNotRunnable, quoted } from './driver.ts';
 import { finding, messageOf } from './finding.ts';
-import { scanTable, SortedMessages } from './outOfStep.ts';
+import { rowOrderFindings, scanTable, SortedMessages } from './outOfStep.ts';
 import { type PageUse, pageUseOf } from './pageUse.ts';
 import { missingTokenizer, tablesOfUnknownModules, virtualTables } from './virtualTables.ts';
 
@@ -122,7 +122,7 @@ function checkTableByTable(db: Database.Database, reason: Error, unread: Finding
       isUnread(name, stopped.message);
       const findings = scanTable(db, name);
       areRowsRead &&= findings !== undefined;
-      sorted.damage.push(...(findings ?? []));
+      sorted.damage.push(...(findings ?? []), ...rowOrderFindings(db, name));
     }
   }
   const pageUse = lookAtPages(db, unchecked, sorted);

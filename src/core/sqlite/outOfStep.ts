@@ -158,6 +158,28 @@ export function scanTable(db: Database.Database, table: string): Finding[] | und
   }
 }
 
+/** Rows are found by their id, which has to ascend. A table WITHOUT ROWID has none. */
+export function rowOrderFindings(db: Database.Database, table: string): Finding[] {
+  try {
+    const columns = db.pragma(`table_xinfo(${quoted(table)})`) as { name: string }[];
+    const taken = new Set(columns.map(({ name }) => name.toLowerCase()));
+    const id = ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name));
+    if (id === undefined) return [];
+    const disordered = db
+      .prepare(
+        `SELECT count(*) FROM (SELECT ${id} AS id, lag(${id}) OVER () AS before FROM ${quoted(table)} NOT INDEXED)
+          WHERE before >= id`,
+      )
+      .pluck()
+      .get();
+    return disordered === 0 ? [] : [finding('integrity', `${table}: rows are out of order`)];
+  } catch (error) {
+    if (isNotRunnable(error)) return [];
+    if (!isDamage(error)) throw error;
+    return [finding('unreadable', `${table}: ${messageOf(error)}`)];
+  }
+}
+
 const longestName = 200;
 
 function mendOf({ what, name }: Derived): string | undefined {

@@ -8,9 +8,17 @@ import type { Finding } from '../manifest/manifest.ts';
 import { isDamage, isNotRunnable, quoted } from './driver.ts';
 import { finding, messageOf } from './finding.ts';
 
-/** The pages of the tables and indexes, each with its own number as index; free pages are not among them. */
+/** What a page is used for. The rows of a table WITHOUT ROWID are in pages of an index. */
+const usedFor = { table: 1, index: 2, overflow: 3 } as const;
+/** The first byte of a page, by what it is used for. */
+const firstBytes: Readonly<Record<number, readonly number[]>> = {
+  [usedFor.table]: [0x05, 0x0d],
+  [usedFor.index]: [0x02, 0x0a],
+};
+
 export interface PageUse {
-  isUsed: Uint8Array;
+  /** By the number of the page; 0 for those that no table and no index uses. */
+  uses: Uint8Array;
   pageCount: number;
   pageSize: number;
   autoVacuum: boolean;
@@ -33,13 +41,18 @@ export function pageUseOf(
 ): { findings: Finding[]; miscounted: string[]; use?: PageUse } {
   const pageCount = Number(db.pragma('page_count', { simple: true }));
   const use: PageUse = {
-    isUsed: new Uint8Array(pageCount + 1),
+    uses: new Uint8Array(pageCount + 1),
     pageCount,
     pageSize: Number(db.pragma('page_size', { simple: true })),
     autoVacuum: Number(db.pragma('auto_vacuum', { simple: true })) > 0,
   };
   const findings: Finding[] = [];
   const trees = new Map<string, Tree>();
+  const withoutRowid = namesOf(
+    db,
+    "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr = 1",
+  );
+  const indexes = namesOf(db, "SELECT name FROM sqlite_schema WHERE type = 'index'");
   try {
     const pages = db.prepare('SELECT name, pageno, pagetype, ncell FROM dbstat').raw();
     for (const page of pages.iterate()) {
@@ -48,10 +61,11 @@ export function pageUseOf(
         findings.push(damage(`page ${number} of ${name} cannot be read`));
       else if (number < 1 || number > pageCount)
         findings.push(damage(`${name} has a page ${number}, which is not in the file`));
-      else if (use.isUsed[number] === 1)
+      else if (use.uses[number] !== 0)
         findings.push(damage(`page ${number} of ${name} is used twice`));
       else {
-        use.isUsed[number] = 1;
+        const isIndex = indexes.has(name) || withoutRowid.has(name);
+        use.uses[number] = usedFor[type === 'overflow' ? type : isIndex ? 'index' : 'table'];
         const tree = trees.get(name) ?? { cells: 0, leafCells: 0 };
         trees.set(name, tree);
         if (type !== 'overflow') tree.cells += cells;
@@ -67,20 +81,15 @@ export function pageUseOf(
     return { findings, miscounted: [] };
   }
   if (findings.length > 0) return { findings, miscounted: [] };
-  return { findings, miscounted: miscountedIndexes(db, unchecked, trees), use };
+  return { findings, miscounted: miscountedIndexes(db, unchecked, withoutRowid, trees), use };
 }
 
 function miscountedIndexes(
   db: Database.Database,
   tables: ReadonlySet<string>,
+  withoutRowid: ReadonlySet<string>,
   trees: ReadonlyMap<string, Tree>,
 ): string[] {
-  const withoutRowid = new Set(
-    db
-      .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr = 1")
-      .pluck()
-      .all() as string[],
-  );
   return [...tables].flatMap((table) => {
     const tree = trees.get(table);
     if (tree === undefined) return [];
@@ -99,14 +108,18 @@ function miscountedIndexes(
   });
 }
 
+function namesOf(db: Database.Database, sql: string): Set<string> {
+  return new Set(db.prepare(sql).pluck().all() as string[]);
+}
+
 const headerBytes = 100;
 const lockByte = 0x40000000;
 
 /**
- * What is wrong with the free list, read without SQLite, and with pages that are neither free nor in use. The file must
- * stand still, and this process must not have it open.
+ * What is wrong with the free list, read without SQLite, with pages that are neither free nor in use, and with those that
+ * are not what they are used for. The file must stand still, and this process must not have it open.
  */
-export function freeListFindings(path: string, use: PageUse): Finding[] {
+export function pageFindings(path: string, use: PageUse): Finding[] {
   const { pageCount, pageSize } = use;
   const isFree = new Uint8Array(pageCount + 1);
   const findings: Finding[] = [];
@@ -114,7 +127,7 @@ export function freeListFindings(path: string, use: PageUse): Finding[] {
     const problem =
       page < 2 || page > pageCount
         ? 'is not in the file'
-        : use.isUsed[page] === 1
+        : use.uses[page] !== 0
           ? 'is in use'
           : isFree[page] === 1
             ? 'is in it twice'
@@ -148,7 +161,12 @@ export function freeListFindings(path: string, use: PageUse): Finding[] {
     if (findings.length > 0) return findings;
     const isSpecial = specialPages(use, usableBytes);
     for (let page = 1; page <= pageCount && findings.length < mostFindings; page++) {
-      if (use.isUsed[page] === 0 && isFree[page] === 0 && !isSpecial(page))
+      const expected = firstBytes[use.uses[page] ?? 0];
+      if (expected !== undefined) {
+        const at = page === 1 ? headerBytes : (page - 1) * pageSize;
+        if (!expected.includes(pieceOf(handle, at, 1).readUInt8(0)))
+          findings.push(damage(`page ${page} is not of the kind that it is used for`));
+      } else if (use.uses[page] === 0 && isFree[page] === 0 && !isSpecial(page))
         findings.push(damage(`page ${page} is neither in use nor free`));
     }
     return findings;

@@ -24,6 +24,7 @@ import {
 } from '../manifest/manifest.ts';
 import { publishPair, readManifestOf, removePair } from '../manifest/manifestFile.ts';
 import { manifestNameOf, snapshotNames, stemOfSnapshot, suspectNames } from '../manifest/names.ts';
+import { checkDatabase } from '../sqlite/check.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
 import { copyGuarded } from '../sqlite/guardedCopy.ts';
 import { classify, sampleBytes } from '../sqlite/header.ts';
@@ -54,11 +55,37 @@ export async function withHelp(
     const backups = earlierOf(path, recordAs, request.folder);
     const isDamaged = error.code === 'corrupt' || backups.length > 0;
     const hasCopy = error.facts?.['suspect'] !== undefined || statSync(path).size === 0;
+    if (isByReading(error) && !hasCopy && !(await isSeenAgain(path, request.folder)))
+      return {
+        ...error,
+        code: 'io-error',
+        message: `${path} could not be read. Damage was not seen a second time.`,
+        hint: 'Check the disk and try again.',
+      };
     const kept = isDamaged && !hasCopy ? await keep(path, recordAs, error, request) : {};
     return offering(backups[0], { ...error, ...kept });
   } catch {
     return error; // It vanished, or cannot be read: the failure itself says more.
   }
+}
+
+/** SQLite calls a read that fails (EIO) damage too. */
+function isByReading({ code, facts }: PlainError): boolean {
+  return code === 'corrupt' && String(facts?.['reason']).startsWith('SQLITE_CORRUPT');
+}
+
+/** Damage counts when the whole file can be read and it is seen again. */
+async function isSeenAgain(path: string, folder: string): Promise<boolean> {
+  return inWorkplace(folder, ({ scratch }) => {
+    const copy = join(scratch, 'again.db');
+    try {
+      copyGuarded(path, copy);
+    } catch (error) {
+      if (explain(error, 'source', path).code === 'io-error') return Promise.resolve(false);
+      throw error;
+    }
+    return Promise.resolve(checkDatabase(copy, { access: 'private' }).status === 'damaged');
+  });
 }
 
 /** The good backups of the database in the folder, newest first. */

@@ -83,14 +83,17 @@ describe('trouble of the machine', function () {
     );
     const wrong: string[] = [];
     let hits = 0;
-    const sampled = sampleOf(strikes, most);
+    // SQLite calls a failed read of the change counter damage: that one is always tried.
+    const isOfCounter = ({ kind, operation }: (typeof strikes)[number]): boolean =>
+      kind === 'EIO' && operation.line.includes(', 16, 24)');
+    const sampled = new Set([...sampleOf(strikes, most), ...strikes.filter(isOfCounter)]);
     await inLanes(lanes, sampled, async ({ kind, operation, options }, lane) => {
       const found = await strike(lane, options);
       if (hasHit(watched(lane), folder(`trace${lane}`))) hits++;
       wrong.push(...found.map((one) => `${one} <- ${kind}: ${operation.line.slice(0, 160)}`));
     });
     assert.deepEqual(wrong, []);
-    assert.ok(hits > sampled.length / 2, `only ${hits} of ${sampled.length} were hit`);
+    assert.ok(hits > sampled.size / 2, `only ${hits} of ${sampled.size} were hit`);
   };
 
   const verifying: [what: string, make: () => Promise<string>, most: number][] = [

@@ -4,7 +4,7 @@
  * order are one ordinary stream. The blocks are always the same, so the result does not depend on the number of cores.
  */
 import { availableParallelism } from 'node:os';
-import { constants, deflateRaw } from 'node:zlib';
+import { constants, deflateRaw, deflateRawSync } from 'node:zlib';
 
 const blockBytes = 256 * 1024;
 /** How far back deflate can refer. */
@@ -40,6 +40,11 @@ export async function* deflateBlocks(
     if (next === undefined) return;
     yield await next;
   }
+}
+
+/** The stream of a file that is one block, made at once. */
+export function deflateSmall(bytes: Buffer, level: number): Buffer {
+  return deflateRawSync(bytes, { level, memLevel: 9, chunkSize: bytes.length + 1024 });
 }
 
 function deflateBlock(

@@ -8,7 +8,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { crc32, createInflateRaw } from 'node:zlib';
+import { crc32, createInflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib';
 import type { Entry, ZipFile } from 'yauzl';
 import yauzl from 'yauzl';
 import { BackupError, explain, isBackupError } from '../errors.ts';
@@ -45,6 +45,8 @@ export const generousLimits: ZipLimits = { entries: 200_000, totalBytes: 2e12 };
 const mostRatio = 1040;
 const quietBytes = 1024 * 1024;
 const chunkBytes = 256 * 1024;
+/** What is packed into so little is read in one piece. */
+const smallBytes = 64 * 1024;
 /** Zlib's own minimum. */
 const fewestChunkBytes = 64;
 
@@ -153,10 +155,14 @@ export class Zip {
     return found;
   }
 
-  async #inflate(
-    { name, entry, sizeBytes, compressedBytes }: Found,
-    onChunk: (chunk: Buffer) => void,
-  ): Promise<void> {
+  async #inflate(found: Found, onChunk: (chunk: Buffer) => void): Promise<void> {
+    const { name, entry, sizeBytes, compressedBytes } = found;
+    if (compressedBytes <= smallBytes && sizeBytes <= quietBytes) {
+      const bytes = await this.#readSmall(found);
+      onChunk(bytes);
+      requireContent(found, bytes.length, crc32(bytes));
+      return;
+    }
     const raw = await this.#file.openReadStreamPromise(entry, { decodeFileData: false });
     let [doneBytes, crc] = [0, 0];
     const take = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
@@ -178,8 +184,23 @@ export class Zip {
       if (inflate.bytesWritten !== compressedBytes)
         throw unsound(`${shown(name)} has more data than belongs to it`);
     }
-    if (doneBytes !== sizeBytes) throw unsound(`${shown(name)} is shorter than it says`);
-    if (crc !== entry.crc32) throw unsound(`the CRC of ${shown(name)} is wrong`);
+    requireContent(found, doneBytes, crc);
+  }
+
+  /** In one piece: streams cost more than what they carry where there are thousands of small files. */
+  async #readSmall({ name, entry, sizeBytes, compressedBytes }: Found): Promise<Buffer> {
+    const { fileDataStart } = await this.#file.readLocalFileHeaderPromise(entry, { minimal: true });
+    const raw = Buffer.allocUnsafe(compressedBytes);
+    if (readSync(this.#handle, raw, 0, compressedBytes, fileDataStart) < compressedBytes)
+      throw unsound('it ends too early');
+    if (entry.compressionMethod === 0) return raw;
+    const chunkSize = Math.max(sizeBytes, fewestChunkBytes);
+    const inflated = inflateAtMost(raw, { chunkSize, maxOutputLength: chunkSize + 1 });
+    if (inflated === undefined) throw unsound(`${shown(name)} is longer than it says`);
+    const { buffer, engine } = inflated;
+    if (engine.bytesWritten !== compressedBytes)
+      throw unsound(`${shown(name)} has more data than belongs to it`);
+    return buffer;
   }
 
   /** The whole content of a small member. */
@@ -189,6 +210,29 @@ export class Zip {
     const chunks: Buffer[] = [];
     await this.read(name, (chunk) => chunks.push(Buffer.from(chunk)));
     return Buffer.concat(chunks);
+  }
+}
+
+function requireContent({ name, sizeBytes, entry }: Found, bytes: number, crc: number): void {
+  if (bytes > sizeBytes) throw unsound(`${shown(name)} is longer than it says`);
+  if (bytes < sizeBytes) throw unsound(`${shown(name)} is shorter than it says`);
+  if (crc !== entry.crc32) throw unsound(`the CRC of ${shown(name)} is wrong`);
+}
+
+/** Undefined for more than `maxOutputLength`. */
+function inflateAtMost(
+  raw: Buffer,
+  options: ZlibOptions,
+): { buffer: Buffer; engine: { bytesWritten: number } } | undefined {
+  try {
+    // The types do not know of `info`, which also gives what the bytes were read with.
+    const inflated: unknown = inflateRawSync(raw, { ...options, info: true });
+    return inflated as ReturnType<typeof inflateAtMost>;
+  } catch (error) {
+    const isLonger =
+      error instanceof Error && Reflect.get(error, 'code') === 'ERR_BUFFER_TOO_LARGE';
+    if (isLonger) return undefined;
+    throw error;
   }
 }
 

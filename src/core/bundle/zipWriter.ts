@@ -1,9 +1,8 @@
-/** Writes zips: the container is a library's, the compressed streams are made here, on all cores. */
-import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { configure, ZipWriter } from '@zip.js/zip.js/lib/zip-core-custom.js';
+/** Writes zips: the compressed streams are made on all cores, those of small files at once. */
+import { closeSync, openSync, readSync } from 'node:fs';
 import type { Compression } from '../manifest/manifest.ts';
-import { deflateBlocks, type ReadInto } from './deflate.ts';
+import { deflateBlocks, deflateSmall, type ReadInto } from './deflate.ts';
+import { ZipContainer } from './zipContainer.ts';
 
 /** A file to be packed. Size and CRC-32 are of its content, known beforehand. */
 export interface Packable {
@@ -14,12 +13,9 @@ export interface Packable {
 }
 
 const levels: Readonly<Record<Compression, number>> = { store: 0, fast: 1, balanced: 6, small: 9 };
-const methods = { store: 0, deflate: 8 } as const;
 const chunkBytes = 256 * 1024;
-/** A regular file that its owner may read and write. */
-const unixMode = 0o100600;
-
-configure({ useWebWorkers: false, chunkSize: chunkBytes });
+/** Below this, another thread costs more than it gains. */
+const smallBytes = 64 * 1024;
 
 interface ZipOptions {
   compression: Compression;
@@ -39,49 +35,39 @@ export async function writeZip(
 ): Promise<{ sizeBytes: number; sha256: string }> {
   const handle = openSync(to, 'w');
   try {
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    const target = new WritableStream<Uint8Array>({
-      write(chunk) {
-        writeFully(handle, chunk);
-        hash.update(chunk);
-        sizeBytes += chunk.length;
-      },
-    });
-    const zip = new ZipWriter(target, { lastModDate: at, rawLastModDate: dosTime(at), unixMode });
+    const zip = new ZipContainer(handle, at);
     let doneBytes = 0;
     for (const file of files) {
       const onRead = (bytes: number): void => onProgress((doneBytes += bytes));
       await addFile(zip, file, levels[compression], onRead);
       onPacked(file);
     }
-    await zip.close();
-    return { sizeBytes, sha256: hash.digest('hex') };
+    return zip.end();
   } finally {
     closeSync(handle);
   }
 }
 
 async function addFile(
-  zip: ZipWriter<unknown>,
-  file: Packable,
+  zip: ZipContainer,
+  { name, sizeBytes, crc32, content }: Packable,
   level: number,
   onRead: (bytes: number) => void,
 ): Promise<void> {
-  const source = openContent(file.content, onRead);
-  const isStored = level === 0 || file.sizeBytes === 0;
-  const pieces = isStored
-    ? storeBlocks(source.readInto, file.sizeBytes)
-    : deflateBlocks(source.readInto, file.sizeBytes, level);
+  const isDeflated = level > 0 && sizeBytes > 0;
+  const head = { name, sizeBytes, crc32, isDeflated };
+  const source = openContent(content, onRead);
   try {
-    const readable = ReadableStream.from(pieces);
-    // What is stored has a known size, which then stands before it and not after it.
-    await zip.add(file.name, isStored ? { readable, size: file.sizeBytes } : { readable }, {
-      passThrough: true,
-      compressionMethod: isStored ? methods.store : methods.deflate,
-      uncompressedSize: file.sizeBytes,
-      crc32: file.crc32,
-    });
+    if (sizeBytes <= smallBytes) {
+      const bytes = Buffer.allocUnsafe(sizeBytes);
+      if (source.readInto(bytes) < sizeBytes) throw new Error('The file has become shorter.');
+      zip.add(head, isDeflated ? deflateSmall(bytes, level) : bytes);
+    } else {
+      const pieces = isDeflated
+        ? deflateBlocks(source.readInto, sizeBytes, level)
+        : storeBlocks(source.readInto, sizeBytes);
+      await zip.addPieces(head, pieces);
+    }
   } finally {
     source.close();
   }
@@ -121,17 +107,4 @@ async function* storeBlocks(readInto: ReadInto, sizeBytes: number): AsyncGenerat
     left -= block.length;
     yield block;
   }
-}
-
-function writeFully(handle: number, chunk: Uint8Array): void {
-  for (let done = 0; done < chunk.length;) done += writeSync(handle, chunk, done);
-}
-
-/** The date and time of a zip entry, in UTC: the local time would make the bytes depend on the time zone. */
-function dosTime(at: Date): number {
-  const year = Math.min(Math.max(at.getUTCFullYear(), 1980), 2107);
-  const date = ((year - 1980) << 9) | ((at.getUTCMonth() + 1) << 5) | at.getUTCDate();
-  const time =
-    (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | Math.floor(at.getUTCSeconds() / 2);
-  return ((date << 16) | time) >>> 0;
 }

@@ -92,6 +92,30 @@ describe('the command line, keeping backups in order', () => {
     assert.doesNotMatch(ended.stdout, /secret/);
   });
 
+  it('says which tables only one side has, and what it did not compare', async () => {
+    const live = folder('app.db');
+    withDatabase(live, (db) =>
+      db.exec('CREATE TABLE empty (a); CREATE TABLE one (a); INSERT INTO one VALUES (1)'),
+    );
+    const lines = async (...args: string[]): Promise<string[]> => {
+      const { code, stdout, stderr } = await runCli(['compare', ...args]);
+      assert.equal(code, 0, stderr);
+      return stdout.trim().split('\n').slice(-4);
+    };
+    const [backup = ''] = paths;
+    assert.deepEqual((await lines(live, backup)).slice(1), [
+      'empty: a table only left, 0 rows',
+      'one: a table only left, 1 row',
+      '1 of 3 tables hold the same rows.',
+    ]);
+    assert.deepEqual(await lines(backup, live, '--deadline', '0.001'), [
+      '0 of 3 tables hold the same rows.',
+      'not compared: empty: no time was left',
+      'not compared: items: no time was left',
+      'not compared: one: no time was left',
+    ]);
+  });
+
   it('verifies what a pattern names, manifests left out', async () => {
     const names = readdirSync(folder('backups'))
       .filter((name) => name.startsWith('app'))

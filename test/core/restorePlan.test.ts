@@ -7,6 +7,7 @@ import {
   createDatabase,
   overwrite,
   snapshot,
+  valueOf,
   withDatabase,
   writeBytes,
 } from '../support/databases.ts';
@@ -88,6 +89,22 @@ describe('the plan of a restore', () => {
       if (state !== 'missing') assert.ok(item.targetReason);
     });
   }
+
+  it('compares what it can of a live database of which one table is damaged', async () => {
+    change('CREATE TABLE empty (a); CREATE TABLE other (a); INSERT INTO other VALUES (1), (2)');
+    change('PRAGMA wal_checkpoint(TRUNCATE)');
+    const root = valueOf(live, "SELECT rootpage FROM sqlite_schema WHERE name = 'items'");
+    overwrite(live, (Number(root) - 1) * 4096, Buffer.alloc(100, 0xee));
+    const { targetState, targetReason, tables, notCompared } = itemOf(await plan());
+    assert.equal(targetState, 'damaged');
+    assert.equal(targetReason, 'Some of its tables are damaged and could not be compared.');
+    assert.deepEqual(tables, [
+      { name: 'empty', lost: 0, gained: 0, changed: 0, compared: true, only: 'live' },
+      { name: 'items', lost: 0, gained: 0, changed: 0, compared: false },
+      { name: 'other', lost: 2, gained: 0, changed: 0, compared: true, only: 'live' },
+    ]);
+    assert.deepEqual(notCompared, [{ name: 'items', reason: 'damaged in the live database' }]);
+  });
 
   it('reads a database that was stopped in the middle of a transaction from a copy', async () => {
     change('PRAGMA journal_mode = delete');

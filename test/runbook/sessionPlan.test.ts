@@ -43,6 +43,26 @@ describe('the plan of a restore on the page', () => {
       assert.match(state.footer.actions[1]?.reason ?? '', /Nothing was changed/);
     });
 
+    it('with the tables that only one side has, also empty ones', async () => {
+      withDatabase(live, (db) =>
+        db.exec(
+          'DROP TABLE items; CREATE TABLE full (a); INSERT INTO full VALUES (1); CREATE TABLE none (a)',
+        ),
+      );
+      const { state } = await begin();
+      const [comparison] = state.comparisons;
+      assert.deepEqual(comparison?.rows, [
+        { table: 'full', live: 1, backup: 0, lost: 1, gained: 0, changed: 0 },
+        { table: 'items', live: 0, backup: 100, lost: 0, gained: 100, changed: 0 },
+        { table: 'none', live: 0, backup: 0, lost: 0, gained: 0, changed: 0 },
+      ]);
+      assert.equal(comparison.rest, undefined);
+      assert.deepEqual(
+        comparison.lines.slice(0, 2).map(({ text }) => text),
+        ['Tables only in the live database: full, none.', 'Tables only in the backup: items.'],
+      );
+    });
+
     it('over a live database that is missing, empty, damaged or nothing of the kind', async () => {
       const cases: [make: () => void, summary: RegExp][] = [
         [() => undefined, /no live file: nothing is lost/],

@@ -100,6 +100,7 @@ describe('header', () => {
       kind: 'sqlite',
       journalMode: 'rollback',
       pageSize: 1024,
+      reservedBytes: 0,
       pageCount: size / 1024,
       sizeBytes: size,
     });

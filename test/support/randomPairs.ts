@@ -186,6 +186,8 @@ export function makeSide(path: string, { encoding, tables }: PlannedPair['left']
     db.pragma(`encoding = '${encoding}'`);
     db.pragma('journal_mode = off');
     db.pragma('synchronous = off');
+    // A database without a table would be an empty file.
+    db.pragma('user_version = 1');
     db.exec('BEGIN');
     for (const [plan, rows] of tables) {
       db.exec(sqlOf(plan));

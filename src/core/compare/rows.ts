@@ -119,7 +119,7 @@ function countByContent(pair: Pair, identity: Identity, sides: Sides): RowCounts
   }
   const isLoose = (side: FromSide): string => (key.length > 0 ? `NOT ${hasKey(side)}` : 'TRUE');
   const rows = remaining(columns, sides, content, isLoose);
-  const loose = countPartners(pair, rows, content, []);
+  const loose = countSame(pair, rows, content);
   if (loose.onlyLeft > 0 && loose.onlyRight > 0 && haveRowids(sides)) {
     const changed = countUnderOneRowid(pair, rows, content);
     loose.onlyLeft -= changed;
@@ -219,7 +219,7 @@ function countPartners(pair: Pair, rows: string, key: Part[], content: Part[]): 
   const [found] = pair.rows(
     `SELECT sum(max(l - r, 0)) AS onlyLeft, sum(max(r - l, 0)) AS onlyRight, sum(min(l, r) - same) AS changed
       FROM (SELECT sum(l) AS l, sum(r) AS r, sum(min(l, r)) AS same
-        FROM (SELECT ${['TRUE', ...key.map(({ as }) => as)].join(', ')}, ${ofLeft}, ${ofRight}
+        FROM (SELECT ${key.map(({ as }) => as).join(', ')}, ${ofLeft}, ${ofRight}
           FROM (${rows}) GROUP BY ${grouping([...key, ...content])})
         GROUP BY ${grouping(key)})`,
   );
@@ -230,17 +230,33 @@ function countPartners(pair: Pair, rows: string, key: Part[], content: Part[]): 
   };
 }
 
-/** Of rows with the same content those with the smallest row ids are partners. */
-function countUnderOneRowid(pair: Pair, rows: string, content: Part[]): number {
-  const same = grouping(content);
+/** Rows of one content are partners, as many as both sides have. */
+function countSame(pair: Pair, rows: string, content: Part[]): RowCounts {
   const [found] = pair.rows(
-    `SELECT count(*) AS n FROM (
-      SELECT row FROM (
-        SELECT side, row, row_number() OVER (PARTITION BY ${same}, side ORDER BY row) AS place,
-          count(*) FILTER (WHERE side = 0) OVER (PARTITION BY ${same}) AS l,
-          count(*) FILTER (WHERE side = 1) OVER (PARTITION BY ${same}) AS r
-        FROM (${rows}))
-      WHERE place > iif(side = 0, r, l) GROUP BY row HAVING count(*) = 2)`,
+    `SELECT sum(max(l - r, 0)) AS onlyLeft, sum(max(r - l, 0)) AS onlyRight
+      FROM (SELECT ${ofLeft}, ${ofRight} FROM (${rows}) GROUP BY ${grouping(content)})`,
+  );
+  return {
+    onlyLeft: Number(found?.['onlyLeft']),
+    onlyRight: Number(found?.['onlyRight']),
+    changed: 0,
+  };
+}
+
+/** Of rows with the same content those with the smallest row ids are partners; of the others, those under one row id. */
+function countUnderOneRowid(pair: Pair, rows: string, content: Part[]): number {
+  const rowidsOf = (side: number): string =>
+    `json_group_array(row) FILTER (WHERE side = ${side}) AS rows${side}`;
+  const [found] = pair.rows(
+    `WITH more AS MATERIALIZED (
+        SELECT row_number() OVER () AS content, min(l, r) AS partners, iif(l > r, rows0, rows1) AS rows
+        FROM (SELECT ${ofLeft}, ${ofRight}, ${rowidsOf(0)}, ${rowidsOf(1)}
+          FROM (${rows}) GROUP BY ${grouping(content)} HAVING l <> r))
+      SELECT count(*) AS n FROM (
+        SELECT row FROM (
+          SELECT value AS row, partners, row_number() OVER (PARTITION BY content ORDER BY value) AS place
+          FROM more, json_each(more.rows))
+        WHERE place > partners GROUP BY row HAVING count(*) = 2)`,
   );
   return Number(found?.['n']);
 }

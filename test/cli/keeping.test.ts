@@ -108,7 +108,7 @@ describe('the command line, keeping backups in order', () => {
       'one: a table only left, 1 row',
       '1 of 3 tables hold the same rows.',
     ]);
-    assert.deepEqual(await lines(backup, live, '--deadline', '0.001'), [
+    assert.deepEqual(await lines(backup, live, '--deadline', '0.0001'), [
       '0 of 3 tables hold the same rows.',
       'not compared: empty: no time was left',
       'not compared: items: no time was left',

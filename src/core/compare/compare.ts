@@ -45,7 +45,7 @@ export type SideNames = readonly [left: string, right: string];
 
 export interface CompareOptions {
   sides?: SideNames;
-  /** After this time the tables that are left are not compared. */
+  /** When the tables are read for this time, those that are left are not compared. */
   deadlineMs?: number | undefined;
 }
 
@@ -59,7 +59,6 @@ export function compareDatabases(
   onProgress: (done: number, total: number) => void,
   { sides = ['the left', 'the right'], deadlineMs = defaultDeadlineMs }: CompareOptions = {},
 ): Comparison {
-  const endsAt = performance.now() + deadlineMs;
   return withReadable([left, right], ([leftPath = left, rightPath = right]) => {
     const places = [
       { path: leftPath, shownAs: left },
@@ -67,6 +66,7 @@ export function compareDatabases(
     ] as const;
     const pair = openPair(...places, busyTimeoutMs);
     try {
+      const endsAt = performance.now() + deadlineMs;
       return comparePair(pair, { names: sides, endsAt, onProgress });
     } finally {
       pair.close();

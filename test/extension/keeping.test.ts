@@ -127,6 +127,10 @@ describe('keeping backups', () => {
       texts.some((text) => /^t\s+1\s+3\s+1$/m.test(text)),
       'the numbers are shown',
     );
+    assert.ok(
+      texts.some((text) => text.includes('\nTables only left:\n  added: 0 rows\n')),
+      'the table of one side is shown',
+    );
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 

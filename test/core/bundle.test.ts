@@ -594,6 +594,8 @@ describe('a bundle', () => {
           [false, [['\\xe9.db', 'bad-name']]],
         );
         assert.match(manifest.failures?.[0]?.message ?? '', /not UTF-8/);
+        const omitted = manifest.warnings?.find(({ code }) => code === 'omitted');
+        assert.match(omitted?.message ?? '', /\\xe9\.db .* not in the bundle/);
       });
     });
   });

@@ -152,6 +152,11 @@ class Job {
     this.#companionFailures.push(...found.failures);
     this.#warnings.push(...found.warnings);
     this.#omitted.push(...found.omitted);
+    for (const { error } of found.omitted)
+      this.#warnings.push({
+        code: 'omitted',
+        message: `${error.message} It is not in the bundle.`,
+      });
     if (found.databases.length === 0) return { members: named, files: found.files };
     for (const { recordAs } of found.databases) {
       this.#warnings.push({

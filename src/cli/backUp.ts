@@ -2,7 +2,14 @@ import { statSync } from 'node:fs';
 import { basename, isAbsolute, relative, resolve, sep } from 'node:path';
 import { isBackupError, toPlainError } from '../core/errors.ts';
 import type { RecordAs } from '../core/job.ts';
-import { type Finding, type Manifest, type Method, methods } from '../core/manifest/manifest.ts';
+import { lossText, ownLosses } from '../core/manifest/loss.ts';
+import {
+  type BundleManifest,
+  type Finding,
+  type Manifest,
+  type Method,
+  methods,
+} from '../core/manifest/manifest.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import type { Snapshot, SnapshotOptions, Snapshots } from '../core/snapshot/snapshot.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
@@ -163,6 +170,7 @@ export function printResult(
   for (const { database, path, manifest, durationMs } of snapshots) {
     const facts = `${formatBytes(manifest.sizeBytes)} in ${formatDuration(durationMs)}`;
     context.print(`Backed up ${database}: ${facts}, ${verdictWords(manifest.verdict)}.\n  ${path}`);
+    tellLosses(manifest, context);
     for (const { message } of [...findingsToTell(manifest.verdict), ...(manifest.warnings ?? [])])
       context.tell(`  ${message}`);
   }
@@ -176,6 +184,23 @@ export function printResult(
   for (const { error } of failures) {
     context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
   }
+}
+
+/** What this backup lacks that the one before had. */
+export function tellLosses(
+  manifest: Manifest | BundleManifest,
+  { tell }: Pick<Context, 'tell'>,
+): void {
+  const losses = ownLosses(manifest);
+  for (const loss of losses) {
+    const entries = manifest.kind === 'bundle' ? manifest.entries : [];
+    const database = entries.find(({ source }) => source.id === loss.database)?.source.path;
+    tell(`  ${database === undefined ? '' : `${database}: `}${lossText(loss)}.`);
+  }
+  if (losses.length > 0)
+    tell(
+      '  Retention keeps the backup before that. When it was meant: sqlite-backup release BACKUP',
+    );
 }
 
 const mostTold = 10;
@@ -201,6 +226,14 @@ export function resultJson({ snapshots, failures, cut }: Result, together: boole
   };
 }
 
+export function lossesJson(manifest: Manifest | BundleManifest): object {
+  const losses = ownLosses(manifest).map(({ table, before, now }) => ({
+    ...{ table, before },
+    now: now ?? null,
+  }));
+  return losses.length === 0 ? {} : { losses };
+}
+
 function backupJson({ path, database, manifest, durationMs }: Snapshot): object {
   return {
     path,
@@ -214,5 +247,6 @@ function backupJson({ path, database, manifest, durationMs }: Snapshot): object 
     durationMs: Math.round(durationMs),
     verified: manifest.verdict.status,
     ...(manifest.verdict.outOfStep !== undefined && { outOfStep: manifest.verdict.outOfStep }),
+    ...lossesJson(manifest),
   };
 }

@@ -10,8 +10,10 @@ import {
   defaultDeadlineMs,
   defaultLargestBytes,
   findingsToTell,
+  lossesJson,
   methodOf,
   nameFor,
+  tellLosses,
   withoutRepeats,
 } from './backUp.ts';
 import {
@@ -137,6 +139,7 @@ function printBundle({ path, manifest, durationMs }: Bundle, context: Context): 
     const reason = cut.reason ?? '';
     context.print(`Each database consistent in itself, not at the same moment. ${reason}`.trim());
   }
+  tellLosses(manifest, context);
   for (const entry of entries) {
     if (entry.kind === 'companion' && entry.changedWhileReading === true)
       context.tell(`  ${entry.source.path} changed each time it was read.`);
@@ -170,6 +173,7 @@ function bundleJson({ path, manifest }: Bundle): object {
     createdAt,
     cut: cut.label,
     complete,
+    ...lossesJson(manifest),
     members: entries.map((entry) => ({
       name: entry.name,
       kind: entry.kind,

@@ -11,6 +11,7 @@ import { extract } from './extract.ts';
 import { find } from './find.ts';
 import { list } from './list.ts';
 import { prune } from './prune.ts';
+import { release } from './release.ts';
 import { note, pin, unpin } from './remark.ts';
 import { restore } from './restore.ts';
 import { runbook } from './runbook.ts';
@@ -33,6 +34,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   pin,
   unpin,
   note,
+  release,
 };
 
 const help = [

@@ -12,6 +12,7 @@ import {
   removeBackups,
   renameBackup,
 } from '../core/catalog/keeping.ts';
+import { release } from '../core/catalog/release.ts';
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { sha256File } from '../core/files/digests.ts';
 import type { SnapshotHooks } from '../core/job.ts';
@@ -64,6 +65,7 @@ const handlers: Handlers = {
   schema: ({ path, member }) =>
     member === undefined ? schemaOf(path) : withSource(path, member, schemaOf),
   remark: ({ path, remark }) => remarkOn(path, remark),
+  release,
   rename: ({ path, name }) => renameBackup(path, name),
   copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),
   planRestore,

@@ -18,13 +18,14 @@ import type { ContentSearch, FoundByContent } from '../core/catalog/byContent.ts
 import type { Listing, ListOptions } from '../core/catalog/catalog.ts';
 import type { Inspection } from '../core/catalog/discovery.ts';
 import type { Pruned, Remark } from '../core/catalog/keeping.ts';
+import type { ReleaseRequest } from '../core/catalog/release.ts';
 import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
 import type { Comparison } from '../core/compare/compare.ts';
 import { errorCodes } from '../core/errors.ts';
 import type { Holders } from '../core/holders/holders.ts';
 import type { LostFiles } from '../core/holders/lost.ts';
 import type { Progress } from '../core/job.ts';
-import type { BundleManifest, Manifest } from '../core/manifest/manifest.ts';
+import type { BundleManifest, Manifest, Released } from '../core/manifest/manifest.ts';
 import type { MovedAside, PutInPlaceRequest, Restored } from '../core/restore/apply.ts';
 import type { PlanRequest, RestorePlan } from '../core/restore/plan.ts';
 import type { Proof } from '../core/restore/proof.ts';
@@ -82,6 +83,8 @@ export interface Methods {
   schema: (params: { path: string; member?: string }) => string;
   /** Pins, unpins or annotates a backup. */
   remark: (params: { path: string; remark: Remark }) => Manifest | BundleManifest;
+  /** Lets a backup go that stays because rows were lost after it; the tables. */
+  release: (params: ReleaseRequest) => Released[];
   /** Gives a backup another bare name; the new path. */
   rename: (params: { path: string; name: string }) => string;
   /** Copies a backup to a free path, and returns that. */
@@ -141,6 +144,7 @@ const methodNames = [
   'compare',
   'schema',
   'remark',
+  'release',
   'rename',
   'copyOut',
   'planRestore',

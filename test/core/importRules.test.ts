@@ -10,6 +10,7 @@ const pureCore = [
   'catalog/retention',
   'errors',
   'manifest/lineage',
+  'manifest/loss',
   'manifest/manifest',
   'manifest/names',
   'manifest/verdictWords',

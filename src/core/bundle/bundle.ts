@@ -9,7 +9,7 @@ import { BackupError, isBackupError, type PlainError, toPlainError } from '../er
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
-import { afterOf, type Earlier, earlierBackups } from '../manifest/earlier.ts';
+import { afterOf, type Earlier, earlierBackups, lossesSince } from '../manifest/earlier.ts';
 import { identifyAll, type Identified } from '../manifest/identity.ts';
 import {
   type BundleContents,
@@ -258,6 +258,14 @@ class Job {
       complete: failures.length === 0,
       ...(failures.length > 0 && { failures }),
       ...(this.#warnings.length > 0 && { warnings: this.#warnings }),
+      ...lossesSince(
+        this.#earlier,
+        at,
+        entries.map((entry) => ({
+          ...(entry.kind === 'database' && entry),
+          id: entry.kind === 'database' ? entry.source.id : undefined,
+        })),
+      ),
       entries,
     };
   }

@@ -12,6 +12,8 @@ import type {
   Manifest,
   Method,
   OutOfStep,
+  RecordedLoss,
+  Released,
   VerdictStatus,
 } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
@@ -60,6 +62,8 @@ export interface Kept {
   drill?: Pick<Drill, 'status' | 'at'>;
   pinned: boolean;
   note?: string;
+  losses?: RecordedLoss[];
+  released?: Released[];
 }
 
 export interface BundleInfo {
@@ -222,12 +226,16 @@ function keptOf({
   drill,
   pinned = false,
   note,
+  losses,
+  released,
 }: Manifest | BundleManifest): Kept {
   return {
     ...{ method, sha256, pinned },
     ...(checkedAt !== undefined && { checkedAt }),
     ...(drill !== undefined && { drill: { status: drill.status, at: drill.at } }),
     ...(note !== undefined && { note }),
+    ...(losses !== undefined && { losses }),
+    ...(released !== undefined && { released }),
   };
 }
 

@@ -71,7 +71,7 @@ function nameTaken(name: string, path: string): BackupError {
   });
 }
 
-function requireOwn(backup: string): { path: string; manifest: Manifest | BundleManifest } {
+export function requireOwn(backup: string): { path: string; manifest: Manifest | BundleManifest } {
   const path = resolveRegularFile(backup);
   const parsed = readManifestOf(path);
   if (parsed?.kind === 'manifest' || parsed?.kind === 'bundle')
@@ -112,15 +112,17 @@ export function planPruning(
   now: Date,
   only?: readonly string[],
 ): RetentionPlan {
-  const groups = only && new Set(only);
   const candidates = listBackups(folder).map(candidateOf);
-  return planRetention(
-    groups === undefined
-      ? candidates
-      : candidates.filter(({ group }) => group !== undefined && groups.has(group)),
-    policy,
-    now,
+  const plan = planRetention(candidates, policy, now);
+  if (only === undefined) return plan;
+  const groups = new Set(only);
+  const asked = new Set(
+    candidates.flatMap(({ path, group }) => (group !== undefined && groups.has(group) ? path : [])),
   );
+  return {
+    keep: plan.keep.filter(({ path }) => asked.has(path)),
+    remove: plan.remove.filter(({ path }) => asked.has(path)),
+  };
 }
 
 function candidateOf(entry: CatalogEntry): Candidate {
@@ -132,7 +134,16 @@ function candidateOf(entry: CatalogEntry): Candidate {
     ...{ path, group, createdAt, after, sizeBytes, verified },
     pinned: kept?.pinned === true,
     foreign: kept === undefined,
+    databases: databasesIn(entry),
+    losses: kept?.losses ?? [],
+    released: kept?.released ?? [],
   };
+}
+
+/** The ids of the databases in a backup, as far as they are known. */
+export function databasesIn({ group, bundle }: CatalogEntry): string[] {
+  if (bundle === undefined) return group === undefined ? [] : [group];
+  return bundle.databases.flatMap(({ id }) => id ?? []);
 }
 
 export interface Pruned {

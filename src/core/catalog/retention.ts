@@ -1,7 +1,8 @@
 /** Which backups may go. Pure: decides, with reasons, and removes nothing. */
 import { BackupError } from '../errors.ts';
-import type { VerdictStatus } from '../manifest/manifest.ts';
 import { inLineage, timeOf } from '../manifest/lineage.ts';
+import { openLosses } from '../manifest/loss.ts';
+import type { RecordedLoss, Released, VerdictStatus } from '../manifest/manifest.ts';
 import { isSuspectName } from '../manifest/names.ts';
 
 export const keepRules = [
@@ -36,6 +37,11 @@ export interface Candidate {
   pinned: boolean;
   /** Not made by us, or made by a newer version: never ours to remove. */
   foreign: boolean;
+  /** The ids of the databases in it. */
+  databases?: readonly string[];
+  /** What it tells of rows that were lost, itself or earlier. */
+  losses?: readonly RecordedLoss[];
+  released?: readonly Released[];
 }
 
 /** The group of the bundles of one name with the same databases; undefined when one of these is not known for certain. */
@@ -78,8 +84,8 @@ export function requirePolicy(policy: Policy): Policy {
 
 /**
  * Decides for each backup whether it stays. Always stay: files of others, pinned backups, those whose database is not
- * known for certain, the newest good one of each database, and what is dated after `now`, which takes the place of no
- * other. No good one goes while a damaged one stays. `timeZone` says what a day is (IANA name; the system's by default).
+ * known for certain, the newest good one of each database, the last one before a loss of rows, and what is dated after
+ * `now`, which takes the place of no other. No good one goes while a damaged one stays. `timeZone` says what a day is (IANA name; the system's by default).
  */
 export function planRetention(
   backups: readonly Candidate[],
@@ -90,11 +96,13 @@ export function planRetention(
   requirePolicy(policy);
   const bucketOf = bucketsIn(timeZone);
   const plan: RetentionPlan = { keep: [], remove: [] };
+  const reasonsOfLoss = protectedByLoss(backups, now);
   const groups = Map.groupBy(backups, ({ group, foreign, path }) =>
     foreign || group === undefined ? `alone ${path}` : `own ${group}`,
   );
   for (const group of groups.values()) {
-    for (const { backup, reasons, removal } of decideGroup(group, policy, now, bucketOf)) {
+    const context = { policy, now, bucketOf, reasonsOfLoss };
+    for (const { backup, reasons, removal } of decideGroup(group, context)) {
       const { path, sizeBytes } = backup;
       if (reasons.length > 0) plan.keep.push({ path, sizeBytes, reasons });
       else plan.remove.push({ path, sizeBytes, reasons: [removal] });
@@ -115,11 +123,16 @@ interface Verdict {
 
 type BucketOf = (rule: KeepRule, at: Date) => string;
 
+interface Context {
+  policy: Policy;
+  now: Date;
+  bucketOf: BucketOf;
+  reasonsOfLoss: ReadonlyMap<Candidate, string>;
+}
+
 function decideGroup(
   group: readonly Candidate[],
-  policy: Policy,
-  now: Date,
-  bucketOf: BucketOf,
+  { policy, now, bucketOf, reasonsOfLoss }: Context,
 ): Verdict[] {
   const verdicts = inLineage(group).map((backup): Verdict => {
     const isDamaged = backup.verified === 'damaged';
@@ -128,10 +141,14 @@ function decideGroup(
   });
   for (const verdict of verdicts) protectAlone(verdict);
   // What is dated in the future protects itself, and for all others it is as if it were not there.
-  const [ahead, past] = split(verdicts, ({ backup }) => timeOf(backup.createdAt) > now.getTime());
+  const [ahead, past] = split(verdicts, ({ backup }) => isAhead(backup, now));
   for (const verdict of ahead) protect(verdict, 'dated in the future');
   const [damaged, usable] = split(past, ({ backup }) => backup.verified === 'damaged');
   protectTrusted(usable);
+  for (const verdict of usable) {
+    const reason = reasonsOfLoss.get(verdict.backup);
+    if (reason !== undefined) protect(verdict, reason);
+  }
   keepUnreplaced(damaged, past.slice(0, usable[0] && past.indexOf(usable[0])));
   const hasRules = keepRules.some((rule) => policy[rule] !== undefined);
   if (!hasRules) for (const { reasons } of past) reasons.push('no rule says otherwise');
@@ -141,6 +158,48 @@ function decideGroup(
     for (const { reasons } of usable) reasons.push('a damaged one stays');
   limitUsable({ damaged, usable }, policy.maxTotalSize);
   return verdicts;
+}
+
+/**
+ * The last backup before each loss of rows that no person has released stays, and so does the newest one that tells of the
+ * loss. What is damaged or dated in the future has no say.
+ */
+function protectedByLoss(backups: readonly Candidate[], now: Date): Map<Candidate, string> {
+  const past = inLineage(
+    backups.filter((one) => !one.foreign && one.verified !== 'damaged' && !isAhead(one, now)),
+  );
+  const holders = new Map<string, Candidate[]>();
+  for (const one of past) {
+    for (const database of one.databases ?? []) {
+      const known = holders.get(database);
+      if (known === undefined) holders.set(database, [one]);
+      else known.push(one);
+    }
+  }
+  // A backup has no say about databases that are not in it.
+  const own = <T extends Released>({ databases = [] }: Candidate, some: readonly T[] = []): T[] =>
+    some.filter(({ database }) => databases.includes(database));
+  const open = openLosses(
+    past.flatMap((one) => own(one, one.losses)),
+    past.flatMap((one) => own(one, one.released)),
+  );
+  const reasons = new Map<Candidate, string>();
+  for (const loss of open) {
+    const some = holders.get(loss.database) ?? [];
+    const since = timeOf(loss.since);
+    const before =
+      some.find(({ createdAt }) => timeOf(createdAt) === since) ??
+      some.find(({ createdAt }) => timeOf(createdAt) <= since);
+    if (before === undefined) continue;
+    const teller = past.find(({ losses = [] }) => losses.includes(loss)) ?? before;
+    if (!reasons.has(teller)) reasons.set(teller, `tells of the loss of rows in ${loss.table}`);
+    reasons.set(before, `the last one before rows of ${loss.table} were lost`);
+  }
+  return reasons;
+}
+
+function isAhead({ createdAt }: Candidate, now: Date): boolean {
+  return timeOf(createdAt) > now.getTime();
 }
 
 function split<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {

@@ -3,11 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { statIfAny } from '../files/paths.ts';
 import { inLineage, latestOf, timeOf } from './lineage.ts';
+import { findLosses, type KnownTables, lostRows, openLosses, tableKey } from './loss.ts';
 import {
   type BundleManifest,
   longestManifestBytes,
   type Manifest,
   parseManifest,
+  type RecordedLoss,
+  type Released,
 } from './manifest.ts';
 import { isSuspectName, manifestNameOf, timestampIn } from './names.ts';
 
@@ -39,11 +42,9 @@ export function earlierBackups(folder: string, ids: ReadonlySet<string>, now: Da
     if (manifest === undefined) continue;
     found.push({ path, manifest, createdAt: manifest.createdAt, after: manifest.after });
     for (const [id, most] of missing) {
-      const tables = tablesIn(manifest, id);
-      if (tables === undefined) continue;
+      if (tablesIn(manifest, id) === undefined) continue;
       const isGood = manifest.verdict.status !== 'damaged' && timeOf(manifest.createdAt) <= +now;
-      const isCounted = tables.tables?.some(({ rows }) => rows !== undefined) === true;
-      if ((isGood && isCounted) || most === 1) missing.delete(id);
+      if ((isGood && isCounted(manifest, id)) || most === 1) missing.delete(id);
       else if (isGood) missing.set(id, most - 1);
     }
   }
@@ -112,4 +113,62 @@ export function replacedSuspects(earlier: readonly Earlier[]): string[] {
     .slice(0, -1)
     .filter(({ manifest: { pinned, note } }) => pinned !== true && note === undefined)
     .map(({ path }) => path);
+}
+
+/** A person reads no more than some, and each later backup tells them again. */
+const mostLosses = 100;
+
+/** What a new manifest says of the rows of the databases that it is of, and what it takes over from earlier ones. */
+export function lossesSince(
+  earlier: readonly Earlier[],
+  at: Date,
+  databases: readonly ({ id: string | undefined } & KnownTables)[],
+): { losses?: RecordedLoss[]; released?: Released[] } {
+  const losses: RecordedLoss[] = [];
+  const released = new Map<string, Released>();
+  for (const { id, ...now } of databases) {
+    if (id === undefined) continue;
+    const before = thoseOf(earlier, id);
+    const ofDatabase = ({ database }: Released): boolean => database === id;
+    for (const { manifest } of before)
+      for (const one of manifest.released ?? [])
+        if (ofDatabase(one)) released.set(tableKey(one), one);
+    losses.push(...before.flatMap(({ manifest }) => (manifest.losses ?? []).filter(ofDatabase)));
+    for (const since of comparable(before, id, at)) {
+      const found = findLosses(tablesIn(since, id) ?? {}, now);
+      losses.push(
+        ...found.map((loss) => ({
+          ...loss,
+          ...{ database: id, since: since.createdAt, at: at.toISOString() },
+        })),
+      );
+    }
+  }
+  const open = openLosses(losses, [...released.values()])
+    .sort((a, b) => lostRows(b) - lostRows(a))
+    .slice(0, mostLosses);
+  return {
+    ...(open.length > 0 && { losses: open }),
+    ...(released.size > 0 && { released: [...released.values()] }),
+  };
+}
+
+/**
+ * The backups to compare with: the newest good one whose rows were counted. When the clock went back since that, also the
+ * newest one of the past, because only that one can be kept from being removed; it comes first.
+ */
+function comparable(
+  before: readonly Earlier[],
+  id: string,
+  at: Date,
+): (Manifest | BundleManifest)[] {
+  const counted = before
+    .map(({ manifest }) => manifest)
+    .filter((manifest) => manifest.verdict.status !== 'damaged' && isCounted(manifest, id));
+  const ofThePast = counted.find(({ createdAt }) => timeOf(createdAt) <= at.getTime());
+  return [...new Set([ofThePast, counted[0]])].filter((one) => one !== undefined);
+}
+
+function isCounted(manifest: Manifest | BundleManifest, id: string): boolean {
+  return tablesIn(manifest, id)?.tables?.some(({ rows }) => rows !== undefined) === true;
 }

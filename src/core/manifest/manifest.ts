@@ -104,6 +104,30 @@ const verdictSchema = v.object({
   outOfStep: v.optional(v.array(outOfStepSchema)),
 });
 
+const lossSchema = v.object({
+  /** The id of the database. */
+  database: v.string(),
+  table: v.string(),
+  before: count,
+  /** Missing when the table is gone, or has another name. */
+  now: v.optional(count),
+  /** `createdAt` of the last backup with these rows. */
+  since: instant,
+  /** `createdAt` of the first backup without them. */
+  at: instant,
+});
+export type RecordedLoss = v.InferOutput<typeof lossSchema>;
+
+const releasedSchema = v.object({ database: v.string(), table: v.string() });
+export type Released = v.InferOutput<typeof releasedSchema>;
+
+/** Each backup tells again what was lost earlier and is not released: the first one that told it may be gone. */
+const lossEntries = {
+  losses: v.optional(v.array(lossSchema)),
+  /** Tables whose losses a person does not mind, as those of a queue. */
+  released: v.optional(v.array(releasedSchema)),
+};
+
 const cutSchema = v.object({
   label: v.picklist(cutLabels),
   members: count,
@@ -141,6 +165,7 @@ const manifestSchema = v.object({
   /** The last time the backup was restored for trial. */
   drill: v.optional(drillSchema),
   warnings: v.optional(v.array(findingSchema)),
+  ...lossEntries,
   note: v.optional(text),
   pinned: v.optional(v.boolean()),
 });
@@ -194,6 +219,7 @@ const contentsFields = {
   complete: v.boolean(),
   failures: v.optional(v.array(failureSchema)),
   warnings: v.optional(v.array(findingSchema)),
+  ...lossEntries,
   entries: v.array(entrySchema),
 };
 

@@ -13,6 +13,7 @@ import {
   afterOf,
   type Earlier,
   earlierBackups,
+  lossesSince,
   replacedSuspects,
   thoseOf,
 } from '../manifest/earlier.ts';
@@ -181,18 +182,22 @@ class Job {
   #describe(one: Proved): Manifest {
     const { method, trigger, toolVersion } = this.#request;
     const source = sourceOf(one, this.#identified);
+    const earlier = thoseOf(this.#earlier, source.id);
+    const contents = describeContents(one);
+    const isDamaged = contents.verdict.status === 'damaged';
     return {
       format: manifestFormat,
       kind: 'snapshot',
       tool: { name: 'sqlite-backup', version: toolVersion, sqlite: sqliteVersion() },
       createdAt: one.at.toISOString(),
-      ...afterOf(thoseOf(this.#earlier, source.id), one.at),
+      ...afterOf(earlier, one.at),
       source,
       method,
       trigger,
       sizeBytes: one.sizeBytes,
       sha256: one.sha256,
-      ...describeContents(one),
+      ...contents,
+      ...(!isDamaged && lossesSince(earlier, one.at, [{ ...contents, id: source.id }])),
     };
   }
 

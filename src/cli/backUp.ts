@@ -10,6 +10,7 @@ import {
   type Method,
   methods,
 } from '../core/manifest/manifest.ts';
+import type { Offer } from '../core/manifest/offer.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import type { Snapshot, SnapshotOptions, Snapshots } from '../core/snapshot/snapshot.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
@@ -167,12 +168,13 @@ export function printResult(
   together: boolean,
   context: Context,
 ): void {
-  for (const { database, path, manifest, durationMs } of snapshots) {
+  for (const { database, path, manifest, durationMs, offer } of snapshots) {
     const facts = `${formatBytes(manifest.sizeBytes)} in ${formatDuration(durationMs)}`;
     context.print(`Backed up ${database}: ${facts}, ${verdictWords(manifest.verdict)}.\n  ${path}`);
     tellLosses(manifest, context);
     for (const { message } of [...findingsToTell(manifest.verdict), ...(manifest.warnings ?? [])])
       context.tell(`  ${message}`);
+    if (offer !== undefined) context.tell(offerText(database, offer));
   }
   if (together && snapshots.length > 1 && cut !== undefined) {
     context.print(
@@ -184,6 +186,21 @@ export function printResult(
   for (const { error } of failures) {
     context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
   }
+}
+
+const mostNamed = 5;
+
+function offerText(database: string, { from, backups, count }: Offer): string {
+  const what = count === 1 ? '1 backup' : `${count} backups`;
+  const why = from === undefined ? 'same name and schema' : `this file was ${from}`;
+  const named = backups.slice(0, mostNamed).map(quoted).join(' ');
+  const more = backups.length > mostNamed ? ' …' : '';
+  return `  ${what} may be of this database (${why}). Retention counts them apart. To count them together:
+  sqlite-backup adopt ${quoted(database)} ${named}${more}`;
+}
+
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** What this backup lacks that the one before had. */
@@ -234,7 +251,7 @@ export function lossesJson(manifest: Manifest | BundleManifest): object {
   return losses.length === 0 ? {} : { losses };
 }
 
-function backupJson({ path, database, manifest, durationMs }: Snapshot): object {
+function backupJson({ path, database, manifest, durationMs, offer }: Snapshot): object {
   return {
     path,
     database,
@@ -248,5 +265,6 @@ function backupJson({ path, database, manifest, durationMs }: Snapshot): object 
     verified: manifest.verdict.status,
     ...(manifest.verdict.outOfStep !== undefined && { outOfStep: manifest.verdict.outOfStep }),
     ...lossesJson(manifest),
+    ...(offer !== undefined && { maybe: offer }),
   };
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
 import { isBackupError } from '../core/errors.ts';
 import { WorkerClient } from '../worker/client.ts';
+import { adopt } from './adopt.ts';
 import { backUp } from './backUp.ts';
 import { bundle } from './bundle.ts';
 import { compare } from './compare.ts';
@@ -35,6 +36,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   unpin,
   note,
   release,
+  adopt,
 };
 
 const help = [

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { takeBundle } from '../core/bundle/bundle.ts';
 import { extractBundle, extractMember } from '../core/bundle/extract.ts';
 import { withBundle } from '../core/bundle/openBundle.ts';
+import { adopt } from '../core/catalog/adopt.ts';
 import { findByContent } from '../core/catalog/byContent.ts';
 import { listAll } from '../core/catalog/catalog.ts';
 import { findDatabases, inspectFiles } from '../core/catalog/discovery.ts';
@@ -65,6 +66,7 @@ const handlers: Handlers = {
   schema: ({ path, member }) =>
     member === undefined ? schemaOf(path) : withSource(path, member, schemaOf),
   remark: ({ path, remark }) => remarkOn(path, remark),
+  adopt,
   release,
   rename: ({ path, name }) => renameBackup(path, name),
   copyOut: ({ path, to, readOnly }) => copyOut(path, to, { readOnly }),

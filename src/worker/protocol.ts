@@ -14,6 +14,7 @@ import type {
   ExtractRequest,
 } from '../core/bundle/extract.ts';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
+import type { Adopted, AdoptRequest } from '../core/catalog/adopt.ts';
 import type { ContentSearch, FoundByContent } from '../core/catalog/byContent.ts';
 import type { Listing, ListOptions } from '../core/catalog/catalog.ts';
 import type { Inspection } from '../core/catalog/discovery.ts';
@@ -83,6 +84,8 @@ export interface Methods {
   schema: (params: { path: string; member?: string }) => string;
   /** Pins, unpins or annotates a backup. */
   remark: (params: { path: string; remark: Remark }) => Manifest | BundleManifest;
+  /** Counts backups as backups of a database. */
+  adopt: (params: AdoptRequest) => Adopted;
   /** Lets a backup go that stays because rows were lost after it; the tables. */
   release: (params: ReleaseRequest) => Released[];
   /** Gives a backup another bare name; the new path. */
@@ -144,6 +147,7 @@ const methodNames = [
   'compare',
   'schema',
   'remark',
+  'adopt',
   'release',
   'rename',
   'copyOut',

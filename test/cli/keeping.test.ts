@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
 import { runCli, type Ended } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -29,6 +29,8 @@ describe('the command line, keeping backups in order', () => {
       ['prune', '--to', folder('backups'), '--keep-last', '-1'],
       ['prune', '--keep-last', '1'],
       ['pin'],
+      ['release'],
+      ['adopt', folder('app.db')],
       ['note', folder('x')],
       ['compare', folder('app.db')],
     ]) {
@@ -134,5 +136,58 @@ describe('the command line, keeping backups in order', () => {
     const { code, stderr } = await runCli(['back-up', folder('app.db'), '--to', '/proc/backups']);
     assert.equal(code, 1);
     assert.match(stderr, /\/proc\/backups/);
+  });
+
+  it('keeps the backups of two databases of one name apart, from wherever it is run', async () => {
+    for (const name of ['a', 'b']) {
+      mkdirSync(folder(name));
+      createDatabase(folder(name, 'app.db'), { rows: 5 });
+    }
+    const to = ['--to', folder('bk')];
+    const databases = [folder('a/app.db'), folder('b/app.db')];
+    assert.equal((await runCli(['back-up', ...databases, ...to])).code, 0);
+    const { code, stdout } = await runCli(['prune', ...to, '--keep-last', '1', '--json'], {
+      cwd: '/',
+    });
+    assert.equal(code, 0);
+    assert.deepEqual((JSON.parse(stdout) as { removed: string[] }).removed, []);
+    assert.equal(readdirSync(folder('bk')).length, 4);
+  });
+
+  it('goes on without a data folder, prunes nothing that it does not know, and takes a word for it', async () => {
+    writeFileSync(folder('no folder'), '');
+    const to = ['--to', folder('bk')];
+    const { code, stderr } = await runCli(['back-up', folder('app.db'), ...to], {
+      env: { XDG_DATA_HOME: folder('no folder') },
+    });
+    assert.equal(code, 0);
+    assert.match(stderr, /retention never removes this backup: .*XDG_DATA_HOME/);
+    const old = readdirSync(folder('bk')).map((name) => folder('bk', name));
+    await snapshot(folder('app.db'), { folder: folder('bk') });
+    assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 2\.$/m);
+    const { stdout } = await runCli(['adopt', folder('app.db'), ...old]);
+    assert.match(stdout, /^1 backup counts as a backup of .*app\.db now\.$/m);
+    assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 1\.$/m);
+  });
+
+  it('tells of rows that are gone, keeps the backup before, and releases it', async () => {
+    const users = createDatabase(folder('users.db'), { sql: 'CREATE TABLE users (name)' });
+    const rows = (sql: string): void => withDatabase(users, (db) => void db.exec(sql));
+    rows(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+      INSERT INTO users SELECT i FROM n`);
+    const to = ['--to', folder('bk')];
+    const { path: full } = await snapshot(users, { folder: folder('bk') });
+    rows('DELETE FROM users');
+    const { code, stderr } = await runCli(['back-up', users, ...to]);
+    assert.equal(code, 0);
+    assert.match(stderr, /users had 5,000 rows at the last backup, now 0\./);
+    assert.match(stderr, /sqlite-backup release BACKUP/);
+    const { path: last } = await snapshot(users, { folder: folder('bk') });
+    const pruned = await runCli(['prune', ...to, '--keep-last', '1']);
+    assert.match(pruned.stdout, /the last one before rows of users were lost/);
+    assert.ok(existsSync(full));
+    assert.match((await runCli(['release', full])).stdout, /^Released: users\./);
+    const undone = await runCli(['release', last, '--undo', '--json']);
+    assert.deepEqual(json(undone), { path: last, undo: true, tables: ['users'] });
   });
 });

@@ -6,7 +6,7 @@
  * So there is no lock that a crash could leave, and two processes that come at once agree on one id.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { type BigIntStats, readFileSync, renameSync, statSync } from 'node:fs';
+import { type BigIntStats, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -149,6 +149,21 @@ function earlierOf(
 /** When the file was created, where the file system knows; where it does not, Node tells the last change instead. */
 function bornOf({ birthtimeNs, ctimeNs }: BigIntStats): { born?: string } {
   return birthtimeNs > 0n && birthtimeNs < ctimeNs ? { born: String(birthtimeNs) } : {};
+}
+
+/** The ids of databases that are still where they were backed up, on this machine. */
+export function idsInUse(): Set<string> {
+  const folder = makeDataFolder('identities');
+  const records = readdirSync(folder)
+    .filter((name) => name.startsWith('path-'))
+    .map((name) => readRecord(join(folder, name), pathSchema));
+  return new Set(
+    records.flatMap((record) =>
+      record !== undefined && record !== 'damaged' && statIfThere(record.path) !== undefined
+        ? record.id
+        : [],
+    ),
+  );
 }
 
 function* pathNamesOf(path: string): Generator<string> {

@@ -133,6 +133,11 @@ export function updateManifest(
   path: string,
   changes: Partial<Record<keyof Manifest & keyof BundleManifest, unknown>>,
 ): void {
+  editManifest(path, (before) => ({ ...before, ...changes }));
+}
+
+/** Replaces what the manifest of a backup says. */
+export function editManifest(path: string, edit: (before: object) => object): void {
   const before = JSON.parse(readFileSync(manifestNameOf(path), 'utf8')) as object;
-  replaceManifest(path, serializeManifest({ ...before, ...changes } as Manifest | BundleManifest));
+  replaceManifest(path, serializeManifest(edit(before) as Manifest | BundleManifest));
 }

@@ -28,6 +28,7 @@ import {
   type Trigger,
 } from '../manifest/manifest.ts';
 import { publishPair, removePair } from '../manifest/manifestFile.ts';
+import { type Offer, offerFor } from '../manifest/offer.ts';
 import { snapshotNames, suspectNames } from '../manifest/names.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
 import {
@@ -76,6 +77,8 @@ export interface Snapshot {
   database: string;
   manifest: Manifest;
   durationMs: number;
+  /** Other backups that a person may say to be of this database. */
+  offer?: Offer;
 }
 
 export interface Snapshots {
@@ -215,7 +218,19 @@ class Job {
       throw damaged(source.path, path, manifest.verdict.findings);
     }
     const durationMs = performance.now() - this.#startedAt;
-    return { path, manifestPath, requested: database, database: source.path, manifest, durationMs };
+    const offer = this.#offerFor(source.path, manifest);
+    return {
+      ...{ path, manifestPath, requested: database, database: source.path, manifest, durationMs },
+      ...(offer !== undefined && { offer }),
+    };
+  }
+
+  #offerFor(database: string, manifest: Manifest): Offer | undefined {
+    try {
+      return offerFor(this.#folder, this.#identified.identities.get(database), manifest);
+    } catch {
+      return undefined; // The backup is made: what cannot be looked through cannot be offered.
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { isInside } from '../core/catalog/folderSetting.ts';
+import { lossText, ownLosses } from '../core/manifest/loss.ts';
 import { BackupError, fromPlainError, isBackupError, type PlainError } from '../core/errors.ts';
 import type { CutLabel, Method, Trigger } from '../core/manifest/manifest.ts';
 import type { Snapshot, SnapshotsRequest } from '../core/snapshot/snapshot.ts';
@@ -443,9 +444,9 @@ export class Backups implements vscode.Disposable {
     this.#log.info(`Backed up ${uri.fsPath} to ${path}: ${facts}.`);
     const result = verdict.status;
     void this.#audit.record({ what: 'backup', path: uri.fsPath, backup: path, trigger, result });
-    for (const { message } of [...verdict.findings, ...warnings]) {
-      this.#log.warn(`${uri.fsPath}: ${message}`);
-    }
+    const remarks = [...verdict.findings, ...warnings].map(({ message }) => message);
+    for (const remark of [...ownLosses(manifest).map(lossText), ...remarks])
+      this.#log.warn(`${uri.fsPath}: ${remark}`);
   }
 
   #describe(located: Located): Database {

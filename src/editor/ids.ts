@@ -25,6 +25,8 @@ export const commands = {
   pin: 'sqliteBackup.pin',
   unpin: 'sqliteBackup.unpin',
   delete: 'sqliteBackup.delete',
+  release: 'sqliteBackup.release',
+  setDatabase: 'sqliteBackup.setDatabase',
   applyRetention: 'sqliteBackup.applyRetention',
   createBundle: 'sqliteBackup.createBundle',
   chooseForBundle: 'sqliteBackup.chooseForBundle',
@@ -118,6 +120,8 @@ export const rowContext = {
   memberDatabase: 'memberDatabase',
   memberFile: 'memberFile',
   setAside: 'setAside',
+  /** Tells of rows that are gone. */
+  loss: 'loss',
   gone: 'gone',
   /** Stands for databases that only their content tells. */
   others: 'others',

@@ -2,12 +2,14 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
+import { ownLosses } from '../core/manifest/loss.ts';
 import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../core/manifest/manifest.ts';
 import { outOfStepNames } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import { type Attention, newestGood } from './attention.ts';
 import type { BackUpResult, Database } from './backups.ts';
 import { folderName } from './backupsFolder.ts';
+import { lossTexts, offerTexts } from './lossMessages.ts';
 import type { Retained } from './retention.ts';
 import type { Job } from './runningJobs.ts';
 
@@ -25,6 +27,8 @@ export function resultMessage(result: BackUpResult): string {
   ];
   const parts = [
     outcomeMessage(result),
+    ...lossTexts(result.done.flatMap(({ snapshot }) => ownLosses(snapshot.manifest))),
+    ...offerTexts(result.done.flatMap(({ snapshot }) => snapshot.offer ?? [])),
     ...(result.retained === undefined ? [] : retentionTexts(result.retained)),
     ...(warning === undefined ? [] : [t('Note: {0}', warningText(warning))]),
   ];

@@ -3,11 +3,13 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import type { BundleManifest, Manifest } from '../core/manifest/manifest.ts';
+import { openLosses, ownLosses } from '../core/manifest/loss.ts';
+import type { BundleManifest, Manifest, RecordedLoss } from '../core/manifest/manifest.ts';
 import { hasNameOfOurs } from '../core/manifest/names.ts';
 import { formatBytes } from '../core/units.ts';
 import { commands, rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
+import { lossText } from './lossMessages.ts';
 import { readManifest } from './manifests.ts';
 import {
   databaseCount,
@@ -77,6 +79,7 @@ export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
     bundle === undefined ? rowContext.snapshot : rowContext.bundle,
     setAside === true ? rowContext.setAside : foreign ? 'foreign' : 'own',
     ...(kept === undefined ? [] : [kept.pinned ? 'pinned' : 'unpinned']),
+    ...(openLosses(kept?.losses ?? [], kept?.released ?? []).length > 0 ? [rowContext.loss] : []),
   ].join(' ');
   item.description = descriptionOf(entry);
   item.iconPath = iconOf(entry);
@@ -191,7 +194,9 @@ function descriptionOf(entry: CatalogEntry): string {
       : foreign
         ? t('not made by SQLite Backup')
         : stateWord(entry);
+  const lost = lossesOf(entry).map(({ table }) => table);
   const parts = [
+    lost.length > 0 ? t('lost rows in {0}', lost.slice(0, mostTables).join(', ')) : undefined,
     bundle?.complete === false ? t('incomplete') : undefined,
     kept?.pinned === true ? t('pinned') : undefined,
     kept?.note === undefined ? undefined : `"${kept.note}"`,
@@ -199,6 +204,14 @@ function descriptionOf(entry: CatalogEntry): string {
   ];
   const all = verified === 'damaged' ? [state, ...parts, size] : parts;
   return inertLine(all.filter((part) => part !== undefined).join(' · '));
+}
+
+/** So many tables fit into a row. */
+const mostTables = 3;
+
+/** The losses that this backup found first. */
+function lossesOf({ createdAt, kept }: CatalogEntry): RecordedLoss[] {
+  return ownLosses({ createdAt, losses: kept?.losses, released: kept?.released });
 }
 
 function bundleWords(bundle: CatalogEntry['bundle']): string[] {
@@ -223,11 +236,12 @@ function stateWord({ verified, outOfStep, kept }: CatalogEntry): string {
     : verdictWord(verified, outOfStep);
 }
 
-function iconOf({ foreign, kept, bundle, verified, setAside }: CatalogEntry): vscode.ThemeIcon {
+function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
+  const { foreign, kept, bundle, verified, setAside } = entry;
   if (verified === 'damaged') {
     return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
   }
-  if (bundle?.complete === false) {
+  if (bundle?.complete === false || lossesOf(entry).length > 0) {
     return new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
   }
   if (kept?.pinned === true) return new vscode.ThemeIcon('pinned');
@@ -251,6 +265,7 @@ export async function backupTooltip(entry: CatalogEntry): Promise<string> {
     verdict?.checkedAt === undefined ? word : t('{0} at {1}', word, exactTime(verdict.checkedAt)),
     manifest?.drill &&
       t('Restored for trial at {0}: {1}', exactTime(manifest.drill.at), manifest.drill.status),
+    ...lossesOf(entry).slice(0, mostRemarks).map(lossText),
     ...(verdict?.findings ?? []).map(({ message }) => message),
     ...(manifest === undefined ? [] : contentLines(manifest)),
     manifest?.note,

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { ownLosses } from '../../core/manifest/loss.ts';
 import type { Method } from '../../core/manifest/manifest.ts';
 import type { BackUpResult } from '../backups.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
@@ -6,6 +7,7 @@ import { commands } from '../ids.ts';
 import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
 import { isRow } from '../rows.ts';
+import { adopt } from './lineage.ts';
 import type { Parts } from './parts.ts';
 import { ignoreInGit, reveal } from './reveal.ts';
 
@@ -194,20 +196,34 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
   const ignore = t('Ignore in Git');
   const folder = vscode.Uri.joinPath(vscode.Uri.file(last.snapshot.path), '..');
   const offerIgnoring = await shouldOfferIgnoring(folder.fsPath);
-  const isLost = done.some(({ snapshot: { manifest } }) =>
+  const areFilesLost = done.some(({ snapshot: { manifest } }) =>
     manifest.warnings?.some(({ code }) => code === 'lost-files'),
   );
+  const lost = done.find(({ snapshot }) => ownLosses(snapshot.manifest).length > 0);
+  const offering = done.filter(({ snapshot }) => snapshot.offer !== undefined);
+  const [releaseIt, together] = [t('Release…'), t('Count Together')];
   const hasProblems = (result.retained?.problems ?? []).length > 0;
-  const show = hasProblems || isLost ? notify.warn : notify.info;
+  const show = hasProblems || areFilesLost || lost !== undefined ? notify.warn : notify.info;
   const answer = await show(
     resultMessage(result),
+    ...(lost === undefined ? [] : [releaseIt]),
+    ...(offering.length === 0 ? [] : [together]),
     revealIt,
     showLog,
     ...(offerIgnoring ? [ignore] : []),
   );
   if (answer === revealIt) await reveal(vscode.Uri.file(last.snapshot.path));
   if (answer === showLog) parts.log.show();
+  if (answer === releaseIt && lost !== undefined)
+    await vscode.commands.executeCommand(commands.release, vscode.Uri.file(lost.snapshot.path));
+  if (answer === together) await countTogether(parts, offering);
   if (answer === ignore) await ignoreInGit(folder);
+}
+
+async function countTogether(parts: Parts, offering: BackUpResult['done']): Promise<void> {
+  for (const { uri, snapshot } of offering) {
+    await adopt(parts, uri, snapshot.offer?.backups ?? []);
+  }
 }
 
 function plain({ done, failed, cut, retained }: BackUpResult): PlainResult {

@@ -1,11 +1,13 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import { type BackupError, isBackupError } from '../../core/errors.ts';
+import { ownLosses } from '../../core/manifest/loss.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import type { BundleOrder, BundleResult } from '../bundleOrder.ts';
 import { inertLine, notify } from '../inert.ts';
 import { recordAs } from '../located.ts';
+import { lossTexts } from '../lossMessages.ts';
 import {
   databaseCount,
   databaseName,
@@ -160,10 +162,12 @@ async function tellDone(
   const [revealIt, showLog, ignore] = [t('Reveal'), t('Show Log'), t('Ignore in Git')];
   const actions = [revealIt, showLog];
   if (await shouldOfferIgnoring(dirname(bundle.path))) actions.push(ignore);
-  const message = doneMessage(order, bundle);
+  const losses = ownLosses(bundle.manifest);
+  const message = [doneMessage(order, bundle), ...lossTexts(losses)].join(' ');
+  const show = losses.length > 0 ? notify.warn : notify.info;
   const answer =
     failures.length === 0
-      ? await notify.info(message, ...actions)
+      ? await show(message, ...actions)
       : await notify.warn(
           t('{0} It is incomplete, without {1}.', message, missingNames(failures)),
           ...actions,

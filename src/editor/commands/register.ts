@@ -12,6 +12,7 @@ import { compareSelected, compareWithLive } from './compare.ts';
 import { extract } from './extract.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
 import { note, pin, remove, rename } from './keep.ts';
+import { release, setDatabase } from './lineage.ts';
 import type { Parts } from './parts.ts';
 import { refresh } from './refresh.ts';
 import {
@@ -63,6 +64,8 @@ const table: Record<CommandId, Command> = {
   [commands.pin]: (parts, target, selection) => pin(parts, target, selection, { pinned: true }),
   [commands.unpin]: (parts, target, selection) => pin(parts, target, selection, { pinned: false }),
   [commands.delete]: remove,
+  [commands.release]: (parts, target, _selection, tables) => release(parts, target, tables),
+  [commands.setDatabase]: setDatabase,
   [commands.applyRetention]: applyRetention,
   [commands.createBundle]: (parts, target, selection, answers) =>
     createBundle(parts, target, selection, answers as Parameters<typeof createBundle>[3]),

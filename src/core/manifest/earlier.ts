@@ -12,6 +12,7 @@ import {
   type RecordedLoss,
   type Released,
 } from './manifest.ts';
+import { removePair } from './manifestFile.ts';
 import { isSuspectName, manifestNameOf, timestampIn } from './names.ts';
 
 export interface Earlier {
@@ -102,17 +103,23 @@ export function afterOf(earlier: readonly Earlier[], createdAt: Date): { after?:
 }
 
 /**
- * Of the copies of a damaged database, those between the first and a new one: two are enough, and a schedule would fill the
+ * Removes, of the copies of a damaged database, those between the first and a new one: two are enough, and a schedule would fill the
  * disk. What a person has pinned or written a note on stays.
  */
-export function replacedSuspects(earlier: readonly Earlier[]): string[] {
+export function removeReplacedSuspects(earlier: readonly Earlier[]): void {
   const good = earlier.findIndex(({ manifest }) => manifest.verdict.status !== 'damaged');
   const sinceGood = good === -1 ? earlier : earlier.slice(0, good);
-  return sinceGood
+  const replaced = sinceGood
     .filter(({ path }) => isSuspectName(path))
     .slice(0, -1)
-    .filter(({ manifest: { pinned, note } }) => pinned !== true && note === undefined)
-    .map(({ path }) => path);
+    .filter(({ manifest: { pinned, note } }) => pinned !== true && note === undefined);
+  for (const { path } of replaced) {
+    try {
+      removePair(path);
+    } catch {
+      // It is gone already, or goes the next time: what is wrong with the database matters more.
+    }
+  }
 }
 
 /** A person reads no more than some, and each later backup tells them again. */

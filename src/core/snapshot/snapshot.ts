@@ -14,7 +14,7 @@ import {
   type Earlier,
   earlierBackups,
   lossesSince,
-  replacedSuspects,
+  removeReplacedSuspects,
   thoseOf,
 } from '../manifest/earlier.ts';
 import { identifyAll, type Identified } from '../manifest/identity.ts';
@@ -27,7 +27,7 @@ import {
   serializeManifest,
   type Trigger,
 } from '../manifest/manifest.ts';
-import { publishPair, removePair } from '../manifest/manifestFile.ts';
+import { publishPair } from '../manifest/manifestFile.ts';
 import { type Offer, offerFor } from '../manifest/offer.ts';
 import { snapshotNames, suspectNames } from '../manifest/names.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
@@ -214,7 +214,7 @@ class Job {
       () => serializeManifest(manifest),
     );
     if (isDamaged) {
-      replacedSuspects(thoseOf(this.#earlier, manifest.source.id)).forEach(tryToRemove);
+      removeReplacedSuspects(thoseOf(this.#earlier, manifest.source.id));
       throw damaged(source.path, path, manifest.verdict.findings);
     }
     const durationMs = performance.now() - this.#startedAt;
@@ -231,14 +231,6 @@ class Job {
     } catch {
       return undefined; // The backup is made: what cannot be looked through cannot be offered.
     }
-  }
-}
-
-function tryToRemove(path: string): void {
-  try {
-    removePair(path);
-  } catch {
-    // Gone already, or the next time: what is wrong with the database matters more.
   }
 }
 

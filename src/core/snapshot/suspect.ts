@@ -12,7 +12,12 @@ import { linkWithoutOverwriting } from '../files/publish.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
 import { inWorkplace, type Workplace } from '../files/workplace.ts';
 import type { RecordAs } from '../job.ts';
-import { type Earlier, earlierBackups, replacedSuspects, thoseOf } from '../manifest/earlier.ts';
+import {
+  type Earlier,
+  earlierBackups,
+  removeReplacedSuspects,
+  thoseOf,
+} from '../manifest/earlier.ts';
 import { identifyAll, knownIdentityOf } from '../manifest/identity.ts';
 import {
   type Facts,
@@ -22,7 +27,7 @@ import {
   serializeManifest,
   type Trigger,
 } from '../manifest/manifest.ts';
-import { publishPair, readManifestOf, removePair } from '../manifest/manifestFile.ts';
+import { publishPair, readManifestOf } from '../manifest/manifestFile.ts';
 import { manifestNameOf, snapshotNames, stemOfSnapshot, suspectNames } from '../manifest/names.ts';
 import { checkDatabase } from '../sqlite/check.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
@@ -187,16 +192,8 @@ async function publishSuspect(
   for (const suffix of siblingSuffixes)
     if (existsSync(copy + suffix)) linkWithoutOverwriting(copy + suffix, published + suffix);
   const earlier = id === undefined ? [] : thoseOf(earlierBackups(folder, new Set([id]), at), id);
-  replacedSuspects(earlier.filter((one) => one.path !== published)).forEach(tryToRemove);
+  removeReplacedSuspects(earlier.filter((one) => one.path !== published));
   return published;
-}
-
-function tryToRemove(path: string): void {
-  try {
-    removePair(path);
-  } catch {
-    // It is gone already, or goes the next time.
-  }
 }
 
 /** What the header says, where there is one: of a damaged file nothing is known. */

@@ -19,6 +19,7 @@ import {
   insert,
 } from '../support/handBlocks.ts';
 import { endProcessesAfterEach, holdOpen, kill, needProgram, run } from '../support/processes.ts';
+import { isThorough } from '../support/operations.ts';
 import { setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -243,6 +244,60 @@ describe('the blocks of a runbook, when things go wrong', function () {
       for (const step of ['plan', 'move', 'copy', 'verify', 'undo'] as const)
         await hand.expectGood(hand.blocks[step], { HOME: folder() });
     });
+  });
+
+  describe('when they are killed', () => {
+    /** By default only where names change; all of it takes minutes: FAULTS=all. */
+    const programs = isThorough
+      ? 'mkdir cp cmp sync ln mv rm rmdir sqlite3 chown chmod'.split(' ')
+      : ['ln', 'mv', 'rmdir'];
+
+    /** Kills the block, with all that it started, at its n-th call of a program. */
+    const killAt = (n: number): Record<string, string> => {
+      writeFileSync(folder('calls'), '');
+      const code = `echo "$0" >>"${folder('calls')}"; [ "$(wc -l <"${folder('calls')}")" -ne ${n} ] || kill -9 0`;
+      return comesBefore(
+        folder('bin'),
+        Object.fromEntries(programs.map((program) => [program, code])),
+      );
+    };
+
+    for (const step of ['move', 'copy', 'undo'] as const) {
+      it(`at any command of "${step}", all rows are there, and the way back and the way on are open`, async function () {
+        this.timeout(1_200_000);
+        for (let n = 1, isKilled = true; isKilled; n++) {
+          for (const name of readdirSync(folder('d')))
+            rmSync(folder('d', name), { recursive: true });
+          rmSync(folder('b'), { recursive: true });
+          hand = await HandRestore.prepare(folder);
+          ({ live } = hand);
+          if (step !== 'move') await hand.expectGood(hand.blocks.move);
+          if (step === 'undo') await hand.expectGood(hand.blocks.copy);
+          const env = killAt(n);
+          // A process group of its own.
+          const { code } = await run(['setsid', '-w', 'sh', '-c', hand.blocks[step]], {
+            ...{ cwd: folder(), env },
+          });
+          isKilled = code !== 0;
+          const { length } = readFileSync(folder('calls'), 'utf8').split('\n');
+          const what = `${step} ${n} of ${length - 1}: ${readdirSync(folder('d')).join(', ')}`;
+          const isKept = setAsidesIn(folder('d')).length > 0;
+          assert.equal(hand.rowsIn(isKept ? hand.kept : live), 102, what);
+          assert.ok([100, 102].includes(Number(hand.rowsIn(live))) || isKept, what);
+          // The block says that one was killed; the person deletes the folder.
+          rmSync(`${live}.by-hand`, { recursive: true, force: true });
+          const isNew = isKept && hand.rowsIn(live) === 100;
+          if (step === 'move') {
+            await hand.expectGood(hand.blocks.move);
+            await hand.expectGood(hand.blocks.copy);
+          } else if (step === 'copy' && !isNew) await hand.expectGood(hand.blocks.copy);
+          if (isKept && hand.rowsIn(live) === 100) await hand.expectGood(hand.blocks.undo);
+          else if (step === 'move') await hand.expectGood(hand.blocks.undo);
+          assert.equal(hand.rowsIn(live), 102, what);
+          hand.expectNothingLeft();
+        }
+      });
+    }
   });
 
   describe('for a live file that is', () => {

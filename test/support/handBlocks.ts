@@ -22,15 +22,15 @@ export type HandBlocks = Record<(typeof handSteps)[number], string>;
 
 export async function handBlocks(
   request: RestoreRequest,
-  now = new Date('2026-11-21T13:45:02Z'),
+  shell: 'sh' | 'powershell' = 'sh',
 ): Promise<HandBlocks> {
   const plan = await planRestore(request, { onProgress: () => undefined });
-  const steps = runbookSteps(plan, { now });
-  const of = (id: string): string => steps.find((step) => step.id === id)?.sh.join('\n') ?? '';
+  const steps = runbookSteps(plan, { now: new Date('2026-11-21T13:45:02Z') });
+  const of = (id: string): string => steps.find((step) => step.id === id)?.[shell][0] ?? '';
   const [undo, remove] = steps.at(-1)?.options ?? [];
   return {
     ...{ plan: of('plan'), stop: of('stop'), move: of('move'), copy: of('copy') },
-    ...{ verify: of('verify'), undo: undo?.sh[0] ?? '', remove: remove?.sh[0] ?? '' },
+    ...{ verify: of('verify'), undo: undo?.[shell][0] ?? '', remove: remove?.[shell][0] ?? '' },
   };
 }
 

@@ -49,6 +49,11 @@ equal() {
 same() {
   for part in "" -wal -journal; do equal "$live$part" "$1$part" || return 1; done
 }
+# The live database has nothing that $1 does not have. A copy that was interrupted has taken away what was beside it.
+covered() {
+  equal "$live" "$1" || return 1
+  for part in -wal -journal; do [ -s "$live$part" ] || continue; equal "$live$part" "$1$part" || return 1; done
+}
 sql() { sqlite3 -batch -init /dev/null -bail "$@" 2>&1; }
 sound() {
   said=$(sql "$@" ".timeout 5000" "PRAGMA integrity_check") || :
@@ -218,7 +223,7 @@ exchange() {
   hot) ;;
   # The lock has made a journal.
   empty) [ -s "$live" ] && changed ;;
-  *) same "$was" || changed ;;
+  *) covered "$was" || changed ;;
   esac
   old=
   for fd in /proc/$PPID/fd/*; do if [ "$fd" -ef "$live" ]; then old=$fd; fi; done
@@ -269,7 +274,7 @@ place() {
   if [ -e "$live" ]; then
     if [ -s "$live" ]; then :; else state=empty; fi
     if [ -s "$live-journal" ]; then state=hot; fi
-    same "$was" || bad "$live_is changed since it was kept. It was not replaced. Stop the programs that use it (step 1)."
+    covered "$was" || bad "$live_is changed since it was kept. It was not replaced. Stop the programs that use it (step 1)."
     said=$(
       exec 2>&1
       printf "%s\\n" ".timeout 3000" "PRAGMA locking_mode=EXCLUSIVE;" "BEGIN EXCLUSIVE;" "$HOLD" |
@@ -288,7 +293,7 @@ place() {
     exchange
   else
     # A -wal or -journal that was left over would change the new file. It is kept as well.
-    same "$was" || changed
+    covered "$was" || changed
     rm -f "$live-wal" "$live-shm" "$live-journal" || bad "the files beside $live_is cannot be removed. Nothing was replaced."
     put "$new" "$live" || bad "a file has taken the name $live_is. It was not replaced."
   fi
@@ -367,7 +372,7 @@ for one in $ITEMS; do
   elif [ -e "$live" ]; then
     bad "a file has taken the name $live_is, or this block has run already. Nothing was changed."
   fi
-  same "$kept" || bad "$live_is is not what step 2 kept: it was used since, or this block has run already. Nothing was changed."
+  covered "$kept" || bad "$live_is is not what step 2 kept: it was used since, or this block has run already. Nothing was changed. The block Undo of step 6 puts the previous database back."
   free "$live" "$live_is"
 done
 for one in $ITEMS; do

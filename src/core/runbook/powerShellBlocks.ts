@@ -177,7 +177,7 @@ ${usable}
   if ($Item.Had -and -not (Test-File $Item.Kept)) { throw "The current database is not kept as $($Item.Kept): run the block of step 2 first. Nothing was changed." }
   if ($Item.Had -and -not (Test-File $Item.Live)) { throw "$($Item.Live) is not there. Nothing was changed. The block Undo of step 6 puts it back." }
   if (-not $Item.Had -and (Test-File $Item.Live)) { throw "A file has taken the name $($Item.Live), or this block has run already. Nothing was changed." }
-  if (-not (Test-Same $Item.Live $Item.Kept)) { throw "$($Item.Live) is not what step 2 kept: it was used since, or this block has run already. Nothing was changed." }
+  if (-not (Test-Same $Item.Live $Item.Kept)) { throw "$($Item.Live) is not what step 2 kept: it was used since, or this block has run already. Nothing was changed. The block Undo of step 6 puts the previous database back." }
   Assert-Free $Item.Live
 }
 foreach ($Item in $Items) {

@@ -205,7 +205,7 @@ dress() {
   chmod "$mode" "$new" 2>/dev/null || :
   if [ -e "$live" ]; then
     [ "$(rights "$new")" = "$(rights "$live")" ] ||
-      bad "the copy cannot get the owner and the mode of $live_is. Run this block as root, or as the user that owns it. Nothing was changed."
+      bad "the copy cannot get the owner and the mode of $live_is. Run this block as root, or as its owner who is in its group. Nothing was changed."
   fi
 }
 placed() {

@@ -55,6 +55,7 @@ function refuseDamaged(db: Database.Database, path: string): void {
   throw new BackupError('corrupt', `${path} is damaged: ${first?.message ?? 'its check failed'}.`, {
     path,
     hint: 'The method exact keeps a copy of all there is. Restore the database from an older backup.',
+    facts: { reason: 'SQLITE_CORRUPT' },
   });
 }
 

@@ -145,6 +145,11 @@ function holdsOne(
   });
 }
 
+/** The processes with a lock on this very file. */
+export function lockersOf(path: string): number[] {
+  return [...new Set(lockHolders(new Set(identitiesOf(path))))];
+}
+
 /**
  * The processes with a lock on one of the files, also those of other users: an idle connection in WAL mode holds one. One
  * in rollback mode holds none.

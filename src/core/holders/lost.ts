@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type Part, siblingSuffixes } from '../files/siblingNames.ts';
 import { pause } from '../pause.ts';
-import { programName } from './holders.ts';
+import { lockersOf, programName } from './holders.ts';
 
 /** What one program has open of a database, when a part of it has lost its name. */
 export interface LostFiles {
@@ -29,23 +29,37 @@ const deleted = ' (deleted)';
  * same files, one. Only programs of this user are seen, unless root asks. Reads names and numbers, and opens no database.
  */
 export function findLost(path: string): LostFiles[] {
-  if (!existsSync('/proc/self/fd')) return [];
-  const seen = lookForLost(path);
-  if (seen.size === 0) return [];
-  // A program that closes its last connection deletes its own files a moment before it lets go of them.
-  pause(closingMs);
-  const still = lookForLost(path);
-  return [...seen.values()].filter(({ key }) => still.has(key));
+  return confirmed(path, () =>
+    readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => Number.isInteger(pid)),
+  );
+}
+
+/**
+ * The same of an existing database in WAL mode, quickly: a program that has its `-wal` open has a lock on it, so only the
+ * programs with a lock are looked at.
+ */
+export function findLostBeside(path: string): LostFiles[] {
+  return confirmed(path, () => lockersOf(path));
 }
 
 const closingMs = 50;
 
-function lookForLost(path: string): Map<string, LostFiles> {
+function confirmed(path: string, pids: () => number[]): LostFiles[] {
+  if (!existsSync('/proc/self/fd')) return [];
+  const seen = lookForLost(path, pids());
+  if (seen.size === 0) return [];
+  // A program that closes its last connection deletes its own files a moment before it lets go of them.
+  pause(closingMs);
+  const still = lookForLost(path, pids());
+  return [...seen.values()].filter(({ key }) => still.has(key));
+}
+
+function lookForLost(path: string, pids: readonly number[]): Map<string, LostFiles> {
   const found = new Map<string, LostFiles>();
-  for (const entry of readdirSync('/proc')) {
-    const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid) continue;
-    const lost = lostIn(pid, path);
+  for (const pid of pids) {
+    const lost = pid === process.pid ? undefined : lostIn(pid, path);
     if (lost !== undefined && !found.has(lost.key)) found.set(lost.key, lost);
   }
   return found;

@@ -8,7 +8,7 @@ import { BackupError, explain } from '../errors.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import { hasProgramHere } from '../holders/holders.ts';
-import { findLost, type LostFiles } from '../holders/lost.ts';
+import { findLostBeside, type LostFiles } from '../holders/lost.ts';
 import { siblingsOf } from './siblings.ts';
 
 export type ByHand =
@@ -53,7 +53,7 @@ export function whyByHand(path: string, journalMode: 'wal' | 'rollback'): ByHand
 }
 
 function lostBeside(path: string): LostNames | undefined {
-  const all = findLost(path).filter(({ lost }) => !lost.includes(''));
+  const all = findLostBeside(path).filter(({ lost }) => !lost.includes(''));
   const [one] = all;
   if (one === undefined) return undefined;
   const hasNewWal = (siblingsOf(path).get('-wal')?.sizeBytes ?? 0) > 0;

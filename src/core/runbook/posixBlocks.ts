@@ -75,7 +75,7 @@ function block(
       ),
     );
     const items = `ITEMS=${all.map((_names, index) => index + 1).join(' ')}`;
-    const words = [...facts, items, ...(takesLock ? [hold] : []), `RUN=\n${script}`];
+    const words = [...facts, items, ...(takesLock ? ['HELD=', hold] : []), `RUN=\n${script}`];
     return [
       'env \\',
       ...words.map((word) => `  '${word}' \\`),

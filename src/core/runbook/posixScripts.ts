@@ -246,8 +246,15 @@ waiting() {
   done
 }
 # Runs inside sqlite3, which keeps every other program out meanwhile. It is killed: at its end it would write.
-if [ -n "\${HELD-}" ]; then
-  trap "kill -9 $PPID" 0
+let_go() {
+  if [ -r "/proc/$$/stat" ]; then
+    read -r one two three parent rest <"/proc/$$/stat" || :
+    [ "$parent" = "$PPID" ] || return 0
+  fi
+  kill -9 "$PPID"
+}
+if [ -n "$HELD" ]; then
+  trap let_go 0
   use "$HELD"
   choose
   exchange

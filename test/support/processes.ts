@@ -23,6 +23,12 @@ export function endProcessesAfterEach(): void {
   });
 }
 
+/** For a process that is started elsewhere. */
+export function endAfterEach(child: ChildProcess): void {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+}
+
 /** Starts a fixture and waits for its first message, which says that it did its work. */
 export async function start(
   name: string,
@@ -32,8 +38,7 @@ export async function start(
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  running.add(child);
-  child.once('exit', () => running.delete(child));
+  endAfterEach(child);
   const [first] = (await Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(([code]) => {

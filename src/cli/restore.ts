@@ -14,7 +14,7 @@ export const restore: Verb = {
   summary:
     'Put a backup in the place of a database, or undo that, or recover from an interruption.',
   usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--ignore-holders] [--to DIR] [--json]
-  restore --undo SET_ASIDE [--ignore-holders] [--json]
+  restore --undo SET_ASIDE [--unproved] [--ignore-holders] [--json]
   restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({
@@ -25,6 +25,7 @@ export const restore: Verb = {
         yes: { type: 'boolean' },
         member: { type: 'string' },
         'ignore-holders': { type: 'boolean' },
+        unproved: { type: 'boolean' },
         to: { type: 'string' },
         undo: { type: 'string' },
         recover: { type: 'string' },
@@ -35,6 +36,7 @@ export const restore: Verb = {
     });
     const json = values.json === true;
     const ignoreHolders = values['ignore-holders'] === true;
+    const acceptUnproved = values.unproved === true;
     const { undo, recover } = values;
     const isRestore = undo === undefined && recover === undefined;
     const directions = [values.finish, values['roll-back']].filter((one) => one === true).length;
@@ -44,7 +46,8 @@ export const restore: Verb = {
       throw new UsageError('--undo and --recover are two different things.');
     if (directions > (recover === undefined ? 0 : 1))
       throw new UsageError('--recover takes one of --finish and --roll-back.');
-    if (undo !== undefined) return undoRestore(undo, { ignoreHolders, json }, context);
+    if (undo !== undefined)
+      return undoRestore(undo, { ignoreHolders, acceptUnproved, json }, context);
     if (recover !== undefined) {
       const how = values.finish ? 'finish' : values['roll-back'] ? 'roll-back' : undefined;
       return recoverIn(resolve(recover), how, { ignoreHolders, json }, context);
@@ -194,12 +197,12 @@ function printRestored({ items }: Restored, json: boolean, { print, tell }: Cont
 
 async function undoRestore(
   setAside: string,
-  { ignoreHolders, json }: Options,
+  { ignoreHolders, acceptUnproved, json }: Options & { acceptUnproved: boolean },
   { worker, signal, toolVersion, print, tell }: Context,
 ): Promise<number> {
   const undone = await worker.call(
     'undoRestore',
-    { setAside: resolve(setAside), ignoreHolders, toolVersion },
+    { setAside: resolve(setAside), ignoreHolders, acceptUnproved, toolVersion },
     { signal },
   );
   if (json) {

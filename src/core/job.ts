@@ -49,3 +49,19 @@ export interface SnapshotHooks {
   /** Follows a file while it is written. Without it, or where there is none, the file is read when it is complete. */
   digestBehind?: (path: string, expected: Expected) => Follower | undefined;
 }
+
+/** Other programs cannot use some files, because SQLite's exclusive lock on them is held by a process of its own. */
+export interface KeptOut {
+  /** Of the process that holds the locks. */
+  pid?: number;
+  /** One for each path. `busy`: another program holds a lock. `unlockable`: SQLite has no lock on this file. */
+  outcomes: ('held' | 'busy' | 'unlockable')[];
+  /** Ends the process. When it resolves the locks are gone. */
+  letGo: () => Promise<void>;
+}
+
+export type KeepOut = (paths: readonly string[]) => Promise<KeptOut>;
+
+export interface RestoreHooks extends SnapshotHooks {
+  keepOut: KeepOut;
+}

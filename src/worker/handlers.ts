@@ -16,7 +16,7 @@ import {
 import { release } from '../core/catalog/release.ts';
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { sha256File } from '../core/files/digests.ts';
-import type { SnapshotHooks } from '../core/job.ts';
+import type { RestoreHooks } from '../core/job.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
 import { archiveSetAside } from '../core/restore/archive.ts';
 import { sweepClaims } from '../core/restore/claim.ts';
@@ -36,7 +36,7 @@ import type { Method, Methods, Params } from './protocol.ts';
 type Handlers = {
   [M in Method]: (
     params: Params<M>,
-    hooks: SnapshotHooks,
+    hooks: RestoreHooks,
   ) => ReturnType<Methods[M]> | Promise<ReturnType<Methods[M]>>;
 };
 
@@ -97,9 +97,9 @@ const handlers: Handlers = {
   remove: ({ folder, paths }) => removeBackups(folder, paths),
 };
 
-type Handler = (params: unknown, hooks: SnapshotHooks) => unknown;
+type Handler = (params: unknown, hooks: RestoreHooks) => unknown;
 
 /** Runs one call. `params` come from our own face, in whose types they are checked. */
-export function handle(method: Method, params: unknown, hooks: SnapshotHooks): unknown {
+export function handle(method: Method, params: unknown, hooks: RestoreHooks): unknown {
   return (handlers as Record<Method, Handler>)[method](params, hooks);
 }

@@ -2,6 +2,7 @@ import { toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite/driver.ts';
 import { digestBehind, digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
+import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { throttleProgress } from './throttle.ts';
 
@@ -19,6 +20,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
     beforePublish: () => send({ ready: true }).then(() => publishing),
     digestBeside,
     digestBehind,
+    keepOut: keepOutWith(process.argv[1] ?? ''),
   };
   try {
     requireDriver();
@@ -42,4 +44,5 @@ function listen(): void {
 }
 
 if (isDigestThread()) serveDigests();
+else if (isLockProcess()) serveLocks();
 else listen();

@@ -32,6 +32,7 @@ import {
   isLinuxRoot,
   run,
 } from '../support/processes.ts';
+import { quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 /** What the worker does for `verify`, in this process. */
@@ -40,8 +41,7 @@ async function verifyHere(
   drill: boolean,
   folder: string,
 ): Promise<Verdict & { drill?: DrillOutcome }> {
-  const hooks = { onProgress: () => undefined, beforePublish: () => Promise.resolve() };
-  return (await handle('verify', { path, drill, folder }, hooks)) as Verdict & {
+  return (await handle('verify', { path, drill, folder }, quiet)) as Verdict & {
     drill?: DrillOutcome;
   };
 }

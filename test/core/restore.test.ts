@@ -448,7 +448,7 @@ describe('a restore', () => {
       renameSync(setAside, folder('elsewhere'));
       const before = namesIn();
       const action = recoverInterrupted({ intent, how: 'roll-back' }, quiet);
-      await assert.rejects(action, /not there any more/);
+      await assert.rejects(action, /does not exist any more/);
       assert.deepEqual(namesIn(), before);
       renameSync(folder('elsewhere'), setAside);
       await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
@@ -461,7 +461,7 @@ describe('a restore', () => {
       rmSync(items[0]?.setAside ?? '');
       await assert.rejects(
         putInPlace({ intent }, quiet),
-        /app\.db is gone, and it is not set aside/,
+        /app\.db does not exist, and it was not set aside/,
       );
       assert.ok(!existsSync(live));
       renameSync(folder('elsewhere'), live);

@@ -197,7 +197,7 @@ describe('a restore that is disturbed', function () {
 
   for (const [kind, injection, how, choose] of [
     ['KILL', 'signal=KILL', 'finish', (all) => all],
-    ['KILL', 'signal=KILL', 'roll-back', (all) => everyThird(all, 0)],
+    ['KILL', 'signal=KILL', 'roll-back', (all) => all],
     ['EIO', 'error=EIO', 'roll-back', (all) => everyThird(all, 1)],
     ['ENOSPC', 'error=ENOSPC', 'finish', (all) => everyThird(all.filter(canFill), 2)],
   ] as const satisfies [string, string, How, (all: Operation[]) => Operation[]][]) {
@@ -245,7 +245,7 @@ describe('a restore that is disturbed', function () {
     // Before the intent is there, nothing is touched that is not private.
     const all = operations(0);
     const first = all.findIndex(
-      ({ call, line }) => call === 'link' && line.includes('intent.json'),
+      ({ call, line }) => call === 'rename' && line.includes('intent.json'),
     );
     assert.ok(first > 0, 'no intent');
     const numbered = everyThird(all.slice(first), 0).entries();

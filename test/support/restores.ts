@@ -1,12 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { SnapshotHooks } from '../../src/core/job.ts';
+import type { RestoreHooks } from '../../src/core/job.ts';
 import type { ApplyRequest } from '../../src/core/restore/request.ts';
+import { keepOutWith } from '../../src/worker/lockProcess.ts';
 import { createDatabase, snapshot, withDatabase } from './databases.ts';
+import { workerEntry } from './processes.ts';
 
-export const quiet: SnapshotHooks = {
+export const quiet: RestoreHooks = {
   onProgress: () => undefined,
   beforePublish: () => Promise.resolve(),
+  keepOut: keepOutWith(workerEntry),
 };
 
 /** What `prepareRestore` has written since the backup. */

@@ -19,6 +19,8 @@ import { stateOf } from '../../src/runbook/view/state.ts';
 import type { Wording } from '../../src/runbook/view/wording.ts';
 import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';
 import { handle } from '../../src/worker/handlers.ts';
+import { keepOutWith } from '../../src/worker/lockProcess.ts';
+import { workerEntry } from './processes.ts';
 import type { Method, Params, Result } from '../../src/worker/protocol.ts';
 
 /**
@@ -37,6 +39,7 @@ const workerInProcess: Host['worker'] = {
       const result = await handle(method, sent, {
         onProgress,
         beforePublish: () => Promise.resolve(),
+        keepOut: keepOutWith(workerEntry),
       });
       return (result === undefined ? undefined : JSON.parse(JSON.stringify(result))) as Result<M>;
     } catch (error) {

@@ -1,16 +1,17 @@
 /*
- * Bringing a backup back. The order of the steps is the guarantee: prove the backup -> nobody has the database open ->
- * safety snapshot -> stage a copy beside the target and prove that -> write the intent -> link the old database with its
- * siblings to the set-aside, complete -> remove the siblings -> rename the staged copy over the live name -> drop the
- * intent -> prove what is live now. Whatever stops the process leaves the old database, the new one, or an intent with
- * a complete set-aside.
+ * Bringing a backup back. The order of the steps is the guarantee: claim the target -> prove the backup -> no program has
+ * the database open -> safety snapshot -> stage a copy beside the target and prove that -> write the intent -> link the
+ * old database with its siblings to the set-aside, complete, and record that -> lock other programs out -> change the
+ * names, see states.ts -> let them in again -> drop the intent -> prove what is live now. Whatever stops the process leaves
+ * a whole database under the live name: the old one, the new one, or one of them with an intent beside it that is
+ * finished or rolled back.
  */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BackupError, type PlainError, toPlainError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { intentPath, newWorkId, sweepLeftovers } from '../files/workplace.ts';
-import type { SnapshotHooks } from '../job.ts';
+import type { RestoreHooks, SnapshotHooks } from '../job.ts';
 import type { Finding, TableFacts, VerdictStatus } from '../manifest/manifest.ts';
 import type { MigrationState } from '../sqlite/migrations.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
@@ -21,18 +22,16 @@ import {
   type Intent,
   type IntentItem,
   livePath,
-  makeStage,
   readIntent,
   setAsidePath,
   writeIntent,
 } from './intent.ts';
 import { proveLive } from './proof.ts';
 import type { ApplyRequest } from './request.ts';
-import { lookAtHolders, moveAll, placeAll } from './run.ts';
+import { keepAndRecord, lookAtHolders, moveAll, placeAll } from './run.ts';
 import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
 import { factsOf, inspectBackup, requireUsable, type SourceFacts } from './source.ts';
-import { stageBackup } from './staging.ts';
-import { freeSetAside, linkAside, statesOf } from './swap.ts';
+import { rememberOld, stageBackup, stageWhole } from './staging.ts';
 import { requireSettled } from './setAside.ts';
 import { requireRoomForSetAside, resolveTarget, resolveTargets } from './target.ts';
 import { putBackSetAside } from './undo.ts';
@@ -78,7 +77,7 @@ export interface PutInPlaceRequest {
 }
 
 /** The whole restore in one go. Throws a BackupError; then the old databases are live, or the message says what is. */
-export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks): Promise<Restored> {
+export async function applyRestore(request: ApplyRequest, hooks: RestoreHooks): Promise<Restored> {
   const intent = await prepare(request);
   return whileClaimed(intent.items.map(livePath), () => apply(intent, request, hooks));
 }
@@ -86,22 +85,23 @@ export async function applyRestore(request: ApplyRequest, hooks: SnapshotHooks):
 async function apply(
   intent: Intent,
   request: ApplyRequest,
-  hooks: SnapshotHooks,
+  hooks: RestoreHooks,
 ): Promise<Restored> {
   await lookBefore(intent, request);
+  const ignoreHolders = request.ignoreHolders === true;
   let sources: SourceFacts[];
   try {
     sources = await stageAll(intent, hooks);
     for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
     await hooks.beforePublish();
     requireLiveStates(intent, request.liveStates);
-    rememberOld(intent);
+    rememberAll(intent);
+    for (const item of intent.items) stageWhole(intent.id, item, 'old', { isHeld: ignoreHolders });
   } catch (error) {
     discardStages(intent);
     throw error;
   }
   tell(hooks, 'move');
-  const ignoreHolders = request.ignoreHolders === true;
   moveAll(intent, { ignoreHolders });
   return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
 }
@@ -126,8 +126,7 @@ async function moveAsideClaimed(
   requireLiveStates(intent, request.liveStates);
   tell(hooks, 'move');
   try {
-    for (const item of intent.items) makeStage(intent.id, item);
-    rememberOld(intent);
+    rememberAll(intent);
   } catch (error) {
     discardStages(intent);
     throw error;
@@ -135,7 +134,7 @@ async function moveAsideClaimed(
   moveAll(intent, { ignoreHolders: request.ignoreHolders === true });
   return {
     id: intent.id,
-    intent: intentPath(foldersOf(intent)[0] ?? '', intent.id),
+    intent: intentPath(intent.folders[0] ?? '', intent.id),
     items: intent.items.map(movedItem),
   };
 }
@@ -146,7 +145,7 @@ async function moveAsideClaimed(
  */
 export async function putInPlace(
   { intent: path, ignoreHolders = false }: PutInPlaceRequest,
-  hooks: SnapshotHooks,
+  hooks: RestoreHooks,
 ): Promise<Restored> {
   return whileClaimed(readIntent(path).items.map(livePath), async () => {
     const intent = readIntent(path); // As it is now that no other process works on it.
@@ -155,8 +154,11 @@ export async function putInPlace(
     await hooks.beforePublish();
     requireSameTargets(intent);
     lookAtHolders(intent.items, { ignoreHolders });
-    // Somebody may have used the database since it was set aside; what is kept must be the whole of it.
-    for (const item of intent.items) linkAside(intent.id, item, { isHeld: ignoreHolders });
+    for (const item of intent.items) {
+      stageWhole(intent.id, item, 'old', { isHeld: ignoreHolders });
+      // A program may have used the database since it was set aside; what is kept must be the whole of it.
+      keepAndRecord(intent.id, item, { ignoreHolders });
+    }
     tell(hooks, 'move');
     writeIntent(intent);
     return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
@@ -193,6 +195,7 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
     toolVersion: request.toolVersion,
     backup,
     items: [],
+    folders: foldersOf(targets.map(({ realTarget }) => ({ folder: dirname(realTarget) }))),
   };
   for (const [index, { target, realTarget }] of targets.entries()) {
     if (existsSync(realTarget)) requireRoomForSetAside(realTarget);
@@ -216,7 +219,7 @@ async function lookBefore(intent: Intent, request: ApplyRequest): Promise<void> 
   for (const item of intent.items) requireSettled(livePath(item));
   lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);
-  for (const folder of foldersOf(intent)) {
+  for (const folder of intent.folders) {
     await sweepLeftovers(folder);
     sweepClaims(folder);
   }
@@ -246,26 +249,22 @@ async function stageAll(intent: Intent, hooks: SnapshotHooks): Promise<SourceFac
   return sources;
 }
 
-/** The old files as they are now, and the name that will keep them. */
-function rememberOld(intent: Intent): void {
+function rememberAll({ id, items }: Intent): void {
   const now = new Date();
-  for (const item of intent.items) {
-    item.old = statesOf(livePath(item));
-    if (item.old.length > 0) item.setAside = freeSetAside(item.folder, item.name, now);
-  }
+  for (const item of items) rememberOld(id, item, now);
 }
 
 function tell({ onProgress }: SnapshotHooks, phase: 'move' | 'prove'): void {
   onProgress({ phase, doneBytes: 0, totalBytes: 0 });
 }
 
-function putAllInPlace(
+async function putAllInPlace(
   intent: Intent,
   sources: readonly SourceFacts[],
   options: { ignoreHolders: boolean },
-  hooks: SnapshotHooks,
-): Restored {
-  const remarks = placeAll(intent, options);
+  hooks: RestoreHooks,
+): Promise<Restored> {
+  const remarks = await placeAll(intent, options, hooks);
   tell(hooks, 'prove');
   const items = intent.items.map((item, index): RestoredItem => {
     const sha256 = item.staged?.find(({ part }) => part === '')?.sha256;
@@ -280,18 +279,25 @@ function putAllInPlace(
     };
   });
   const damaged = items.find(({ verified }) => verified === 'damaged');
-  if (damaged !== undefined) throw takeBack(intent, damaged);
+  if (damaged !== undefined) throw await takeBack(intent, damaged, hooks);
   return { id: intent.id, items };
 }
 
 /** The disk has not kept what was written to it, so the old databases come back. */
-function takeBack(intent: Intent, { realTarget, findings }: RestoredItem): BackupError {
+async function takeBack(
+  intent: Intent,
+  { realTarget, findings }: RestoredItem,
+  hooks: RestoreHooks,
+): Promise<BackupError> {
   const what = `${realTarget} was restored, but its check failed: ${findings[0]?.message ?? ''}`;
   try {
-    const kept = intent.items.toReversed().flatMap((item) => {
-      const { setAside } = putBackSetAside(item, intent.toolVersion);
-      return setAside === undefined ? [] : [setAside];
-    });
+    // A program that has begun to use it is not robbed of its files.
+    lookAtHolders(intent.items, { ignoreHolders: false });
+    const kept: string[] = [];
+    for (const item of intent.items.toReversed()) {
+      const { setAside } = await putBackSetAside(item, intent.toolVersion, hooks);
+      if (setAside !== undefined) kept.push(setAside);
+    }
     return new BackupError(
       'backup-damaged',
       `${what} The old database is live again; the restored file is kept as ${kept.join(', ')}.`,

@@ -23,10 +23,9 @@ import { sum } from '../snapshot/copying.ts';
 import { restoreJournalMode } from '../sqlite/contents.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
 import { isReadableInPlace } from '../sqlite/readable.ts';
-import type { FileState } from './intent.ts';
+import { type FileState, statesOf } from './parts.ts';
 import { unreadableCodes } from './safetySnapshot.ts';
 import { removeSetAside, whileSetAsideClaimed } from './setAside.ts';
-import { statesOf } from './swap.ts';
 import { requireFree } from './target.ts';
 
 export interface ArchiveRequest {

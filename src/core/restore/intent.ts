@@ -1,10 +1,13 @@
 /*
  * The intent: what a restore is about to do, as JSON in `.sqlite-backup-restore-<id>.json` beside the databases, from
  * before the first name is touched until the last is in its place. Format 1. It holds bare names of its own folder only,
- * so a forged one can do no more than whoever may write there. Where files of several folders are concerned, each has
- * its own intent with the same id. What has been done is read from the disk, never from here.
+ * so a forged one can do no more than its author could without it. A restore into several folders has an intent in each,
+ * with the same id; the first folder's, the lead, is written last and removed first. While the lead is missing, nothing is
+ * half-done: either no name was changed yet, or all are in their places. What was done is read from the disk, never from
+ * here.
  */
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -16,18 +19,14 @@ import {
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { BackupError, explain } from '../errors.ts';
-import { linkWithoutOverwriting, writePrivateFile } from '../files/publish.ts';
+import { writePrivateFile } from '../files/publish.ts';
 import { syncFolder } from '../files/sync.ts';
 import { intentPath, privateFolderPath, workIdOfIntent } from '../files/workplace.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
-import { siblingSuffixes } from '../files/siblingNames.ts';
+import { parts } from './parts.ts';
 
 const intentFormat = 1;
 const longestIntentBytes = 1024 * 1024;
-
-/** What a database consists of: the file itself, then its siblings. */
-export const parts = ['', ...siblingSuffixes] as const;
-export type Part = (typeof parts)[number];
 
 const text = v.pipe(v.string(), v.maxLength(4096));
 const bareName = v.pipe(
@@ -37,24 +36,22 @@ const bareName = v.pipe(
 const folderPath = v.pipe(text, v.check(isAbsolute));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+/** A `FileState`. */
 const fileSchema = v.object({
   part: v.picklist(parts),
-  /** Device and inode. */
   identity: text,
   sizeBytes: count,
-  /** Nanoseconds, which JSON has no number for. */
   mtimeNs: text,
-  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  sha256: v.exactOptional(digest),
 });
-/** One file as it was when the intent was written. */
-export type FileState = v.InferOutput<typeof fileSchema>;
 
 const itemSchema = v.object({
   /** Counts the items of a restore over all folders. */
   index: count,
   member: v.exactOptional(text),
   /** Of the database as it was backed up, where that is recorded. */
-  sha256: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
+  sha256: v.exactOptional(digest),
   /** As asked for. */
   target: text,
   /** Of the live file, in the folder of the intent. */
@@ -68,6 +65,11 @@ const itemSchema = v.object({
   from: v.exactOptional(bareName),
   /** What will be live, proved and synced in the private folder. Missing until it is. */
   staged: v.exactOptional(v.array(fileSchema)),
+  /** Of `old` and `staged`, where siblings have content: all of it as one file in the private folder. */
+  wholeOld: v.exactOptional(fileSchema),
+  wholeNew: v.exactOptional(fileSchema),
+  /** There are no hard links: a file is recognised by its content, and its identity says nothing. */
+  byContent: v.exactOptional(v.boolean()),
 });
 
 const intentSchema = v.object({
@@ -80,6 +82,8 @@ const intentSchema = v.object({
   items: v.array(itemSchema),
   /** The other folders of the same restore. */
   alsoIn: v.array(folderPath),
+  /** The folder of the lead. Missing in the lead itself. */
+  lead: v.exactOptional(folderPath),
 });
 
 export type IntentItem = v.InferOutput<typeof itemSchema> & {
@@ -93,10 +97,13 @@ export interface Intent {
   startedAt: string;
   toolVersion: string;
   backup?: string;
+  /** Without any, nothing is half-done and only the intents themselves are left. */
   items: IntentItem[];
+  /** All folders of the restore, the lead's first. */
+  folders: string[];
 }
 
-export function foldersOf({ items }: Pick<Intent, 'items'>): string[] {
+export function foldersOf(items: readonly { folder: string }[]): string[] {
   return [...new Set(items.map(({ folder }) => folder))];
 }
 
@@ -118,17 +125,24 @@ export function stagedPath(id: string, item: Pick<IntentItem, 'folder' | 'index'
   return join(stageFolder(id, item), `${item.index}.db`);
 }
 
-/** Writes, or replaces, the intent in each folder, durably. The private folders must exist. */
+/** Where the whole of `old` or `staged` is, see `wholeOld` and `wholeNew`. */
+export function wholePath(
+  id: string,
+  item: Pick<IntentItem, 'folder' | 'index'>,
+  of: 'old' | 'new',
+): string {
+  return join(stageFolder(id, item), `${item.index}.whole-${of}.db`);
+}
+
+/** Writes, or replaces, the intent in each folder, durably, the lead last. The private folders must exist. */
 export function writeIntent(intent: Intent): void {
-  const folders = foldersOf(intent);
-  for (const folder of folders) {
+  for (const folder of intent.folders.toReversed()) {
     const path = intentPath(folder, intent.id);
     const draft = join(privateFolderPath(folder, intent.id), 'intent.json');
     try {
       rmSync(draft, { force: true });
-      writePrivateFile(draft, serialize(intent, folder, folders));
-      if (exists(path)) renameSync(draft, path);
-      else linkWithoutOverwriting(draft, path);
+      writePrivateFile(draft, serialize(intent, folder));
+      renameSync(draft, path); // Its name is random, so no other file has it.
       syncFolder(folder);
     } catch (error) {
       throw explain(error, 'target', path);
@@ -136,8 +150,9 @@ export function writeIntent(intent: Intent): void {
   }
 }
 
-function serialize(intent: Intent, folder: string, folders: string[]): string {
-  const { id, action, startedAt, toolVersion, backup, items } = intent;
+function serialize(intent: Intent, folder: string): string {
+  const { id, action, startedAt, toolVersion, backup, items, folders } = intent;
+  const [lead] = folders;
   const value: v.InferInput<typeof intentSchema> = {
     format: intentFormat,
     tool: { name: 'sqlite-backup', version: toolVersion },
@@ -149,6 +164,7 @@ function serialize(intent: Intent, folder: string, folders: string[]): string {
       .filter((item) => item.folder === folder)
       .map(({ folder: _folder, ...item }) => item),
     alsoIn: folders.filter((other) => other !== folder),
+    ...(lead !== undefined && lead !== folder && { lead }),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
 }
@@ -163,9 +179,9 @@ export function makeStage(id: string, item: Pick<IntentItem, 'folder'>): void {
   }
 }
 
-/** Takes the intent away, then what it kept from being swept. */
+/** Takes the intents away, the lead first, then what they kept from being swept. */
 export function dropIntent(intent: Intent): void {
-  for (const folder of foldersOf(intent)) {
+  for (const folder of intent.folders) {
     const path = intentPath(folder, intent.id);
     try {
       if (exists(path)) unlinkSync(path);
@@ -178,8 +194,8 @@ export function dropIntent(intent: Intent): void {
 }
 
 /** Removes what was staged, of a restore that has no intent or none any more. */
-export function discardStages(intent: Intent): void {
-  for (const folder of foldersOf(intent)) removeStage(folder, intent.id);
+export function discardStages(intent: Pick<Intent, 'id' | 'folders'>): void {
+  for (const folder of intent.folders) removeStage(folder, intent.id);
 }
 
 function removeStage(folder: string, id: string): void {
@@ -205,24 +221,54 @@ export function listIntents(folder: string): string[] {
 /** Reads an intent and its likes in other folders. Throws for anything that is not exactly one. */
 export function readIntent(given: string): Intent {
   const path = resolve(given);
-  const first = readOne(path);
-  const others = first.alsoIn.flatMap((folder) => {
-    const other = intentPath(folder, first.id);
-    // Not written yet, or dropped already: then nothing of that folder is in between.
-    return exists(other) ? readOne(other).items : [];
-  });
-  const { id, action, startedAt, tool, backup, items } = first;
-  return {
+  const found = readOne(path);
+  const lead = found.lead === undefined ? found : leadOf(found, found.lead);
+  const { id, action, startedAt, tool, backup } = found;
+  const common = {
     id,
     action,
     startedAt,
     toolVersion: tool.version,
     ...(backup !== undefined && { backup }),
-    items: [...items, ...others].sort((a, b) => a.index - b.index),
+  };
+  if (lead === undefined) return { ...common, items: [], folders: [found.folder] };
+  const all = [lead, ...lead.alsoIn.flatMap((folder) => otherIn(folder, id))];
+  return {
+    ...common,
+    items: all.flatMap(({ items }) => items).sort((a, b) => a.index - b.index),
+    folders: all.map(({ folder }) => folder),
   };
 }
 
-type ParsedIntent = Omit<v.InferOutput<typeof intentSchema>, 'items'> & { items: IntentItem[] };
+function leadOf({ id }: ParsedIntent, folder: string): ParsedIntent | undefined {
+  requireFolder(folder);
+  const path = intentPath(folder, id);
+  return exists(path) ? readOne(path) : undefined;
+}
+
+function otherIn(folder: string, id: string): ParsedIntent[] {
+  requireFolder(folder);
+  const path = intentPath(folder, id);
+  return exists(path) ? [readOne(path)] : [];
+}
+
+/** What cannot be reached may be half-done. */
+function requireFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  throw new BackupError(
+    'source-missing',
+    `A restore is unfinished in ${folder} too, which cannot be reached.`,
+    {
+      path: folder,
+      hint: 'Connect the disk of that folder, then recover.',
+    },
+  );
+}
+
+type ParsedIntent = Omit<v.InferOutput<typeof intentSchema>, 'items'> & {
+  items: IntentItem[];
+  folder: string;
+};
 
 function readOne(path: string): ParsedIntent {
   const folder = dirname(path);
@@ -253,7 +299,7 @@ function readOne(path: string): ParsedIntent {
       throw notOurs(path, 'a set-aside is not named after its database');
     if (old.length > 0 && setAside === undefined) throw notOurs(path, 'nothing would keep the old');
   }
-  return { ...result.output, items: items.map((item) => ({ ...item, folder })) };
+  return { ...result.output, folder, items: items.map((item) => ({ ...item, folder })) };
 }
 
 function notOurs(path: string, reason: string): BackupError {

@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { BackupError, isBackupError } from '../errors.ts';
-import type { SnapshotHooks } from '../job.ts';
+import type { RestoreHooks } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
+import { isClaimed, whileClaimed } from './claim.ts';
 import {
+  dropIntent,
   type Intent,
   type IntentItem,
   listIntents,
@@ -14,10 +16,10 @@ import {
   setAsidePath,
   writeIntent,
 } from './intent.ts';
-import { isClaimed, whileClaimed } from './claim.ts';
-import { goBack, lookAtHolders, moveAll, placeAll } from './run.ts';
-import { isStaged, stageBackup } from './staging.ts';
-import { hasChangedSince, liveOf } from './swap.ts';
+import { goBack, lookAtHolders, placeAll } from './run.ts';
+import { isStaged, stageBackup, stageWhole } from './staging.ts';
+import { type ItemState, liveOf, obstacleToFinish, stateOf, wordsFor } from './states.ts';
+import { putBackSetAside } from './undo.ts';
 
 /** The restores that were stopped in the middle, by the intents in `folder`. Only reads. */
 export function findInterrupted(folder: string): Interrupted[] {
@@ -41,72 +43,52 @@ export function findInterrupted(folder: string): Interrupted[] {
 
 function describe(path: string, intent: Intent): Interrupted {
   const { id, action, startedAt, backup } = intent;
+  const states = intent.items.map((item) => ({ item, state: stateOf(id, item) }));
+  const items = states.map(({ item, state }) => {
+    const setAside = setAsidePath(item);
+    return {
+      realTarget: livePath(item),
+      ...(setAside !== undefined && { setAside }),
+      live: liveOf(state),
+      changedSince: state.isUsed,
+      lacksSiblings: state.position === 'old-whole' || state.lacks.length > 0,
+    };
+  });
   const common = {
     id,
     intent: path,
     action,
     startedAt,
     ...(backup !== undefined && { backup }),
+    items,
   };
-  const items = intent.items.map((item) => {
-    const setAside = setAsidePath(item);
-    return {
-      realTarget: livePath(item),
-      ...(setAside !== undefined && { setAside }),
-      live: liveOf(item),
-      changedSince: hasChangedSince(item),
-      lacksSiblings: lacksSiblings(item),
-    };
-  });
-  const atWork = items.find(({ realTarget }) => isClaimed(realTarget));
-  const obstacle = obstacleToFinish(intent);
-  const can: Interrupted['can'] = obstacle === undefined ? ['finish', 'roll-back'] : ['roll-back'];
-  if (atWork !== undefined) {
-    const words = `Another process is at work on ${atWork.realTarget}: wait until it has ended.`;
-    return { ...common, items, can: [], words };
+  const busy = items.find(({ realTarget }) => isClaimed(realTarget));
+  if (busy !== undefined) {
+    const words = `Another process is at work on ${busy.realTarget}: wait until it has ended.`;
+    return { ...common, can: [], words };
   }
-  const words = [...items.map(wordsFor), ...(obstacle === undefined ? [] : [obstacle])].join(' ');
-  return { ...common, items, can, words };
-}
-
-function lacksSiblings(item: IntentItem): boolean {
-  const [live, kept] = [livePath(item), setAsidePath(item)];
-  if (kept === undefined || liveOf(item) !== 'old') return false;
-  return item.old.some(
-    ({ part, sizeBytes }) =>
-      (part === '-wal' || part === '-journal') &&
-      sizeBytes > 0 &&
-      existsSync(kept + part) &&
-      !existsSync(live + part),
-  );
-}
-
-const liveWords = {
-  old: 'the old database is live',
-  new: 'the restored database is live',
-  missing: 'nothing is live',
-  other: 'another file is live',
-} as const;
-
-function wordsFor(item: Interrupted['items'][number]): string {
-  const { realTarget, live, changedSince, lacksSiblings } = item;
-  if (lacksSiblings && !changedSince)
-    return `${realTarget}: the old database is live, but part of it is only in the set-aside.`;
-  const since =
-    changedSince && live !== 'other' ? ', and it was used after the restore stopped' : '';
-  return `${realTarget}: ${liveWords[live]}${since}.`;
+  const obstacle = firstObstacle(intent, states);
+  const lines = states.map(({ item, state }) => `${livePath(item)}: ${wordsFor(action, state)}.`);
+  if (lines.length === 0) lines.push('Nothing of it is half-done; only its note is left.');
+  if (obstacle !== undefined) lines.push(obstacle);
+  return {
+    ...common,
+    can: obstacle === undefined ? ['finish', 'roll-back'] : ['roll-back'],
+    words: lines.join(' '),
+  };
 }
 
 /** Why a restore cannot be finished; undefined when it can. */
-function obstacleToFinish(intent: Intent): string | undefined {
-  for (const item of intent.items) {
-    const live = liveOf(item);
-    if (live === 'new') continue;
-    if (live === 'other' || (live === 'old' && hasChangedSince(item)))
-      return `It cannot be finished, because ${livePath(item)} was changed after it stopped. Roll it back, then restore again.`;
-    const hasBackup = intent.backup !== undefined && existsSync(intent.backup);
-    if (!hasBackup && !isStaged(intent.id, item))
-      return `It cannot be finished, because ${intent.backup ?? 'its source'} is not there any more.`;
+function firstObstacle(
+  { id, backup }: Intent,
+  states: readonly { item: IntentItem; state: ItemState }[],
+): string | undefined {
+  for (const { item, state } of states) {
+    const obstacle = obstacleToFinish(state, livePath(item));
+    if (obstacle !== undefined) return obstacle;
+    const hasSource = liveOf(state) === 'new' || (backup !== undefined && existsSync(backup));
+    if (!hasSource && !isStaged(id, item))
+      return `It cannot be finished, because ${backup ?? 'what it would put in place'} does not exist any more.`;
   }
   return undefined;
 }
@@ -114,78 +96,107 @@ function obstacleToFinish(intent: Intent): string | undefined {
 /** Brings an interrupted restore to its end, or back to its beginning. Can itself be stopped, and run again. */
 export async function recoverInterrupted(
   { intent: path, how, ignoreHolders = false }: RecoverRequest,
-  hooks: SnapshotHooks,
+  hooks: RestoreHooks,
 ): Promise<Recovered> {
-  const { intent, remarks } = await whileClaimed(readIntent(path).items.map(livePath), async () => {
+  return whileClaimed(readIntent(path).items.map(livePath), async () => {
     const intent = readIntent(path); // As it is now that no other process works on it.
     lookAtHolders(intent.items, { ignoreHolders, isResumed: true });
     const remarks = await (how === 'finish'
       ? finish(intent, path, ignoreHolders, hooks)
-      : back(intent, hooks));
-    return { intent, remarks };
+      : back(intent, ignoreHolders, hooks));
+    return {
+      id: intent.id,
+      how,
+      items: intent.items.map((item) => {
+        const setAside = setAsidePath(item);
+        return {
+          realTarget: livePath(item),
+          live: liveOf(stateOf(intent.id, item)),
+          ...(setAside !== undefined && existsSync(setAside) && { setAside }),
+        };
+      }),
+      remarks,
+    };
   });
-  return {
-    id: intent.id,
-    how,
-    items: intent.items.map((item) => {
-      const setAside = setAsidePath(item);
-      return {
-        realTarget: livePath(item),
-        live: liveOf(item),
-        ...(setAside !== undefined && existsSync(setAside) && { setAside }),
-      };
-    }),
-    remarks,
-  };
 }
 
-async function back(intent: Intent, hooks: SnapshotHooks): Promise<Recovered['remarks']> {
+async function back(
+  intent: Intent,
+  ignoreHolders: boolean,
+  hooks: RestoreHooks,
+): Promise<Finding[]> {
   await hooks.beforePublish();
-  for (const item of intent.items) requireOld(item);
-  for (const item of intent.items) makeStage(intent.id, item);
-  return goBack(intent);
+  for (const item of intent.items) requireOld(intent.id, item);
+  const kept = await undoUsed(intent, hooks);
+  for (const item of intent.items) {
+    makeStage(intent.id, item);
+    stageWhole(intent.id, item, 'old', { isHeld: ignoreHolders });
+  }
+  writeIntent(intent);
+  return [...kept, ...(await goBack(intent, { ignoreHolders, isResumed: true }, hooks))];
+}
+
+/** Where a program has written to what was put in place, that is undone as a restore is, so that it is kept as well. */
+async function undoUsed(
+  { id, items, toolVersion }: Intent,
+  hooks: RestoreHooks,
+): Promise<Finding[]> {
+  const remarks: Finding[] = [];
+  for (const item of items) {
+    const state = stateOf(id, item);
+    if (liveOf(state) !== 'new' || !state.isUsed) continue;
+    const { setAside } = await putBackSetAside(item, toolVersion, hooks);
+    remarks.push({
+      code: 'kept',
+      message: `A program has changed ${livePath(item)} since. With these changes it is kept as ${setAside}.`,
+    });
+  }
+  return remarks;
 }
 
 /** Before anything is taken from the live name: what belongs there must be somewhere else. */
-function requireOld(item: IntentItem): void {
-  const [kept, live] = [setAsidePath(item), liveOf(item)];
-  if (kept === undefined || live === 'old' || live === 'other' || existsSync(kept)) return;
-  throw new BackupError('source-missing', `The old database is not there any more: ${kept}.`, {
-    path: kept,
-    hint: 'Give it that name again, or finish the restore.',
-  });
+function requireOld(id: string, item: IntentItem): void {
+  const [kept, { position }] = [setAsidePath(item), stateOf(id, item)];
+  const isNeeded = position === 'new' || position === 'new-whole' || position === 'missing';
+  if (kept === undefined || !isNeeded || existsSync(kept)) return;
+  throw new BackupError(
+    'source-missing',
+    `The previous database does not exist any more: ${kept}.`,
+    {
+      path: kept,
+      hint: 'Give it that name again, or finish the restore.',
+    },
+  );
 }
 
 async function finish(
   intent: Intent,
   path: string,
   ignoreHolders: boolean,
-  hooks: SnapshotHooks,
-): Promise<Recovered['remarks']> {
-  const obstacle = obstacleToFinish(intent);
+  hooks: RestoreHooks,
+): Promise<Finding[]> {
+  const states = intent.items.map((item) => ({ item, state: stateOf(intent.id, item) }));
+  const obstacle = firstObstacle(intent, states);
   if (obstacle !== undefined) {
     throw new BackupError('target-in-use', obstacle, {
       path,
-      hint: 'Roll it back: the old database comes back, complete.',
+      hint: 'Roll it back: the previous database comes back, complete.',
     });
   }
-  await restage(intent, hooks);
-  await hooks.beforePublish();
-  writeIntent(intent);
-  moveAll(intent, { ignoreHolders, isResumed: true });
-  return placeAll(intent, { ignoreHolders });
-}
-
-async function restage(intent: Intent, hooks: SnapshotHooks): Promise<void> {
-  for (const item of intent.items) {
+  for (const { item, state } of states) {
+    if (liveOf(state) === 'new') continue;
     makeStage(intent.id, item);
-    if (!needsStage(intent.id, item) || intent.backup === undefined) continue;
-    item.staged = (await stageBackup(intent.id, item, intent.backup, hooks)).files;
+    if (!isStaged(intent.id, item) && intent.backup !== undefined)
+      item.staged = (await stageBackup(intent.id, item, intent.backup, hooks)).files;
+    stageWhole(intent.id, item, 'old', { isHeld: ignoreHolders });
   }
-}
-
-function needsStage(id: string, item: IntentItem): boolean {
-  return liveOf(item) !== 'new' && !isStaged(id, item);
+  await hooks.beforePublish();
+  if (intent.items.length === 0) {
+    dropIntent(intent);
+    return [];
+  }
+  writeIntent(intent);
+  return placeAll(intent, { ignoreHolders, isResumed: true }, hooks);
 }
 
 /** A restore that was stopped in the middle, as its intent and the disk tell it. */

@@ -1,16 +1,34 @@
-/** Carries out an intent, forward or back, and proves what is live then. */
+/** Carries out an intent, forward or back. */
+import { existsSync } from 'node:fs';
 import { BackupError, explain } from '../errors.ts';
+import { fileIdentity } from '../files/paths.ts';
+import { findHolders } from '../holders/holders.ts';
+import type { KeptOut, RestoreHooks } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
+import { pause } from '../pause.ts';
 import {
   dropIntent,
-  foldersOf,
   type Intent,
   type IntentItem,
   livePath,
+  setAsidePath,
+  stageFolder,
   writeIntent,
 } from './intent.ts';
-import { linkAside, liveOf, putBack, swapIn, tidyUp } from './swap.ts';
-import { requireFree } from './target.ts';
+import {
+  changedMeanwhile,
+  dropFrom,
+  dropSetAside,
+  keepFrom,
+  keepOld,
+  requireAsItWas,
+  settle,
+  type Watch,
+} from './moves.ts';
+import { hasContent, sizeOf } from './parts.ts';
+import { writeRecord } from './record.ts';
+import { type Goal, type ItemState, liveOf, sideOf, stateOf, staysAsItIs } from './states.ts';
+import { inUse, requireFree } from './target.ts';
 
 export interface RunOptions {
   /** Goes on although programs have the databases open. */
@@ -18,69 +36,190 @@ export interface RunOptions {
   isResumed?: boolean;
 }
 
-/** Looks who has the databases of an intent open, and refuses while somebody has. */
+/** Looks who has the databases of an intent open, and refuses while a program has. */
 export function lookAtHolders(
   items: readonly IntentItem[],
   { ignoreHolders, isResumed = false }: RunOptions,
 ): void {
-  // In the middle of a restore the probe would meet half of a database, and leave an empty -wal beside it.
+  // In the middle of a restore a probe of the locks has nothing to say.
   if (!ignoreHolders) requireFree(items.map(livePath), { probe: !isResumed });
 }
 
 /** Writes the intent and makes all set-asides complete. What goes wrong is undone at once. */
-export function moveAll(intent: Intent, { ignoreHolders, isResumed = false }: RunOptions): void {
+export function moveAll(intent: Intent, { ignoreHolders }: RunOptions): void {
   try {
-    if (!isResumed) writeIntent(intent);
-    lookAtHolders(intent.items, { ignoreHolders, isResumed });
-    for (const item of intent.items) {
-      if (isResumed && liveOf(item) === 'new') continue;
-      linkAside(intent.id, item, { isHeld: ignoreHolders, isResumed });
-    }
+    writeIntent(intent);
+    lookAtHolders(intent.items, { ignoreHolders });
+    for (const item of intent.items) keepAndRecord(intent.id, item, { ignoreHolders });
   } catch (error) {
-    throw rollBack(intent, error);
+    throw rollBack(intent, error, watchFor({ ignoreHolders }));
   }
+}
+
+/** Makes the set-aside complete. Until that is done the live files must not change. */
+export function keepAndRecord(id: string, item: IntentItem, { ignoreHolders }: RunOptions): void {
+  keepOld(id, item);
+  requireAsItWas(item, { isHeld: ignoreHolders });
+  const kept = setAsidePath(item);
+  if (kept !== undefined)
+    writeRecord(kept, item.old, stageFolder(id, item), { isHeld: ignoreHolders });
 }
 
 /** Puts everything that is staged under the live names. What goes wrong is undone at once, for all items. */
-export function placeAll(intent: Intent, { ignoreHolders }: RunOptions): Finding[] {
+export async function placeAll(
+  intent: Intent,
+  options: RunOptions,
+  hooks: Pick<RestoreHooks, 'keepOut'>,
+): Promise<Finding[]> {
+  const { id, items } = intent;
+  const remarks = await whileKeptOut(intent, 'new', options, hooks, (watch) => {
+    try {
+      for (const item of items) {
+        if (options.isResumed === true) keepOld(id, item, { isResumed: true });
+        else requireAsItWas(item, { isHeld: options.ignoreHolders });
+      }
+      for (const item of items) settle(id, item, 'new', watch);
+    } catch (error) {
+      throw rollBack(intent, error, watch);
+    }
+  });
+  return [...remarks, ...finishOff(intent)];
+}
+
+/** Brings the old state back for all items, and ends the restore. */
+export async function goBack(
+  intent: Intent,
+  options: RunOptions,
+  hooks: Pick<RestoreHooks, 'keepOut'>,
+): Promise<Finding[]> {
+  const found: Finding[] = [];
+  const remarks = await whileKeptOut(intent, 'old', options, hooks, (watch) => {
+    found.push(...bringBack(intent, watch));
+  });
+  return [...found, ...remarks];
+}
+
+/**
+ * Runs `action` while SQLite's locks keep other programs out of the files that have or get the live names: a program that
+ * starts in this moment waits, and finds one database or the other.
+ */
+async function whileKeptOut(
+  intent: Intent,
+  goal: Goal,
+  { ignoreHolders }: RunOptions,
+  { keepOut }: Pick<RestoreHooks, 'keepOut'>,
+  action: (watch: Watch) => void,
+): Promise<Finding[]> {
+  const paths = intent.items.flatMap((item) => pathsToLock(intent.id, item, goal));
+  let kept: KeptOut;
   try {
-    for (const item of intent.items)
-      swapIn(intent.id, item, () => lookAtHolders([item], { ignoreHolders, isResumed: true }));
+    kept = await keepOut(paths);
   } catch (error) {
-    throw rollBack(intent, error);
+    throw goal === 'new' ? rollBack(intent, error, watchFor({ ignoreHolders })) : error;
   }
-  return finishOff(intent);
+  const remarks: Finding[] = [];
+  try {
+    const watch = watchFor({ ignoreHolders, besides: kept.pid, remarks });
+    try {
+      const busy = paths.find((_path, index) => kept.outcomes[index] === 'busy');
+      if (busy !== undefined && !ignoreHolders) throw hiddenHolder(busy);
+      watch.requireFree(intent.items.map(livePath));
+    } catch (error) {
+      throw goal === 'new' ? rollBack(intent, error, watch) : error;
+    }
+    action(watch);
+    return remarks;
+  } finally {
+    await kept.letGo();
+  }
+}
+
+/** What is live, and what will be. A file with a sibling that has content is not opened: its whole is placed first. */
+function pathsToLock(id: string, item: IntentItem, goal: Goal): string[] {
+  const live = livePath(item);
+  const { position } = stateOf(id, item);
+  if (position === goal || position === 'other') return [];
+  const sides = [sideOf(id, item, 'old'), sideOf(id, item, 'new')];
+  const wholes = sides.flatMap(({ whole, wholeState }) =>
+    wholeState === undefined ? [] : [whole],
+  );
+  const to = sideOf(id, item, goal);
+  const next = to.main !== undefined && !to.files.some(hasContent) ? [to.main] : [];
+  const hasJournal = sizeOf(`${live}-journal`) > 0;
+  const all = [...(position === 'missing' || hasJournal ? [] : [live]), ...wholes, ...next];
+  // Under two names it is still one file, with one lock.
+  const byFile = new Map(
+    all.filter((path) => existsSync(path)).map((path) => [fileIdentity(path), path]),
+  );
+  return [...byFile.values()];
+}
+
+function hiddenHolder(path: string): BackupError {
+  return inUse(path, `${path} is locked by a program that cannot be seen from here.`, {});
+}
+
+const patienceMs = 10_000;
+const betweenLooksMs = 200;
+
+function watchFor({
+  ignoreHolders,
+  besides,
+  remarks = [],
+}: {
+  ignoreHolders: boolean;
+  besides?: number | undefined;
+  remarks?: Finding[];
+}): Watch {
+  return {
+    isHeld: ignoreHolders,
+    requireFree(paths) {
+      if (!ignoreHolders) requireFree(paths, { probe: false, besides });
+    },
+    waitForDeleted(path) {
+      const look = (): ReturnType<typeof findHolders>['holders'] =>
+        findHolders([`${path} (deleted)`]).holders.filter(({ pid }) => pid !== besides);
+      let left = look();
+      for (const end = Date.now() + patienceMs; left.length > 0 && Date.now() < end; left = look())
+        pause(betweenLooksMs);
+      if (left.length === 0) return;
+      const programs = left.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
+      remarks.push({
+        code: 'restart',
+        message: `${programs} opened ${path} while it was replaced and still has the file from before. Restart it now: what it writes is lost, or damages the database.`,
+      });
+    },
+  };
 }
 
 /** From here on the new state is complete: what cannot be tidied up is a remark. */
-export function finishOff(intent: Intent): Finding[] {
+function finishOff(intent: Intent): Finding[] {
   try {
-    for (const item of intent.items) tidyUp(item);
+    const remarks = intent.items.flatMap(dropFrom);
     dropIntent(intent);
-    return [];
+    return remarks;
   } catch (error) {
-    const { message } = explain(error, 'target', foldersOf(intent)[0] ?? '');
+    const { message } = explain(error, 'target', intent.folders[0] ?? '');
     return [
       {
         code: 'leftover',
-        message: `All is in its place, but what the restore needed could not be removed: ${message}`,
+        message: `Everything is in place, but what the restore needed could not be removed: ${message}`,
       },
     ];
   }
 }
 
 /** Brings all items back and returns the error to throw: the cause, or that going back failed as well. */
-function rollBack(intent: Intent, error: unknown): BackupError {
-  const [folder = ''] = foldersOf(intent);
+function rollBack(intent: Intent, error: unknown, watch: Watch): BackupError {
+  const [folder = ''] = intent.folders;
   const cause = explain(error, 'target', folder);
   try {
-    goBack(intent);
+    bringBack(intent, watch);
     return cause;
   } catch (failure) {
     const { message } = explain(failure, 'target', folder);
     return new BackupError(
       'incomplete',
-      `${cause.message} Then the old state could not be brought back at once: ${message}`,
+      `${cause.message} Then the state from before could not be brought back at once: ${message}`,
       {
         path: folder,
         hint: `Nothing is lost. Recover it: sqlite-backup restore --recover ${JSON.stringify(folder)}`,
@@ -91,9 +230,27 @@ function rollBack(intent: Intent, error: unknown): BackupError {
   }
 }
 
-/** Brings the old state back for all items and ends the restore. */
-export function goBack(intent: Intent): Finding[] {
-  const remarks = intent.items.toReversed().flatMap((item) => putBack(intent.id, item));
+function bringBack(intent: Intent, watch: Watch): Finding[] {
+  const remarks = intent.items.toReversed().flatMap((item): Finding[] => {
+    const state = stateOf(intent.id, item);
+    // Going back would lose what the program has written. A recovery keeps that as well.
+    if (liveOf(state) === 'new' && state.isUsed) throw changedMeanwhile(livePath(item));
+    const stays = staysAsItIs(state, 'old');
+    keepFrom(intent.id, item);
+    if (!stays) settle(intent.id, item, 'old', watch);
+    return stays && state.position !== 'old' ? stayed(item, state) : dropSetAside(item);
+  });
   dropIntent(intent);
   return remarks;
+}
+
+/** Nothing is removed where a program has written meanwhile. */
+function stayed(item: IntentItem, state: ItemState): Finding[] {
+  const [live, kept] = [livePath(item), setAsidePath(item)];
+  const what =
+    liveOf(state) === 'old'
+      ? `${live} holds the database from before with what a program has written since. It stays as it is`
+      : `${live} is neither the database from before nor the one that was to be live. It stays as it is`;
+  const message = kept === undefined ? `${what}.` : `${what}, and so does ${kept}.`;
+  return [{ code: 'other', message }];
 }

@@ -6,15 +6,10 @@ import { resolveRegularFile } from '../files/paths.ts';
 import { syncFolder } from '../files/sync.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
 import { whileClaimed } from './claim.ts';
-import {
-  type IntentItem,
-  listIntents,
-  livePath,
-  parts,
-  readIntent,
-  setAsidePath,
-} from './intent.ts';
-import { liveOf, statesOf } from './swap.ts';
+import { type Intent, listIntents, livePath, readIntent, setAsidePath } from './intent.ts';
+import { parts, statesOf } from './parts.ts';
+import { dropRecord } from './record.ts';
+import { stateOf } from './states.ts';
 import { requireFree, resolveTarget } from './target.ts';
 
 export interface SetAside {
@@ -88,6 +83,7 @@ export function removeSetAside(path: string): { removed: string[] } {
       unlinkSync(path + part);
       removed.push(path + part);
     }
+    dropRecord(path);
     syncFolder(dirname(path));
     return { removed };
   } catch (error) {
@@ -107,8 +103,10 @@ export function liveOfSetAside(path: string): string {
 
 /** The path of a set-aside that no interrupted restore needs. */
 function requireSetAside(path: string): string {
-  const isNeeded = unfinishedItems(dirname(path)).some(
-    (item) => setAsidePath(item) === path || join(item.folder, item.from ?? '') === path,
+  const isNeeded = unfinished(dirname(path)).some(({ items }) =>
+    items.some(
+      (item) => setAsidePath(item) === path || join(item.folder, item.from ?? '') === path,
+    ),
   );
   if (!isNeeded) return path;
   throw new BackupError('target-in-use', `${path} is needed by a restore that is not finished.`, {
@@ -120,24 +118,26 @@ function requireSetAside(path: string): string {
 /** Refuses a database that an earlier restore has left half-way: two of them would keep parts of each other. */
 export function requireSettled(live: string): void {
   const folder = dirname(live);
-  const isHalfWay = unfinishedItems(folder).some((item) => {
-    if (livePath(item) !== live) return false;
-    const now = liveOf(item);
-    return now !== 'old' && now !== 'other';
-  });
-  if (!isHalfWay) return;
-  throw new BackupError('target-in-use', `An earlier restore of ${live} stopped half-way.`, {
-    path: live,
-    hint: `Finish it or roll it back first: sqlite-backup restore --recover ${JSON.stringify(folder)}`,
-    facts: { reason: 'unfinished' },
-  });
+  for (const { id, items } of unfinished(folder)) {
+    for (const item of items) {
+      if (livePath(item) !== live) continue;
+      const { position, isUsed, lacks } = stateOf(id, item);
+      const isWholeOld = position === 'old' && (isUsed || lacks.length === 0);
+      if (isWholeOld || position === 'other') continue;
+      throw new BackupError('target-in-use', `An earlier restore of ${live} stopped half-way.`, {
+        path: live,
+        hint: `Finish it or roll it back first: sqlite-backup restore --recover ${JSON.stringify(folder)}`,
+        facts: { reason: 'unfinished' },
+      });
+    }
+  }
 }
 
-/** What the restores of a folder that are not finished are about. An intent that cannot be read is about nothing. */
-function unfinishedItems(folder: string): IntentItem[] {
+/** The restores of a folder that are not finished. An intent that cannot be read is about nothing. */
+function unfinished(folder: string): Intent[] {
   return listIntents(folder).flatMap((path) => {
     try {
-      return readIntent(path).items;
+      return [readIntent(path)];
     } catch (error) {
       if (!isBackupError(error)) throw error;
       return [];

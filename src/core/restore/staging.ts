@@ -1,5 +1,6 @@
 /** The backup as a private, proved and synced file beside its target: all that a restore does before it touches a name. */
-import { chmodSync, chownSync, existsSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { fileIdentity } from '../files/paths.ts';
@@ -10,17 +11,20 @@ import { retarget } from '../snapshot/source.ts';
 import { checkDatabase } from '../sqlite/check.ts';
 import { restoreJournalMode } from '../sqlite/contents.ts';
 import { differingContents } from '../verify/verdict.ts';
+import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
+import { type IntentItem, livePath, makeStage, stagedPath, stageFolder } from './intent.ts';
 import {
   type FileState,
-  type IntentItem,
-  livePath,
-  makeStage,
+  freeSetAside,
+  hasContent,
+  hasHardLinks,
+  linkOrCopy,
+  mainOf,
   parts,
-  stagedPath,
-  stageFolder,
-} from './intent.ts';
+  statesOf,
+} from './parts.ts';
 import { factsOf, fetchSource, type SourceFacts } from './source.ts';
-import { linkOrCopy, statesOf } from './swap.ts';
+import { type Goal, sideOf } from './states.ts';
 
 /** Copies an item's database out of the backup, proves the copy, and makes it as its application had it. */
 export async function stageBackup(
@@ -139,5 +143,56 @@ export function stageSetAside(id: string, item: IntentItem, setAside: string): F
     );
   } catch (error) {
     throw isBackupError(error) ? error : explain(error, 'target', item.folder);
+  }
+}
+
+/** The old files as they are now, and the name that will keep them. */
+export function rememberOld(id: string, item: IntentItem, now: Date): void {
+  makeStage(id, item);
+  const live = livePath(item);
+  if (!hasHardLinks(stageFolder(id, item))) item.byContent = true;
+  item.old = statesOf(live).map((file) =>
+    item.byContent === true && file.part !== '-shm'
+      ? { ...file, sha256: sha256File(live + file.part) }
+      : file,
+  );
+  if (item.old.length > 0) item.setAside = freeSetAside(item.folder, item.name, now);
+}
+
+/** Codes of a file whose content SQLite does not take for a database: it has no whole, and no program reads it. */
+const noDatabase = ['corrupt', 'not-a-database', 'encrypted-or-not-sqlite', 'newer-format'];
+
+/**
+ * Makes the whole of one side as a single private file, where its siblings have content: what stands under the live name
+ * while they change. `isHeld`: a program may be writing to it, so that perhaps none can be made.
+ */
+export function stageWhole(
+  id: string,
+  item: IntentItem,
+  goal: Goal,
+  { isHeld = false }: { isHeld?: boolean } = {},
+): void {
+  const { files, whole, wholeState } = sideOf(id, item, goal);
+  if (mainOf(files) === undefined || !files.some(hasContent)) return;
+  if (wholeState !== undefined && existsSync(whole)) return;
+  const from = goal === 'new' ? item.from : item.setAside;
+  const kept = from === undefined ? undefined : join(item.folder, from);
+  const source = kept !== undefined && existsSync(kept) ? kept : livePath(item);
+  makeStage(id, item);
+  try {
+    const copy = makeReadableCopy(source, stageFolder(id, item));
+    giveModeAndOwner(copy, item);
+    syncFile(copy);
+    renameSync(copy, whole);
+    syncFolder(stageFolder(id, item));
+    const [state] = statesOf(whole);
+    if (state === undefined) return;
+    const made = item.byContent === true ? { ...state, sha256: sha256File(whole) } : state;
+    if (goal === 'old') item.wholeOld = made;
+    else item.wholeNew = made;
+  } catch (error) {
+    const known = explain(error, 'target', item.folder);
+    if (noDatabase.includes(known.code) || (isHeld && known.code === 'source-busy')) return;
+    throw known;
   }
 }

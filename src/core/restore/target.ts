@@ -92,9 +92,12 @@ export function resolveTargets(backup: string, targets: readonly string[]): Targ
 }
 
 /** Refuses, with the names of the programs, while one of the databases is open somewhere. */
-export function requireFree(paths: readonly string[], { probe }: { probe: boolean }): void {
+export function requireFree(
+  paths: readonly string[],
+  { probe, besides }: { probe: boolean; besides?: number | undefined },
+): void {
   for (const path of paths) {
-    const { holders } = findHolders([path]);
+    const holders = findHolders([path]).holders.filter(({ pid }) => pid !== besides);
     if (holders.length > 0) {
       const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
       throw inUse(path, `${path} is open in ${programs}.`, { programs });
@@ -104,7 +107,7 @@ export function requireFree(paths: readonly string[], { probe }: { probe: boolea
   }
 }
 
-function inUse(path: string, message: string, facts: Record<string, string>): BackupError {
+export function inUse(path: string, message: string, facts: Record<string, string>): BackupError {
   return new BackupError('target-in-use', message, {
     path,
     hint: 'Stop it first: it would go on writing into the old file, and what it writes would be lost.',

@@ -4,20 +4,22 @@ import { basename, dirname, join } from 'node:path';
 import { BackupError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { newWorkId, sweepLeftovers } from '../files/workplace.ts';
-import type { SnapshotHooks } from '../job.ts';
+import type { RestoreHooks } from '../job.ts';
 import type { Finding, VerdictStatus } from '../manifest/manifest.ts';
 import { discardStages, type Intent, type IntentItem, livePath, setAsidePath } from './intent.ts';
 import { whileClaimed } from './claim.ts';
 import { proveLive } from './proof.ts';
+import { differencesFromRecord } from './record.ts';
 import { lookAtHolders, moveAll, placeAll } from './run.ts';
-import { stageSetAside } from './staging.ts';
+import { rememberOld, stageSetAside, stageWhole } from './staging.ts';
 import { liveOfSetAside, requireSettled } from './setAside.ts';
-import { freeSetAside, statesOf } from './swap.ts';
 
 export interface UndoRequest {
   /** Path of the set-aside's database file. */
   setAside: string;
   ignoreHolders?: boolean;
+  /** Puts it back although it is not any more what was set aside. */
+  acceptUnproved?: boolean;
   toolVersion: string;
 }
 
@@ -32,44 +34,62 @@ export interface Undone {
 
 /** Throws a BackupError; then all is as it was. */
 export async function undoRestore(
-  { setAside, ignoreHolders = false, toolVersion }: UndoRequest,
-  hooks: SnapshotHooks,
+  { setAside, ignoreHolders = false, acceptUnproved = false, toolVersion }: UndoRequest,
+  hooks: RestoreHooks,
 ): Promise<Undone> {
   const path = resolveRegularFile(setAside);
   const item = itemFor(path);
   return whileClaimed([livePath(item)], () =>
-    undo(path, item, { ignoreHolders, toolVersion }, hooks),
+    undo(path, item, { ignoreHolders, acceptUnproved, toolVersion }, hooks),
   );
 }
 
 async function undo(
   path: string,
   item: IntentItem,
-  { ignoreHolders, toolVersion }: { ignoreHolders: boolean; toolVersion: string },
-  hooks: SnapshotHooks,
+  {
+    ignoreHolders,
+    acceptUnproved,
+    toolVersion,
+  }: { ignoreHolders: boolean; acceptUnproved: boolean; toolVersion: string },
+  hooks: RestoreHooks,
 ): Promise<Undone> {
   requireSettled(livePath(item));
   lookAtHolders([item, { ...item, name: basename(path) }], { ignoreHolders });
+  const differences = differencesFromRecord(path);
+  if (!acceptUnproved) requireUnchanged(path, differences);
   await sweepLeftovers(item.folder);
   const intent = intentFor(item, toolVersion);
   try {
-    item.staged = stageSetAside(intent.id, item, path);
+    stageAll(intent.id, item, path);
     await hooks.beforePublish();
-    rememberOld(item);
+    rememberOld(intent.id, item, new Date());
+    stageWhole(intent.id, item, 'old', { isHeld: ignoreHolders });
   } catch (error) {
     discardStages(intent);
     throw error;
   }
   hooks.onProgress({ phase: 'move', doneBytes: 0, totalBytes: 0 });
-  const remarks = carryOut(intent, ignoreHolders);
+  const remarks = await carryOut(intent, ignoreHolders, hooks);
   hooks.onProgress({ phase: 'prove', doneBytes: 0, totalBytes: 0 });
   const { status, findings } = proveLive(livePath(item));
   return {
     target: livePath(item),
     ...keptAs(item),
     verified: status,
-    findings: [...remarks, ...findings],
+    findings: [...differences, ...remarks, ...findings],
   };
+}
+
+/** What nothing is recorded of, and what a program was let go on with, is told. What differs in another way is asked. */
+function requireUnchanged(path: string, differences: readonly Finding[]): void {
+  const [first] = differences.filter(({ code }) => code === 'changed' || code === 'part-missing');
+  if (first === undefined) return;
+  throw new BackupError('backup-damaged', `${first.message} So it is not put back.`, {
+    path,
+    hint: 'Look at it first. To put it back as it is, say so (on the command line: --unproved).',
+    facts: { reason: first.code },
+  });
 }
 
 function itemFor(path: string): IntentItem {
@@ -87,17 +107,28 @@ function itemFor(path: string): IntentItem {
 
 function intentFor(item: IntentItem, toolVersion: string): Intent {
   const startedAt = new Date().toISOString();
-  return { id: newWorkId(), action: 'undo', startedAt, toolVersion, items: [item] };
+  return {
+    id: newWorkId(),
+    action: 'undo',
+    startedAt,
+    toolVersion,
+    items: [item],
+    folders: [item.folder],
+  };
 }
 
-function rememberOld(item: IntentItem): void {
-  item.old = statesOf(livePath(item));
-  if (item.old.length > 0) item.setAside = freeSetAside(item.folder, item.name, new Date());
+function stageAll(id: string, item: IntentItem, setAside: string): void {
+  item.staged = stageSetAside(id, item, setAside);
+  stageWhole(id, item, 'new');
 }
 
-function carryOut(intent: Intent, ignoreHolders: boolean): Undone['findings'] {
+function carryOut(
+  intent: Intent,
+  ignoreHolders: boolean,
+  hooks: RestoreHooks,
+): Promise<Undone['findings']> {
   moveAll(intent, { ignoreHolders });
-  return placeAll(intent, { ignoreHolders });
+  return placeAll(intent, { ignoreHolders }, hooks);
 }
 
 function keptAs(item: IntentItem): { setAside?: string } {
@@ -109,14 +140,19 @@ function keptAs(item: IntentItem): { setAside?: string } {
  * Takes a restored item back at once: the old database becomes live, or nothing does where nothing was. The restored file
  * stays under the name returned.
  */
-export function putBackSetAside(restored: IntentItem, toolVersion: string): { setAside?: string } {
+export async function putBackSetAside(
+  restored: IntentItem,
+  toolVersion: string,
+  hooks: RestoreHooks,
+): Promise<{ setAside?: string }> {
   const { folder, name, target, setAside } = restored;
   const item: IntentItem = { index: 0, target, folder, name, old: [] };
   if (setAside !== undefined) item.from = setAside;
   const intent = intentFor(item, toolVersion);
   const from = setAsidePath(restored);
-  item.staged = stageSetAside(intent.id, item, from ?? join(folder, `${name}.nothing`));
-  rememberOld(item);
-  carryOut(intent, true);
+  stageAll(intent.id, item, from ?? join(folder, `${name}.nothing`));
+  rememberOld(intent.id, item, new Date());
+  stageWhole(intent.id, item, 'old');
+  await carryOut(intent, false, hooks);
   return keptAs(item);
 }

@@ -1,0 +1,90 @@
+/** Copying a file as a whole. */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { BackupError } from '../errors.ts';
+
+const chunkBytes = 1024 * 1024;
+
+/**
+ * Copies a file to the free path `to`, private and on the disk itself. Throws when the file is not as long at the end as
+ * it was at the beginning; Node's own copy would go on for ever with a file that gets shorter.
+ */
+export function copyWhole(
+  from: string,
+  to: string,
+  onBytes: (bytes: number) => void = () => undefined,
+): void {
+  const source = openSync(from, 'r');
+  try {
+    const { size } = fstatSync(source);
+    if (!clone(from, to)) copyBytes({ source, from }, to, size, onBytes);
+    else onBytes(size);
+    if (fstatSync(source).size !== size) throw changedMeanwhile(from);
+  } catch (error) {
+    rmSync(to, { force: true });
+    throw error;
+  } finally {
+    closeSync(source);
+  }
+}
+
+/** At once, where the file system shares the blocks. */
+function clone(from: string, to: string): boolean {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    if (code === 'EEXIST') throw error;
+    rmSync(to, { force: true });
+    return false;
+  }
+  const copy = openSync(to, 'r+');
+  try {
+    fsyncSync(copy);
+  } finally {
+    closeSync(copy);
+  }
+  chmodSync(to, 0o600);
+  return true;
+}
+
+function copyBytes(
+  { source, from }: { source: number; from: string },
+  to: string,
+  size: number,
+  onBytes: (bytes: number) => void,
+): void {
+  const copy = openSync(to, 'wx', 0o600);
+  try {
+    const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, size));
+    for (let at = 0; at < size;) {
+      const read = readSync(source, chunk, 0, Math.min(chunk.length, size - at), at);
+      if (read === 0) throw changedMeanwhile(from);
+      for (let written = 0; written < read;)
+        written += writeSync(copy, chunk, written, read - written, at + written);
+      at += read;
+      onBytes(read);
+    }
+    fsyncSync(copy);
+  } finally {
+    closeSync(copy);
+  }
+}
+
+function changedMeanwhile(path: string): BackupError {
+  return new BackupError('source-busy', `${path} changed while it was copied.`, {
+    path,
+    hint: 'Stop the program that writes to it, then try again.',
+    facts: { reason: 'changed' },
+  });
+}

@@ -1,0 +1,82 @@
+/*
+ * The process that holds SQLite's locks while a restore changes names. It runs the worker's own entry, so that no second
+ * bundle has to be found, and it is killed in the end: a connection that is closed would write to the database.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { BackupError } from '../core/errors.ts';
+import type { KeepOut, KeptOut } from '../core/job.ts';
+import { type LockOutcome, lockForLife } from '../core/sqlite/exclusive.ts';
+
+const role = 'SQLITE_BACKUP_LOCKS';
+const patienceMs = 30_000;
+
+/** True in the process that holds locks: then nothing else is to be started in it. */
+export function isLockProcess(): boolean {
+  return process.env[role] !== undefined;
+}
+
+export function serveLocks(): void {
+  // Not an exit, which would close the databases.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  process.on('message', (paths: string[]) => process.send?.(paths.map(lockForLife)));
+}
+
+/** Starts such a process from `entry`, the worker's. */
+export function keepOutWith(entry: string): KeepOut {
+  return async (paths) => {
+    // Where a file that is open cannot be replaced or removed, that itself is the lock.
+    if (process.platform === 'win32' || paths.length === 0)
+      return { outcomes: paths.map(() => 'unlockable'), letGo: () => Promise.resolve() };
+    const child = fork(entry, [], {
+      execArgv: [],
+      env: { ...process.env, [role]: '1' },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    const exited = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
+    const letGo = (): Promise<void> => {
+      child.kill('SIGKILL');
+      return exited;
+    };
+    try {
+      const outcomes = await outcomesOf(child, exited, paths);
+      return { ...(child.pid !== undefined && { pid: child.pid }), outcomes, letGo };
+    } catch (error) {
+      await letGo();
+      throw error;
+    }
+  };
+}
+
+async function outcomesOf(
+  child: ChildProcess,
+  exited: Promise<void>,
+  paths: readonly string[],
+): Promise<KeptOut['outcomes']> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      new Promise<LockOutcome[]>((resolve) => {
+        child.once('message', (outcomes) => resolve(outcomes as LockOutcome[]));
+        child.send([...paths], () => undefined);
+      }),
+      exited.then(() => {
+        throw noLocks('worker-died', 'The process that locks the database ended unexpectedly.');
+      }),
+      new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(
+          () => reject(noLocks('deadline', 'The database could not be locked in time.')),
+          patienceMs,
+        );
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function noLocks(code: 'worker-died' | 'deadline', message: string): BackupError {
+  return new BackupError(code, message, { hint: 'Nothing was replaced. Try again.' });
+}

@@ -91,6 +91,8 @@ if (flags.has('--tests')) {
     outdir: 'out/extension',
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
+    // As deep below the root as test/support, whose paths it stands for.
+    define: { 'import.meta.dirname': '__dirname' },
     sourcemap: 'inline',
     external: ['vscode', 'mocha', 'better-sqlite3'],
   });

@@ -180,8 +180,9 @@ describe('restores', () => {
     }, 'the comparison is done');
     const text = readFileSync(to.fsPath, 'utf8');
     assert.match(text, /t: 2 rows lost, 0 rows brought back, 0 rows changed/);
-    assert.ok(text.includes(`cp '${backup}' '${live}.restoring-`), text);
-    assert.ok(text.includes(`ln '${live}' '${live}.bad-`), text);
+    assert.ok(text.includes(`'BACKUP_1=${backup}'`), text);
+    assert.ok(text.includes(`'LIVE_1=${live}'`), text);
+    assert.ok(text.includes(`'KEPT_1=${live}.bad-`), text);
     assert.ok(
       vscode.window.visibleTextEditors.some(({ document }) => document.uri.path === to.path),
     );

@@ -114,7 +114,7 @@ describe('the runbook page', () => {
     assert.equal(await runbook.announced(), 'Copied');
 
     await runbook.show(states.moving);
-    assert.match(await runbook.focused(), /^Step 2: Move/);
+    assert.match(await runbook.focused(), /^Step 2: Keep the current/);
     await runbook.show(states.restart);
     await tabTo('Skip');
     await keyboard.press('Enter');

@@ -1,6 +1,7 @@
 // Bundles what ships (dist/) and, with --tests, the suites that run inside VS Code (out/).
 //   node esbuild.mjs [--target=<vsce target>] [--production] [--tests] [--watch]
 //   node esbuild.mjs --page=<folder>    only the script of the runbook page, as it ships
+//   node esbuild.mjs --command-line=<folder>   the command line alone, which loads the SQLite of any platform
 //   node esbuild.mjs --processes        what tests start as processes (out/product, out/fixtures): a bundle starts in a
 //                                       fraction of the time that the sources take
 import { build, context } from 'esbuild';
@@ -9,7 +10,11 @@ import { globSync, rmSync } from 'node:fs';
 const flags = new Set(process.argv.slice(2));
 const target = process.argv.find((flag) => flag.startsWith('--target='))?.slice('--target='.length);
 const pageFolder = process.argv.find((flag) => flag.startsWith('--page='))?.slice('--page='.length);
-const production = flags.has('--production') || pageFolder !== undefined;
+const commandLineFolder = process.argv
+  .find((flag) => flag.startsWith('--command-line='))
+  ?.slice('--command-line='.length);
+const production =
+  flags.has('--production') || pageFolder !== undefined || commandLineFolder !== undefined;
 
 /** The prebuilt SQLite of a vsce target: vsce says "alpine" where the driver says "linuxmusl". */
 const prebuild = (target ?? `${process.platform}-${process.arch}`).replace('alpine', 'linuxmusl');
@@ -98,12 +103,24 @@ if (flags.has('--tests')) {
   });
 }
 
+function commandLineParts(outdir) {
+  return bundles
+    .filter(({ entryPoints }) => 'worker' in entryPoints || 'cli' in entryPoints)
+    .map((options) => ({ ...options, outdir }));
+}
+
 if (pageFolder !== undefined) {
   await build(page);
+} else if (commandLineFolder !== undefined) {
+  // Without the plugin that picks one platform: npm installs the driver, which picks.
+  const parts = commandLineParts(commandLineFolder).map((options) =>
+    'worker' in options.entryPoints
+      ? { ...options, plugins: [], external: ['better-sqlite3'] }
+      : options,
+  );
+  await Promise.all(parts.map((options) => build(options)));
 } else if (flags.has('--processes')) {
-  const product = bundles
-    .filter(({ entryPoints }) => 'worker' in entryPoints || 'cli' in entryPoints)
-    .map((options) => ({ ...options, outdir: 'out/product' }));
+  const product = commandLineParts('out/product');
   const fixtures = {
     ...shared,
     entryPoints: globSync('test/fixtures/*.ts'),

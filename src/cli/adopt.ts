@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const adopt: Verb = {
+  examples: ['adopt data/app.db backups/app_2026-03-01T08-00-00Z.db'],
   summary:
     'Count backups as backups of this database: it was moved, or they were made before it had an identity.',
   usage: 'adopt DATABASE BACKUP… [--json]',

@@ -32,6 +32,11 @@ export const defaultDeadlineMs = 60 * 60 * 1000;
 export const defaultLargestBytes = 16e9;
 
 export const backUp: Verb = {
+  examples: [
+    'back-up data/app.db --to backups',
+    'back-up data/*.db --to /srv/backups --together',
+    'back-up data/app.db --to /srv/backups --quiet   # from cron: prints only what needs attention',
+  ],
   summary: 'Take a verified snapshot of each database while it is in use.',
   usage: `back-up DATABASE… --to DIR [--method exact|compact] [--together] [--no-verify]
           [--busy-timeout SECONDS] [--deadline SECONDS] [--max-size SIZE] [--json]`,
@@ -154,13 +159,13 @@ function identityOf(path: string): string {
   }
 }
 
-/** Relative to the current folder; of a database outside of it, only the file name. */
-export function nameFor(database: string): RecordAs {
-  const path = relative(process.cwd(), resolve(database));
+/** Relative to `root`, the current folder by default; of a database outside of it, only the file name. */
+export function nameFor(database: string, root = process.cwd()): RecordAs {
+  const path = relative(root, resolve(database));
   const isOutside = path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path);
   return isOutside
     ? { path: basename(database) }
-    : { path: path.split(sep).join('/'), workspace: basename(process.cwd()) };
+    : { path: path.split(sep).join('/'), workspace: basename(root) };
 }
 
 export function printResult(

@@ -1,4 +1,5 @@
-import { basename, resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { basename, isAbsolute, resolve, sep } from 'node:path';
 import type { Bundle, Bundled, BundleRequest } from '../core/bundle/bundle.ts';
 import { isBackupError, toPlainError } from '../core/errors.ts';
 import { type Compression, compressions } from '../core/manifest/manifest.ts';
@@ -28,9 +29,13 @@ import {
 } from './verb.ts';
 
 export const bundle: Verb = {
+  examples: [
+    "bundle data/app.db data/jobs.db --to backups --include 'uploads/**' --include .env",
+    "bundle /srv/shop/app.db --to /srv/backups --root /srv/shop --include '/srv/shop/uploads/**'",
+  ],
   summary:
     'Put several databases, at the same moment, and copies of their companion files into one zip.',
-  usage: `bundle DATABASE… --to DIR [--include GLOB]… [--name NAME] [--method exact|compact]
+  usage: `bundle DATABASE… --to DIR [--include GLOB]… [--root DIR] [--name NAME] [--method exact|compact]
           [--compression store|fast|balanced|small] [--allow-incomplete] [--no-verify]
           [--busy-timeout SECONDS] [--deadline SECONDS] [--max-size SIZE] [--json]`,
   async run(args, context) {
@@ -40,6 +45,7 @@ export const bundle: Verb = {
       options: {
         to: { type: 'string' },
         include: { type: 'string', multiple: true },
+        root: { type: 'string' },
         name: { type: 'string' },
         method: { type: 'string' },
         compression: { type: 'string' },
@@ -54,6 +60,8 @@ export const bundle: Verb = {
     if (positionals.length === 0) throw new UsageError('bundle takes at least one database.');
     if (values.name?.trim() === '') throw new UsageError('--name takes a name.');
     const { include = [], name } = values;
+    const root = rootOf(values.root);
+    const workspace = basename(root);
     const result = await bundleAll(
       {
         folder: resolve(requireFolder(values.to)),
@@ -65,14 +73,14 @@ export const bundle: Verb = {
         toolVersion: context.toolVersion,
         databases: withoutRepeats(positionals).map((path) => ({
           database: resolve(path),
-          recordAs: nameFor(path),
+          recordAs: nameFor(path, root),
         })),
         companions:
           include.length === 0
             ? []
-            : [{ root: process.cwd(), globs: include, workspace: basename(process.cwd()) }],
+            : [{ root, globs: include.map((glob) => globBelow(root, glob)), workspace }],
         ...(name !== undefined && { name }),
-        workspace: basename(process.cwd()),
+        workspace,
         compression: compressionOf(values.compression),
         allowIncomplete: values['allow-incomplete'] === true,
       },
@@ -86,6 +94,26 @@ export const bundle: Verb = {
     return result.bundle !== undefined && isWanted ? exitCodes.ok : exitCodes.failed;
   },
 };
+
+/** What the globs are relative to, and the names in the zip: the current folder by default. cron has none of use. */
+function rootOf(value: string | undefined): string {
+  const root = resolve(value ?? '.');
+  if (value === '' || !statSync(root, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`--root takes a folder, not ${JSON.stringify(value)}.`);
+  return root;
+}
+
+/** An absolute glob as one that is relative to `root`. */
+function globBelow(root: string, glob: string): string {
+  const [, mark = '', path = ''] = /^(!?)(.*)$/s.exec(glob) ?? [];
+  if (!isAbsolute(path)) return glob;
+  // The folder may have letters in its name that mean something in a glob, so it is compared as text.
+  const base = root.endsWith(sep) ? root : `${root}${sep}`;
+  if (path.startsWith(base)) return `${mark}${path.slice(base.length)}`;
+  throw new UsageError(
+    `${path} is not below ${root}. Say --root DIR with the folder that all files to include are in.`,
+  );
+}
 
 function compressionOf(value: string | undefined): Compression {
   const compression = value === undefined ? 'balanced' : compressions.find((one) => one === value);

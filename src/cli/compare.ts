@@ -2,6 +2,8 @@ import type { Comparison, TableDifference } from '../core/compare/compare.ts';
 import { exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 export const compare: Verb = {
+  isQuestion: true,
+  examples: ['compare backups/app_2026-03-01T08-00-00Z.db data/app.db'],
   summary: 'Compare the schema and the rows of two databases or backups.',
   usage: 'compare LEFT RIGHT [--deadline SECONDS] [--json]',
   async run(args, { worker, signal, print, progress }) {

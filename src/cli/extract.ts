@@ -3,6 +3,10 @@ import { formatBytes } from '../core/units.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const extract: Verb = {
+  examples: [
+    'extract backups/shop_2026-03-01T08-00-00Z.zip --to out',
+    'extract backups/shop_2026-03-01T08-00-00Z.zip --to out data/app.db',
+  ],
   summary: 'Take databases and files out of a bundle, each proved, into a folder.',
   usage: 'extract BUNDLE --to DIR [MEMBER]… [--json]',
   async run(args, { worker, signal, print, progress }) {

@@ -2,6 +2,8 @@ import { formatBytes } from '../core/units.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const find: Verb = {
+  isQuestion: true,
+  examples: ['find .', 'find /srv --json'],
   summary: 'Find the SQLite databases below a folder, by their headers.',
   usage: 'find FOLDER [--json]',
   async run(args, { worker, signal, print, tell }) {

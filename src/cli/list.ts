@@ -6,9 +6,11 @@ import { formatBytes } from '../core/units.ts';
 import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
 export const list: Verb = {
+  isQuestion: true,
+  examples: ['list --to backups', 'BACKUPS_DIR=backups sqlite-backup list --json'],
   summary: 'List the backups in a folder, newest first.',
   usage: 'list --to DIR [--json]',
-  async run(args, { worker, signal, print, tell }) {
+  async run(args, { worker, signal, print, tell, verdict }) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
@@ -60,7 +62,7 @@ export const list: Verb = {
       const state =
         outOfStep === undefined ? '' : `  (${verdictWords({ status: verified, outOfStep })})`;
       print(
-        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verified.padEnd(9)}  ${origin}  ${path}${state}`,
+        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verdict(verified)}  ${origin}  ${path}${state}`,
       );
     }
     if (backups.length === 0) tell(`No backups in ${folder}.`);

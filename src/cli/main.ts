@@ -4,50 +4,11 @@ import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
 import { isBackupError } from '../core/errors.ts';
 import { WorkerClient } from '../worker/client.ts';
-import { adopt } from './adopt.ts';
-import { backUp } from './backUp.ts';
-import { bundle } from './bundle.ts';
-import { compare } from './compare.ts';
-import { extract } from './extract.ts';
-import { find } from './find.ts';
-import { list } from './list.ts';
-import { prune } from './prune.ts';
-import { release } from './release.ts';
-import { note, pin, unpin } from './remark.ts';
-import { restore } from './restore.ts';
-import { runbook } from './runbook.ts';
-import { saveOpen } from './saveOpen.ts';
-import { exitCodes, UsageError, type Context, type Verb } from './verb.ts';
-import { verify } from './verify.ts';
-
-const verbs: Readonly<Record<string, Verb>> = {
-  find,
-  'back-up': backUp,
-  'save-open': saveOpen,
-  bundle,
-  list,
-  verify,
-  extract,
-  compare,
-  restore,
-  runbook,
-  prune,
-  pin,
-  unpin,
-  note,
-  release,
-  adopt,
-};
-
-const help = [
-  'Usage: sqlite-backup VERB …',
-  '',
-  ...Object.values(verbs).flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
-  '',
-  'Exit codes: 0 all good, 1 something failed or is damaged, 2 wrong usage,',
-  '3 nothing is known to be damaged, but a backup could not be checked (locked, unreadable, no time),',
-  '130 interrupted.',
-].join('\n');
+import { completionFor } from './completion.ts';
+import { helpOf, helpOfVerb } from './help.ts';
+import { exitCodes, takeQuiet, UsageError, type Context, type Verb } from './verb.ts';
+import { verbs } from './verbs.ts';
+import { verdictOn } from './verdictOn.ts';
 
 /** Beside the bundle when bundled, else the source itself, which Node runs as it is. */
 function workerEntry(): string {
@@ -63,32 +24,58 @@ async function run(args: string[], context: Context): Promise<number> {
     context.print(context.toolVersion);
     return exitCodes.ok;
   }
-  if (name === '--help' || name === '-h' || name === 'help') {
-    context.print(help);
-    return exitCodes.ok;
-  }
-  const verb = name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
-  if (verb === undefined) {
-    context.tell(
-      `${name === undefined ? 'Say what to do.' : `There is no verb "${name}".`}\n\n${help}`,
-    );
-    return exitCodes.usage;
-  }
-  if (rest.includes('--help') || rest.includes('-h')) {
-    context.print(`Usage: sqlite-backup ${verb.usage}\n\n${verb.summary}`);
-    return exitCodes.ok;
-  }
+  if (name === '--help' || name === '-h' || name === 'help') return explain(rest[0], context);
+  if (name === 'completion') return complete(rest, context);
+  const verb = verbOf(name);
+  if (verb === undefined) return refuse(name, context);
+  if (rest.includes('--help') || rest.includes('-h')) return explain(name, context);
   try {
-    return await verb.run(rest, context);
+    const { isQuiet, others } = takeQuiet(rest, verb);
+    return await verb.run(
+      others,
+      isQuiet ? { ...context, isQuiet, print: () => undefined } : context,
+    );
   } catch (error) {
     if (error instanceof UsageError) {
-      context.tell(`${error.message}\nUsage: sqlite-backup ${verb.usage}`);
+      context.tell(
+        `${error.message}\nUsage: sqlite-backup ${verb.usage}\nExamples: sqlite-backup help ${name}`,
+      );
       return exitCodes.usage;
     }
     if (!isBackupError(error)) throw error;
     context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
     return error.code === 'cancelled' ? exitCodes.interrupted : exitCodes.failed;
   }
+}
+
+function verbOf(name: string | undefined): Verb | undefined {
+  return name !== undefined && Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+}
+
+function explain(name: string | undefined, context: Context): number {
+  const verb = verbOf(name);
+  if (verb === undefined && name !== undefined && name !== 'completion')
+    return refuse(name, context);
+  context.print(verb === undefined ? helpOf(verbs) : helpOfVerb(verb));
+  return exitCodes.ok;
+}
+
+function complete([shell, ...rest]: string[], { print, tell }: Context): number {
+  try {
+    if (rest.length > 0) throw new UsageError('completion takes bash, zsh or fish.');
+    print(completionFor(shell, verbs));
+    return exitCodes.ok;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    tell(`${error.message}\nUsage: sqlite-backup completion bash|zsh|fish`);
+    return exitCodes.usage;
+  }
+}
+
+function refuse(name: string | undefined, { tell }: Context): number {
+  const why = name === undefined ? 'Say what to do.' : `There is no verb "${name}".`;
+  tell(`${why}\n\n${helpOf(verbs)}`);
+  return exitCodes.usage;
 }
 
 // npm runs scripts in the folder of the package; paths are meant from where the person is.
@@ -113,6 +100,8 @@ process.exitCode = await run(process.argv.slice(2), {
   }),
   signal: abort.signal,
   toolVersion: packageJson.version,
+  isQuiet: false,
+  verdict: (status) => verdictOn(process.stdout, status),
   print(text) {
     clearProgress();
     process.stdout.write(`${text}\n`);
@@ -122,7 +111,7 @@ process.exitCode = await run(process.argv.slice(2), {
     process.stderr.write(`${text}\n`);
   },
   progress(text) {
-    if (!process.stderr.isTTY) return;
+    if (!process.stderr.isTTY || process.env['TERM'] === 'dumb') return;
     process.stderr.write(`\r\u001b[K${text}`);
     progressShown = true;
   },

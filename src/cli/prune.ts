@@ -8,6 +8,10 @@ const optionOf = (rule: string): string =>
   rule.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 export const prune: Verb = {
+  examples: [
+    'prune --to backups --keep-last 7 --keep-daily 30 --dry-run',
+    'prune --to backups --keep-last 7 --keep-daily 30',
+  ],
   summary:
     'Remove the backups that no rule keeps. Never the newest good one of a database, nor a pinned one.',
   usage: `prune --to DIR ${keepRules.map((rule) => `[--${optionOf(rule)} N]`).join(' ')}

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const release: Verb = {
+  examples: ['release backups/app_2026-03-01T08-00-00Z.db --table jobs'],
   summary:
     'Stop keeping a backup because rows were lost after it, and ignore losses of these tables from now on.',
   usage: 'release BACKUP [--table NAME]… [--undo] [--json]',

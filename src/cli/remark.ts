@@ -3,18 +3,21 @@ import type { Remark } from '../core/catalog/keeping.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const pin: Verb = {
+  examples: ['pin backups/app_2026-03-01T08-00-00Z.db'],
   summary: 'Keep a backup whatever the retention says.',
   usage: 'pin BACKUP [--json]',
   run: (args, context) => remarkOn('pin', args, context, () => ({ pinned: true })),
 };
 
 export const unpin: Verb = {
+  examples: ['unpin backups/app_2026-03-01T08-00-00Z.db'],
   summary: 'Let the retention decide about a backup again.',
   usage: 'unpin BACKUP [--json]',
   run: (args, context) => remarkOn('unpin', args, context, () => ({ pinned: false })),
 };
 
 export const note: Verb = {
+  examples: ["note backups/app_2026-03-01T08-00-00Z.db 'before the move to v2'"],
   summary: 'Write a note to a backup; an empty text takes it away.',
   usage: 'note BACKUP TEXT [--json]',
   run: (args, context) =>

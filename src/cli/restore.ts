@@ -11,6 +11,11 @@ import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts
 const busyTimeoutMs = 5000;
 
 export const restore: Verb = {
+  examples: [
+    'restore backups/app_2026-03-01T08-00-00Z.db data/app.db --plan',
+    'restore backups/app_2026-03-01T08-00-00Z.db data/app.db --yes --to backups',
+    'restore --recover data --finish',
+  ],
   summary:
     'Put a backup in the place of a database, or undo that, or recover from an interruption.',
   usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--ignore-holders] [--to DIR] [--json]

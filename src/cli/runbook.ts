@@ -5,6 +5,8 @@ import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 const renderers = { markdown: renderMarkdown, sh: renderShell, powershell: renderPowerShell };
 
 export const runbook: Verb = {
+  isQuestion: true,
+  examples: ['runbook backups/app_2026-03-01T08-00-00Z.db data/app.db > restore.md'],
   summary: 'Print the steps of a restore, with the commands that do the same by hand.',
   usage: 'runbook BACKUP TARGET [--format markdown|sh|powershell] [--member NAME]',
   async run(args, context) {

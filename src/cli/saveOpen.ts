@@ -11,6 +11,7 @@ import {
 import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
 export const saveOpen: Verb = {
+  examples: ['save-open data/app.db --to rescued'],
   summary:
     'Save what a program still has open of a database that was deleted or replaced, or whose -wal was (Linux).',
   usage: 'save-open DATABASE --to DIR [--json]',

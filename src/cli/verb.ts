@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import type { VerdictStatus } from '../core/manifest/manifest.ts';
 import type { WorkerClient } from '../worker/client.ts';
 
 /** What a verb gets to work with; tests and main make it. */
@@ -6,17 +7,25 @@ export interface Context {
   worker: WorkerClient;
   signal: AbortSignal;
   toolVersion: string;
+  /** `print` shows nothing: what needs attention goes to `tell`. */
+  isQuiet: boolean;
   /** The only thing that `--json` writes to stdout. */
   print: (text: string) => void;
   /** A line for people, on stderr. */
   tell: (text: string) => void;
   /** Replaces the current line on stderr; does nothing when that is no terminal. */
   progress: (text: string) => void;
+  /** A verdict, padded to the width of a column, in colour on a terminal. */
+  verdict: (status: VerdictStatus) => string;
 }
 
 export interface Verb {
   summary: string;
   usage: string;
+  /** Whole lines, without the name of the program. */
+  examples: readonly string[];
+  /** It only answers, so `--quiet` would leave nothing. */
+  isQuestion?: true;
   /** Returns the exit code. Throws UsageError for wrong arguments, BackupError for failures. */
   run(args: string[], context: Context): Promise<number>;
 }
@@ -26,6 +35,21 @@ export const exitCodes = { ok: 0, failed: 1, usage: 2, unchecked: 3, interrupted
 
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+}
+
+/** Takes `--quiet` away from the arguments. With `--json` it changes nothing: the document is what a script waits for. */
+export function takeQuiet(
+  args: readonly string[],
+  verb: Pick<Verb, 'isQuestion'>,
+): { isQuiet: boolean; others: string[] } {
+  const end = args.indexOf('--');
+  const isOption = (index: number): boolean => end === -1 || index < end;
+  const others = args.filter((one, index) => one !== '--quiet' || !isOption(index));
+  const isQuiet = others.length < args.length;
+  const asked = ['--plan', '--dry-run'].find((one) => others.includes(one));
+  if (isQuiet && (verb.isQuestion === true || asked !== undefined))
+    throw new UsageError('--quiet would leave nothing of the answer.');
+  return { isQuiet: isQuiet && !others.includes('--json'), others };
 }
 
 /** Node's parser, with its complaints as usage errors. */

@@ -10,6 +10,7 @@ import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from '
 const defaultDeadlineMs = 60 * 60 * 1000;
 
 export const verify: Verb = {
+  examples: ['verify backups/*', 'verify backups/app_2026-03-01T08-00-00Z.db --drill'],
   summary: 'Check that backups are still what was backed up.',
   usage: 'verify BACKUP… [--drill] [--deadline SECONDS] [--json]',
   async run(args, context) {
@@ -81,10 +82,12 @@ async function verifyOne(
   }
 }
 
-function printResult(verdict: DrilledVerdict, { print }: Context): void {
+function printResult(verdict: DrilledVerdict, context: Context): void {
   const { path, status, findings, drill } = verdict;
+  const isGood = status === 'ok' && (drill === undefined || drill.status === 'ok');
+  const print = context.isQuiet && !isGood ? context.tell : context.print;
   const tell = (text: string): void => print(`           ${text}`);
-  print(`${status.padEnd(9)}  ${path}`);
+  print(`${context.verdict(status)}  ${path}`);
   if (status === 'unchecked')
     tell('Could not be checked. It is neither called good nor damaged; an earlier verdict stays.');
   if (verdict.outOfStep !== undefined) tell(`${capitalized(verdictWords(verdict))}.`);

@@ -14,7 +14,7 @@ describe('while another process writes', () => {
 
   for (const journalMode of ['wal', 'delete'] as const) {
     it(`20 snapshots are each of exactly one generation, and none was restarted (${journalMode})`, async function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       const database = createDatabase(folder('app.db'), { journalMode, sql: generationsSql });
       await start('writer.ts', database, '5');
       let newest = 0;
@@ -22,7 +22,7 @@ describe('while another process writes', () => {
         const copied: number[] = [];
         const { path, manifest } = await worker.call(
           'backUp',
-          requestFor(database, { busyTimeoutMs: 5000 }),
+          requestFor(database, { busyTimeoutMs: 60_000 }),
           {
             onProgress: ({ phase, doneBytes }) => void (phase === 'copy' && copied.push(doneBytes)),
           },

@@ -1,0 +1,35 @@
+/** Everything that the command line can do, by name. */
+import { adopt } from './adopt.ts';
+import { backUp } from './backUp.ts';
+import { bundle } from './bundle.ts';
+import { compare } from './compare.ts';
+import { extract } from './extract.ts';
+import { find } from './find.ts';
+import { list } from './list.ts';
+import { prune } from './prune.ts';
+import { release } from './release.ts';
+import { note, pin, unpin } from './remark.ts';
+import { restore } from './restore.ts';
+import { runbook } from './runbook.ts';
+import { saveOpen } from './saveOpen.ts';
+import type { Verb } from './verb.ts';
+import { verify } from './verify.ts';
+
+export const verbs: Readonly<Record<string, Verb>> = {
+  find,
+  'back-up': backUp,
+  'save-open': saveOpen,
+  bundle,
+  list,
+  verify,
+  extract,
+  compare,
+  restore,
+  runbook,
+  prune,
+  pin,
+  unpin,
+  note,
+  release,
+  adopt,
+};

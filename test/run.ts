@@ -1,94 +1,91 @@
 // npm test runs everything; one part runs with: node test/run.ts unit|extension|browser|faults
 // Arguments after unit, browser and faults go to mocha; extension takes --grep PATTERN.
-import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
-import { runExtensionTests } from './support/hosts/runExtensionTests.ts';
+import { resolve } from 'node:path';
 import { temporaryFolder } from './support/hosts/lifetime.ts';
-import { createSampleWorkspace } from './support/sampleWorkspace.ts';
-
-interface Totals {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
-
-interface Step {
-  name: string;
-  run: () => Totals | Promise<Totals>;
-}
+import { runSteps } from './support/steps.ts';
+import type { Step } from './support/steps.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const TALLY = join(temporaryFolder('tally').path, 'tally.jsonl');
-const REPORTER = join(ROOT, 'test/support/reporter.cjs');
-// Whatever a test starts inherits it, so that no test touches what is remembered for the user.
+const JOBS = Math.max(2, availableParallelism());
+// Tests inherit it, so that none touches what is remembered for the user.
 process.env['XDG_DATA_HOME'] = temporaryFolder('data').path;
-const OK: Totals = { passed: 0, failed: 0, skipped: 0 };
-const FAILED: Totals = { ...OK, failed: 1 };
 
-const build: Step = {
-  name: 'build',
-  run: () => {
-    // A bundle of a test that is no more would run on.
-    rmSync(join(ROOT, 'out/extension'), { recursive: true, force: true });
-    return command('esbuild.mjs', '--tests');
-  },
-};
+const build: Step = { name: 'build', weight: 1, commands: [['esbuild.mjs', '--tests']] };
 
 const processes: Step = {
   name: 'processes',
-  run: () => command('esbuild.mjs', '--processes'),
+  weight: 1,
+  commands: [['esbuild.mjs', '--processes']],
 };
 
+/** Installs what windows need, where it is missing. */
+const hosts: Step = { name: 'hosts', weight: 0, commands: [['test/support/hosts/install.ts']] };
+
+const packaging: Step = { name: 'package', weight: 1, commands: [['test/support/package.ts']] };
+
 const checks: Step[] = [
-  { name: 'types', run: checkTypes },
-  { name: 'lint', run: () => command('node_modules/eslint/bin/eslint.js', '.') },
-  { name: 'format', run: () => command('node_modules/prettier/bin/prettier.cjs', '--check', '.') },
-  { name: 'unused code', run: () => command('node_modules/knip/bin/knip.js') },
+  {
+    name: 'types',
+    weight: 1,
+    commands: globSync('{tsconfig.json,src/**/tsconfig.json}', { cwd: ROOT }).map((project) => [
+      'node_modules/typescript/bin/tsc',
+      '--project',
+      project,
+    ]),
+  },
+  { name: 'lint', weight: 1, commands: [['node_modules/eslint/bin/eslint.js', '.']] },
+  {
+    name: 'format',
+    weight: 1,
+    commands: [['node_modules/prettier/bin/prettier.cjs', '--check', '.']],
+  },
+  { name: 'unused code', weight: 1, commands: [['node_modules/knip/bin/knip.js']] },
 ];
 
 const unit = (args: string[]): Step => ({
   name: 'unit tests',
-  run: () =>
-    mocha('unit tests', 'test/{core,worker,cli,runbook}/**/*.test.ts', 20_000, inParallel(args)),
+  weight: 2,
+  after: ['processes'],
+  isSuite: true,
+  commands: [mocha('test/{core,worker,cli,runbook}/**/*.test.ts', 20_000, args)],
 });
-
-const packaging: Step = {
-  name: 'package',
-  run: () => command('test/support/package.ts'),
-};
 
 const extension = (args: string[]): Step => ({
   name: 'extension suite',
-  run: () => extensionSuite(args),
+  weight: 1,
+  after: ['build', 'hosts'],
+  isSuite: true,
+  commands: [['test/support/hosts/runExtensionTests.ts', ...args]],
 });
 
 const browser = (args: string[]): Step => ({
   name: 'browser suite',
-  run: () => {
-    if (process.platform !== 'win32') {
-      // Two windows, their servers and browsers share the machine: what takes too long once may be tried once more.
-      const oneRetry = ['--retries', '1', ...inParallel(args)];
-      return mocha('browser suite', 'test/browser/**/*.test.ts', 120_000, oneRetry);
-    }
-    console.log('Skipped: the VS Code server that it needs does not run on Windows');
-    return { ...OK, skipped: 1 };
-  },
+  weight: 2,
+  after: ['processes', 'package', 'hosts'],
+  isSuite: true,
+  // Two windows, their servers and browsers share the machine: what takes too long once may be tried once more.
+  commands: [mocha('test/browser/**/*.test.ts', 120_000, ['--retries', '1', ...args])],
 });
 
 const faults = (args: string[]): Step => ({
   name: 'faults',
-  run: () => mocha('faults', 'test/faults/**/*.test.ts', 120_000, args),
+  weight: 2,
+  after: ['processes'],
+  isSuite: true,
+  commands: [mocha('test/faults/**/*.test.ts', 120_000, args)],
 });
 
 const [part, ...args] = process.argv.slice(2);
-process.exit(await runSteps(stepsOf(part, args)));
+process.exit(await runSteps(stepsOf(part, args), JOBS + 2));
 
+/** In the order in which they begin: the longest first, and what is short fills the gaps. */
 function stepsOf(part: string | undefined, args: string[]): Step[] {
   switch (part) {
     case undefined: {
-      const all = [...checks, build, processes, unit([]), packaging, extension([]), browser([])];
+      const first = [processes, build, packaging, hosts];
+      const all = [...first, unit([]), extension([]), ...checks, ...windows([])];
       return process.env['CI'] ? [...all, faults([])] : all;
     }
     case 'unit':
@@ -96,7 +93,7 @@ function stepsOf(part: string | undefined, args: string[]): Step[] {
     case 'extension':
       return [build, extension(args)];
     case 'browser':
-      return [processes, browser(args)];
+      return [processes, { ...packaging, after: ['processes'] }, ...windows(args)];
     case 'faults':
       return [processes, faults(args)];
     default:
@@ -105,105 +102,27 @@ function stepsOf(part: string | undefined, args: string[]): Step[] {
   }
 }
 
-async function runSteps(steps: Step[]): Promise<number> {
-  const sum = { ...OK };
-  for (const step of steps) {
-    console.log(`\n=== ${step.name}`);
-    const start = performance.now();
-    const totals = await outcome(step);
-    const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    console.log(`--- ${step.name}: ${totals.failed === 0 ? 'ok' : 'FAILED'}, ${seconds} s`);
-    sum.passed += totals.passed;
-    sum.failed += totals.failed;
-    sum.skipped += totals.skipped;
-  }
-  const skipped = sum.skipped > 0 ? `, ${sum.skipped} skipped` : '';
-  console.log(`\n${sum.passed} passed, ${sum.failed} failed${skipped}`);
-  return sum.failed === 0 ? 0 : 1;
+function windows(args: string[]): Step[] {
+  // The browser suite takes the package of this run.
+  process.env['TEST_PACKAGED'] = 'true';
+  if (process.platform !== 'win32') return [browser(args)];
+  console.log('Not run: the browser suite, whose VS Code server does not run on Windows');
+  return [];
 }
 
-async function outcome(step: Step): Promise<Totals> {
-  try {
-    return await step.run();
-  } catch (error) {
-    console.error(error);
-    return FAILED;
-  }
-}
-
-/** Runs a script of this project or of a dependency with this Node. */
-function command(script: string, ...args: string[]): Totals {
-  return node([script, ...args]) ? OK : FAILED;
-}
-
-function node(args: string[], env: Record<string, string> = {}): boolean {
-  const { status } = spawnSync(process.execPath, args, {
-    cwd: ROOT,
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  return status === 0;
-}
-
-function checkTypes(): Totals {
-  const projects = globSync('{tsconfig.json,src/**/tsconfig.json}', { cwd: ROOT });
-  const failures = projects.filter(
-    (project) => !node(['node_modules/typescript/bin/tsc', '--project', project]),
-  );
-  return failures.length === 0 ? OK : FAILED;
-}
-
-/** Runs the files of `pattern`, or the ones named in `args`. */
-function mocha(suite: string, pattern: string, timeoutMs: number, args: string[]): Totals {
+/**
+ * Mocha on the files of `pattern`, or on the ones named in `args`. Files run side by side: each test has its own
+ * folder, processes and windows, and waits for them most of the time.
+ */
+function mocha(pattern: string, timeoutMs: number, args: string[]): string[] {
   const files = args.some((argument) => existsSync(argument))
     ? []
-    : globSync(pattern, { cwd: ROOT });
-  const options = ['--reporter', REPORTER, '--timeout', String(timeoutMs)];
-  const succeeded = node(
-    ['node_modules/mocha/bin/mocha.js', ...options, ...args, ...files.sort()],
-    {
-      TEST_TALLY: TALLY,
-      TEST_SUITE: suite,
-    },
-  );
-  return totalsOf(suite, succeeded);
-}
-
-async function extensionSuite(args: string[]): Promise<Totals> {
-  const suite = 'extension suite';
-  const workspace = temporaryFolder('workspace');
-  createSampleWorkspace(workspace.path);
-  const grep = args[0] === '--grep' ? args[1] : undefined;
-  const env = { TEST_TALLY: TALLY, TEST_SUITE: suite, ...(grep ? { TEST_GREP: grep } : {}) };
-  const succeeded = await runExtensionTests(workspace.path, env).then(
-    () => true,
-    (error: unknown) => {
-      console.error(error instanceof Error ? error.message : error);
-      return false;
-    },
-  );
-  workspace.remove();
-  return totalsOf(suite, succeeded);
-}
-
-/** Files side by side: each test has its own folder, processes and windows, and waits for them most of the time. */
-function inParallel(args: string[]): string[] {
-  return ['--parallel', '--jobs', String(Math.max(2, availableParallelism())), ...args];
-}
-
-/** Reads what the reporter counted. A suite that ran no test failed, and so did one that ended badly. */
-function totalsOf(suite: string, succeeded: boolean): Totals {
-  const lines = existsSync(TALLY) ? readFileSync(TALLY, 'utf8').trim().split('\n') : [];
-  const tally = lines
-    .map((line) => JSON.parse(line) as { suite: string } & Record<string, number>)
-    .find((line) => line.suite === suite);
-  if (!tally) {
-    console.error(`The ${suite} ended without a result`);
-    return FAILED;
-  }
-  const { passes = 0, failures = 0, pending = 0 } = tally;
-  const ranNothing = passes + failures === 0;
-  if (ranNothing) console.error(`The ${suite} executed no test`);
-  const failed = failures > 0 || (succeeded && !ranNothing) ? failures : 1;
-  return { passed: passes, failed, skipped: pending };
+    : globSync(pattern, { cwd: ROOT }).sort();
+  return [
+    'node_modules/mocha/bin/mocha.js',
+    ...['--reporter', 'test/support/reporter.cjs', '--timeout', String(timeoutMs)],
+    ...['--parallel', '--jobs', String(JOBS)],
+    ...args,
+    ...files,
+  ];
 }

@@ -4,7 +4,7 @@ import type { Browser, BrowserContext, Frame, FrameLocator, Locator, Page } from
 import { launchChromium } from '../support/hosts/chromium.ts';
 import { startServer, windowUrl } from '../support/hosts/vscodeServer.ts';
 import type { VSCodeServer } from '../support/hosts/vscodeServer.ts';
-import { packageExtension } from '../support/package.ts';
+import { packageExtension, packagePath } from '../support/package.ts';
 
 const SCREENSHOTS = resolve(import.meta.dirname, '../../out/screenshots');
 const OPEN_TIMEOUT_MS = 60_000;
@@ -14,7 +14,7 @@ export interface WindowOptions {
   folder?: string | undefined;
   /** A server that is there already, and stays when the window closes; it has its own settings and trust. */
   host?: Host;
-  /** Path of the packed extension to install. Default: packed from the sources, once per run. */
+  /** Path of the packed extension to install. Default: packed from the sources. */
   vsix?: string;
   /** User settings. */
   settings?: Record<string, unknown>;
@@ -33,8 +33,14 @@ export interface Host {
 
 let packed: Promise<string> | undefined;
 
+/** The package that this run has made already, or else one that is made now. */
+function thePackage(): Promise<string> {
+  const isThere = process.env['TEST_PACKAGED'] !== undefined;
+  return (packed ??= isThere ? Promise.resolve(packagePath()) : packageExtension());
+}
+
 export async function startHost(options: Omit<WindowOptions, 'folder' | 'host'>): Promise<Host> {
-  const vsix = options.vsix ?? (await (packed ??= packageExtension()));
+  const vsix = options.vsix ?? (await thePackage());
   const browser = await launchChromium();
   const server = await startServer({
     trusted: options.trusted ?? true,

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { contentOf, sha256 } from '../support/databases.ts';
 import { type HandBlocks, HandRestore } from '../support/handBlocks.ts';
+import { isThorough } from '../support/operations.ts';
 import {
   endProcessesAfterEach,
   holdOpen,
@@ -110,7 +111,10 @@ describe('the blocks of a runbook, pasted whole into a shell', function () {
         prepare();
       });
 
-      for (const [index, left] of [undefined, ...way].entries()) {
+      // What the disk decides is tried on both; each step left out on the second takes long: FAULTS=all.
+      const isSampled = disk !== 'ext4' && !isThorough;
+      const tried: (Step | undefined)[] = isSampled ? [undefined, 'move'] : [undefined, ...way];
+      for (const [index, left] of tried.entries()) {
         const shell = shells[index % shells.length] ?? 'bash';
         it(`lose nothing when ${left === undefined ? 'no step' : `"${left}"`} is left out (${shell})`, async () => {
           const hand = await HandRestore.prepare(folder);

@@ -170,7 +170,7 @@ describe('comparing two databases of 100 MB', function () {
 
 describe('comparing random pairs of different schemas', () => {
   const folder = useTempFolder();
-  const [pairs, chunk] = [isThorough ? 5000 : 500, 250];
+  const [pairs, chunk] = [isThorough ? 5000 : 200, 100];
 
   for (let from = 1; from <= pairs; from += chunk) {
     it(`finds what a model finds, both ways round: seeds ${from} to ${from + chunk - 1}`, function () {

@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { bytesOf, createDatabase, requestFor, withDatabase } from '../support/databases.ts';
-import { hasHit, type Operation, operationsOn, traced } from '../support/operations.ts';
+import {
+  disturb,
+  everyNth,
+  hasHit,
+  inLanes,
+  type Operation,
+  operationsOn,
+  traced,
+} from '../support/operations.ts';
 import {
   type Ended,
   endProcessesAfterEach,
@@ -26,10 +35,13 @@ describe('a snapshot job', function () {
     database = createDatabase(folder('app.db'), { rows: 20 });
   });
 
-  const job = (...straceOptions: string[]): Promise<Ended> => {
-    const request = requestFor(database, { folder: folder('b') });
+  /** The backups folder of a lane. */
+  const backupsOf = (lane: number): string => folder(`b${lane}`);
+
+  const job = (lane: number, ...straceOptions: string[]): Promise<Ended> => {
+    const request = requestFor(database, { folder: backupsOf(lane) });
     return run([
-      ...traced(folder('trace'), ...straceOptions),
+      ...traced(folder(`trace${lane}`), ...straceOptions),
       process.execPath,
       fixture('job.ts'),
       JSON.stringify(request),
@@ -38,19 +50,28 @@ describe('a snapshot job', function () {
 
   /** All operations of an undisturbed job on the backups folder, in their order. */
   const operations = async (): Promise<Operation[]> => {
-    mkdirSync(folder('b'));
-    const { code, stdout } = await job();
-    assert.equal(code, 0, stdout);
-    return operationsOn(folder('b'), folder('trace'));
+    // The first backup gives the database its identity; the ones after it all do the same.
+    for (const lane of [1, 0]) {
+      mkdirSync(backupsOf(lane));
+      const { code, stdout } = await job(lane);
+      assert.equal(code, 0, stdout);
+    }
+    return operationsOn(backupsOf(0), folder('trace0'));
   };
 
   /** What is wrong after a disturbed job and the good one that follows it. */
-  const judge = async (ended: Ended, kind: string, before: object): Promise<string[]> => {
+  const judge = async (
+    lane: number,
+    ended: Ended,
+    kind: string,
+    before: object,
+  ): Promise<string[]> => {
     const wrong: string[] = [];
-    const names = readdirSync(folder('b'));
+    const at = backupsOf(lane);
+    const names = readdirSync(at);
     const finals = names.filter((name) => !name.startsWith('.tmp-'));
     for (const name of finals.filter((one) => !one.endsWith('.json'))) {
-      const { status, findings } = verifySnapshot(folder('b', name), () => undefined);
+      const { status, findings } = verifySnapshot(join(at, name), () => undefined);
       const isOnlyWithoutFacts =
         status === 'partial' && findings.every(({ code }) => code === 'no-manifest');
       if (status !== 'ok' && !isOnlyWithoutFacts) wrong.push(`${name} is ${status}`);
@@ -76,10 +97,10 @@ describe('a snapshot job', function () {
     const next = await run([
       process.execPath,
       fixture('job.ts'),
-      JSON.stringify(requestFor(database, { folder: folder('b') })),
+      JSON.stringify(requestFor(database, { folder: at })),
     ]);
     if (next.code !== 0) wrong.push(`the next backup failed: ${next.stdout}`);
-    const rest = readdirSync(folder('b')).filter((name) => name.startsWith('.tmp-'));
+    const rest = readdirSync(at).filter((name) => name.startsWith('.tmp-'));
     if (rest.length > 0) wrong.push('the next backup did not sweep');
     try {
       assert.deepEqual(bytesOf(database), before);
@@ -89,27 +110,30 @@ describe('a snapshot job', function () {
     return wrong;
   };
 
-  for (const [kind, injection, only] of [
-    ['KILL', 'signal=KILL', /./],
-    ['EIO', 'error=EIO', /./],
-    ['ENOSPC', 'error=ENOSPC', /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/],
-  ] as const) {
+  const canFill = ({ call }: Operation): boolean =>
+    /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/.test(call);
+
+  for (const [kind, injection, choose] of [
+    ['KILL', 'signal=KILL', (all) => everyNth(all, 2, 1)],
+    ['EIO', 'error=EIO', (all) => everyNth(all, 3, 1)],
+    ['ENOSPC', 'error=ENOSPC', (all) => everyNth(all.filter(canFill), 3, 2)],
+  ] as const satisfies [string, string, (all: Operation[]) => Operation[]][]) {
     it(`is harmless when ${kind} strikes at any operation on the backups folder`, async function () {
       this.timeout(300_000);
-      const all = (await operations()).filter(({ call }) => only.test(call));
+      const all = choose(await operations());
       const before = bytesOf(database);
       const wrong: string[] = [];
-      for (const { call, nth, line } of all) {
-        rmSync(folder('b'), { recursive: true });
-        mkdirSync(folder('b'));
-        const ended = await job('-e', `inject=${call}:${injection}:when=${nth}`);
-        const found = await judge(ended, kind, before);
-        const shown = line
+      await inLanes(2, all, async (operation, lane) => {
+        rmSync(backupsOf(lane), { recursive: true });
+        mkdirSync(backupsOf(lane));
+        const ended = await job(lane, ...disturb(operation, injection));
+        const found = await judge(lane, ended, kind, before);
+        const shown = operation.line
           .replace(/^\d+ +/, '')
           .replaceAll(folder(), '')
           .slice(0, 120);
         wrong.push(...found.map((one) => `${one} <- ${shown}`));
-      }
+      });
       assert.ok(existsSync(database));
       assert.deepEqual(wrong, []);
     });
@@ -119,23 +143,23 @@ describe('a snapshot job', function () {
     withDatabase(database, (db) => {
       db.exec('CREATE TABLE large (content BLOB); INSERT INTO large VALUES (zeroblob(50000000))');
     });
-    mkdirSync(folder('b'));
+    mkdirSync(backupsOf(0));
     // The first one comes long before SQLite's own, which is at the end.
-    const ended = await job('-e', 'inject=fdatasync:error=EIO:when=1');
-    assert.ok(hasHit(folder('b'), folder('trace')));
+    const ended = await job(0, '-e', 'inject=fdatasync:error=EIO:when=1');
+    assert.ok(hasHit(backupsOf(0), folder('trace0')));
     const { code } = JSON.parse(ended.stdout) as { code: string };
-    assert.deepEqual([ended.code, code, readdirSync(folder('b'))], [1, 'io-error', []]);
+    assert.deepEqual([ended.code, code, readdirSync(backupsOf(0))], [1, 'io-error', []]);
   });
 
   it('publishes by another way where there are no hard links, and still overwrites nothing', async () => {
-    mkdirSync(folder('b'));
+    mkdirSync(backupsOf(0));
     for (let n = 0; n < 2; n++) {
-      const ended = await job('-e', 'inject=link,linkat:error=EPERM');
+      const ended = await job(0, '-e', 'inject=link,linkat:error=EPERM');
       assert.equal(ended.code, 0, ended.stdout);
     }
-    const backups = readdirSync(folder('b')).filter((name) => !name.endsWith('.json'));
+    const backups = readdirSync(backupsOf(0)).filter((name) => !name.endsWith('.json'));
     assert.equal(backups.length, 2);
     for (const name of backups)
-      assert.equal(verifySnapshot(folder('b', name), () => undefined).status, 'ok');
+      assert.equal(verifySnapshot(join(backupsOf(0), name), () => undefined).status, 'ok');
   });
 });

@@ -100,7 +100,7 @@ describe('trouble of the machine', function () {
     [
       'a snapshot that is read where it is',
       async () => (await snapshot(createDatabase(folder('app.db')))).path,
-      40,
+      20,
     ],
     [
       'a snapshot of which a private copy is read',
@@ -109,7 +109,7 @@ describe('trouble of the machine', function () {
         writeFileSync(`${path}-wal`, '');
         return path;
       },
-      25,
+      12,
     ],
     [
       'a snapshot with a pointer map, without a collation of its application',
@@ -123,9 +123,9 @@ describe('trouble of the machine', function () {
         });
         return (await snapshot(database)).path;
       },
-      25,
+      12,
     ],
-    ['a bundle', async () => (await bundleOf([createDatabase(folder('app.db'))])).path, 25],
+    ['a bundle', async () => (await bundleOf([createDatabase(folder('app.db'))])).path, 12],
   ];
   for (const [what, make, most] of verifying) {
     it(`changes no verdict of ${what}`, async () => {
@@ -172,8 +172,8 @@ describe('trouble of the machine', function () {
   }
 
   const backingUp: [what: string, watched: (lane: number) => string, most: number][] = [
-    ['its folder', (lane) => backups(lane), 80],
-    ['its database', () => folder('app.db'), 40],
+    ['its folder', (lane) => backups(lane), 40],
+    ['its database', () => folder('app.db'), 20],
   ];
   for (const [what, watched, most] of backingUp) {
     it(`in ${what} lets a backup fail or be published unchecked, and never calls it damaged`, async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 
 const calls =
   'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate,chmod,fchmod,chown';
@@ -86,13 +86,27 @@ export const isThorough = process.env['FAULTS'] === 'all';
 
 /** About `most` items, evenly spread; all of them with FAULTS=all in the environment. */
 export function sampleOf<T>(items: readonly T[], most: number): T[] {
-  const step = process.env['FAULTS'] === 'all' ? 1 : Math.max(1, items.length / most);
-  return items.filter(
-    (_item, index) => Math.floor(index / step) !== Math.floor((index - 1) / step),
-  );
+  const step = isThorough ? 1 : Math.max(1, items.length / most);
+  return sampled(items, (index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
 }
 
 /** Every third item, from `offset` on; all of them in a thorough run. */
 export function everyThird<T>(items: readonly T[], offset: number): T[] {
-  return items.filter((_item, index) => isThorough || index % 3 === offset);
+  return everyNth(items, 3, offset);
+}
+
+/** Every nth item, from `offset` on; all of them in a thorough run. */
+export function everyNth<T>(items: readonly T[], n: number, offset: number): T[] {
+  return sampled(items, (index) => isThorough || index % n === offset);
+}
+
+/** The run of all tests says at its end how many items its samples left out. */
+function sampled<T>(items: readonly T[], isTaken: (index: number) => boolean): T[] {
+  const taken = items.filter((_item, index) => isTaken(index));
+  const { TEST_TALLY: file, TEST_SUITE: suite } = process.env;
+  const leftOut = items.length - taken.length;
+  if (file !== undefined && leftOut > 0) {
+    appendFileSync(file, `${JSON.stringify({ suite, leftOut })}\n`);
+  }
+  return taken;
 }

@@ -36,10 +36,10 @@ export async function packageExtension(target = hostTarget()): Promise<string> {
       stdio: 'inherit',
     });
 
-    const name = `sqlite-backup-${target}.vsix`;
+    const packed = join(staging, 'packed.vsix');
     await createVSIX({
       cwd: staging,
-      packagePath: join(staging, name),
+      packagePath: packed,
       target,
       dependencies: false,
       // Relative links of the README become web addresses, once the manifest says of which repository.
@@ -47,11 +47,16 @@ export async function packageExtension(target = hostTarget()): Promise<string> {
       rewriteRelativeLinks: 'repository' in manifest,
     });
     // A reader of the last package, which may be installing it, must not see half of this one.
-    renameSync(join(staging, name), join(ROOT, name));
-    return join(ROOT, name);
+    renameSync(packed, packagePath(target));
+    return packagePath(target);
   } finally {
     rmSync(staging, { recursive: true });
   }
+}
+
+/** Where the package of a target is, once it is made. */
+export function packagePath(target = hostTarget()): string {
+  return join(ROOT, `sqlite-backup-${target}.vsix`);
 }
 
 /** Marketplace targets are called like Node's platforms, but for Linux with musl. */

@@ -1,6 +1,7 @@
-import { execFileSync, fork, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { canInstall, installPackage } from './debian.ts';
 import { delimiter, join, resolve } from 'node:path';
 
 export const root = resolve(import.meta.dirname, '../..');
@@ -106,13 +107,9 @@ export const isLinuxRoot = process.platform === 'linux' && process.getuid?.() ==
 export function needProgram(program: string, debianPackage: string): void {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/sbin', '/usr/sbin'];
   if (folders.some((folder) => existsSync(join(folder, program)))) return;
-  const install = ['apt-get', 'install', '-y', debianPackage];
-  if (isLinuxRoot && existsSync('/usr/bin/apt-get')) {
-    spawnSync('apt-get', ['update'], { stdio: 'ignore' });
-    execFileSync('apt-get', install.slice(1), { stdio: 'ignore' });
-    return;
-  }
-  throw new Error(`This test needs ${program}: ${install.join(' ')}`);
+  const problem = canInstall ? installPackage(debianPackage) : '';
+  if (problem === undefined) return;
+  throw new Error(`This test needs ${program}: apt-get install -y ${debianPackage}\n${problem}`);
 }
 
 export async function waitUntil(

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import type { Browser } from 'playwright-core';
+import { canInstall, installPackage } from '../debian.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome'];
 const FOLDERS = [
@@ -15,7 +15,7 @@ const FOLDERS = [
 /** Starts a headless Chromium, the one of `CHROMIUM` when set; it ends with this process. */
 export async function launchChromium(): Promise<Browser> {
   return await chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? findChromium() ?? installChromium(),
+    executablePath: requireChromium(),
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -28,6 +28,11 @@ export async function launchChromium(): Promise<Browser> {
   });
 }
 
+/** The path of a Chromium: the one of `CHROMIUM`, one of this machine, or one that is installed for it now. */
+export function requireChromium(): string {
+  return process.env['CHROMIUM'] ?? findChromium() ?? installChromium();
+}
+
 function findChromium(): string | undefined {
   const names = [...NAMES, 'Google Chrome', 'Chromium'];
   const suffix = process.platform === 'win32' ? '.exe' : '';
@@ -37,19 +42,11 @@ function findChromium(): string | undefined {
 }
 
 function installChromium(): string {
-  const hasAptGet = spawnSync('apt-get', ['--version']).status === 0;
-  if (process.getuid?.() === 0 && hasAptGet) {
-    console.log('Installing Chromium: apt-get update && apt-get install -y chromium');
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    spawnSync('apt-get', ['update'], { env, stdio: 'ignore' });
-    const install = spawnSync('apt-get', ['install', '-y', 'chromium'], { env, encoding: 'utf8' });
-    const installed = findChromium();
-    if (installed) return installed;
-    throw new Error(`apt-get could not install Chromium:\n${install.stdout}${install.stderr}`);
-  }
-  throw new Error(
-    hasAptGet
-      ? 'No Chromium found. Run: sudo apt-get install -y chromium'
-      : 'No Chromium found. Install Google Chrome, or set CHROMIUM to the path of a Chromium.',
-  );
+  const byHand = 'Install Google Chrome or Chromium, or set CHROMIUM to the path of one.';
+  if (!canInstall) throw new Error(`No Chromium found. ${byHand}`);
+  console.log('Installing Chromium: apt-get install -y chromium');
+  const problem = installPackage('chromium');
+  const installed = findChromium();
+  if (installed !== undefined) return installed;
+  throw new Error(`apt-get could not install Chromium. ${byHand}\n${problem ?? ''}`);
 }

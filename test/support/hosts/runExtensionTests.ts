@@ -1,10 +1,13 @@
+// Runs the extension suite: node test/support/hosts/runExtensionTests.ts [--grep PATTERN]
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { format } from 'node:util';
 import { launchChromium } from './chromium.ts';
 import { findDesktop, openDesktop } from './desktop.ts';
 import type { Desktop } from './desktop.ts';
+import { temporaryFolder } from './lifetime.ts';
 import { startServer, windowUrl } from './vscodeServer.ts';
+import { createSampleWorkspace } from '../sampleWorkspace.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const SUITE = join(ROOT, 'out/extension/index.cjs');
@@ -13,20 +16,20 @@ const TIMEOUT_MS = 10 * 60_000;
 /** What starts the suite's lines in the log of a web window, where VS Code writes much as well. */
 const MARK = '[suite] ';
 
+const [flag, pattern = ''] = process.argv.slice(2);
+const sample = temporaryFolder('workspace');
+createSampleWorkspace(sample.path);
+process.exitCode = await runExtensionTests(sample.path, flag === '--grep' ? pattern : '');
+sample.remove();
+
 /**
- * Runs the bundled extension suite in a real VS Code with the folder `workspace` open: in desktop
- * VS Code where there is one, else in the VS Code server. Rejects when a test fails, when the
- * window goes away, and after five minutes. The suite finds `env` in its `process.env`.
+ * Runs the bundled suite in a real VS Code with the folder `workspace` open: in desktop VS Code where there is one, else
+ * in the VS Code server. Returns its exit code. Rejects when the window goes away, and after ten minutes.
  */
-export async function runExtensionTests(
-  workspace: string,
-  env: Record<string, string> = {},
-): Promise<void> {
+async function runExtensionTests(workspace: string, grep: string): Promise<number> {
+  const env = grep === '' ? {} : { TEST_GREP: grep };
   const desktop = await findDesktop();
-  const exitCode = desktop
-    ? await runInDesktop(desktop, workspace, env)
-    : await runInServer(workspace, env);
-  if (exitCode !== 0) throw new Error('The extension suite failed');
+  return desktop ? runInDesktop(desktop, workspace, env) : runInServer(workspace, env);
 }
 
 async function runInDesktop(

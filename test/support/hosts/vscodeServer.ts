@@ -128,7 +128,7 @@ export function windowUrl(
 }
 
 /** Returns the folder of the server, after installing it where it is missing. */
-async function installServer(): Promise<string> {
+export async function installServer(): Promise<string> {
   const installed = join(CACHE, PACKAGE.replace('@', '-'));
   const inside = 'node_modules/code-server/lib/vscode';
   if (existsSync(installed)) return join(installed, inside);

@@ -123,10 +123,21 @@ describe('a snapshot job', function () {
       const all = choose(await operations());
       const before = bytesOf(database);
       const wrong: string[] = [];
+      let missed = 0;
       await inLanes(2, all, async (operation, lane) => {
-        rmSync(backupsOf(lane), { recursive: true });
-        mkdirSync(backupsOf(lane));
-        const ended = await job(lane, ...disturb(operation, injection));
+        const attempt = (): Promise<Ended> => {
+          rmSync(backupsOf(lane), { recursive: true });
+          mkdirSync(backupsOf(lane));
+          return job(lane, ...disturb(operation, injection));
+        };
+        const isMissed = (): boolean =>
+          kind !== 'KILL' && !hasHit(backupsOf(lane), folder(`trace${lane}`));
+        let ended = await attempt();
+        for (let more = 3; more > 0 && isMissed(); more--) ended = await attempt();
+        if (isMissed()) {
+          missed++;
+          return;
+        }
         const found = await judge(lane, ended, kind, before);
         const shown = operation.line
           .replace(/^\d+ +/, '')
@@ -136,6 +147,7 @@ describe('a snapshot job', function () {
       });
       assert.ok(existsSync(database));
       assert.deepEqual(wrong, []);
+      assert.ok(missed < all.length / 5, `${missed} of ${all.length} missed`);
     });
   }
 

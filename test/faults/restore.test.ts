@@ -238,9 +238,12 @@ describe('a restore that is disturbed', function () {
       backup: bundlePath,
       items: databases.map((name) => ({ member: 'app.db', target: join(dirOf(lane), name) })),
     });
-    reset(0, databases);
-    const undisturbed = await job(0, 'apply', requestOfTwo(0));
-    assert.equal(undisturbed.code, 0, undisturbed.stdout);
+    // The first run gives the databases of a lane their identities; the ones after it all do the same.
+    for (const lane of [...Array(lanes).keys(), 0]) {
+      reset(lane, databases);
+      const undisturbed = await job(lane, 'apply', requestOfTwo(lane));
+      assert.equal(undisturbed.code, 0, undisturbed.stdout);
+    }
     const wrong: string[] = [];
     // Before the intent is there, nothing is touched that is not private.
     const all = operations(0);

@@ -3,6 +3,7 @@ import { adopt } from './adopt.ts';
 import { backUp } from './backUp.ts';
 import { bundle } from './bundle.ts';
 import { compare } from './compare.ts';
+import { doctor } from './doctor.ts';
 import { extract } from './extract.ts';
 import { find } from './find.ts';
 import { list } from './list.ts';
@@ -32,4 +33,5 @@ export const verbs: Readonly<Record<string, Verb>> = {
   note,
   release,
   adopt,
+  doctor,
 };

@@ -15,6 +15,7 @@ import {
 } from '../core/catalog/keeping.ts';
 import { release } from '../core/catalog/release.ts';
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
+import { examine } from '../core/doctor/doctor.ts';
 import { sha256File } from '../core/files/digests.ts';
 import type { RestoreHooks } from '../core/job.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
@@ -41,6 +42,7 @@ type Handlers = {
 };
 
 const handlers: Handlers = {
+  examine: (subject) => examine(subject),
   inspect: ({ paths }) => inspectFiles(paths),
   findByContent,
   find: ({ folder }) => findDatabases(folder),

@@ -22,6 +22,8 @@ import type { Pruned, Remark } from '../core/catalog/keeping.ts';
 import type { ReleaseRequest } from '../core/catalog/release.ts';
 import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
 import type { Comparison } from '../core/compare/compare.ts';
+import type { Check } from '../core/doctor/check.ts';
+import type { DoctorSubject } from '../core/doctor/doctor.ts';
 import { errorCodes } from '../core/errors.ts';
 import type { Holders } from '../core/holders/holders.ts';
 import type { LostFiles } from '../core/holders/lost.ts';
@@ -121,6 +123,8 @@ export interface Methods {
     archive: string;
     removed: string[];
   };
+  /** What Doctor has to say of the machine, a database or a backups folder. */
+  examine: (params: DoctorSubject) => Check[];
   /** What of a folder may go, or of the groups `only` in it. */
   planPruning: (params: { folder: string; policy: Policy; only?: string[] }) => RetentionPlan;
   remove: (params: { folder: string; paths: string[] }) => Pruned;
@@ -132,6 +136,7 @@ export type Result<M extends Method> = ReturnType<Methods[M]>;
 
 const methodNames = [
   'inspect',
+  'examine',
   'findByContent',
   'find',
   'backUp',

@@ -34,7 +34,7 @@ const floors = [
   ['bundle'],
   ['verify', 'catalog'],
   ['restore'],
-  ['runbook'],
+  ['runbook', 'doctor'],
 ];
 
 interface Import {
@@ -95,7 +95,7 @@ describe('the import rules', () => {
 
   it('give the faces only types and pure files of the core, and the client of the worker', () => {
     const allowed = new RegExp(
-      `^(worker/(client|jobs|protocol)\\.ts|core/(${pureCore.join('|')})\\.ts)$`,
+      `^(worker/(client|doctor|jobs|protocol)\\.ts|core/(${pureCore.join('|')})\\.ts)$`,
     );
     expectNone(
       ({ file, target, isType }) =>

@@ -30,7 +30,8 @@ function readHead(folder: string): GitHead | undefined {
   return commit === undefined ? { branch } : { branch, commit };
 }
 
-function findGitFolder(from: string): string | undefined {
+/** The folder with git's own files of the work tree that `from` is in. */
+export function findGitFolder(from: string): string | undefined {
   for (let at = resolve(from); ; at = dirname(at)) {
     const candidate = join(at, '.git');
     const stats = statSync(candidate, { throwIfNoEntry: false });

@@ -9,6 +9,7 @@ export const commands = {
   chooseBackupsFolder: 'sqliteBackup.chooseBackupsFolder',
   openBackupsFolder: 'sqliteBackup.openBackupsFolder',
   showLog: 'sqliteBackup.showLog',
+  doctor: 'sqliteBackup.doctor',
   showAll: 'sqliteBackup.showAll',
   verify: 'sqliteBackup.verify',
   verifyAll: 'sqliteBackup.verifyAll',

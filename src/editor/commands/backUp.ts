@@ -171,11 +171,13 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
     const retry = t('Retry');
     const onlyCancelled = failed.every(({ error }) => error.code === 'cancelled');
     const save = t('Save It');
+    const runDoctor = t('Run Doctor');
     const stillOpen = failed.find(({ error }) => error.facts?.['reason'] === 'still-open');
     const mayPass = failed.filter(({ error }) => passingCodes.has(error.code));
     const actions = [
       ...(stillOpen === undefined ? [] : [save]),
       ...(mayPass.length > 0 ? [retry, showLog] : [showLog]),
+      ...(failed.some(({ error }) => error.code === 'worker-died') ? [runDoctor] : []),
     ];
     const show = onlyCancelled ? notify.info : notify.error;
     const answer = await show(resultMessage(result), ...actions);
@@ -186,6 +188,7 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
         method,
       );
     if (answer === showLog) parts.log.show();
+    if (answer === runDoctor) await vscode.commands.executeCommand(commands.doctor);
     if (answer === save)
       await vscode.commands.executeCommand(commands.saveOpenFiles, stillOpen?.uri);
     return;

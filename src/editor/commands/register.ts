@@ -9,6 +9,7 @@ import { backUp, backUpAll, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { createBundle } from './bundle.ts';
 import { compareSelected, compareWithLive } from './compare.ts';
+import { doctor } from './doctor.ts';
 import { extract } from './extract.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
 import { note, pin, remove, rename } from './keep.ts';
@@ -43,6 +44,7 @@ const table: Record<CommandId, Command> = {
   [commands.chooseBackupsFolder]: chooseBackupsFolder,
   [commands.openBackupsFolder]: openBackupsFolder,
   [commands.showLog]: ({ log }) => log.show(),
+  [commands.doctor]: doctor,
   [commands.showAll]: ({ databasesView, backupsView }, id) => {
     databasesView.showAll(String(id));
     backupsView.showMore(String(id));
@@ -106,8 +108,12 @@ export function registerCommands(parts: Parts): vscode.Disposable {
 
 async function tell({ log }: Parts, error: unknown): Promise<void> {
   const showLog = vscode.l10n.t('Show Log');
+  const runDoctor = vscode.l10n.t('Run Doctor');
+  const isInternal = !isBackupError(error) || error.code === 'worker-died';
   const message = isBackupError(error)
     ? errorMessage(error, error.path === undefined ? '' : databaseName(vscode.Uri.file(error.path)))
-    : vscode.l10n.t('SQLite Backup ran into a defect of its own. The log has the details.');
-  if ((await notify.error(message, showLog)) === showLog) log.show();
+    : vscode.l10n.t('Internal error in SQLite Backup. The log has the details.');
+  const answer = await notify.error(message, showLog, ...(isInternal ? [runDoctor] : []));
+  if (answer === showLog) log.show();
+  if (answer === runDoctor) await vscode.commands.executeCommand(commands.doctor);
 }

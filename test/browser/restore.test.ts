@@ -143,9 +143,13 @@ async function expectAccessible(window: Window): Promise<void> {
   assert.deepEqual(await accessibilityProblems(await window.webviewFrame(), ['body']), []);
 }
 
-/** Pictures of a step in all themes, and what axe finds in it. */
+/** Four pictures of each of nine steps take most of the time of a restore, so they are taken when asked for. */
+const takesPictures = process.env['PICTURES'] === 'all';
+
+/** What axe finds in a step, and with `PICTURES=all` its pictures in all themes. */
 async function lookAt(window: Window, name: string): Promise<void> {
   await expectAccessible(window);
+  if (!takesPictures) return;
   const frame = await window.webviewFrame();
   for (const look of looks) {
     await wear(frame, look);
@@ -159,7 +163,8 @@ function setAsidesIn(folder: string): string[] {
 }
 
 describe('the runbook in a window', () => {
-  it('restores a running application, also when the window is reloaded, proves it, and undoes it', async () => {
+  it('restores a running application, also when the window is reloaded, proves it, and undoes it', async function () {
+    if (takesPictures) this.timeout(600_000);
     await withShop({ theme: themes.dark }, async (window, shop, folder) => {
       const page = pageButton(window);
       const { webview, dialog } = window;

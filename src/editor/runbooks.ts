@@ -254,6 +254,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       ),
       tasks: { stop: restore.stopTask, start: restore.startTask },
       extensionsPid: process.pid,
+      largestBytes: settings.largestBytes(uri),
       isTrusted: () => vscode.workspace.isTrusted,
       healthUrl: restore.healthUrl,
       recordAs: (path) => recordAs(vscode.Uri.file(path)),

@@ -15,6 +15,8 @@ export interface Host {
   toolVersion: string;
   /** Where safety snapshots and archives go; undefined when no backups folder was chosen. */
   backupsFolder: string | undefined;
+  /** In bytes: a larger database is not backed up. */
+  largestBytes: number;
   /** Of the process that extensions run in, which may have a database open like any program. */
   extensionsPid: number;
   tasks: { stop: string; start: string };
@@ -40,7 +42,11 @@ export interface Host {
   exportRunbook: (text: string, run: Run) => Promise<void>;
   save: (run: Run) => Promise<void>;
   /** Tells the log, and the audit log of what was done. */
-  note: (what: 'restore' | 'undo' | 'clean-up', text: string, result: 'ok' | BackupError) => void;
+  note: (
+    what: 'backup' | 'restore' | 'undo' | 'clean-up',
+    text: string,
+    result: 'ok' | BackupError,
+  ) => void;
   t: (message: string, ...values: (string | number)[]) => string;
 }
 

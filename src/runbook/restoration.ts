@@ -40,6 +40,19 @@ export interface Failure {
 export interface Seen {
   holders: Holder[];
   known: HoldersKnown;
+  /** What only these programs still have: it ends with them. */
+  lost: SeenLost[];
+}
+
+/** Deleted or replaced files of a live database that a program has open. */
+export interface SeenLost {
+  live: string;
+  pid: number;
+  program: string;
+  /** Of the files: `app.db-wal`. */
+  names: string[];
+  /** The same as long as the program has the same files open. */
+  key: string;
 }
 
 export interface Openers {
@@ -180,6 +193,12 @@ export class Restoration {
     return holders.length === 0
       ? this.agreed.unseen
       : holders.every(({ pid }) => this.agreed.open.includes(pid));
+  }
+
+  /** What was neither saved nor given up. */
+  get unsaved(): SeenLost[] {
+    const { settled = [] } = this.run;
+    return (this.seen?.lost ?? []).filter(({ key }) => !settled.includes(key));
   }
 
   /** Who has the live databases open after the copy, told apart by what is known of the time before. */

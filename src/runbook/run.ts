@@ -41,6 +41,8 @@ export interface Run {
   accepted?: number[];
   /** Names of the programs that had a database open before they were stopped. */
   programs?: string[];
+  /** Deleted files that programs have open, by their `key`, which were saved or which the person does not want. */
+  settled?: string[];
   /** Ids of the spot checks that the person has ticked. */
   ticked: string[];
   ending?: Ending;

@@ -10,6 +10,7 @@ import { archiveSetAsides, deleteSetAsides, keepSetAsides } from './steps/cleanU
 import { compare, rememberPlan } from './steps/comparison.ts';
 import { checkCopy, copy } from './steps/copy.ts';
 import { endRestart, endStop, rememberPrograms, runTask, watch } from './steps/holders.ts';
+import { giveUpLost, saveLost } from './steps/lostFiles.ts';
 import { checkMove, move } from './steps/move.ts';
 import { lookAtDisk, recover } from './steps/recovery.ts';
 import { undo } from './steps/undo.ts';
@@ -25,6 +26,9 @@ const acts: Readonly<Record<string, Act>> = {
   'change-mind': (restore) => decide(restore, 'undecided'),
   'run-stop-task': (restore) => runTask(restore, 'stop'),
   'check-stop': (restore) => watch(restore),
+  'save-lost': saveLost,
+  'save-lost-first': saveLost,
+  'give-up-lost': giveUpLost,
   'stop-done': endStop,
   move,
   'check-move': checkMove,

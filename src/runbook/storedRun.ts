@@ -119,6 +119,7 @@ const runSchema = v.object({
   putBack: orNot(v.array(path)),
   accepted: orNot(v.array(count)),
   programs: orNot(v.array(text)),
+  settled: orNot(v.array(text)),
   ticked: v.fallback(v.array(text), () => []),
   ending: orNot(v.picklist(['kept', 'archived', 'deleted', 'undone', 'elsewhere'])),
 });

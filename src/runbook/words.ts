@@ -1,10 +1,32 @@
-import type { Holder } from '../core/holders/holders.ts';
+import type { Holder, HoldersKnown } from '../core/holders/holders.ts';
 import type { Host } from './host.ts';
 import type { PageWords } from './protocol.ts';
+import type { SeenLost } from './restoration.ts';
 
 /** `python3 (4711), node (4712)` */
 export function named(holders: Holder[]): string {
   return holders.map(({ name, pid }) => `${name} (${pid})`).join(', ');
+}
+
+/** `python3 (4711)`, each program once. */
+export function lostWords(lost: readonly SeenLost[]): string {
+  const programs = new Map(lost.map(({ pid, program }) => [pid, { pid, name: program }]));
+  return named([...programs.values()]);
+}
+
+/** Undefined when all programs can be seen. */
+export function unseenWords(known: HoldersKnown | undefined, t: Host['t']): string | undefined {
+  switch (known) {
+    case 'own-user':
+      return t(
+        'Programs of other users, in other containers or on other machines cannot be seen from here.',
+      );
+    case 'unknown':
+      return t('This machine does not tell which programs have a file open.');
+    case 'all':
+    case undefined:
+      return undefined;
+  }
 }
 
 /** Words of the core, with paths as the person knows them. */

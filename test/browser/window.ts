@@ -33,8 +33,8 @@ export interface Host {
 
 let packed: Promise<string> | undefined;
 
-/** The package that this run has made already, or else one that is made now. */
-function thePackage(): Promise<string> {
+/** The package that this run has made already, or else one that is made now, which takes the time of the test. */
+export function thePackage(): Promise<string> {
   const isThere = process.env['TEST_PACKAGED'] !== undefined;
   return (packed ??= isThere ? Promise.resolve(packagePath()) : packageExtension());
 }

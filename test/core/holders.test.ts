@@ -101,6 +101,19 @@ describe('the holders of a database', function () {
     }
   });
 
+  it('are not known completely in a container, where the processes outside are not listed', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root can make one.
+    const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
+    await holdOpen(live, read);
+    const script = `import { findHolders } from '${root}/src/core/holders/holders.ts';
+      console.log(JSON.stringify(findHolders([process.argv[1]])));`;
+    const inside = ['unshare', '--pid', '--fork', '--mount-proc'];
+    const node = [process.execPath, '--input-type=module', '-e', script, live];
+    const { stdout, stderr } = await run([...inside, ...node]);
+    if (/unshare failed/.test(stderr)) this.skip(); // A container may not make another one.
+    assert.deepEqual(JSON.parse(stdout), { holders: [], known: 'own-user' });
+  });
+
   it('are told apart from locks alone by a probe that changes nothing', async () => {
     for (const journalMode of ['wal', 'delete'] as const) {
       const live = createDatabase(folder(`${journalMode}.db`), { journalMode });

@@ -183,6 +183,7 @@ export class Story {
       backupsFolder,
       tasks: { stop: stopTask, start: '' },
       extensionsPid: process.pid,
+      largestBytes: 1e9,
       isTrusted: () => this.isTrusted,
       healthUrl,
       recordAs: (path) => ({ path: basename(path) }),

@@ -92,7 +92,7 @@ function holdersInProc(paths: readonly string[]): Holders {
   // A file that was deleted or renamed over is still known by the name that it was opened under.
   const names = new Set(paths.flatMap((path) => [path, `${path} (deleted)`]));
   const pids = new Set(lockHolders(identities));
-  let hidden = process.getuid?.() !== 0;
+  let hidden = process.getuid?.() !== 0 || isInContainer();
   for (const pid of otherProcesses()) {
     const open = holdsOne(pid, names, identities);
     if (open === 'hidden') hidden = true;
@@ -105,6 +105,18 @@ function holdersInProc(paths: readonly string[]): Holders {
       .map((pid) => ({ pid, name: programName(pid), ...(isWorker(pid) && { isOurs: true }) })),
     known: hidden ? 'own-user' : 'all',
   };
+}
+
+/** The number that Linux gives the list of processes which has all of them. */
+const firstProcessList = 'pid:[4026531836]';
+
+/** True where only some processes of this machine are listed, which is so in a container. */
+function isInContainer(): boolean {
+  try {
+    return readlinkSync('/proc/self/ns/pid') !== firstProcessList;
+  } catch {
+    return true;
+  }
 }
 
 function identitiesOf(path: string): string[] {

@@ -152,7 +152,21 @@ function itemLines(item: PlannedItem): string[] {
     ...(targetState === 'readable' && !item.schema.same ? ['The schemas differ.'] : []),
     migrations.words,
     ...holders.map(({ name, pid }) => `Open in ${name} (pid ${pid}).`),
+    ...unseenWords(item),
   ];
+}
+
+function unseenWords({ holdersKnown }: PlannedItem): string[] {
+  switch (holdersKnown) {
+    case 'own-user':
+      return [
+        'Programs of other users, in other containers or on other machines cannot be seen from here.',
+      ];
+    case 'unknown':
+      return ['This machine does not tell which programs have a file open.'];
+    case 'all':
+      return [];
+  }
 }
 
 const stateWords = {

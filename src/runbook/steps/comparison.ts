@@ -3,6 +3,7 @@ import type { RestorePlan } from '../../core/restore/plan.ts';
 import type { StepId } from '../../core/runbook/runbook.ts';
 import { rememberedPlan } from '../rememberedPlan.ts';
 import type { Restoration, Seen } from '../restoration.ts';
+import { withLost } from './lostFiles.ts';
 
 /** False when nothing is chosen, and when it failed or was cancelled. */
 export async function compare(restore: Restoration): Promise<boolean> {
@@ -12,11 +13,13 @@ export async function compare(restore: Restoration): Promise<boolean> {
   const text = host.t('Proving the backup and comparing…');
   const found = await restore.work('plan', text, async (options) => {
     const [backupState] = await host.worker.call('liveStates', { paths: [request.backup] });
-    return { backupState, plan: await host.worker.call('planRestore', request, options) };
+    const plan = await host.worker.call('planRestore', request, options);
+    return { backupState, plan, seen: await seenIn(plan, restore) };
   });
   if (found === undefined) return false;
-  restore.compared = { ...found, at: new Date().toISOString() };
-  restore.seen = seenIn(found.plan);
+  const { plan, backupState } = found;
+  restore.compared = { plan, backupState, at: new Date().toISOString() };
+  restore.seen = found.seen;
   await rememberPlan(restore);
   return true;
 }
@@ -47,10 +50,10 @@ export function liveStatesOf({ items }: RestorePlan): string[] {
   return items.map(({ liveState }) => liveState);
 }
 
-function seenIn({ items }: RestorePlan): Seen {
+async function seenIn({ items }: RestorePlan, restore: Restoration): Promise<Seen> {
   const holders = new Map(items.flatMap((item) => item.holders).map((one) => [one.pid, one]));
   const known = items.every(({ holdersKnown }) => holdersKnown === 'all')
     ? 'all'
     : (items[0]?.holdersKnown ?? 'unknown');
-  return { holders: [...holders.values()], known };
+  return withLost({ holders: [...holders.values()], known }, restore);
 }

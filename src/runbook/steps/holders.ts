@@ -3,8 +3,9 @@ import { BackupError } from '../../core/errors.ts';
 import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Restoration, Seen } from '../restoration.ts';
 import { currentStep } from '../run.ts';
-import { named } from '../words.ts';
+import { lostWords, named } from '../words.ts';
 import { compareIfChanged } from './comparison.ts';
+import { noteEnded, withLost } from './lostFiles.ts';
 
 /** Looks in the steps that wait for it. What was seen counts only unless `isStale` says that it does not any more. */
 export async function watch(restore: Restoration, isStale = (): boolean => false): Promise<void> {
@@ -14,9 +15,13 @@ export async function watch(restore: Restoration, isStale = (): boolean => false
   try {
     const seen = await findHolders(restore);
     if (isStale()) return;
+    const { unsaved } = restore;
     restore.seen = seen;
     forgetFailure(restore, seen);
-    if (step === 'stop') rememberPrograms(restore);
+    if (step === 'stop') {
+      rememberPrograms(restore);
+      noteEnded(restore, unsaved);
+    }
     const { known } = restore.openers;
     if (step === 'restart' && known.length > 0) {
       await restore.finish('restart', host.t('{0} has it open again, as before.', named(known)));
@@ -58,8 +63,9 @@ export async function endRestart(restore: Restoration): Promise<void> {
   );
 }
 
-async function findHolders({ host, livePaths }: Restoration): Promise<Seen> {
-  return host.worker.call('holders', { paths: livePaths });
+async function findHolders(restore: Restoration): Promise<Seen> {
+  const { host, livePaths } = restore;
+  return withLost(await host.worker.call('holders', { paths: livePaths }), restore);
 }
 
 async function lookNow(restore: Restoration, step: StepId): Promise<Seen | undefined> {
@@ -76,6 +82,12 @@ export async function endStop(restore: Restoration): Promise<void> {
   const seen = await lookNow(restore, 'stop');
   if (seen === undefined) return;
   rememberPrograms(restore);
+  if (restore.unsaved.length > 0) {
+    return restore.failInUse(
+      'stop',
+      t('{0} has data open that is in no file. Save it first.', lostWords(restore.unsaved)),
+    );
+  }
   const { holders, known } = seen;
   const isProved = holders.length === 0 && known === 'all';
   if (!isProved && !restore.hasAgreed) {
@@ -108,9 +120,15 @@ export async function lookOnceMore(
   if (seen === undefined) return undefined;
   const accepted = run.accepted ?? [];
   const others = seen.holders.filter(({ pid }) => !accepted.includes(pid));
-  if (others.length === 0) return { ignoreHolders: seen.holders.length > 0 };
+  if (others.length === 0 && restore.unsaved.length === 0)
+    return { ignoreHolders: seen.holders.length > 0 };
   delete run.done.stop;
-  restore.failInUse('stop', host.t('{0} has it open again.', named(others)));
+  restore.failInUse(
+    'stop',
+    others.length > 0
+      ? host.t('{0} has it open again.', named(others))
+      : host.t('{0} has data open that is in no file. Save it first.', lostWords(restore.unsaved)),
+  );
   await restore.keep();
   return undefined;
 }

@@ -18,3 +18,11 @@ export function cancelButton({ busy, host: { t } }: Restoration, id: string): Ac
   const kind = id === 'cancel' ? 'secondary' : 'link';
   return { id, label: t('Cancel'), kind, enabled: busy?.canCancel === true };
 }
+
+export function saveButton(restore: Restoration, id: string): Action {
+  const { backupsFolder, t } = restore.host;
+  return button(restore, id, t('Save What It Holds'), 'primary', {
+    enabled: backupsFolder !== undefined,
+    reason: t('There is no backups folder.'),
+  });
+}

@@ -2,12 +2,12 @@
 import { isOfThisRestore } from '../interruption.ts';
 import type { Notice } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
-import { isUnderWay } from '../run.ts';
-import { shortened } from '../words.ts';
-import { button } from './buttons.ts';
+import { isCopied, isUnderWay } from '../run.ts';
+import { lostWords, shortened } from '../words.ts';
+import { button, saveButton } from './buttons.ts';
 
 export function notices(restore: Restoration): Notice[] {
-  const { interrupted, failure, plan, host, run } = restore;
+  const { interrupted, failure, plan, host, run, unsaved } = restore;
   const { t } = host;
   const found: Notice[] = [];
   if (interrupted !== undefined) {
@@ -35,6 +35,17 @@ export function notices(restore: Restoration): Notice[] {
           enabled: interrupted.can.includes('roll-back'),
         }),
       ],
+    });
+  }
+  if (unsaved.length > 0 && !isCopied(run)) {
+    found.push({
+      ...{ id: 'notice-unsaved', kind: 'error' },
+      title: t('Do not stop {0} yet: data would be lost.', lostWords(unsaved)),
+      text: t(
+        '{0} was deleted or replaced while the program has it open. Only the program still has its content. Save it, then stop the program.',
+        unsaved.flatMap(({ names }) => names).join(', '),
+      ),
+      actions: [saveButton(restore, 'save-lost-first')],
     });
   }
   if (plan?.verified === 'damaged' && !isUnderWay(run)) {

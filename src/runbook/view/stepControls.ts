@@ -3,7 +3,7 @@ import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Action, Step, Tick } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep, isCopied, isUnderWay } from '../run.ts';
-import { button, cancelButton } from './buttons.ts';
+import { button, cancelButton, saveButton } from './buttons.ts';
 import type { Wording } from './wording.ts';
 
 type Controls = Partial<Pick<Step, 'holders' | 'checks' | 'confirm' | 'actions' | 'members'>>;
@@ -73,9 +73,10 @@ function planControls(restore: Restoration): Controls {
 }
 
 function stopControls(restore: Restoration): Controls {
-  const { seen, hasAgreed, host } = restore;
+  const { seen, hasAgreed, host, unsaved } = restore;
   const { t } = host;
   const isFree = seen?.holders.length === 0;
+  const mustSave = unsaved.length > 0;
   const isProved = isFree && seen?.known === 'all';
   return {
     holders: (seen?.holders ?? []).map(({ name, pid, isOurs }) => ({
@@ -83,25 +84,44 @@ function stopControls(restore: Restoration): Controls {
       ...(isOurs === true && { note: t('a backup or a check of this extension') }),
       ...(pid === host.extensionsPid && { note: t('an extension in this window') }),
     })),
-    ...(!isProved && {
-      confirm: {
-        // Two ids: to confirm the one is not to confirm the other.
-        id: isFree ? 'confirm-unseen' : 'confirm-open',
-        ...{ ticked: hasAgreed, enabled: seen !== undefined },
-        label: isFree
-          ? t('No other program uses it.')
-          : t('Continue anyway. Changes these programs make from now on may be lost.'),
-      },
-    }),
-    actions: [
-      ...taskButton(restore, 'run-stop-task', host.tasks.stop),
-      button(restore, 'stop-done', t('Continue'), kindBeside(restore, host.tasks.stop), {
-        enabled: isProved || (seen !== undefined && hasAgreed),
-        reason: isFree ? t('Confirm that no other program uses it.') : t('A program has it open.'),
+    ...(!isProved &&
+      !mustSave && {
+        confirm: {
+          // Two ids: to confirm the one is not to confirm the other.
+          id: isFree ? 'confirm-unseen' : 'confirm-open',
+          ...{ ticked: hasAgreed, enabled: seen !== undefined },
+          label: isFree
+            ? t('No other program uses it.')
+            : t('Continue anyway. Changes these programs make from now on may be lost.'),
+        },
       }),
+    actions: [
+      ...(mustSave ? saveActions(restore) : taskButton(restore, 'run-stop-task', host.tasks.stop)),
+      button(
+        restore,
+        'stop-done',
+        t('Continue'),
+        mustSave ? 'secondary' : kindBeside(restore, host.tasks.stop),
+        {
+          enabled: !mustSave && (isProved || (seen !== undefined && hasAgreed)),
+          reason: mustSave
+            ? t('Save what the program has open first.')
+            : isFree
+              ? t('Confirm that no other program uses it.')
+              : t('A program has it open.'),
+        },
+      ),
       button(restore, 'check-stop', t('Look Again'), 'secondary'),
     ],
   };
+}
+
+/** What ends with the program comes before all that could end it. */
+function saveActions(restore: Restoration): Action[] {
+  return [
+    saveButton(restore, 'save-lost'),
+    button(restore, 'give-up-lost', restore.host.t('Do Not Save…'), 'secondary'),
+  ];
 }
 
 function taskButton(restore: Restoration, id: string, name: string): Action[] {

@@ -5,7 +5,7 @@ import type { Health, Host } from '../host.ts';
 import type { Line } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep } from '../run.ts';
-import { named, shortened } from '../words.ts';
+import { named, shortened, unseenWords } from '../words.ts';
 
 export function linesOf(restore: Restoration, id: StepId): Line[] {
   const { failure } = restore;
@@ -16,15 +16,16 @@ function ownLines(restore: Restoration, id: StepId): Line[] {
   const isCurrent = currentStep(restore.run) === id;
   switch (id) {
     case 'stop':
-      return isCurrent ? seenLines(restore) : [];
+      return isCurrent ? [...seenLines(restore), ...unseenLines(restore)] : [];
     case 'move':
-      return safetyLines(restore);
+      return [...safetyLines(restore), ...(isCurrent ? unseenLines(restore) : [])];
+    case 'copy':
+      return isCurrent && restore.run.destination === 'live' ? unseenLines(restore) : [];
     case 'restart':
-      return isCurrent ? restartLines(restore) : [];
+      return isCurrent ? [...restartLines(restore), ...unseenLines(restore)] : [];
     case 'verify':
       return verifyLines(restore);
     case 'plan':
-    case 'copy':
     case 'clean-up':
       return [];
   }
@@ -38,15 +39,32 @@ function seenLines({ seen, host: { t } }: Restoration): Line[] {
   if (seen === undefined) return [line('fact', t('Looking…'))];
   return [
     ...(seen.holders.length === 0
-      ? [line('fact', t('No program that this user can see has it open.'))]
+      ? [
+          line(
+            'fact',
+            seen.known === 'all'
+              ? t('No program has it open.')
+              : t('No program that this user can see has it open.'),
+          ),
+        ]
       : []),
-    ...(seen.known === 'own-user'
-      ? [line('warning', t('Programs of other users cannot be seen from here.'))]
-      : []),
-    ...(seen.known === 'unknown'
-      ? [line('warning', t('This machine does not tell which programs have a file open.'))]
-      : []),
+    ...seen.lost.map(({ names, pid, program }) =>
+      line(
+        'error',
+        t(
+          '{0} was deleted or replaced while {1} has it open. Only that program still has its content.',
+          names.join(', '),
+          named([{ pid, name: program }]),
+        ),
+      ),
+    ),
   ];
+}
+
+/** In each step that a program could disturb. */
+function unseenLines({ seen, host: { t } }: Restoration): Line[] {
+  const words = unseenWords(seen?.known, t);
+  return words === undefined ? [] : [line('warning', words)];
 }
 
 function safetyLines({ run, host }: Restoration): Line[] {

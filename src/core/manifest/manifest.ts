@@ -142,6 +142,8 @@ const contentsEntries = {
   /** How many more tables there are when their names would make the manifest unwieldy. */
   tablesOmitted: v.optional(count),
   migrations: v.optional(v.array(v.object({ tool: text, latest: text, count }))),
+  /** Of the source, for a restore where it does not exist any more. Not of Windows. */
+  permissions: v.optional(v.object({ mode: count, uid: count, gid: count })),
 };
 
 const manifestSchema = v.object({
@@ -171,6 +173,7 @@ const manifestSchema = v.object({
 });
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type Finding = v.InferOutput<typeof findingSchema>;
+export type Permissions = NonNullable<Manifest['permissions']>;
 
 const entrySchema = v.variant('kind', [
   v.object({

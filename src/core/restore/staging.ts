@@ -8,9 +8,11 @@ import { requireSpace } from '../files/space.ts';
 import { syncFile, syncFolder } from '../files/sync.ts';
 import type { SnapshotHooks } from '../job.ts';
 import { retarget } from '../snapshot/source.ts';
+import type { Permissions } from '../manifest/manifest.ts';
+import { absorbSiblings } from '../sqlite/absorb.ts';
 import { checkDatabase } from '../sqlite/check.ts';
 import { restoreJournalMode } from '../sqlite/contents.ts';
-import { differingContents } from '../verify/verdict.ts';
+import { differingContents, isSeenDamage } from '../verify/verdict.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
 import { type IntentItem, livePath, makeStage, stagedPath, stageFolder } from './intent.ts';
 import {
@@ -32,35 +34,51 @@ export async function stageBackup(
   item: IntentItem,
   backup: string,
   { onProgress }: Pick<SnapshotHooks, 'onProgress'>,
+  { acceptDamaged = false }: { acceptDamaged?: boolean } = {},
 ): Promise<{ files: FileState[]; facts: SourceFacts }> {
   makeStage(id, item);
   const staged = stagedPath(id, item);
   for (const part of parts) rmSync(staged + part, { force: true });
-  const wantedBytes = (await factsOf(backup, item.member)).sizeBytes;
+  const wantedBytes = (await factsOf(backup, item.member, { acceptDamaged })).sizeBytes;
   requireSpace(item.folder, wantedBytes);
   const tell = (phase: 'stage' | 'hash' | 'check', doneBytes: number): void =>
     onProgress({ phase, doneBytes, totalBytes: wantedBytes });
   try {
     let doneBytes = 0;
     tell('stage', doneBytes);
-    const facts = await fetchSource(backup, item.member, staged, (bytes) =>
-      tell('stage', (doneBytes += bytes)),
-    );
+    const onBytes = (bytes: number): void => tell('stage', (doneBytes += bytes));
+    const facts = await fetchSource(backup, item.member, staged, onBytes, { acceptDamaged });
     if (facts.sha256 !== item.sha256)
       throw damaged(backup, 'it is not the backup that the restore was begun with');
     chmodSync(staged, 0o600);
-    proveBytes(staged, facts, backup, (doneBytes) => tell('hash', doneBytes));
-    restoreJournalMode(staged, facts.journalMode);
-    tell('check', 0);
-    proveContent(staged, facts, backup);
-    giveModeAndOwner(staged, item);
-    syncFile(staged);
+    if (acceptDamaged) {
+      settleDamaged(staged, backup);
+    } else {
+      proveBytes(staged, facts, backup, (doneBytes) => tell('hash', doneBytes));
+      restoreJournalMode(staged, facts.journalMode);
+      tell('check', 0);
+      proveContent(staged, facts, backup);
+    }
+    for (const { part } of statesOf(staged)) {
+      giveModeAndOwner(staged + part, item, facts);
+      syncFile(staged + part);
+    }
     syncFolder(stageFolder(id, item));
     const sha256 = sha256File(staged);
     const files = statesOf(staged).map((file) => (file.part === '' ? { ...file, sha256 } : file));
     return { files, facts };
   } catch (error) {
     throw retarget(error, staged, { folder: item.folder, wantedBytes });
+  }
+}
+
+/** Brings in what its siblings hold, as far as that can be read. */
+function settleDamaged(staged: string, backup: string): void {
+  if (statesOf(staged).length < 2) return;
+  try {
+    absorbSiblings(staged, backup);
+  } catch (error) {
+    if (!isSeenDamage(error)) throw error;
   }
 }
 
@@ -93,10 +111,9 @@ function damaged(backup: string, why: string): BackupError {
 
 const onlyTheUser = 0o600;
 
-/** As the old file had them; a new file belongs to whom its folder belongs to, where that can be. */
-function giveModeAndOwner(staged: string, item: IntentItem): void {
-  const live = livePath(item);
-  const old = statSync(live, { throwIfNoEntry: false });
+/** As the old file had them, or the one that was backed up where that is gone; a new file belongs to whom its folder belongs to, where that can be. */
+function giveModeAndOwner(staged: string, item: IntentItem, facts?: SourceFacts): void {
+  const old = statSync(livePath(item), { throwIfNoEntry: false }) ?? recordedFor(item, facts);
   const owner = old ?? statSync(item.folder);
   const own = statSync(staged);
   const isRoot = process.getuid?.() === 0;
@@ -105,7 +122,12 @@ function giveModeAndOwner(staged: string, item: IntentItem): void {
     if (isRoot) chownSync(staged, owner.uid, owner.gid);
     else if (old !== undefined) tryToChangeGroup(staged, owner.gid);
   }
-  chmodSync(staged, old === undefined ? onlyTheUser : old.mode & 0o7777);
+  chmodSync(staged, old === undefined ? onlyTheUser : old.mode & 0o777);
+}
+
+/** Another name is another file, which the backup says nothing of. */
+function recordedFor(item: IntentItem, facts: SourceFacts | undefined): Permissions | undefined {
+  return facts?.liveName === item.name ? facts.recorded?.permissions : undefined;
 }
 
 function tryToChangeGroup(path: string, gid: number): void {

@@ -444,9 +444,13 @@ export function describeContents({
   contents,
   journalMode,
   check,
+  source,
   warnings,
   notChecked,
-}: Proved): Pick<Manifest, 'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations'> {
+}: Proved): Pick<
+  Manifest,
+  'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations' | 'permissions'
+> {
   const lost = warnings.filter(({ code }) => code === lostFilesCode);
   return {
     facts: { ...contents.facts, journalMode },
@@ -462,6 +466,7 @@ export function describeContents({
           },
     ...boundTables(check?.contents?.tables ?? contents.tables),
     ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
+    ...(source.permissions !== undefined && { permissions: source.permissions }),
   };
 }
 

@@ -7,6 +7,7 @@ import { requireSpace } from '../files/space.ts';
 import { findLockers } from '../holders/holders.ts';
 import { findLost, type LostFiles } from '../holders/lost.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
+import type { Permissions } from '../manifest/manifest.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
 import { type ByHand, filesOf, type LostNames, whyByHand } from '../sqlite/opening.ts';
 import { requirePlainSiblings, siblingsOf } from '../sqlite/siblings.ts';
@@ -22,6 +23,7 @@ export interface Source {
   /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
   links: number;
   pageSize: number;
+  permissions?: Permissions;
   /** Of files that have lost their names: where they are read. */
   byHand?: LostNames;
 }
@@ -32,9 +34,17 @@ export function inspectSource(database: string, largestBytes: number): Source {
   requirePlainSiblings(path);
   const { journalMode, pageSize } = requireDatabase(path);
   refuseNeighbours(path);
-  const { size: sizeBytes, nlink: links } = statSync(path);
+  const { size: sizeBytes, nlink: links, mode, uid, gid } = statSync(path);
   requireSize(path, sizeBytes, largestBytes);
-  const source = { path, identity: fileIdentity(path), sizeBytes, journalMode, links, pageSize };
+  const source = {
+    path,
+    identity: fileIdentity(path),
+    sizeBytes,
+    journalMode,
+    links,
+    pageSize,
+    ...(process.platform !== 'win32' && { permissions: { mode: mode & 0o777, uid, gid } }),
+  };
   refuseHiddenWal(source);
   return source;
 }

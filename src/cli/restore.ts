@@ -18,7 +18,8 @@ export const restore: Verb = {
   ],
   summary:
     'Put a backup in the place of a database, or undo that, or recover from an interruption.',
-  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--ignore-holders] [--to DIR] [--json]
+  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--json]
+  restore BACKUP NEW_FILE --yes --damaged [--json]
   restore --undo SET_ASIDE [--unproved] [--ignore-holders] [--json]
   restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
   async run(args, context) {
@@ -31,6 +32,7 @@ export const restore: Verb = {
         member: { type: 'string' },
         'ignore-holders': { type: 'boolean' },
         unproved: { type: 'boolean' },
+        damaged: { type: 'boolean' },
         to: { type: 'string' },
         undo: { type: 'string' },
         recover: { type: 'string' },
@@ -71,6 +73,8 @@ export const restore: Verb = {
         ...request,
         ...(folder !== undefined && folder !== '' && { folder: resolve(folder) }),
         ignoreHolders,
+        acceptUnproved,
+        acceptDamaged: values.damaged === true,
         busyTimeoutMs,
         toolVersion: context.toolVersion,
       },
@@ -174,6 +178,13 @@ async function printPlan(
   return code;
 }
 
+const verdictWords = {
+  ok: 'verified',
+  partial: 'verified as far as possible',
+  unchecked: 'not proved yet',
+  damaged: 'damaged',
+} as const;
+
 function printRestored({ items }: Restored, json: boolean, { print, tell }: Context): number {
   const [item] = items;
   if (item === undefined) return exitCodes.failed;
@@ -188,7 +199,7 @@ function printRestored({ items }: Restored, json: boolean, { print, tell }: Cont
       }),
     );
   } else {
-    print(`Restored ${realTarget}: ${verified === 'ok' ? 'verified' : verified}.`);
+    print(`Restored ${realTarget}: ${verdictWords[verified]}.`);
     if (setAside !== undefined)
       print(
         `The old database is kept: ${setAside}\n  Undo: sqlite-backup restore --undo SET_ASIDE`,

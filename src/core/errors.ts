@@ -19,6 +19,7 @@ export const errorCodes = [
   'deadline',
   'newer-format',
   'backup-damaged',
+  'not-proved',
   'target-in-use',
   'too-large',
   'bad-setting',

@@ -203,6 +203,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'name-taken':
     case 'bad-name':
     case 'backup-damaged':
+    case 'not-proved':
     case 'target-in-use':
     case 'io-error':
     case 'bad-setting':

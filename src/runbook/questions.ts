@@ -15,6 +15,9 @@ export function questionBeforeMove(
   return {
     message: t('Restore {0} from this backup?', names),
     detail: [
+      ...(items.some(({ source }) => source.sha256 === undefined)
+        ? [t('The backup is not proved: no manifest says what it should contain.')]
+        : []),
       ...replaced.flatMap((item) => losses(item, { t, nameOf })),
       t('It is kept beside, and you can undo.'),
     ].join('\n'),

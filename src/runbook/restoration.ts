@@ -164,6 +164,8 @@ export class Restoration {
     const { host, request } = this;
     return {
       ...{ ...request, busyTimeoutMs, ignoreHolders, liveStates, toolVersion: host.toolVersion },
+      // The card of the plan says what is not proved, and the question before the move does.
+      acceptUnproved: true,
       ...(host.backupsFolder !== undefined && { folder: host.backupsFolder }),
       recordAs: request.items.map(({ target }) => host.recordAs(target)),
     };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
@@ -117,6 +117,25 @@ describe('the command line, restoring', () => {
     assert.equal(undone.code, 0, undone.stderr);
     assert.equal(json<RestoredJson>(undone).restored, live);
     assert.equal(valueOf(live, count), 101);
+  });
+
+  it('asks for --unproved without a manifest, and takes a damaged backup to a new file only', async () => {
+    const restore = (target: string, ...options: string[]): Promise<Ended> =>
+      runCli(['restore', backup, target, '--yes', ...options]);
+    rmSync(`${backup}.json`);
+    const refused = await restore(live);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /is not proved: .*--unproved/s);
+    assert.equal(valueOf(live, count), 101);
+    const accepted = await restore(live, '--unproved');
+    assert.equal(accepted.code, 0, accepted.stderr);
+    assert.match(accepted.stdout, /verified as far as possible/);
+    assert.match(accepted.stderr, /nothing proves that this is what was backed up/);
+    overwrite(backup, 9000, Buffer.alloc(3000, 7));
+    assert.match((await restore(live, '--damaged')).stderr, /replaces nothing/);
+    const salvaged = await restore(folder('salvage.db'), '--damaged');
+    assert.match(salvaged.stdout, /salvage\.db: damaged/);
+    assert.ok(existsSync(folder('salvage.db')));
   });
 
   it('puts the safety snapshot beside the database where no folder is named', async () => {

@@ -108,7 +108,7 @@ describe('a zip of others', () => {
         const items = [{ member: name, target }];
         const plan = await planRestore({ backup: path, items }, { onProgress: () => undefined });
         assert.equal(plan.verified, 'partial');
-        await applyRestore(applyRequest(path, target, { items }), quiet);
+        await applyRestore(applyRequest(path, target, { items, acceptUnproved: true }), quiet);
         assert.deepEqual(
           [valueOf(target, count), valueOf(target, 'PRAGMA journal_mode')],
           [107, 'wal'],

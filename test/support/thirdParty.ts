@@ -35,6 +35,12 @@ export class ThirdParty {
     return this.answer(this.begin(path, sql, timeoutMs));
   }
 
+  /** Kill -9. */
+  end(): void {
+    process.kill(this.pid, 'SIGKILL');
+    while (existsSync(`/proc/${this.pid}/fd/0`)) pause(1);
+  }
+
   close(path: string): void {
     this.answer(this.#ask(['close', path, '', 0]));
   }

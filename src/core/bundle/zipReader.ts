@@ -129,7 +129,7 @@ export class Zip {
     try {
       await this.#inflate(found, onChunk);
     } catch (error) {
-      throw explainZip(error, this.#path);
+      throw explainZip(error, this.#path, name);
     }
   }
 
@@ -358,7 +358,7 @@ export function noSuchMember(path: string, name: string): BackupError {
 const dataErrors: readonly unknown[] = ['Z_DATA_ERROR', 'Z_BUF_ERROR', 'Z_NEED_DICT'];
 
 /** The library's errors are sentences about the format. Every error with a code is trouble, but for those of the data. */
-function explainZip(error: unknown, path: string): BackupError {
+function explainZip(error: unknown, path: string, member?: string): BackupError {
   if (isBackupError(error)) {
     if (error.path !== undefined) return error;
     return new BackupError(error.code, `${path} cannot be trusted: ${error.message}.`, {
@@ -372,7 +372,8 @@ function explainZip(error: unknown, path: string): BackupError {
   const isOfFormat = isSentence || dataErrors.includes(code);
   if (!isOfFormat) return explain(error, 'source', path);
   const reason = error instanceof Error ? error.message : String(error);
-  return new BackupError('backup-damaged', `${path} is no sound zip: ${reason}.`, {
+  const of = member === undefined ? '' : `${shown(member)}: `;
+  return new BackupError('backup-damaged', `${path} is no sound zip: ${of}${reason}.`, {
     path,
     hint: 'Use another backup.',
     facts: { reason: reason.slice(0, 300) },

@@ -6,7 +6,7 @@
  * a whole database under the live name: the old one, the new one, or one of them with an intent beside it that is
  * finished or rolled back.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BackupError, type PlainError, toPlainError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
@@ -30,10 +30,22 @@ import { proveLive } from './proof.ts';
 import type { ApplyRequest } from './request.ts';
 import { keepAndRecord, lookAtHolders, moveAll, placeAll } from './run.ts';
 import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
-import { factsOf, inspectBackup, requireUsable, type SourceFacts } from './source.ts';
+import {
+  factsOf,
+  inspectBackup,
+  requireProved,
+  requireUsable,
+  type SourceFacts,
+  unprovedFinding,
+} from './source.ts';
 import { rememberOld, stageBackup, stageWhole } from './staging.ts';
 import { requireSettled } from './setAside.ts';
-import { requireRoomForSetAside, resolveTarget, resolveTargets } from './target.ts';
+import {
+  requireReplaceable,
+  requireRoomForSetAside,
+  resolveTarget,
+  resolveTargets,
+} from './target.ts';
 import { putBackSetAside } from './undo.ts';
 
 /** An old database moved aside, while the live one is still in place. */
@@ -88,10 +100,10 @@ async function apply(
   hooks: RestoreHooks,
 ): Promise<Restored> {
   await lookBefore(intent, request);
-  const ignoreHolders = request.ignoreHolders === true;
+  const { ignoreHolders = false, acceptDamaged = false } = request;
   let sources: SourceFacts[];
   try {
-    sources = await stageAll(intent, hooks);
+    sources = await stageAll(intent, hooks, { acceptDamaged });
     for (const item of intent.items) await takeSafetySnapshot(item, request, hooks);
     await hooks.beforePublish();
     requireLiveStates(intent, request.liveStates);
@@ -103,7 +115,7 @@ async function apply(
   }
   tell(hooks, 'move');
   moveAll(intent, { ignoreHolders });
-  return putAllInPlace(intent, sources, { ignoreHolders }, hooks);
+  return putAllInPlace(intent, sources, { ignoreHolders, acceptDamaged }, hooks);
 }
 
 /** Step "move": safety snapshots, then the complete set-asides. The live files stay where they are. */
@@ -200,7 +212,11 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
   for (const [index, { target, realTarget }] of targets.entries()) {
     if (existsSync(realTarget)) requireRoomForSetAside(realTarget);
     const member = request.items[index]?.member;
-    const { sha256 } = await factsOf(backup, member);
+    if (request.acceptDamaged === true) requireNew(realTarget);
+    const facts = await factsOf(backup, member, request);
+    if (request.acceptUnproved !== true && request.acceptDamaged !== true)
+      requireProved(backup, facts);
+    const { sha256 } = facts;
     intent.items.push({
       index,
       ...(member !== undefined && { member }),
@@ -214,9 +230,24 @@ async function prepare(request: ApplyRequest): Promise<Intent> {
   return intent;
 }
 
+function requireNew(realTarget: string): void {
+  if (lstatSync(realTarget, { throwIfNoEntry: false }) === undefined) return;
+  throw new BackupError(
+    'name-taken',
+    `${realTarget} exists, and a damaged backup replaces nothing.`,
+    {
+      path: realTarget,
+      hint: 'Name a new file.',
+    },
+  );
+}
+
 /** Before anything is named or copied. */
 async function lookBefore(intent: Intent, request: ApplyRequest): Promise<void> {
-  for (const item of intent.items) requireSettled(livePath(item));
+  for (const item of intent.items) {
+    requireReplaceable(livePath(item));
+    requireSettled(livePath(item));
+  }
   lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);
   for (const folder of intent.folders) {
@@ -239,10 +270,20 @@ function requireLiveStates({ items }: Intent, expected: string[] | undefined): v
 }
 
 /** All are staged and proved before the first is moved. After this, the backup is not needed any more. */
-async function stageAll(intent: Intent, hooks: SnapshotHooks): Promise<SourceFacts[]> {
+async function stageAll(
+  intent: Intent,
+  hooks: SnapshotHooks,
+  options: { acceptDamaged?: boolean } = {},
+): Promise<SourceFacts[]> {
   const sources: SourceFacts[] = [];
   for (const item of intent.items) {
-    const { files, facts } = await stageBackup(intent.id, item, intent.backup ?? '', hooks);
+    const { files, facts } = await stageBackup(
+      intent.id,
+      item,
+      intent.backup ?? '',
+      hooks,
+      options,
+    );
     item.staged = files;
     sources.push(facts);
   }
@@ -261,7 +302,7 @@ function tell({ onProgress }: SnapshotHooks, phase: 'move' | 'prove'): void {
 async function putAllInPlace(
   intent: Intent,
   sources: readonly SourceFacts[],
-  options: { ignoreHolders: boolean },
+  options: { ignoreHolders: boolean; acceptDamaged?: boolean },
   hooks: RestoreHooks,
 ): Promise<Restored> {
   const remarks = await placeAll(intent, options, hooks);
@@ -270,16 +311,19 @@ async function putAllInPlace(
     const sha256 = item.staged?.find(({ part }) => part === '')?.sha256;
     const proof = proveLive(livePath(item), sources[index], sha256);
     const { status, findings, tables, migrations } = proof;
+    const unproved =
+      sources[index]?.sha256 === undefined ? [unprovedFinding(intent.backup ?? '')] : [];
     return {
       ...movedItem(item),
-      verified: status,
-      findings: [...remarks, ...findings],
+      verified: unproved.length > 0 && status === 'ok' ? 'partial' : status,
+      findings: [...remarks, ...unproved, ...findings],
       tables,
       migrations,
     };
   });
   const damaged = items.find(({ verified }) => verified === 'damaged');
-  if (damaged !== undefined) throw await takeBack(intent, damaged, hooks);
+  if (damaged !== undefined && options.acceptDamaged !== true)
+    throw await takeBack(intent, damaged, hooks);
   return { id: intent.id, items };
 }
 

@@ -3,7 +3,6 @@
  * -> copy -> write and read back the bundle -> publish it -> insist that the set-aside is what was copied -> remove it. A
  * database becomes a member that can be restored; what SQLite cannot read is kept as the files that it consists of.
  */
-import { constants, copyFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { takeBundle } from '../bundle/bundle.ts';
 import { packCompanion, type Packed, writeBundle } from '../bundle/bundleFile.ts';
@@ -22,9 +21,10 @@ import { parseSetAsideName } from '../manifest/names.ts';
 import { sum } from '../snapshot/copying.ts';
 import { restoreJournalMode } from '../sqlite/contents.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
+import { copyGuarded } from '../sqlite/guardedCopy.ts';
 import { isReadableInPlace } from '../sqlite/readable.ts';
+import { isSeenDamage } from '../verify/verdict.ts';
 import { type FileState, statesOf } from './parts.ts';
-import { unreadableCodes } from './safetySnapshot.ts';
 import { removeSetAside, whileSetAsideClaimed } from './setAside.ts';
 import { requireFree } from './target.ts';
 
@@ -73,12 +73,21 @@ interface Old {
   toolVersion: string;
 }
 
+/** What a set-aside can be that SQLite does not read, however often it is tried. */
+const noDatabase: ReadonlySet<string> = new Set([
+  'not-a-database',
+  'newer-format',
+  'too-large',
+  'hot-journal',
+]);
+
 async function archiveOld(old: Old, hooks: SnapshotHooks): Promise<string> {
   try {
     return await archiveDatabase(old, hooks);
   } catch (error) {
     const { code } = toPlainError(error);
-    if (!unreadableCodes.has(code)) throw error;
+    // A full disk or a lock says nothing of the set-aside, so it stays.
+    if (!isSeenDamage(error) && !noDatabase.has(code)) throw error;
     return archiveFiles(old, code, hooks);
   }
 }
@@ -111,10 +120,7 @@ async function archiveDatabase(old: Old, hooks: SnapshotHooks): Promise<string> 
 function settled({ path, files, scratch }: Old): string {
   if (isReadableInPlace(path)) return path;
   const copy = join(scratch, 'old.db');
-  for (const { part } of files) {
-    // The -shm holds nothing of its own.
-    if (part !== '-shm') copyFileSync(path + part, copy + part, constants.COPYFILE_FICLONE);
-  }
+  copyGuarded(path, copy);
   if (files.some(({ part }) => part === '-journal')) {
     try {
       restoreJournalMode(copy, 'delete'); // Opening it for writing rolls the journal back.

@@ -6,7 +6,7 @@ import type { Finding, TableFacts, VerdictStatus } from '../manifest/manifest.ts
 import { checkDatabase } from '../sqlite/check.ts';
 import type { MigrationState } from '../sqlite/migrations.ts';
 import { withReadable } from '../sqlite/readable.ts';
-import { differingContents } from '../verify/verdict.ts';
+import { differingContents, isSeenDamage } from '../verify/verdict.ts';
 import type { RestoreRequest } from './request.ts';
 import { factsOf, type SourceFacts } from './source.ts';
 import { resolveTargets } from './target.ts';
@@ -32,6 +32,11 @@ export async function proveRestored({ backup, items }: RestoreRequest): Promise<
   return proofs;
 }
 
+/** Trouble of the machine, or a program that holds it, says nothing about the content. */
+function notYet(code: string, message: string): Finding {
+  return { code, message: `It is not proved yet, because it could not be looked at: ${message}` };
+}
+
 const longestWaitMs = 5000;
 
 /**
@@ -50,7 +55,7 @@ export function proveLive(realTarget: string, source?: SourceFacts, sha256?: str
         : differingContents(source.recorded, check.contents);
     const changed: Finding = {
       code: 'changed',
-      message: `${realTarget} is not any more, byte by byte, what was put there.`,
+      message: `${realTarget} has been changed since it was put in place.`,
     };
     const findings = [...check.findings, ...differing, ...(isAsStaged ? [] : [changed])];
     const isDifferent = differing.length > 0 || !isAsStaged;
@@ -63,11 +68,11 @@ export function proveLive(realTarget: string, source?: SourceFacts, sha256?: str
     };
   } catch (error) {
     const { code, message } = explain(error, 'source', realTarget);
-    const isDamage = code === 'corrupt' || code === 'not-a-database';
+    const isDamaged = isSeenDamage(error) || code === 'not-a-database';
     return {
       realTarget,
-      status: isDamage ? 'damaged' : 'partial',
-      findings: [{ code, message }],
+      status: isDamaged ? 'damaged' : 'unchecked',
+      findings: [isDamaged ? { code, message } : notYet(code, message)],
       tables: [],
       migrations: [],
     };

@@ -29,6 +29,10 @@ export interface SafetyOptions {
 export interface ApplyRequest extends RestoreRequest, SafetyOptions {
   /** Goes on although programs have the database open. */
   ignoreHolders?: boolean;
+  /** Restores a backup of which no manifest says what it should contain. */
+  acceptUnproved?: boolean;
+  /** Restores a damaged backup as it is: to new files only. */
+  acceptDamaged?: boolean;
   /** `liveState` of the plan, one for each item: a database that has changed since is not replaced. */
   liveStates?: string[];
 }

@@ -7,7 +7,7 @@ import { type IntentItem, livePath } from './intent.ts';
 import type { ApplyRequest } from './request.ts';
 
 /** What is wrong with the live database is no reason not to restore it: the set-aside keeps it as it is. */
-export const unreadableCodes: ReadonlySet<string> = new Set([
+const unreadableCodes: ReadonlySet<string> = new Set([
   'source-missing',
   'not-a-database',
   'encrypted-or-not-sqlite',

@@ -1,7 +1,7 @@
 /** What a restore takes its databases from: a snapshot, or a member of a bundle, each as a private file with its facts. */
-import { constants, copyFileSync, existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   type BundleMember,
   looksLikeBundle,
@@ -10,17 +10,24 @@ import {
   withSoundBundle,
 } from '../bundle/openBundle.ts';
 import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
-import { BackupError, explain } from '../errors.ts';
+import { BackupError, explain, isBackupError } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { Progress } from '../job.ts';
 import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
+import { copyPinned } from '../snapshot/pinnedCopy.ts';
+import { inspectSource, openWherePossible } from '../snapshot/source.ts';
+import { copyGuarded } from '../sqlite/guardedCopy.ts';
 import { classify, type Header, readHeader, sampleBytes } from '../sqlite/header.ts';
+import { pin } from '../sqlite/pin.ts';
 import { isReadableInPlace } from '../sqlite/readable.ts';
 import { verifyBundle } from '../verify/verifyBundle.ts';
 import { verifySnapshot } from '../verify/verifySnapshot.ts';
+
+const busyTimeoutMs = 5000;
 
 /** What is known of the database that a backup holds. */
 export interface SourceFacts {
@@ -29,7 +36,9 @@ export interface SourceFacts {
   sha256?: string;
   /** Of the application. */
   journalMode: string;
-  recorded?: Pick<Manifest, 'facts' | 'tables' | 'migrations'>;
+  recorded?: Pick<Manifest, 'facts' | 'tables' | 'migrations' | 'permissions'>;
+  /** The file name of the live database, where it is recorded. */
+  liveName?: string;
 }
 
 export interface InspectedBackup {
@@ -94,10 +103,35 @@ export function requireUsable({ path, verified, findings }: InspectedBackup): vo
   );
 }
 
+/** Refuses what nothing proves to be what was backed up. Its content alone says only that it is a database. */
+export function requireProved(path: string, { sha256 }: SourceFacts): void {
+  if (sha256 !== undefined) return;
+  throw new BackupError(
+    'not-proved',
+    `${path} is not proved: there is no manifest that says what it should contain, so it is not restored.`,
+    {
+      path,
+      hint: 'Look at its plan first. To restore it as it is, say so (on the command line: --unproved).',
+    },
+  );
+}
+
+/** What a restored database is told to be worth when no manifest proves it. */
+export function unprovedFinding(path: string): Finding {
+  return {
+    code: 'not-proved',
+    message: `${path} has no manifest, so nothing proves that this is what was backed up. Only its content was checked.`,
+  };
+}
+
 const anotherBackup = 'Choose another backup.';
 
 /** The facts about one database of a backup. */
-export async function factsOf(path: string, member: string | undefined): Promise<SourceFacts> {
+export async function factsOf(
+  path: string,
+  member: string | undefined,
+  { acceptDamaged = false }: { acceptDamaged?: boolean } = {},
+): Promise<SourceFacts> {
   if (looksLikeBundle(path))
     return withSoundBundle(path, (open) => factsOfMember(open, databaseIn(open, member)));
   if (member !== undefined) {
@@ -108,10 +142,19 @@ export async function factsOf(path: string, member: string | undefined): Promise
   }
   const parsed = readManifestOf(path);
   if (parsed?.kind === 'manifest') {
-    const { sizeBytes, sha256, facts } = parsed.manifest;
-    return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: parsed.manifest };
+    const { sizeBytes, sha256, facts, source } = parsed.manifest;
+    const liveName = basename(source.path);
+    return {
+      sizeBytes,
+      sha256,
+      journalMode: facts.journalMode,
+      recorded: parsed.manifest,
+      liveName,
+    };
   }
-  return { sizeBytes: statSync(path).size, journalMode: journalModeBy(readHeader(path), path) };
+  const header = acceptDamaged ? undefined : readHeader(path);
+  const journalMode = header === undefined ? 'delete' : journalModeBy(header, path);
+  return { sizeBytes: statSync(path).size, journalMode };
 }
 
 /** Copies one database of a backup to the free private path `to`, with what belongs to it. */
@@ -120,6 +163,7 @@ export async function fetchSource(
   member: string | undefined,
   to: string,
   onBytes: (bytes: number) => void = () => undefined,
+  { acceptDamaged = false }: { acceptDamaged?: boolean } = {},
 ): Promise<SourceFacts> {
   if (looksLikeBundle(path)) {
     return withSoundBundle(path, async (open) => {
@@ -129,19 +173,46 @@ export async function fetchSource(
       return facts;
     });
   }
-  const facts = await factsOf(path, member);
+  const facts = await factsOf(path, member, { acceptDamaged });
+  // A damaged file is kept with its siblings, in which there may be more.
+  if (acceptDamaged) copyGuarded(path, to);
+  else if (facts.sha256 === undefined) await copyUnknown(path, to);
+  else copyFile(path, to, onBytes);
+  return facts;
+}
+
+function copyFile(path: string, to: string, onBytes: (bytes: number) => void): void {
   try {
-    const copy = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
-    copyFileSync(path, to, copy);
-    // A backup of ours stands alone. A copy by other means may have its newest transactions in its WAL.
-    if (facts.sha256 === undefined) {
-      for (const suffix of ['-wal', '-journal'])
-        if (existsSync(path + suffix)) copyFileSync(path + suffix, to + suffix, copy);
-    }
+    copyWhole(path, to, onBytes);
   } catch (error) {
     throw explain(error, 'target', to);
   }
-  return facts;
+}
+
+/**
+ * A file that no manifest tells of may be a database that is in use, with its newest transactions in its WAL. It is copied
+ * while it stands still, else held at one moment by SQLite.
+ */
+async function copyUnknown(path: string, to: string): Promise<void> {
+  try {
+    copyGuarded(path, to);
+  } catch (error) {
+    const isChanging = isBackupError(error) && error.facts?.['reason'] === 'changed';
+    if (!isChanging) throw error;
+    await copyHeld(path, to);
+  }
+}
+
+async function copyHeld(path: string, to: string): Promise<void> {
+  const source = inspectSource(path, Number.MAX_SAFE_INTEGER);
+  const held = openWherePossible(source, dirname(to), ({ path: readable }) =>
+    pin(readable, busyTimeoutMs, path),
+  );
+  try {
+    await copyPinned(held, { copy: to, folder: dirname(to) }, () => ({ gently: false }));
+  } finally {
+    held.release();
+  }
 }
 
 /** Runs `use` on a path under which the backup can be opened without a trace: itself, or a private copy. */
@@ -192,8 +263,9 @@ function namesIn(names: readonly string[]): string {
 async function factsOfMember(open: OpenBundle, member: BundleMember): Promise<SourceFacts> {
   const { name, sizeBytes, entry } = member;
   if (entry?.kind === 'database') {
-    const { sha256, facts } = entry;
-    return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: entry };
+    const { sha256, facts, source } = entry;
+    const liveName = basename(source.path);
+    return { sizeBytes, sha256, journalMode: facts.journalMode, recorded: entry, liveName };
   }
   const header = classify(await open.zip.readBegin(name, sampleBytes), sizeBytes);
   const journalMode = journalModeBy(header, `${name} in ${open.path}`);

@@ -1,5 +1,5 @@
 /** Where a restore goes: the real file behind a name, whether it may be replaced, and who has it open. */
-import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isOwnBackup } from '../catalog/catalog.ts';
 import { BackupError, explain } from '../errors.ts';
@@ -89,6 +89,31 @@ export function resolveTargets(backup: string, targets: readonly string[]): Targ
       });
   }
   return resolved;
+}
+
+/** Refuses what this user may not replace, before anything is named: a link could be made, and then not be removed. */
+export function requireReplaceable(live: string): void {
+  const folder = dirname(live);
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    const old = statSync(live, { throwIfNoEntry: false });
+    if (old === undefined || process.platform === 'win32') return;
+    accessSync(live, constants.R_OK | constants.W_OK);
+    const place = statSync(folder);
+    const uid = process.getuid?.();
+    const isSticky = (place.mode & 0o1000) !== 0;
+    if (!isSticky || uid === 0 || uid === place.uid || uid === old.uid) return;
+  } catch (error) {
+    throw explain(error, 'target', live);
+  }
+  throw new BackupError(
+    'access',
+    `${live} belongs to another user, in a folder where only its owner may replace it.`,
+    {
+      path: live,
+      hint: 'Restore it as the owner of the file.',
+    },
+  );
 }
 
 /** Refuses, with the names of the programs, while one of the databases is open somewhere. */

@@ -13,6 +13,7 @@ import { differencesFromRecord } from './record.ts';
 import { lookAtHolders, moveAll, placeAll } from './run.ts';
 import { rememberOld, stageSetAside, stageWhole } from './staging.ts';
 import { liveOfSetAside, requireSettled } from './setAside.ts';
+import { requireReplaceable } from './target.ts';
 
 export interface UndoRequest {
   /** Path of the set-aside's database file. */
@@ -54,6 +55,7 @@ async function undo(
   }: { ignoreHolders: boolean; acceptUnproved: boolean; toolVersion: string },
   hooks: RestoreHooks,
 ): Promise<Undone> {
+  requireReplaceable(livePath(item));
   requireSettled(livePath(item));
   lookAtHolders([item, { ...item, name: basename(path) }], { ignoreHolders });
   const differences = differencesFromRecord(path);

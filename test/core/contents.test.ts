@@ -13,6 +13,7 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
+import { isThorough } from '../support/operations.ts';
 import { endProcessesAfterEach, holdOpen, kill } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -109,18 +110,20 @@ describe('the tables in a manifest', () => {
     );
   });
 
-  it('are all there, 10,000 of them, and the manifest can be read', async function () {
+  // SQLite takes the square of their number to make them.
+  const many = isThorough ? 10_000 : 1500;
+  it(`are all there, ${many} of them, and the manifest can be read`, async function () {
     this.timeout(60_000);
     const path = createDatabase(folder('app.db'), { sql: 'CREATE TABLE first (a)' });
     withDatabase(path, (db) => {
       const make = db.transaction(() => {
-        for (let n = 0; n < 10_000; n++) db.exec(`CREATE TABLE table_number_${n} (a)`);
+        for (let n = 0; n < many; n++) db.exec(`CREATE TABLE table_number_${n} (a)`);
       });
       make();
     });
     const { path: copy } = await snapshot(path);
     const { tables, tablesOmitted } = manifestOf(copy);
-    assert.deepEqual([tables?.length, tablesOmitted], [10_001, undefined]);
+    assert.deepEqual([tables?.length, tablesOmitted], [many + 1, undefined]);
     assert.equal(listBackups(folder('backups'))[0]?.foreign, false);
   });
 
@@ -150,7 +153,7 @@ describe('the tables in a manifest', () => {
     });
   }
 
-  it('stay readable when each of 3,000 tables is found to be wrong', async function () {
+  it('stay readable when each of 600 tables is found to be wrong', async function () {
     this.timeout(60_000);
     const path = createForeign(
       folder('app.db'),
@@ -161,7 +164,7 @@ describe('the tables in a manifest', () => {
     withDatabase(path, (db) => {
       db.pragma('foreign_keys = off');
       const make = db.transaction(() => {
-        for (let n = 0; n < 3000; n++)
+        for (let n = 0; n < 600; n++)
           db.exec(
             `CREATE TABLE "${'n'.repeat(150)} ${n}" (a REFERENCES nowhere (b)); INSERT INTO "${'n'.repeat(150)} ${n}" VALUES (1)`,
           );

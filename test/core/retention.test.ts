@@ -527,7 +527,7 @@ describe('retention', () => {
           }
         }),
         // All of them take as long as hundreds of other tests.
-        { numRuns: process.env['FAULTS'] === 'all' ? 20_000 : 4000, seed: 11 },
+        { numRuns: process.env['FAULTS'] === 'all' ? 20_000 : 800, seed: 11 },
       );
     });
   });

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { createDatabase, generationsSql, requestFor, valueOf } from '../support/databases.ts';
+import { isThorough } from '../support/operations.ts';
 import { endProcessesAfterEach, start, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -12,13 +13,14 @@ describe('while another process writes', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
 
+  const rounds = isThorough ? 20 : 4;
   for (const journalMode of ['wal', 'delete'] as const) {
-    it(`20 snapshots are each of exactly one generation, and none was restarted (${journalMode})`, async function () {
+    it(`${rounds} snapshots are each of exactly one generation, and none was restarted (${journalMode})`, async function () {
       this.timeout(120_000);
       const database = createDatabase(folder('app.db'), { journalMode, sql: generationsSql });
       await start('writer.ts', database, '5');
       let newest = 0;
-      for (let n = 0; n < 20; n++) {
+      for (let n = 0; n < rounds; n++) {
         const copied: number[] = [];
         const { path, manifest } = await worker.call(
           'backUp',

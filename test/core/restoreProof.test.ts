@@ -120,7 +120,7 @@ describe('what a restore proves and remembers', () => {
     const large = folder('large');
     writeFileSync(large, Buffer.alloc(3_000_000));
     const copying = (): void =>
-      copyWhole(large, folder('copy'), () => truncateSync(large, 1_000_000));
+      copyWhole(large, folder('copy'), { onBytes: () => truncateSync(large, 1_000_000) });
     assert.throws(copying, { code: 'source-busy', message: /changed while it was copied/ });
     assert.ok(!existsSync(folder('copy')));
   });

@@ -86,7 +86,7 @@ describe('a restore in a worker', () => {
     const cancel = new AbortController();
     const startedAt = performance.now();
     await assert.rejects(
-      worker.call('applyRestore', applyRequest(slow, live), {
+      worker.call('applyRestore', applyRequest(slow, live, { acceptUnproved: true }), {
         signal: cancel.signal,
         onProgress: ({ phase }) => phase === 'check' && cancel.abort(),
       }),

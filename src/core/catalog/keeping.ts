@@ -1,19 +1,12 @@
 /** Keeping backups in order: note, pin, rename, and removal. Only pairs of ours are ever changed. */
-import {
-  chmodSync,
-  constants,
-  copyFileSync,
-  lstatSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs';
+import { chmodSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { linkWithoutOverwriting } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
-import { syncFile, syncFolder } from '../files/sync.ts';
+import { syncFolder } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { BundleManifest, Manifest } from '../manifest/manifest.ts';
 import { readManifestOf, removePair, updateManifest } from '../manifest/manifestFile.ts';
@@ -92,8 +85,7 @@ export function copyOut(backup: string, to: string, { readOnly }: { readOnly: bo
   try {
     requireSpace(dirname(to), statSync(path).size);
     const copy = join(scratch.path, 'copy.db');
-    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
-    syncFile(copy);
+    copyWhole(path, copy);
     if (readOnly) chmodSync(copy, 0o400);
     linkWithoutOverwriting(copy, to);
     syncFolder(dirname(to));

@@ -5,24 +5,30 @@ import {
   constants,
   copyFileSync,
   fstatSync,
-  fsyncSync,
   openSync,
   readSync,
   rmSync,
   writeSync,
 } from 'node:fs';
 import { BackupError } from '../errors.ts';
+import { syncFile } from './sync.ts';
 
 const chunkBytes = 1024 * 1024;
 
+export interface CopyOptions {
+  onBytes?: (bytes: number) => void;
+  /** False for what need not outlive the process. */
+  isSynced?: boolean;
+}
+
 /**
- * Copies a file to the free path `to`, private and on the disk itself. Throws when the file is not as long at the end as
+ * Copies a file to the free path `to`, private and, unless told otherwise, on the disk itself. Throws when the file is not as long at the end as
  * it was at the beginning; Node's own copy would go on for ever with a file that gets shorter.
  */
 export function copyWhole(
   from: string,
   to: string,
-  onBytes: (bytes: number) => void = () => undefined,
+  { onBytes = () => undefined, isSynced = true }: CopyOptions = {},
 ): void {
   const source = openSync(from, 'r');
   try {
@@ -30,6 +36,7 @@ export function copyWhole(
     if (!clone(from, to)) copyBytes({ source, from }, to, size, onBytes);
     else onBytes(size);
     if (fstatSync(source).size !== size) throw changedMeanwhile(from);
+    if (isSynced) syncFile(to);
   } catch (error) {
     rmSync(to, { force: true });
     throw error;
@@ -47,12 +54,6 @@ function clone(from: string, to: string): boolean {
     if (code === 'EEXIST') throw error;
     rmSync(to, { force: true });
     return false;
-  }
-  const copy = openSync(to, 'r+');
-  try {
-    fsyncSync(copy);
-  } finally {
-    closeSync(copy);
   }
   chmodSync(to, 0o600);
   return true;
@@ -75,7 +76,6 @@ function copyBytes(
       at += read;
       onBytes(read);
     }
-    fsyncSync(copy);
   } finally {
     closeSync(copy);
   }

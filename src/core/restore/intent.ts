@@ -14,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   unlinkSync,
 } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
@@ -84,6 +85,8 @@ const intentSchema = v.object({
   alsoIn: v.array(folderPath),
   /** The folder of the lead. Missing in the lead itself. */
   lead: v.exactOptional(folderPath),
+  /** The inode of each of these folders: an empty mount point is not the folder of a disk that is not connected. */
+  inodes: v.exactOptional(v.record(folderPath, text)),
 });
 
 export type IntentItem = v.InferOutput<typeof itemSchema> & {
@@ -153,6 +156,7 @@ export function writeIntent(intent: Intent): void {
 function serialize(intent: Intent, folder: string): string {
   const { id, action, startedAt, toolVersion, backup, items, folders } = intent;
   const [lead] = folders;
+  const others = folders.filter((other) => other !== folder);
   const value: v.InferInput<typeof intentSchema> = {
     format: intentFormat,
     tool: { name: 'sqlite-backup', version: toolVersion },
@@ -163,8 +167,11 @@ function serialize(intent: Intent, folder: string): string {
     items: items
       .filter((item) => item.folder === folder)
       .map(({ folder: _folder, ...item }) => item),
-    alsoIn: folders.filter((other) => other !== folder),
+    alsoIn: others,
     ...(lead !== undefined && lead !== folder && { lead }),
+    ...(others.length > 0 && {
+      inodes: Object.fromEntries(others.map((other) => [other, inodeOf(other)])),
+    }),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
 }
@@ -231,8 +238,12 @@ export function readIntent(given: string): Intent {
     toolVersion: tool.version,
     ...(backup !== undefined && { backup }),
   };
-  if (lead === undefined) return { ...common, items: [], folders: [found.folder] };
-  const all = [lead, ...lead.alsoIn.flatMap((folder) => otherIn(folder, id))];
+  // Without the lead nothing is half-done, and only the notes are left.
+  if (lead === undefined) {
+    const others = found.alsoIn.filter((folder) => existsSync(folder));
+    return { ...common, items: [], folders: [found.folder, ...others] };
+  }
+  const all = [lead, ...lead.alsoIn.flatMap((folder) => likeIn(folder, lead))];
   return {
     ...common,
     items: all.flatMap(({ items }) => items).sort((a, b) => a.index - b.index),
@@ -240,21 +251,23 @@ export function readIntent(given: string): Intent {
   };
 }
 
-function leadOf({ id }: ParsedIntent, folder: string): ParsedIntent | undefined {
-  requireFolder(folder);
-  const path = intentPath(folder, id);
-  return exists(path) ? readOne(path) : undefined;
+/** The live paths that the work on an intent must have for itself, also when nothing is half-done. */
+export function livesOf(path: string): string[] {
+  const { items } = readIntent(path);
+  return (items.length > 0 ? items : readOne(resolve(path)).items).map(livePath);
 }
 
-function otherIn(folder: string, id: string): ParsedIntent[] {
-  requireFolder(folder);
-  const path = intentPath(folder, id);
-  return exists(path) ? [readOne(path)] : [];
+function leadOf(found: ParsedIntent, folder: string): ParsedIntent | undefined {
+  return likeIn(folder, found)[0];
 }
 
-/** What cannot be reached may be half-done. */
-function requireFolder(folder: string): void {
-  if (existsSync(folder)) return;
+/** The intent of the same restore in another folder, if there is one. */
+function likeIn(folder: string, known: ParsedIntent): ParsedIntent[] {
+  const path = intentPath(folder, known.id);
+  if (exists(path)) return [readOne(path)];
+  // What cannot be reached may be half-done.
+  const inode = known.inodes?.[folder];
+  if (existsSync(folder) && (inode === undefined || inode === inodeOf(folder))) return [];
   throw new BackupError(
     'source-missing',
     `A restore is unfinished in ${folder} too, which cannot be reached.`,
@@ -263,6 +276,10 @@ function requireFolder(folder: string): void {
       hint: 'Connect the disk of that folder, then recover.',
     },
   );
+}
+
+function inodeOf(folder: string): string {
+  return String(statSync(folder, { bigint: true }).ino);
 }
 
 type ParsedIntent = Omit<v.InferOutput<typeof intentSchema>, 'items'> & {

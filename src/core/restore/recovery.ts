@@ -11,6 +11,7 @@ import {
   type IntentItem,
   listIntents,
   livePath,
+  livesOf,
   makeStage,
   readIntent,
   setAsidePath,
@@ -62,9 +63,9 @@ function describe(path: string, intent: Intent): Interrupted {
     ...(backup !== undefined && { backup }),
     items,
   };
-  const busy = items.find(({ realTarget }) => isClaimed(realTarget));
+  const busy = livesOf(path).find(isClaimed);
   if (busy !== undefined) {
-    const words = `Another process is at work on ${busy.realTarget}: wait until it has ended.`;
+    const words = `Another process is at work on ${busy}: wait until it has ended.`;
     return { ...common, can: [], words };
   }
   const obstacle = firstObstacle(intent, states);
@@ -98,7 +99,7 @@ export async function recoverInterrupted(
   { intent: path, how, ignoreHolders = false }: RecoverRequest,
   hooks: RestoreHooks,
 ): Promise<Recovered> {
-  return whileClaimed(readIntent(path).items.map(livePath), async () => {
+  return whileClaimed(livesOf(path), async () => {
     const intent = readIntent(path); // As it is now that no other process works on it.
     lookAtHolders(intent.items, { ignoreHolders, isResumed: true });
     const remarks = await (how === 'finish'

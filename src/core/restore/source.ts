@@ -183,7 +183,7 @@ export async function fetchSource(
 
 function copyFile(path: string, to: string, onBytes: (bytes: number) => void): void {
   try {
-    copyWhole(path, to, onBytes);
+    copyWhole(path, to, { onBytes });
   } catch (error) {
     throw explain(error, 'target', to);
   }

@@ -4,20 +4,11 @@
  * these functions only in a process that has no SQLite connection to the original.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  type BigIntStats,
-  chmodSync,
-  closeSync,
-  constants,
-  copyFileSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { type BigIntStats, closeSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { BackupError, explain } from '../errors.ts';
+import { BackupError, explain, isBackupError } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import type { Part } from '../files/siblingNames.ts';
@@ -109,14 +100,9 @@ function copyOnce(
   requireSpace(dirname(to), sizeBytes);
   for (const suffix of parts) {
     try {
-      copyFileSync(
-        fileOf(suffix),
-        to + suffix,
-        constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE,
-      );
-      chmodSync(to + suffix, 0o600);
+      copyWhole(fileOf(suffix), to + suffix, { isSynced: false });
     } catch (error) {
-      if (isGone(error)) return undefined;
+      if (isGone(error) || isBackupError(error)) return undefined; // It has changed.
       throw isOfTarget(error)
         ? explain(error, 'target', dirname(to))
         : explain(error, 'source', fileOf(suffix));

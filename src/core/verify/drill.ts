@@ -1,13 +1,13 @@
 /** A restore for trial: into a private folder, opened as the application would, compared with the backup byte by byte. */
-import { closeSync, constants, copyFileSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { withBundle } from '../bundle/openBundle.ts';
 import { bytesToUnpack, unpackMember } from '../bundle/unpack.ts';
 import { explain, isBackupError } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
 import { sha256File } from '../files/digests.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
 import { requireSpace } from '../files/space.ts';
-import { syncFile } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { Finding } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
@@ -83,8 +83,7 @@ function restoreForTrial(
   restored: string,
   recorded: Recorded | undefined,
 ): Finding[] {
-  copyFileSync(backup, restored, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-  syncFile(restored);
+  copyWhole(backup, restored);
   restoreJournalMode(restored, recorded?.facts.journalMode ?? 'delete');
   const check = checkDatabase(restored, { access: 'private' });
   const findings: Finding[] = check.status === 'damaged' ? [...check.findings] : [];

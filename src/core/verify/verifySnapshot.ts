@@ -1,8 +1,9 @@
 /** Is a backup still what was backed up? Returns all that was found; what keeps it from being looked at is no damage. */
-import { constants, copyFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { explain } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
 import { sha256File } from '../files/digests.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
@@ -133,7 +134,7 @@ function checkWithoutTraces(
   try {
     const copy = join(scratch.path, 'copy.db');
     try {
-      copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+      copyWhole(path, copy, { isSynced: false });
     } catch (error) {
       throw explain(error, 'target', scratchParent);
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/hosts/lifetime.ts';
+import { isThorough } from '../support/operations.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { openWindow, startHost, type Host, type Window, type WindowOptions } from './window.ts';
 
@@ -130,13 +131,18 @@ export function changeSettings(workspace: string, values: Record<string, unknown
   }
 }
 
-/** Does the same in each theme, one after the other in the same window. */
+/** The dark theme is the one in which the other tests run. */
+const looks = isThorough
+  ? (['light', 'high-contrast', 'dark'] as const)
+  : (['light', 'high-contrast'] as const);
+
+/** Does the same in each theme, one after the other in the same window; the dark one only with FAULTS=all. */
 export async function inEachTheme(
   window: Window,
   folder: string,
   action: (look: string) => Promise<void>,
 ): Promise<void> {
-  for (const look of ['light', 'high-contrast', 'dark'] as const) {
+  for (const look of looks) {
     changeSettings(folder, { 'workbench.colorTheme': themes[look] });
     await window.page.locator(`.monaco-workbench.${markOf[look]}`).waitFor();
     await action(look);

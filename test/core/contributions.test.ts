@@ -85,13 +85,13 @@ describe('the manifest', () => {
     }
   });
 
-  it('knows the same names of databases by default, in the Explorer and in the README', () => {
+  it('knows the same names of databases by default, in the Explorer and in the docs', () => {
     const extensions = databaseExtensions.map((one) => one.slice(1));
     const glob = `**/*.{${extensions.join(',')}}`;
     assert.deepEqual(contributes.configuration.properties['sqliteBackup.include']?.['default'], [
       glob,
     ]);
-    assert.ok(readFileSync(join(root, 'README.md'), 'utf8').includes(extensions.join(' ')));
+    assert.ok(readFileSync(join(root, 'docs/settings.md'), 'utf8').includes(extensions.join(' ')));
     const [explorer] = contributes.menus['explorer/context'] ?? [];
     assert.ok(explorer?.when?.includes(`/\\.(${extensions.join('|')})$/i`));
   });

@@ -1,0 +1,85 @@
+// npm run docs: writes what docs/ says of settings and of the command line, from package.json and from the verbs.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import manifest from '../../package.json' with { type: 'json' };
+import words from '../../package.nls.json' with { type: 'json' };
+import { verbs } from '../../src/cli/verbs.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const begin = '<!-- Made by `npm run docs`: -->';
+const end = '<!-- Up to here. -->';
+
+interface Setting {
+  default: unknown;
+  enum?: string[];
+  order: number;
+  description?: string;
+  markdownDescription?: string;
+}
+
+const pages: Record<string, () => string> = {
+  'docs/settings.md': settingsTable,
+  'docs/cli.md': verbList,
+};
+
+/** Each page that has a made part, as it is and as it must be. */
+export async function madePages(): Promise<{ path: string; is: string; mustBe: string }[]> {
+  return Promise.all(
+    Object.entries(pages).map(async ([page, make]) => {
+      const path = join(root, page);
+      const is = readFileSync(path, 'utf8');
+      const [before, rest = ''] = is.split(begin);
+      const [, after] = rest.split(end);
+      if (after === undefined) throw new Error(`${page} has no made part`);
+      const text = `${before}${begin}\n\n${make()}\n\n${end}${after}`;
+      const options = { ...(await resolveConfig(path)), filepath: path };
+      return { path, is, mustBe: await format(text, options) };
+    }),
+  );
+}
+
+function settingsTable(): string {
+  const settings = Object.entries(
+    manifest.contributes.configuration.properties as unknown as Record<string, Setting>,
+  ).sort(([, left], [, right]) => left.order - right.order);
+  const rows = settings.map(([key, setting]) => {
+    const value = JSON.stringify(setting.default);
+    const isNone = value === '""' || value === '[]' || value === '{}';
+    const choices = setting.enum?.map((one) => `\`${one}\``).join(', ');
+    const described = textOf(setting.markdownDescription ?? setting.description ?? '');
+    const meaning = choices === undefined ? described : `${described} One of ${choices}.`;
+    return `| \`${key}\` | ${isNone ? 'empty' : `\`${value}\``} | ${cell(meaning)} |`;
+  });
+  return ['| Setting | Default | Meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/** The words of `%key%`, with references to settings as code. */
+function textOf(key: string): string {
+  const text = (words as Record<string, string>)[key.slice(1, -1)] ?? key;
+  return text.replaceAll(/`?#(sqliteBackup\.[\w.]+)#`?/g, '`$1`');
+}
+
+function cell(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|');
+}
+
+function verbList(): string {
+  return Object.entries(verbs)
+    .map(([name, { summary, usage, examples }]) => {
+      const lines = examples.map((one) =>
+        one.includes('sqlite-backup ') ? one : `sqlite-backup ${one}`,
+      );
+      return [
+        `### ${name}`,
+        summary,
+        `\`\`\`text\n${usage}\n\`\`\``,
+        `\`\`\`sh\n${lines.join('\n')}\n\`\`\``,
+      ].join('\n\n');
+    })
+    .join('\n\n');
+}
+
+if (process.argv[1] === import.meta.filename) {
+  for (const { path, mustBe } of await madePages()) writeFileSync(path, mustBe);
+}

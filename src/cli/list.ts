@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { BundleInfo } from '../core/catalog/catalog.ts';
+import type { BundleInfo, CatalogEntry } from '../core/catalog/catalog.ts';
 import { BackupError } from '../core/errors.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes } from '../core/units.ts';
@@ -38,6 +38,7 @@ export const list: Verb = {
               verified,
               outOfStep,
               foreign,
+              unreadable,
               bundle,
             }) => ({
               path,
@@ -48,6 +49,7 @@ export const list: Verb = {
               verified,
               ...(outOfStep !== undefined && { outOfStep }),
               foreign,
+              ...(unreadable !== undefined && { unreadable }),
               ...(bundle !== undefined && bundleJson(bundle)),
             }),
           ),
@@ -56,19 +58,22 @@ export const list: Verb = {
       return exitCodes.ok;
     }
     for (const backup of backups) {
-      const { path, database, createdAt, sizeBytes, verified, outOfStep, foreign, bundle } = backup;
+      const { path, database, createdAt, sizeBytes, verified, foreign, bundle } = backup;
       const ours = bundle === undefined ? (database ?? '') : bundleWords(bundle);
       const origin = foreign ? 'foreign' : ours;
-      const state =
-        outOfStep === undefined ? '' : `  (${verdictWords({ status: verified, outOfStep })})`;
       print(
-        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verdict(verified)}  ${origin}  ${path}${state}`,
+        `${createdAt}  ${formatBytes(sizeBytes).padStart(9)}  ${verdict(verified)}  ${origin}  ${path}${stateWords(backup)}`,
       );
     }
     if (backups.length === 0) tell(`No backups in ${folder}.`);
     return exitCodes.ok;
   },
 };
+
+function stateWords({ verified, outOfStep, unreadable }: CatalogEntry): string {
+  if (unreadable !== undefined) return `  (not read: ${unreadable})`;
+  return outOfStep === undefined ? '' : `  (${verdictWords({ status: verified, outOfStep })})`;
+}
 
 /** Of a zip of others nothing is known but what is in it. */
 function bundleJson({ members = [], cut, complete }: BundleInfo): object {

@@ -214,8 +214,9 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
       return side === 'source'
         ? ['source-missing', 'does not exist', 'Check the path.']
         : ['access', 'does not exist', 'Choose a folder that exists.'];
-    case 'ENOTDIR':
     case 'ELOOP':
+      return ['access', 'is a symbolic link that leads to itself', 'Remove the link.'];
+    case 'ENOTDIR':
       return side === 'source'
         ? ['source-missing', 'does not exist', 'Check the path.']
         : ['access', 'is not a folder', 'Choose another folder.'];

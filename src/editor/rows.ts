@@ -186,6 +186,7 @@ function labelOf(entry: CatalogEntry, place: Place): string {
 /** What is wrong comes first, then what people say of it, then size and verdict. */
 function descriptionOf(entry: CatalogEntry): string {
   const { t } = vscode.l10n;
+  if (entry.unreadable !== undefined) return t('cannot be read now');
   const { sizeBytes, verified, foreign, setAside, kept, bundle } = entry;
   const size = formatBytes(sizeBytes);
   const state =
@@ -241,7 +242,8 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
   if (verified === 'damaged') {
     return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
   }
-  if (bundle?.complete === false || lossesOf(entry).length > 0) {
+  const isWarned = entry.unreadable !== undefined || bundle?.complete === false;
+  if (isWarned || lossesOf(entry).length > 0) {
     return new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
   }
   if (kept?.pinned === true) return new vscode.ThemeIcon('pinned');
@@ -253,8 +255,9 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
 
 /** The whole truth about a backup, read when somebody wants to know it. */
 export async function backupTooltip(entry: CatalogEntry): Promise<string> {
-  const { path, createdAt, verified, outOfStep, kept } = entry;
+  const { path, createdAt, verified, outOfStep, kept, unreadable } = entry;
   const { t } = vscode.l10n;
+  if (unreadable !== undefined) return tooltip([path, exactTime(createdAt), unreadable]);
   const manifest = kept === undefined ? undefined : await readManifest(path);
   const verdict = manifest?.verdict;
   const word = verdictWord(verified, outOfStep, verdict?.findings);

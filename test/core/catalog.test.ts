@@ -129,6 +129,28 @@ describe('the list of backups', () => {
     assert.deepEqual(listed(), [basename(backup)]);
   });
 
+  it('shows a backup that cannot be read now, and why, and looks at it again the next time', async () => {
+    const [before] = listBackups(folder('backups'));
+    const json = readFileSync(`${backup}.json`);
+    rmSync(`${backup}.json`);
+    symlinkSync(`${backup}.json`, `${backup}.json`);
+    const { entries } = await listAll(folder('backups'), {
+      known: { [backup]: before?.stamp ?? '' },
+    });
+    const [entry, ...rest] = entries;
+    assert.deepEqual(rest, []);
+    assert.equal(entry?.verified, 'unchecked');
+    assert.match(entry.unreadable ?? '', /symbolic link that leads to itself/);
+    assert.equal(entry.createdAt, before?.createdAt.replace(/\.\d+Z$/, '.000Z'));
+
+    const known = { [backup]: entry.stamp };
+    assert.deepEqual((await listAll(folder('backups'), { known })).unchanged, []);
+    rmSync(`${backup}.json`);
+    writeFileSync(`${backup}.json`, json);
+    const again = await listAll(folder('backups'), { known });
+    assert.deepEqual([again.unchanged, again.entries[0]?.verified], [[], 'ok']);
+  });
+
   it('believes no manifest that is forged, huge, or a folder: such a file is foreign', () => {
     const forged: [name: string, make: (path: string) => void][] = [
       ['forged.db', (path) => writeFileSync(path, '{"format":1,"tool":{"name":"sqlite-backup"}}')],

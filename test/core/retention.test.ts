@@ -203,6 +203,30 @@ describe('retention', () => {
     assert.deepEqual(kept([before, backup(3 * hour)], { keepLast: 1 }), [String(hour)]);
   });
 
+  it('keeps what cannot be read now, and the last good one before it: it may tell of a loss', () => {
+    const nothing = {
+      group: undefined,
+      foreign: true,
+      unreadable: true,
+      verified: 'unchecked',
+    } as const;
+    const all = [0, 1, 2, 3, 4].map((n) => backup(n * hour, { databases: ['app.db'] }));
+    const unreadable = backup(1.5 * hour, nothing);
+    assert.deepEqual(kept([...all, unreadable], { keepLast: 1 }), [
+      '0',
+      String(2 * hour),
+      String(1.5 * hour),
+    ]);
+    // Its name tells only the second, so all of that second stay.
+    const atOnce = [...all, backup(1.5 * hour - 1, { databases: ['app.db'] }), unreadable];
+    assert.equal(kept(atOnce, { keepLast: 1 }).length, 4);
+    // A damaged one is not good, and what is dated in the future protects only itself.
+    const damaged = all.map((one, n) => (n === 2 ? { ...one, verified: 'damaged' as const } : one));
+    assert.ok(kept([...damaged, unreadable], { keepLast: 1 }).includes(String(3 * hour)));
+    const ahead = backup(-hour, nothing);
+    assert.deepEqual(kept([...all, ahead], { keepLast: 1 }), ['0', String(-hour)]);
+  });
+
   it('keeps every backup whose database is not known for certain', () => {
     const unknown = { group: undefined };
     const backups = [backup(hour), backup(day, unknown), backup(2 * day, unknown), backup(3 * day)];

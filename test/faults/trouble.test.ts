@@ -11,39 +11,11 @@ import {
   snapshot,
   withDatabase,
 } from '../support/databases.ts';
-import {
-  disturb,
-  hasHit,
-  inLanes,
-  type Operation,
-  operationsOn,
-  sampleOf,
-  tracedReading,
-} from '../support/operations.ts';
-import {
-  type Ended,
-  endProcessesAfterEach,
-  fixture,
-  needProgram,
-  run,
-} from '../support/processes.ts';
+import { operationsOn } from '../support/operations.ts';
+import { type Ended, endProcessesAfterEach, needProgram } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { strikeAll, tracedJob } from '../support/troubles.ts';
 
-/** Trouble of the machine, and the calls that it can strike. */
-const troubles: [kind: string, injection: string, calls: RegExp][] = [
-  ['EIO', 'error=EIO', /./],
-  ['EACCES', 'error=EACCES', /^(openat|mkdir|statx|newfstatat|unlink|rename)$/],
-  ['EMFILE (too many open files)', 'error=EMFILE', /^openat$/],
-  ['ENOMEM', 'error=ENOMEM', /^(openat|read|pread64|statx|mkdir|copy_file_range)$/],
-  [
-    'ENOSPC (full)',
-    'error=ENOSPC',
-    /^(openat|mkdir|write|pwrite64|ftruncate|fsync|fdatasync|rename|copy_file_range|ioctl)$/,
-  ],
-  ['EAGAIN (locked)', 'error=EAGAIN', /^fcntl$/],
-];
-
-const lanes = 2;
 type Found = Awaited<ReturnType<typeof verifyBackup>>;
 
 describe('trouble of the machine', function () {
@@ -58,43 +30,10 @@ describe('trouble of the machine', function () {
 
   const backups = (lane: number): string => folder(`lane${lane}`);
 
-  const job = (lane: number, name: string, params: object, options: string[]): Promise<Ended> =>
-    run(
-      [
-        ...tracedReading(folder(`trace${lane}`), ...options),
-        process.execPath,
-        fixture(name),
-        JSON.stringify(params),
-      ],
-      { env: { UV_THREADPOOL_SIZE: '1' } },
-    );
+  const trace = (lane: number): string => folder(`trace${lane}`);
 
-  /** Each sampled operation of an undisturbed run, struck by each trouble in turn. `strike` says what is wrong after it. */
-  const strikeAll = async (
-    most: number,
-    operations: readonly Operation[],
-    watched: (lane: number) => string,
-    strike: (lane: number, options: string[]) => Promise<string[]>,
-  ): Promise<void> => {
-    const strikes = troubles.flatMap(([kind, injection, calls]) =>
-      operations
-        .filter(({ call }) => calls.test(call))
-        .map((operation) => ({ kind, operation, options: disturb(operation, injection) })),
-    );
-    const wrong: string[] = [];
-    let hits = 0;
-    // SQLite calls a failed read of the change counter damage: that one is always tried.
-    const isOfCounter = ({ kind, operation }: (typeof strikes)[number]): boolean =>
-      kind === 'EIO' && operation.line.includes(', 16, 24)');
-    const sampled = new Set([...sampleOf(strikes, most), ...strikes.filter(isOfCounter)]);
-    await inLanes(lanes, sampled, async ({ kind, operation, options }, lane) => {
-      const found = await strike(lane, options);
-      if (hasHit(watched(lane), folder(`trace${lane}`))) hits++;
-      wrong.push(...found.map((one) => `${one} <- ${kind}: ${operation.line.slice(0, 160)}`));
-    });
-    assert.deepEqual(wrong, []);
-    assert.ok(hits > sampled.size / 2, `only ${hits} of ${sampled.size} were hit`);
-  };
+  const job = (lane: number, name: string, params: object, options: string[]): Promise<Ended> =>
+    tracedJob(trace(lane), name, params, { options });
 
   const verifying: [what: string, make: () => Promise<string>, most: number][] = [
     [
@@ -152,7 +91,7 @@ describe('trouble of the machine', function () {
       const before = { sha256: sha256(first), ...verdictIn(manifest) };
       const operations = operationsOn(backups(0), folder('trace0'), { threads: true });
 
-      await strikeAll(most, operations, backups, async (lane, options) => {
+      const strike = async (lane: number, options: string[]): Promise<string[]> => {
         prepare(lane);
         const ended = await job(lane, 'verifyJob.ts', params(lane), options);
         const path = join(backups(lane), name);
@@ -167,7 +106,8 @@ describe('trouble of the machine', function () {
           wrong.push(`${found.status}: ${JSON.stringify(found.findings)}`);
         if (found.drill?.status === 'failed') wrong.push(JSON.stringify(found.drill.findings));
         return wrong;
-      });
+      };
+      await strikeAll({ most, operations, watched: backups, trace, strike });
     });
   }
 
@@ -186,7 +126,7 @@ describe('trouble of the machine', function () {
         assert.equal(code, 0, stdout);
       }
       const operations = operationsOn(watched(0), folder('trace0'), { threads: true });
-      await strikeAll(most, operations, watched, async (lane, options) => {
+      const strike = async (lane: number, options: string[]): Promise<string[]> => {
         rmSync(backups(lane), { recursive: true, force: true });
         mkdirSync(backups(lane));
         const ended = await job(lane, 'job.ts', request(lane), options);
@@ -205,7 +145,8 @@ describe('trouble of the machine', function () {
         const { status, findings } = (JSON.parse(text) as Manifest).verdict;
         const isRight = status === 'ok' || (status === 'unchecked' && findings.length > 0);
         return isRight ? [] : [text];
-      });
+      };
+      await strikeAll({ most, operations, watched, trace, strike });
     });
   }
 });

@@ -5,7 +5,7 @@ const calls =
   'openat,link,linkat,unlink,unlinkat,rmdir,mkdir,rename,write,pwrite64,fsync,fdatasync,ftruncate,chmod,fchmod,chown';
 
 /** What looks at files, reads them, and locks them. */
-const readingCalls = 'read,pread64,statx,newfstatat,fcntl,ioctl,copy_file_range';
+const readingCalls = 'read,pread64,statx,newfstatat,fcntl,ioctl,copy_file_range,getdents64';
 
 export interface Operation {
   call: string;

@@ -3,6 +3,7 @@ import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, resolve, sep } from 'node:path';
 import { type BundleMember, membersOf, type OpenBundle, withBundle } from '../bundle/openBundle.ts';
 import { BackupError, explain } from '../errors.ts';
+import { statIfAny } from '../files/paths.ts';
 import { isPrivateFolderName } from '../files/workplace.ts';
 import type {
   BundleContents,
@@ -19,9 +20,11 @@ import type {
 import { readManifestOf } from '../manifest/manifestFile.ts';
 import {
   bundleExtension,
+  isPublishedName,
   manifestNameOf,
   newestFirst,
   parseSetAsideName,
+  timeInName,
 } from '../manifest/names.ts';
 import { readHeader } from '../sqlite/header.ts';
 import { groupOfBundle } from './retention.ts';
@@ -43,6 +46,8 @@ export interface CatalogEntry {
   foreign: boolean;
   /** An old database that a restore has kept: foreign too, so that no rule ever removes it. */
   setAside?: true;
+  /** Why neither its content nor its manifest can be read now. What it is worth is not known then. */
+  unreadable?: string;
   /** What the manifest beside it says. Undefined without one that this version knows: then it is not ours to change. */
   kept?: Kept;
   /** Present in every bundle, and only there. */
@@ -111,7 +116,7 @@ export async function listAll(
   const listing: Listing = { entries: [], unchanged: [] };
   const stamps = new Map(Object.entries(known));
   for (const file of filesIn(resolve(folder))) {
-    if (stamps.get(file.path) === file.stamp) {
+    if (file.stamp !== '' && stamps.get(file.path) === file.stamp) {
       listing.unchanged.push(file.path);
       continue;
     }
@@ -137,6 +142,8 @@ interface FoundFile {
   sizeBytes: number;
   modifiedAt: Date;
   stamp: string;
+  /** Present when nothing can be learned of a file that has the name of a backup, or a manifest beside it. */
+  failure?: unknown;
 }
 
 /** The files that may be backups. The manifest of a file is none. */
@@ -155,8 +162,10 @@ function* filesIn(folder: string): Generator<FoundFile> {
         : undefined;
       const stamp = `${file.size} ${file.mtimeMs} ${manifest?.size} ${manifest?.mtimeMs}`;
       yield { path, sizeBytes: file.size, modifiedAt: file.mtime, stamp };
-    } catch {
-      // Vanished or unreadable between two looks: nothing that could be listed.
+    } catch (failure) {
+      const isBackup = present.has(manifestNameOf(name)) || isPublishedName(name);
+      if (isBackup && !name.endsWith('.json'))
+        yield { path, sizeBytes: 0, modifiedAt: new Date(0), stamp: '', failure };
     }
   }
 }
@@ -179,6 +188,7 @@ function namesIn(folder: string): string[] {
 
 function describe(file: FoundFile, members: boolean): CatalogEntry | undefined {
   const { path, sizeBytes, modifiedAt, stamp } = file;
+  if (file.failure !== undefined) return unreadable(file, file.failure);
   try {
     const parsed = readManifestOf(path);
     if (parsed?.kind === 'manifest') return ours(file, parsed.manifest);
@@ -190,9 +200,33 @@ function describe(file: FoundFile, members: boolean): CatalogEntry | undefined {
       ...{ verified: 'unchecked', foreign: parsed?.kind !== 'newer', stamp },
       ...(parseSetAsideName(basename(path)) !== undefined && { setAside: true }),
     };
-  } catch {
-    return undefined; // Vanished or unreadable between two looks.
+  } catch (error) {
+    const isBackup = isPublishedName(basename(path)) || hasManifest(path);
+    return isBackup ? unreadable(file, error) : undefined;
   }
+}
+
+function hasManifest(path: string): boolean {
+  try {
+    return statIfAny(manifestNameOf(path)) !== undefined;
+  } catch {
+    return true; // It may be there.
+  }
+}
+
+/** A backup that cannot be read now is there all the same. What vanished between two looks is not. */
+function unreadable(
+  { path, sizeBytes, modifiedAt }: FoundFile,
+  error: unknown,
+): CatalogEntry | undefined {
+  if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return undefined;
+  const { message } = explain(error, 'source', path);
+  return {
+    ...{ path, kind: path.endsWith(bundleExtension) ? 'bundle' : 'snapshot' },
+    createdAt: timeInName(path) ?? modifiedAt.toISOString(),
+    ...{ sizeBytes, verified: 'unchecked', foreign: false, unreadable: message },
+    stamp: '', // Never the same: the trouble may pass.
+  };
 }
 
 function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): CatalogEntry {

@@ -126,6 +126,7 @@ function candidateOf(entry: CatalogEntry): Candidate {
     ...{ path, group, createdAt, after, sizeBytes, verified },
     pinned: kept?.pinned === true,
     foreign: kept === undefined,
+    unreadable: entry.unreadable !== undefined,
     databases: databasesIn(entry),
     losses: kept?.losses ?? [],
     released: kept?.released ?? [],
@@ -154,7 +155,8 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
     const entry = own.get(path);
     try {
       if (entry?.kept === undefined || entry.kept.pinned) {
-        throw new BackupError('access', `${path} is not a backup that may be removed.`, { path });
+        const message = entry?.unreadable ?? `${path} is not a backup that may be removed.`;
+        throw new BackupError('access', message, { path });
       }
       removePair(path);
       result.removed.push(path);

@@ -1,9 +1,9 @@
 /** Which backups may go. Pure: decides, with reasons, and removes nothing. */
 import { BackupError } from '../errors.ts';
-import { inLineage, timeOf } from '../manifest/lineage.ts';
-import { openLosses } from '../manifest/loss.ts';
+import { inLineage } from '../manifest/lineage.ts';
 import type { RecordedLoss, Released, VerdictStatus } from '../manifest/manifest.ts';
 import { isSuspectName } from '../manifest/names.ts';
+import { isAhead, protectedByLoss } from './protection.ts';
 
 export const keepRules = [
   'keepLast',
@@ -37,6 +37,8 @@ export interface Candidate {
   pinned: boolean;
   /** Not made by us, or made by a newer version: never ours to remove. */
   foreign: boolean;
+  /** It has the name or the manifest of a backup, and cannot be read now. */
+  unreadable?: boolean;
   /** The ids of the databases in it. */
   databases?: readonly string[];
   /** What it tells of rows that were lost, itself or earlier. */
@@ -84,8 +86,8 @@ export function requirePolicy(policy: Policy): Policy {
 
 /**
  * Decides for each backup whether it stays. Always stay: files of others, pinned backups, those whose database is not
- * known for certain, the newest good one of each database, the last one before a loss of rows, and what is dated after
- * `now`, which takes the place of no other. No good one goes while a damaged one stays. `timeZone` says what a day is (IANA name; the system's by default).
+ * known for certain, the newest good one of each database, the last one before a loss of rows or before what cannot be read
+ * now, and what is dated after `now`, which takes the place of no other. No good one goes while a damaged one stays. `timeZone` says what a day is (IANA name; the system's by default).
  */
 export function planRetention(
   backups: readonly Candidate[],
@@ -160,48 +162,6 @@ function decideGroup(
   return verdicts;
 }
 
-/**
- * The last backup before each loss of rows that no person has released stays, and so does the newest one that tells of the
- * loss. What is damaged or dated in the future has no say.
- */
-function protectedByLoss(backups: readonly Candidate[], now: Date): Map<Candidate, string> {
-  const past = inLineage(
-    backups.filter((one) => !one.foreign && one.verified !== 'damaged' && !isAhead(one, now)),
-  );
-  const holders = new Map<string, Candidate[]>();
-  for (const one of past) {
-    for (const database of one.databases ?? []) {
-      const known = holders.get(database);
-      if (known === undefined) holders.set(database, [one]);
-      else known.push(one);
-    }
-  }
-  // A backup has no say about databases that are not in it.
-  const own = <T extends Released>({ databases = [] }: Candidate, some: readonly T[] = []): T[] =>
-    some.filter(({ database }) => databases.includes(database));
-  const open = openLosses(
-    past.flatMap((one) => own(one, one.losses)),
-    past.flatMap((one) => own(one, one.released)),
-  );
-  const reasons = new Map<Candidate, string>();
-  for (const loss of open) {
-    const some = holders.get(loss.database) ?? [];
-    const since = timeOf(loss.since);
-    const before =
-      some.find(({ createdAt }) => timeOf(createdAt) === since) ??
-      some.find(({ createdAt }) => timeOf(createdAt) <= since);
-    if (before === undefined) continue;
-    const teller = past.find(({ losses = [] }) => losses.includes(loss)) ?? before;
-    if (!reasons.has(teller)) reasons.set(teller, `tells of the loss of rows in ${loss.table}`);
-    reasons.set(before, `the last one before rows of ${loss.table} were lost`);
-  }
-  return reasons;
-}
-
-function isAhead({ createdAt }: Candidate, now: Date): boolean {
-  return timeOf(createdAt) > now.getTime();
-}
-
 function split<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
   return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
@@ -213,7 +173,8 @@ function protect(verdict: Verdict, reason: string): void {
 
 function protectAlone(verdict: Verdict): void {
   const { foreign, group, pinned } = verdict.backup;
-  if (foreign) protect(verdict, 'not made by SQLite Backup');
+  if (verdict.backup.unreadable) protect(verdict, 'it cannot be read now');
+  else if (foreign) protect(verdict, 'not made by SQLite Backup');
   else if (group === undefined) protect(verdict, 'its database is not known for certain');
   if (pinned) protect(verdict, 'pinned');
 }

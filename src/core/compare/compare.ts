@@ -3,9 +3,10 @@
  * Only ordinary tables are read: a view or a virtual table would run what the file says.
  */
 import { readSchemaText } from '../sqlite/contents.ts';
-import { isDamage, quoted } from '../sqlite/driver.ts';
+import { explained, isDamage, quoted } from '../sqlite/driver.ts';
 import { openPair, type Pair, type Side } from '../sqlite/pair.ts';
 import { withReadable } from '../sqlite/readable.ts';
+import { lookTwice } from '../sqlite/secondLook.ts';
 import { damagedSides, reasonOf, TooLate } from './failures.ts';
 import { foldName, identityOf, readTable, type Table, unsharedColumns } from './identity.ts';
 import { compareRows, countRows, defineFunctions } from './rows.ts';
@@ -64,19 +65,29 @@ export function compareDatabases(
       { path: leftPath, shownAs: left },
       { path: rightPath, shownAs: right },
     ] as const;
-    const pair = openPair(...places, busyTimeoutMs);
-    try {
-      const endsAt = performance.now() + deadlineMs;
-      return comparePair(pair, { names: sides, endsAt, onProgress });
-    } finally {
-      pair.close();
-    }
+    const endsAt = performance.now() + deadlineMs;
+    const work: Work = { names: sides, endsAt, onProgress, isDamageSeen: false };
+    const compare = (): Comparison => {
+      const pair = openPair(...places, busyTimeoutMs);
+      try {
+        return comparePair(pair, work);
+      } finally {
+        pair.close();
+      }
+    };
+    return lookTwice(places, compare, () => work.isDamageSeen);
   });
 }
 
 /** The schema of one database as sorted text, for a diff editor. */
 export function schemaOf(database: string): string {
-  return withReadable([database], ([path = database]) => readSchemaText(path, busyTimeoutMs));
+  return withReadable([database], ([path = database]) =>
+    lookTwice(
+      [{ path, shownAs: database }],
+      () => explained(database, () => readSchemaText(path, busyTimeoutMs)),
+      () => false,
+    ),
+  );
 }
 
 interface SchemaEntry {
@@ -91,6 +102,7 @@ interface Work {
   /** By the clock of `performance`. */
   endsAt: number;
   onProgress: (done: number, total: number) => void;
+  isDamageSeen: boolean;
 }
 
 function comparePair(pair: Pair, work: Work): Comparison {
@@ -210,9 +222,10 @@ function compareTable(
   name: string,
   entries: Entries,
   found: Comparison,
-  { names }: Work,
+  work: Work,
   progress: TableProgress,
 ): void {
+  const { names } = work;
   const only = onlySideOf(entries);
   const none = { name, onlyLeft: 0, onlyRight: 0, changed: 0, ...(only && { only }) };
   const skip = (reason: string): void => {
@@ -242,6 +255,7 @@ function compareTable(
     found.tables.push({ name, ...counts, compared: true });
   } catch (error) {
     if (!isDamage(error)) return skip(reasonOf(error));
+    work.isDamageSeen = true;
     const sides = only === undefined ? damagedSides(pair, entries) : [only];
     const sideNames = sides.map((side) => names[side === 'left' ? 0 : 1]);
     found.damaged = (['left', 'right'] as const).filter(
@@ -265,13 +279,14 @@ function rowRangeOf({ side, name, rowid, hint }: Table): number {
   return Number(row?.['rows'] ?? 0);
 }
 
-function schemaEntries({ rows, schema }: Side): SchemaEntry[] {
-  return rows(`SELECT type, name, sql, rootpage FROM ${schema}.sqlite_schema ORDER BY name, type`)
+function schemaEntries({ rows, schema, path }: Side): SchemaEntry[] {
+  const sql = `SELECT type, name, sql, rootpage FROM ${schema}.sqlite_schema ORDER BY name, type`;
+  return explained(path, () => rows(sql))
     .filter(({ name }) => typeof name === 'string')
-    .map(({ type, name, sql, rootpage }) => ({
+    .map(({ type, name, sql: definition, rootpage }) => ({
       type: String(type),
       name: name as string,
-      sql: typeof sql === 'string' ? sql : '',
+      sql: typeof definition === 'string' ? definition : '',
       rootpage: Number(rootpage),
     }));
 }

@@ -48,11 +48,9 @@ export function* setAsideNames(name: string, at: Date): Generator<string> {
 
 /** Of which file, and when, a set-aside was made; undefined for any other name. */
 export function parseSetAsideName(name: string): { target: string; createdAt: string } | undefined {
-  const match = /^(.+)\.bad-(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)Z(?:-\d{1,4})?$/s.exec(name);
-  if (match === null) return undefined;
-  const [, target = '', year, month, day, hour, minute, second] = match;
-  const at = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(at.getTime()) ? undefined : { target, createdAt: at.toISOString() };
+  const [, target = '', stamp = ''] = /^(.+)\.bad-(\d{8}_\d{6})Z(?:-\d{1,4})?$/s.exec(name) ?? [];
+  const createdAt = isoTimeOf(stamp);
+  return createdAt === undefined ? undefined : { target, createdAt };
 }
 
 /** Replaces what is not legal on every file system, or could hide what a name says (control and bidi characters). */
@@ -84,6 +82,19 @@ export function isPublishedName(name: string): boolean {
 /** The time in a name of ours, which sorts as text; undefined for a name that a person has given. */
 export function timestampIn(name: string): string | undefined {
   return /_(\d{8}_\d{6})Z/.exec(name)?.[1];
+}
+
+/** The same as ISO 8601. */
+export function timeInName(name: string): string | undefined {
+  return isoTimeOf(timestampIn(name) ?? '');
+}
+
+function isoTimeOf(stamp: string): string | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)$/.exec(stamp);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second] = match;
+  const at = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
 /** The number that sets backups of the same second apart: 1 for the first, then 2, 3 … */

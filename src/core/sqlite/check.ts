@@ -1,6 +1,5 @@
 /** Checks of whole files. Damage is a finding; what kept the check from running is thrown, and is no verdict. */
 import type Database from 'better-sqlite3';
-import { sha256File } from '../files/digests.ts';
 import type { Finding, OutOfStep, VerdictStatus } from '../manifest/manifest.ts';
 import { type Contents, readContents } from './contents.ts';
 import { isDamage, isNotRunnable, open, openPrivate } from './driver.ts';
@@ -8,6 +7,7 @@ import { finding, messageOf } from './finding.ts';
 import { checkIntegrity, damagedBy, type Integrity } from './integrity.ts';
 import { checksumFindings } from './pageChecksums.ts';
 import { pageFindings } from './pageUse.ts';
+import { lookTwice } from './secondLook.ts';
 
 export interface Check {
   status: Exclude<VerdictStatus, 'unchecked'>;
@@ -33,12 +33,11 @@ interface CheckOptions {
  * be checked. Missing collations, functions or modules make the check `partial`: each table is then checked alone.
  */
 export function checkDatabase(path: string, options: CheckOptions): Check {
-  let check = checkOnce(path, options);
-  if (check.status === 'damaged') {
-    // SQLite calls a read that fails (EIO) damage too: it counts when the whole file can be read and it is seen again.
-    sha256File(path);
-    check = checkOnce(path, options);
-  }
+  const check = lookTwice(
+    [{ path, shownAs: path }],
+    () => checkOnce(path, options),
+    (found) => found.status === 'damaged',
+  );
   const { status, findings, outOfStep, remarks, contents, pageUse } = check;
   const standsStill = options.busyTimeoutMs === undefined;
   const ofPages = pageUse !== undefined && standsStill ? pageFindings(path, pageUse) : [];

@@ -106,7 +106,8 @@ function attach(db: Database.Database, place: Place, busyTimeoutMs: number): boo
   } catch (error) {
     const other = openSide(place, busyTimeoutMs);
     try {
-      if (encodingOf(other) === encodingOf(db)) throw error;
+      const isSame = explained(place.shownAs, () => encodingOf(other) === encodingOf(db));
+      if (isSame) throw error;
       return false;
     } finally {
       other.close();
@@ -134,14 +135,24 @@ function openApart(
       db.exec('BEGIN');
       hold(db, 'main', place);
     }
+    return pairApart(ofLeft, left, ofRight, right);
   } catch (error) {
     ofRight.close();
     throw error;
   }
+}
+
+function pairApart(
+  ofLeft: Database.Database,
+  left: Place,
+  ofRight: Database.Database,
+  right: Place,
+): Pair {
+  const rightEncoding = explained(right.shownAs, () => encodingOf(ofRight));
   // What is copied becomes valid text, so that is not done to UTF-8, where invalid text is met most.
   const isCopied = {
-    left: encodingOf(ofRight) === 'UTF-8',
-    right: encodingOf(ofRight) !== 'UTF-8',
+    left: rightEncoding === 'UTF-8',
+    right: rightEncoding !== 'UTF-8',
   };
   const base = isCopied.left ? ofRight : ofLeft;
   return {

@@ -1,5 +1,6 @@
 /** Reading a database without leaving a trace beside it: in place where that is possible, else from a private copy. */
 import { tmpdir } from 'node:os';
+import { explain } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { makeReadableCopy } from './guardedCopy.ts';
@@ -16,19 +17,27 @@ export function withReadable<T>(paths: readonly string[], use: (readable: string
   try {
     return use(
       paths.map((given) => {
-        const path = resolveRegularFile(given);
-        requirePlainSiblings(path);
-        const { journalMode } = requireDatabase(path);
-        const leavesTraces = journalMode === 'wal' && !hasBothSiblings(path);
-        const byHand = whyByHand(path, journalMode);
-        return leavesTraces || byHand !== undefined
-          ? makeReadableCopy(path, scratch.path, { files: filesOf(byHand) })
-          : path;
+        try {
+          return readableOf(given, scratch.path);
+        } catch (error) {
+          throw explain(error, 'source', given);
+        }
       }),
     );
   } finally {
     scratch.remove();
   }
+}
+
+function readableOf(given: string, scratch: string): string {
+  const path = resolveRegularFile(given);
+  requirePlainSiblings(path);
+  const { journalMode } = requireDatabase(path);
+  const leavesTraces = journalMode === 'wal' && !hasBothSiblings(path);
+  const byHand = whyByHand(path, journalMode);
+  return leavesTraces || byHand !== undefined
+    ? makeReadableCopy(path, scratch, { files: filesOf(byHand) })
+    : path;
 }
 
 /** True when a database can be opened where it is without a trace. */

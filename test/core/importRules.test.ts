@@ -6,7 +6,9 @@ const root = resolve(import.meta.dirname, '../..');
 
 /** The core's files without any effect, which faces may use at run time. */
 const pureCore = [
+  'catalog/candidate',
   'catalog/folderSetting',
+  'catalog/protection',
   'catalog/retention',
   'errors',
   'manifest/lineage',

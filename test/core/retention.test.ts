@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Candidate } from '../../src/core/catalog/candidate.ts';
 import {
-  type Candidate,
   keepRules,
   planRetention,
   type Policy,

@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { copyWhole } from '../files/copying.ts';
-import { resolveRegularFile } from '../files/paths.ts';
+import { lstatIfAny, resolveRegularFile } from '../files/paths.ts';
 import { linkWithoutOverwriting } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
 import { syncFolder } from '../files/sync.ts';
@@ -11,8 +11,9 @@ import { makePrivateFolder } from '../files/workplace.ts';
 import type { BundleManifest, Manifest } from '../manifest/manifest.ts';
 import { readManifestOf, removePair, updateManifest } from '../manifest/manifestFile.ts';
 import { manifestNameOf, requireBareName } from '../manifest/names.ts';
+import type { Candidate } from './candidate.ts';
 import { type CatalogEntry, listBackups } from './catalog.ts';
-import { type Candidate, planRetention, type Policy, type RetentionPlan } from './retention.ts';
+import { planRetention, type Policy, type RetentionPlan } from './retention.ts';
 
 const longestNote = 2000;
 
@@ -161,9 +162,24 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
       removePair(path);
       result.removed.push(path);
     } catch (error) {
+      // The manifest alone is left then, which is nothing without its backup.
+      if (isGone(path)) result.removed.push(path);
       result.failures.push({ path, message: explain(error, 'target', path).message });
     }
   }
-  if (result.removed.length > 0) syncFolder(folder);
+  try {
+    if (result.removed.length > 0) syncFolder(folder);
+  } catch (error) {
+    const { message } = explain(error, 'target', folder);
+    result.failures.push({ path: folder, message: `After the removal: ${message}` });
+  }
   return result;
+}
+
+function isGone(path: string): boolean {
+  try {
+    return lstatIfAny(path) === undefined;
+  } catch {
+    return false;
+  }
 }

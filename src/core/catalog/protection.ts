@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { inLineage, timeOf } from '../manifest/lineage.ts';
 import { openLosses } from '../manifest/loss.ts';
 import type { Released } from '../manifest/manifest.ts';
-import type { Candidate } from './retention.ts';
+import { type Candidate, isAhead } from './candidate.ts';
 
 /**
  * The last backup before each loss of rows that no person has released stays, and so does the newest one that tells of the
@@ -57,8 +57,4 @@ function protectBefore(
     reasons.set(one, `${basename(path)}, which is newer, cannot be read now`);
     if (timeOf(one.createdAt) < begin) return;
   }
-}
-
-export function isAhead({ createdAt }: Candidate, now: Date): boolean {
-  return timeOf(createdAt) > now.getTime();
 }

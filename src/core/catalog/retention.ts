@@ -1,9 +1,10 @@
 /** Which backups may go. Pure: decides, with reasons, and removes nothing. */
 import { BackupError } from '../errors.ts';
 import { inLineage } from '../manifest/lineage.ts';
-import type { RecordedLoss, Released, VerdictStatus } from '../manifest/manifest.ts';
+import type { VerdictStatus } from '../manifest/manifest.ts';
 import { isSuspectName } from '../manifest/names.ts';
-import { isAhead, protectedByLoss } from './protection.ts';
+import { type Candidate, isAhead } from './candidate.ts';
+import { protectedByLoss } from './protection.ts';
 
 export const keepRules = [
   'keepLast',
@@ -20,31 +21,6 @@ export type Policy = Partial<Record<KeepRule, number>> & {
   /** Bytes of all kept backups of one database. */
   maxTotalSize?: number;
 };
-
-export interface Candidate {
-  path: string;
-  /**
-   * What counts together: the id of a database, or `groupOfBundle`. A name is no identity, because two databases may be
-   * called the same; undefined where no id is known.
-   */
-  group: string | undefined;
-  /** ISO 8601. */
-  createdAt: string;
-  /** See `Dated`. */
-  after?: string | undefined;
-  sizeBytes: number;
-  verified: VerdictStatus;
-  pinned: boolean;
-  /** Not made by us, or made by a newer version: never ours to remove. */
-  foreign: boolean;
-  /** It has the name or the manifest of a backup, and cannot be read now. */
-  unreadable?: boolean;
-  /** The ids of the databases in it. */
-  databases?: readonly string[];
-  /** What it tells of rows that were lost, itself or earlier. */
-  losses?: readonly RecordedLoss[];
-  released?: readonly Released[];
-}
 
 /** The group of the bundles of one name with the same databases; undefined when one of these is not known for certain. */
 export function groupOfBundle(

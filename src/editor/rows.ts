@@ -191,7 +191,7 @@ function descriptionOf(entry: CatalogEntry): string {
   const size = formatBytes(sizeBytes);
   const state =
     setAside === true
-      ? t('old database, kept by a restore')
+      ? t('previous database, kept by a restore')
       : foreign
         ? t('not made by SQLite Backup')
         : stateWord(entry);

@@ -83,7 +83,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   async #openOne(backup: string, items: RunItem[]): Promise<RestoreSession> {
-    // Who asks again after all was done wants another restore.
+    // A restore that is asked for again after all was done is another one.
     const isSame = (run: Run): boolean =>
       run.backup === backup &&
       currentStep(run) !== undefined &&
@@ -93,7 +93,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       same.panel.reveal();
       return same.conversation.session;
     }
-    // Whoever closed the page in the middle goes on there.
+    // A page that was closed in the middle goes on there.
     const begun = this.unfinished.find(isSame);
     const id = `r${randomBytes(8).toString('hex')}`;
     return this.#showNew(begun ?? newRun(id, backup, items, new Date()));
@@ -143,13 +143,13 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return this.#remembered.unfinished;
   }
 
-  /** The restore that has kept an old database under this path, as far as it is remembered. */
+  /** The restore that has kept a previous database under this path, as far as it is remembered. */
   keeperOf(setAside: string): Run | undefined {
     const runs = this.#pages.map(({ conversation: { session } }) => session.restore.run);
     return [...runs, ...this.#remembered.all].find((run) => setAsidesOf(run).includes(setAside));
   }
 
-  /** An old database was put back without a page. */
+  /** A previous database was put back without a page. */
   async noteUndone(setAside: string, kept: string[]): Promise<void> {
     const run = this.keeperOf(setAside);
     if (run === undefined) return;
@@ -198,9 +198,9 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       copy: async (text) => vscode.env.clipboard.writeText(text),
       warn: (text) => log.warn(text),
       defect: (error) => {
-        log.error('The runbook ran into a defect of its own', error);
+        log.error('Internal error of the runbook', error);
         void notify.error(
-          vscode.l10n.t('SQLite Backup ran into a defect of its own. The log has the details.'),
+          vscode.l10n.t('Internal error in SQLite Backup. The log has the details.'),
         );
       },
     });
@@ -227,7 +227,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     return conversation;
   }
 
-  /** Whoever closes the page between the steps is told what is live, and finds the way back. */
+  /** A person who closes the page between the steps is told how it stands, and finds the way back. */
   async #offerReturn(run: Run): Promise<void> {
     if (this.#isDisposed || !isUnderWay(run)) return;
     const names = run.items
@@ -236,8 +236,11 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       .join(', ');
     const back = vscode.l10n.t('Open Runbook');
     const text = isCopied(run)
-      ? vscode.l10n.t('{0} is restored. The old database is still kept.', names)
-      : vscode.l10n.t('The restore of {0} is not finished: the old database is live.', names);
+      ? vscode.l10n.t('{0} is restored. The previous database is still kept.', names)
+      : vscode.l10n.t(
+          'The restore of {0} is not finished. Open the runbook to continue or to undo it.',
+          names,
+        );
     if ((await notify.info(text, back)) === back) await this.resume(run);
   }
 
@@ -376,7 +379,7 @@ function nameOf(path: string | undefined): string {
 function explain(error: BackupError): string {
   if (error.code === 'worker-died') {
     return vscode.l10n.t(
-      'It ended unexpectedly. This page shows what is live, as the disk says; the log has the details.',
+      'It ended unexpectedly. This page shows the state on the disk. The log has the details.',
     );
   }
   const short = withShortPath(error);

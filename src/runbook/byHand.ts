@@ -1,4 +1,4 @@
-/** Steps that a person has done with the commands of the runbook: nothing is believed that was not looked at. */
+/** Steps that a person has done with the commands of the runbook. Each is checked on the disk. */
 import { BackupError } from '../core/errors.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
 import type { SetAside } from '../core/restore/setAside.ts';
@@ -23,7 +23,7 @@ export async function checkMoved(
     if (!isOfNow) {
       // What was moved away before the last comparison looks as if it had never been there.
       if (isNew && !exists(live)) continue;
-      throw new BackupError('incomplete', t('{0} was not set aside yet.', nameOf(live)), {
+      throw new BackupError('incomplete', t('{0} was not kept yet.', nameOf(live)), {
         hint: t('Run the commands of this step, or press the button.'),
       });
     }
@@ -36,8 +36,8 @@ export async function checkMoved(
     if (!isGone && !isSame) {
       throw new BackupError(
         'incomplete',
-        t('{0} is not all of {1}.', nameOf(newest.path), nameOf(live)),
-        { hint: t('The database changed, or a sibling is missing: set it aside again.') },
+        t('{0} is not a complete copy of {1}.', nameOf(newest.path), nameOf(live)),
+        { hint: t('The database changed, or a file beside it is missing. Keep it again.') },
       );
     }
     found.push(newest);
@@ -45,7 +45,7 @@ export async function checkMoved(
   return found;
 }
 
-/** What holds contents; the `-shm` is made anew by whoever opens the database. */
+/** What holds contents; the `-shm` is made anew when a program opens the database. */
 const contents = ['', '-wal', '-journal'] as const;
 
 type Pair = Pick<Kept, 'realTarget' | 'path'>;
@@ -82,7 +82,7 @@ export async function areReplaced(kept: Kept[], { worker, exists }: Host): Promi
   });
 }
 
-/** The tables of which it is not known. Throws unless what is live has the rows and the schema of the backup. */
+/** The tables of which it is not known. Throws unless the live database has the rows and the schema of the backup. */
 export async function checkCopied(
   request: RestoreRequest,
   { worker, nameOf, t }: Host,
@@ -91,14 +91,14 @@ export async function checkCopied(
   const { items, verified } = await worker.call('planRestore', request, options);
   if (verified === 'damaged') {
     throw new BackupError('backup-damaged', t('{0} is damaged.', nameOf(request.backup)), {
-      hint: t('What it holds now proves nothing. Undo, or choose another backup.'),
+      hint: t('The copy cannot be checked against it. Undo, or choose another backup.'),
     });
   }
   for (const { target, targetState, targetReason, tables, schema } of items) {
     const differing = tables.find(({ lost, gained, changed }) => lost + gained + changed > 0);
     const why =
       targetState === 'missing'
-        ? t('the file is not there')
+        ? t('the file does not exist')
         : targetState !== 'readable'
           ? (targetReason ?? t('cannot be read'))
           : differing !== undefined

@@ -1,6 +1,8 @@
 /** What the person is asked before something that is not easily taken back. Facts in, words out. */
+import type { HoldersKnown } from '../core/holders/holders.ts';
 import type { PlannedItem, RestorePlan } from '../core/restore/plan.ts';
 import type { Host, Question } from './host.ts';
+import { unseenWords } from './words.ts';
 
 type Words = Pick<Host, 't' | 'nameOf'>;
 
@@ -8,6 +10,7 @@ type Words = Pick<Host, 't' | 'nameOf'>;
 export function questionBeforeMove(
   { items }: RestorePlan,
   { t, nameOf }: Words,
+  known?: HoldersKnown,
 ): Question | undefined {
   const replaced = items.filter(({ targetExists }) => targetExists);
   if (replaced.length === 0) return undefined;
@@ -19,16 +22,22 @@ export function questionBeforeMove(
         ? [t('The backup is not proved: no manifest says what it should contain.')]
         : []),
       ...replaced.flatMap((item) => losses(item, { t, nameOf })),
-      t('It is kept beside, and you can undo.'),
+      ...unseen(known, t),
+      t('The current database is kept, and you can undo.'),
     ].join('\n'),
     yes: t('Restore'),
   };
 }
 
+function unseen(known: HoldersKnown | undefined, t: Words['t']): string[] {
+  const words = unseenWords(known, t);
+  return words === undefined ? [] : [words];
+}
+
 function losses({ target, targetState, tables, notCompared }: PlannedItem, words: Words): string[] {
   const { t, nameOf } = words;
   if (targetState !== 'readable' && tables.length === 0) {
-    return [t('{0} cannot be read, so nobody knows what only it has.', nameOf(target))];
+    return [t('{0} cannot be read, so it is not known what only it has.', nameOf(target))];
   }
   return [
     ...rowLosses(tables, t),
@@ -49,10 +58,12 @@ function rowLosses(tables: PlannedItem['tables'], t: Words['t']): string[] {
 export function questionBeforeUndo(
   targets: string[],
   others: {
-    /** Set-asides that are not there any more. */
+    /** Previous databases that no longer exist. */
     gone: string[];
     /** Databases that the restore has made where none was. */
     added: string[];
+    /** Whose programs can be seen. */
+    known?: HoldersKnown | undefined;
   },
   since: RestorePlan | undefined,
   { t, nameOf }: Words,
@@ -65,16 +76,15 @@ export function questionBeforeUndo(
     ({ targetState, notCompared }) => targetState === 'readable' && notCompared.length === 0,
   );
   return {
-    message: t('Put the old database back as {0}?', names),
+    message: t('Put the previous database back as {0}?', names),
     detail: [
       ...sinceLines(written ?? [], isKnown === true, t),
       t('The database that is live now is kept beside it as {0}.bad-<time>.', names),
       ...others.added.map((path) =>
-        t('{0} was not there before the restore, so it stays as it is.', nameOf(path)),
+        t('{0} did not exist before the restore, so it stays as it is.', nameOf(path)),
       ),
-      ...others.gone.map((path) =>
-        t('{0} is not there any more, so it is not put back.', nameOf(path)),
-      ),
+      ...others.gone.map((path) => t('{0} no longer exists, so it is not put back.', nameOf(path))),
+      ...unseen(others.known, t),
     ].join('\n'),
     yes: t('Undo'),
   };
@@ -82,16 +92,16 @@ export function questionBeforeUndo(
 
 function sinceLines(written: string[], isKnown: boolean, t: Words['t']): string[] {
   if (written.length > 0) {
-    const rest = isKnown ? [] : [t('There may be more that could not be compared.')];
+    const rest = isKnown ? [] : [t('There may be more rows that could not be compared.')];
     return [
-      t('Rows written since the restore, which are not in the old database:'),
+      t('Rows written since the restore, which are not in the previous database:'),
       ...written,
       ...rest,
     ];
   }
   return isKnown
     ? [t('Nothing was written since the restore.')]
-    : [t('What was written since the restore is not in the old database.')];
+    : [t('What was written since the restore is not in the previous database.')];
 }
 
 function writtenSince(tables: PlannedItem['tables'], t: Words['t']): string[] {
@@ -109,10 +119,51 @@ function writtenSince(tables: PlannedItem['tables'], t: Words['t']): string[] {
     );
 }
 
-export function questionBeforeDelete(paths: string[], { t, nameOf }: Words): Question {
+/** `empty`: the live databases that do not exist, or hold nothing. */
+export function questionBeforeDelete(
+  paths: string[],
+  empty: string[],
+  { t, nameOf }: Words,
+): Question {
+  const names = paths.map((path) => nameOf(path)).join(', ');
   return {
-    message: t('Delete the old database for good? It cannot be undone any more then.'),
-    detail: paths.map((path) => nameOf(path)).join('\n'),
+    message:
+      empty.length > 0
+        ? t('Delete the last copy, {0}?', names)
+        : t('Delete the previous database {0}?', names),
+    detail: [
+      ...empty.map((path) =>
+        t('{0} does not exist or is empty, so this is the last copy of it here.', nameOf(path)),
+      ),
+      t('Data that only it has is lost, and the restore can no longer be undone.'),
+    ].join('\n'),
     yes: t('Delete'),
+  };
+}
+
+/** `reason`: in what the kept files differ from what the restore has kept. */
+export function questionBeforeUnproved(
+  path: string,
+  reason: string,
+  { t, nameOf }: Words,
+): Question {
+  return {
+    message: t('Put {0} back although it was changed?', nameOf(path)),
+    detail: [reason, t('The live database is kept as well, so this can be undone.')].join('\n'),
+    yes: t('Put It Back'),
+  };
+}
+
+/** Before a damaged backup goes to a new file. */
+export function questionBeforeDamaged({ findings }: RestorePlan, { t }: Words): Question {
+  return {
+    message: t('Restore a damaged backup to a new file?'),
+    detail: [
+      ...findings.map(({ message }) => message),
+      t(
+        'The new file has the same damage: rows may be missing or wrong. No existing file is changed.',
+      ),
+    ].join('\n'),
+    yes: t('Restore to a New File'),
   };
 }

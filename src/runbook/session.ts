@@ -2,6 +2,7 @@
  * A restore as the page leads through it: what each button and each tick does, one thing at a time.
  * Knows nothing of VS Code: the panel lends it what only the editor can do.
  */
+import type { RestorePlan } from '../core/restore/plan.ts';
 import { exportedRunbook } from './exportedRunbook.ts';
 import type { Host } from './host.ts';
 import { Restoration } from './restoration.ts';
@@ -69,13 +70,18 @@ async function decide(restore: Restoration, destination: Run['destination']): Pr
   await rememberPlan(restore);
   if (destination === 'live') rememberPrograms(restore);
   if (destination === 'undecided') return;
-  await restore.finish(
-    'plan',
-    plan?.verified === 'ok'
-      ? host.t('The backup was proved again: it matches its manifest.')
-      : host.t('The backup was checked again as far as possible.'),
-  );
+  await restore.finish('plan', plan === undefined ? '' : checkedWords(plan, host));
   await (destination === 'beside' ? copy(restore) : watch(restore));
+}
+
+function checkedWords({ verified, items }: RestorePlan, { t }: Host): string {
+  if (verified === 'damaged')
+    return t('The backup is damaged. You chose to restore it to a new file.');
+  if (items.some(({ source }) => source.sha256 === undefined))
+    return t('The backup is not proved: no manifest says what it should contain.');
+  return verified === 'ok'
+    ? t('The backup is intact (SHA-256 and integrity check).')
+    : t('The backup was checked as far as possible.');
 }
 
 async function showSchema(restore: Restoration, item: number): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Holder, HoldersKnown } from '../core/holders/holders.ts';
+import type { Recovered } from '../core/restore/recovery.ts';
 import type { Host } from './host.ts';
 import type { PageWords } from './protocol.ts';
 import type { SeenLost } from './restoration.ts';
@@ -34,12 +35,24 @@ export function shortened(text: string, paths: string[], { nameOf }: Pick<Host, 
   return paths.reduce((said, path) => said.replaceAll(path, nameOf(path)), text);
 }
 
-/** `kept`: what was live until the undo. */
+/** `kept`: the databases from before the undo. */
 export function undoneWords(kept: string[], { t, nameOf }: Pick<Host, 't' | 'nameOf'>): string {
   const names = kept.map((path) => nameOf(path)).join(', ');
   return names === ''
-    ? t('The old database is back.')
-    : t('The old database is back. What was live until then is kept as {0}.', names);
+    ? t('The previous database is live again.')
+    : t(
+        'The previous database is live again. The database from before the undo is kept as {0}.',
+        names,
+      );
+}
+
+/** What a recovery has left, in the words of the states that the core knows. */
+export function recoveredWords(
+  { how, items }: Pick<Recovered, 'how' | 'items'>,
+  { t, nameOf }: Pick<Host, 't' | 'nameOf'>,
+): string {
+  const states = items.map(({ realTarget, words }) => `${nameOf(realTarget)}: ${words}.`).join(' ');
+  return how === 'finish' ? t('Finished. {0}', states) : t('Rolled back. {0}', states);
 }
 
 /** The page's own words through the `t` of `vscode.l10n`. */

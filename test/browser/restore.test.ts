@@ -217,7 +217,7 @@ describe('the runbook in a window', () => {
 
       await page('Check').click();
       await webview.getByText(/200 .*"orders":10/).waitFor();
-      await webview.getByRole('checkbox', { name: /What was broken/ }).check();
+      await webview.getByRole('checkbox', { name: /The problem is fixed/ }).check();
       await lookAt(window, '5-verify');
       await page('Looks Good').click();
       await page('Keep the Previous Database').waitFor();
@@ -277,7 +277,9 @@ describe('the runbook in a window', () => {
       await offer.waitFor();
       await window.screenshot('runbook-interrupted');
       await offer.getByRole('button', { name: 'Finish' }).click();
-      await window.notification(/Finished: data\/sessions\.db is the backup now/).waitFor();
+      await window
+        .notification(/Finished\. data\/sessions\.db: the restored database is live\./)
+        .waitFor();
       const names = readdirSync(join(folder, 'data'));
       const kept = names.find((name) => /^sessions\.db\.bad-\w+Z$/.test(name));
       assert.ok(kept, names.join(' '));

@@ -122,7 +122,7 @@ describe('the views in a window', () => {
       const kept = 'app.db.bad-20261001_120000Z';
       cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', kept));
       await window
-        .treeItem(/^app\.db\.bad-20261001_120000Z, .*old database, kept by a restore/)
+        .treeItem(/^app\.db\.bad-20261001_120000Z, .*previous database, kept by a restore/)
         .waitFor();
       rmSync(join(folder, 'backups', kept));
       await window.treeItem(/^app\.db\.bad-/).waitFor({ state: 'detached' });

@@ -58,7 +58,7 @@ describe('a restore over the live database on the page', () => {
     assert.match(story.failure, /open in/);
     await kill(server);
     const [setAside = ''] = story.restore.setAsides;
-    await noteUndone(story.restore, setAside, 'The old database is back.');
+    await noteUndone(story.restore, setAside, 'The previous database is live again.');
     assert.deepEqual([story.failure, story.now], ['', 'over']);
   });
 
@@ -153,7 +153,7 @@ describe('a restore over the live database on the page', () => {
     const story = await moved();
     withDatabase(live, (db) => db.exec(insert));
     await story.press('copy');
-    assert.match(story.failure, /used after it was set aside.*Undo/);
+    assert.match(story.failure, /changed the live database after it was kept.*Undo/);
     await story.press('undo');
     assert.equal(rows(), 106, 'with what was written since');
     assert.deepEqual(leftoversIn(folder('data')), []);
@@ -202,12 +202,12 @@ describe('a restore over the live database on the page', () => {
         steps,
         story.state.steps.map(({ number, title }) => `${number}. ${title}`),
       );
-      assert.match(text, /^- \[x\] .*: It runs again, as you say\.$/m);
+      assert.match(text, /^- \[x\] .*: You confirmed that it is running\.$/m);
       assert.ok(text.includes(`Kept as ${kept.replaceAll('_', '\\_')}.`), text);
       assert.ok(text.includes(`=${folder('data', kept)}'`), 'the commands name what was kept');
     }
-    assert.doesNotMatch(middle, /The old database stays/);
-    assert.match(end, /^- \[x\] .*: The old database stays as/m);
+    assert.doesNotMatch(middle, /The previous database stays/);
+    assert.match(end, /^- \[x\] .*: The previous database stays as/m);
     assert.match(over.state.to.title, /app\.db · /, 'the cards tell what was planned');
   });
 

@@ -78,7 +78,7 @@ describe('a restore on the page that is interrupted, or done by hand', () => {
       copyFileSync(live, folder('data/app.db.bad-20200101_000000Z'));
       const story = await stopped();
       await story.press('check-move');
-      assert.match(story.failure, /not set aside yet/);
+      assert.match(story.failure, /not kept yet/);
       await follow(story, 'move');
       const [own = ''] = setAsidesIn(folder('data')).filter((name) => !name.includes('2020'));
       await story.press('check-move');
@@ -97,7 +97,7 @@ describe('a restore on the page that is interrupted, or done by hand', () => {
       assert.notEqual(wal, '');
       rmSync(folder('data', wal));
       await story.press('check-move');
-      assert.match(story.failure, /is not all of/);
+      assert.match(story.failure, /is not a complete copy of/);
     });
 
     it('goes on with moves and copies made by the commands, and undoes them', async () => {

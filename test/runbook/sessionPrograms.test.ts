@@ -121,7 +121,7 @@ describe('programs and tasks around a restore on the page', () => {
       await story.press('restart-done');
       assert.equal(story.step('restart').status, 'confirmed');
       assert.deepEqual(await restart(story), [
-        `It runs again, as you say: tail (${viewer.pid}) has it open.`,
+        `You confirmed that it is running: tail (${viewer.pid}) has it open.`,
       ]);
     });
 
@@ -159,7 +159,7 @@ describe('programs and tasks around a restore on the page', () => {
     story.health = { ok: false, text: '503' };
     await story.press('copy', 'restart-done', 'verify-again', 'verify-done');
     assert.equal(story.step('verify').status, 'confirmed');
-    assert.match(story.step('verify').lines[0]?.text ?? '', /does not answer well/);
+    assert.match(story.step('verify').lines[0]?.text ?? '', /reports a problem/);
   });
 
   it('stops waiting for a task, and says how it ended', async () => {

@@ -48,12 +48,12 @@ describe('a restore on the page, when others have been at its files', () => {
     const two = await moved();
     await one.press('copy');
     await two.press('copy');
-    assert.match(two.failure, /used after/);
+    assert.match(two.failure, /changed the live database after/);
     await two.press('undo');
     assert.equal(rows(), 100, 'what the first has restored');
     assert.doesNotMatch(two.state.subtitle, /the previous database is back/);
     const log = two.state.steps.flatMap(({ lines }) => lines.map(({ text }) => text)).join('\n');
-    assert.doesNotMatch(log, /Rolled back: the old/);
+    assert.doesNotMatch(log, /the previous database is live/);
     assert.match(log, /neither the database from before/);
   });
 
@@ -108,7 +108,7 @@ describe('a restore on the page, when others have been at its files', () => {
     assert.deepEqual([rows(), rows(second)], [106, 7], again.failure);
     assert.ok(again.isOffered('undo'), 'the second is still to be undone');
     await again.press('undo');
-    assert.equal(again.questions[0]?.message, 'Put the old database back as jobs.db?');
+    assert.equal(again.questions[0]?.message, 'Put the previous database back as jobs.db?');
     assert.deepEqual([rows(), rows(second)], [106, 8], again.failure);
     assert.equal(again.restore.run.ending, 'undone');
   });
@@ -119,10 +119,7 @@ describe('a restore on the page, when others have been at its files', () => {
     const first = folder('data', setAsidesIn(folder('data')).find((one) => /^app/.test(one)) ?? '');
     renameSync(first, folder('elsewhere'));
     await story.press('undo');
-    assert.match(
-      story.questions.at(-1)?.detail ?? '',
-      /is not there any more, so it is not put back/,
-    );
+    assert.match(story.questions.at(-1)?.detail ?? '', /no longer exists, so it is not put back/);
     assert.deepEqual([rows(), rows(second)], [105, 8], story.failure);
     assert.equal(story.restore.run.ending, undefined);
     assert.ok(!story.isOffered('undo'));
@@ -241,7 +238,7 @@ describe('a restore on the page, when others have been at its files', () => {
     await story.press('restore-live');
     await stop(story);
     await story.press('move', 'check-copy');
-    assert.match(story.failure, /still the old database/, 'it holds the same');
+    assert.match(story.failure, /still the previous database/, 'it holds the same');
     copyFileSync(path, folder('data/copy'));
     for (const part of ['-wal', '-shm']) rmSync(live + part, { force: true });
     renameSync(folder('data/copy'), live);
@@ -298,7 +295,7 @@ describe('a restore on the page, when others have been at its files', () => {
     await story.press('restore-live');
     await stop(story);
     await story.press('move', 'copy', 'undo');
-    assert.equal(story.questions.at(-1)?.message, 'Put the old database back as app.db?');
+    assert.equal(story.questions.at(-1)?.message, 'Put the previous database back as app.db?');
     assert.match(story.questions.at(-1)?.detail ?? '', /jobs\.db.*stays/);
     assert.ok(existsSync(fresh));
     assert.deepEqual(leftoversIn(folder('data')), [], names().join());

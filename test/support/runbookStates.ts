@@ -58,7 +58,7 @@ const base: RunbookState = {
   ],
   steps: [],
   footer: {
-    text: 'Once moved, the old database stays as app.db.bad-20261121_135210Z until you clean up.',
+    text: 'The previous database stays as app.db.bad-20261121_135210Z until you clean up.',
     actions: [
       { id: 'export', label: 'Export Runbook…', kind: 'secondary', enabled: true },
       { ...undo, enabled: false, reason: 'Nothing has been moved yet.' },
@@ -70,10 +70,10 @@ const base: RunbookState = {
 };
 
 const plan = step('plan', 0, 'Plan', {
-  summary: 'The backup was proved again: SHA-256 and integrity match its manifest.',
+  summary: 'The backup is intact (SHA-256 and integrity check).',
 });
 const stop = step('stop', 1, 'Stop everything that uses the database', {
-  summary: 'A program that keeps the file open would go on writing into the old database.',
+  summary: 'A program that keeps the file open goes on writing into the previous database.',
   commands: {
     posix: "lsof -- '/srv/shop/data/app.db' '/srv/shop/data/app.db-wal'\nkill 4312",
     powershell: 'Get-Process -Id 4312\nStop-Process -Id 4312',
@@ -108,7 +108,7 @@ const doneStop: Step = {
   ...stop,
   status: 'done',
   at: '13:53:02',
-  summary: 'Nobody has the database open.',
+  summary: 'No program has it open.',
   lines: [{ kind: 'proof', text: 'No process of yours has it open, and it could be locked.' }],
 };
 const doneMove: Step = {
@@ -117,7 +117,7 @@ const doneMove: Step = {
   at: '13:53:09',
   lines: [
     { kind: 'proof', text: 'Safety snapshot app_20261121_135304Z.db, verified', at: '13:53:06' },
-    { kind: 'fact', text: '3 files set aside as app.db.bad-20261121_135210Z', at: '13:53:09' },
+    { kind: 'fact', text: '3 files kept as app.db.bad-20261121_135210Z', at: '13:53:09' },
   ],
 };
 const doneCopy: Step = {
@@ -275,7 +275,10 @@ export const states = {
             kind: 'error',
             text: 'Not enough space in data: 48.2 MB needed, 12 MB free. Nothing was written there.',
           },
-          { kind: 'fact', text: 'The old database is complete as app.db.bad-20261121_135210Z.' },
+          {
+            kind: 'fact',
+            text: 'The previous database is complete as app.db.bad-20261121_135210Z.',
+          },
         ],
         actions: [
           { id: 'copy-again', label: 'Try Again', kind: 'primary', enabled: true },
@@ -374,7 +377,7 @@ export const states = {
         id: 'interrupted',
         kind: 'warning',
         title: 'This restore was interrupted during step 3.',
-        text: 'Nothing is lost: the old database is complete as app.db.bad-20261121_135210Z.',
+        text: 'Nothing is lost: the previous database is complete as app.db.bad-20261121_135210Z.',
         actions: [
           { id: 'finish', label: 'Finish', kind: 'primary', enabled: true },
           { id: 'roll-back', label: 'Roll Back', kind: 'secondary', enabled: true },

@@ -110,9 +110,11 @@ export async function recoverInterrupted(
       how,
       items: intent.items.map((item) => {
         const setAside = setAsidePath(item);
+        const state = stateOf(intent.id, item);
         return {
           realTarget: livePath(item),
-          live: liveOf(stateOf(intent.id, item)),
+          live: liveOf(state),
+          words: wordsFor(intent.action, state),
           ...(setAside !== undefined && existsSync(setAside) && { setAside }),
         };
       }),
@@ -233,6 +235,12 @@ export interface RecoverRequest {
 export interface Recovered {
   id: string;
   how: 'finish' | 'roll-back';
-  items: { realTarget: string; live: 'old' | 'new' | 'missing' | 'other'; setAside?: string }[];
+  items: {
+    realTarget: string;
+    live: 'old' | 'new' | 'missing' | 'other';
+    /** For a person: what is under the live name now. */
+    words: string;
+    setAside?: string;
+  }[];
   remarks: Finding[];
 }

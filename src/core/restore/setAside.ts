@@ -8,7 +8,7 @@ import { parseSetAsideName } from '../manifest/names.ts';
 import { whileClaimed } from './claim.ts';
 import { type Intent, listIntents, livePath, readIntent, setAsidePath } from './intent.ts';
 import { parts, statesOf } from './parts.ts';
-import { dropRecord } from './record.ts';
+import { dropRecord, hasRecord } from './record.ts';
 import { stateOf } from './states.ts';
 import { requireFree, resolveTarget } from './target.ts';
 
@@ -23,6 +23,8 @@ export interface SetAside {
   sizeBytes: number;
   /** `-wal`, `-shm`, `-journal`, as far as they are there. */
   siblings: string[];
+  /** A restore of this version has kept it. Anything else of such a name may be another program's file. */
+  isRecorded: boolean;
 }
 
 /** The set-asides in a folder, or those of one database, newest first. */
@@ -56,6 +58,7 @@ function describe(folder: string, name: string): SetAside[] {
       createdAt: parsed.createdAt,
       sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       siblings: files.flatMap(({ part }) => (part === '' ? [] : [part])),
+      isRecorded: hasRecord(path),
     },
   ];
 }

@@ -7,8 +7,12 @@ import type { RestorePlan } from '../../core/restore/plan.ts';
 import type { Interrupted, Recovered } from '../../core/restore/recovery.ts';
 import type { SetAside } from '../../core/restore/setAside.ts';
 import { exportedRunbook } from '../../runbook/exportedRunbook.ts';
-import { questionBeforeUndo } from '../../runbook/questions.ts';
+import type { Question } from '../../runbook/host.ts';
+import { withoutData } from '../../runbook/lastCopy.ts';
+import { questionBeforeDelete, questionBeforeUndo } from '../../runbook/questions.ts';
 import { isCopied, type RunItem } from '../../runbook/run.ts';
+import { undoAsked } from '../../runbook/steps/undo.ts';
+import { recoveredWords, unseenWords } from '../../runbook/words.ts';
 import { writtenSince } from '../../runbook/writtenSince.ts';
 import { inertLine, notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
@@ -17,6 +21,12 @@ import { isRow } from '../rows.ts';
 import { memberRows } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
+
+/** As the page has its words. */
+const pageWording = {
+  t: (text: string, ...values: (string | number)[]) => vscode.l10n.t(text, ...values),
+  nameOf: (path: string) => databaseName(vscode.Uri.file(path)),
+};
 
 /**
  * Opens the runbook of a backup, or of a member of a bundle. A row of a database asks which of its backups; nothing asks
@@ -44,17 +54,19 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
     const [entry] = await backupsFor(parts, target, undefined, { several: false });
     return entry;
   }
-  // What is known to be damaged is not offered; its own row still opens the runbook, which says why not.
-  const usable = own.filter(({ verified }) => verified !== 'damaged');
-  if (usable.length === 0) {
-    void notify.info(vscode.l10n.t('There is no good backup of it.'));
+  if (own.length === 0) {
+    void notify.info(vscode.l10n.t('There is no backup of it.'));
     return undefined;
   }
-  const items = usable.map((entry) => ({
-    label: dayAndTime(entry.createdAt, Date.now()),
-    description: `${inertLine(basename(entry.path))} · ${verdictWord(entry.verified)}`,
-    entry,
-  }));
+  // Damaged ones come last: they can only be restored to a new file.
+  const isDamaged = ({ verified }: CatalogEntry): boolean => verified === 'damaged';
+  const items = [...own.filter((one) => !isDamaged(one)), ...own.filter(isDamaged)].map(
+    (entry) => ({
+      label: dayAndTime(entry.createdAt, Date.now()),
+      description: `${inertLine(basename(entry.path))} · ${verdictWord(entry.verified)}`,
+      entry,
+    }),
+  );
   const placeHolder = vscode.l10n.t('Backup to restore');
   return (await vscode.window.showQuickPick(items, { placeHolder }))?.entry;
 }
@@ -92,7 +104,7 @@ async function askForLive(name: string): Promise<string | undefined> {
   return picked?.fsPath;
 }
 
-/** Who has a database open, by name and number. */
+/** The programs that have a database open, by name and number. */
 export async function showHolders(
   { backups, worker }: Parts,
   target?: unknown,
@@ -116,11 +128,11 @@ export async function showHolders(
   if (uri === undefined) return { holders: [] };
   const { holders, known } = await worker.call('holders', { paths: [uri.fsPath] });
   const name = databaseName(uri);
-  const limit = known === 'all' ? '' : t('Programs of other users cannot be seen from here.');
+  const limit = unseenWords(known, t) ?? '';
   const who = holders.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
   const message =
     holders.length === 0
-      ? t('Nobody is seen to have {0} open.', name)
+      ? t('No program that this user can see has {0} open.', name)
       : t('{0} is open in {1}.', name, who);
   const text = [message, limit].join(' ').trim();
   void notify.info(text);
@@ -128,22 +140,28 @@ export async function showHolders(
 }
 
 /**
- * Puts the old database of a restore back. Asks which, of those that are kept in the workspace. What is live is asked
- * about whoever calls: a Uri may come from a key that somebody has bound long ago, and it says nothing of what was
- * written since the restore.
+ * Puts the previous database of a restore back. Asks which, of those that are kept in the workspace. It asks also when it
+ * gets a Uri, which may come from a key that was bound long ago and says nothing of what was written since the restore.
  */
 export async function undoRestore(parts: Parts, target?: unknown): Promise<{ target?: string }> {
   const { t } = vscode.l10n;
   const setAside =
     target instanceof vscode.Uri
       ? await setAsideAt(parts, target)
-      : await pickSetAside(parts, t('Put back'));
+      : await pickSetAside(parts, { title: t('Previous database to put back') });
   if (setAside === undefined) return {};
   if (existsSync(setAside.target) && !(await confirmUndo(parts, setAside))) return {};
   const { toolVersion } = parts;
-  const done = await withCancel(t('Putting the old database back'), (signal) =>
-    parts.worker.call('undoRestore', { setAside: setAside.path, toolVersion }, { signal }),
+  const host = {
+    worker: parts.worker,
+    confirm: async ({ message, detail, yes }: Question) =>
+      (await notify.confirm(message, detail, yes)) === yes,
+    ...pageWording,
+  };
+  const done = await withCancel(t('Putting the previous database back'), (signal) =>
+    undoAsked({ setAside: setAside.path, toolVersion }, { host, options: { signal } }),
   );
+  if (done === undefined) return {};
   parts.log.info(`undo: ${done.target} is what ${setAside.path} kept.`);
   void parts.audit.record({ what: 'undo', path: done.target, trigger: 'manual', result: 'ok' });
   await parts.runbooks.noteUndone(
@@ -151,7 +169,8 @@ export async function undoRestore(parts: Parts, target?: unknown): Promise<{ tar
     done.setAside === undefined ? [] : [done.setAside],
   );
   await parts.backups.refresh();
-  void notify.info(t('{0} is the old database again.', databaseName(vscode.Uri.file(done.target))));
+  const name = databaseName(vscode.Uri.file(done.target));
+  void notify.info(t('{0}: the previous database is live again.', name));
   return { target: done.target };
 }
 
@@ -160,21 +179,23 @@ async function setAsideAt({ worker }: Parts, { fsPath }: vscode.Uri): Promise<Se
   const found = all.find(({ path }) => path === fsPath);
   if (found !== undefined) return found;
   const { t } = vscode.l10n;
-  throw new BackupError('bad-name', t('{0} is no old database that a restore has kept.', fsPath), {
-    path: fsPath,
-    hint: t('Name the file `….bad-<time>Z` that the restore has kept.'),
-  });
+  throw new BackupError(
+    'bad-name',
+    t('{0} is no previous database that a restore has kept.', fsPath),
+    {
+      path: fsPath,
+      hint: t('Name the file `….bad-<time>Z` that the restore has kept.'),
+    },
+  );
 }
 
 async function confirmUndo(parts: Parts, setAside: SetAside): Promise<boolean> {
+  const { known } = await parts.worker.call('holders', { paths: [setAside.target] });
   const { message, detail, yes } = questionBeforeUndo(
     [setAside.target],
-    { gone: [], added: [] },
+    { gone: [], added: [], known },
     await writtenSinceRestore(parts, setAside),
-    {
-      t: (text, ...values) => vscode.l10n.t(text, ...values),
-      nameOf: (path) => databaseName(vscode.Uri.file(path)),
-    },
+    pageWording,
   );
   return (await notify.confirm(message, detail, yes)) === yes;
 }
@@ -192,38 +213,61 @@ async function writtenSinceRestore(
     backup: run.backup,
     items: [{ target, ...(member !== undefined && { member }) }],
   };
-  return withCancel(vscode.l10n.t('Looking what was written since the restore'), (signal) =>
+  return withCancel(vscode.l10n.t('Comparing what was written since the restore'), (signal) =>
     writtenSince(worker, request, { signal }),
   );
 }
 
-/** Deletes an old database that a restore has kept, after asking. */
+/** Deletes a previous database that a restore has kept, after asking. A file that no restore recorded is refused. */
 export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ path?: string }> {
   const { t } = vscode.l10n;
-  const path =
-    target instanceof vscode.Uri ? target.fsPath : (await pickSetAside(parts, t('Delete')))?.path;
-  if (path === undefined) return {};
-  const yes = t('Delete');
-  const question = t('Delete the old database {0} for good?', basename(path));
-  const detail = t('What only it has is gone then, and the restore cannot be undone any more.');
-  if ((await notify.confirm(question, detail, yes)) !== yes) return {};
+  const setAside =
+    target instanceof vscode.Uri
+      ? await setAsideAt(parts, target)
+      : await pickSetAside(parts, {
+          title: t('Previous database to delete'),
+          isOffered: (one) => isOfRestore(parts, one),
+        });
+  if (setAside === undefined) return {};
+  const { path, target: live } = setAside;
+  if (!isOfRestore(parts, setAside)) {
+    throw new BackupError('bad-name', t('{0} was not kept by a restore.', basename(path)), {
+      path,
+      hint: t(
+        'No restore recorded it, so it may be a file of another program. Delete it yourself if you know what it is.',
+      ),
+    });
+  }
+  const { message, detail, yes } = questionBeforeDelete([path], withoutData([live]), pageWording);
+  if ((await notify.confirm(message, detail, yes)) !== yes) return {};
   await parts.worker.call('deleteSetAside', { path });
   void parts.audit.record({ what: 'clean-up', path, trigger: 'manual', result: 'ok' });
   await parts.backups.refresh();
   return { path };
 }
 
+/** Recorded beside it, or remembered by this window: the commands by hand record nothing. */
+function isOfRestore({ runbooks }: Parts, { path, isRecorded }: SetAside): boolean {
+  return isRecorded || runbooks.keeperOf(path) !== undefined;
+}
+
+/** Looks in the folders of the workspace and of its databases, because the live database may be missing. */
 async function pickSetAside(
   { backups, worker }: Parts,
-  verb: string,
+  { title, isOffered = () => true }: { title: string; isOffered?: (one: SetAside) => boolean },
 ): Promise<SetAside | undefined> {
   const { t } = vscode.l10n;
-  const found = [];
-  for (const { uri } of backups.databases) {
-    found.push(...(await worker.call('listSetAsides', { in: uri.fsPath })));
+  const found: SetAside[] = [];
+  const folders = new Set([
+    ...(vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath),
+    ...backups.databases.map(({ uri }) => dirname(uri.fsPath)),
+  ]);
+  for (const folder of folders) {
+    if (!existsSync(folder)) continue;
+    found.push(...(await worker.call('listSetAsides', { in: folder })).filter(isOffered));
   }
   if (found.length === 0) {
-    void notify.info(t('No old database of a restore is kept in this workspace.'));
+    void notify.info(t('No restore has kept a previous database in this workspace.'));
     return undefined;
   }
   const items = found.map((one) => ({
@@ -231,8 +275,7 @@ async function pickSetAside(
     description: inertLine(databaseName(vscode.Uri.file(dirname(one.path)))),
     one,
   }));
-  const placeHolder = t('{0} which old database', verb);
-  return (await vscode.window.showQuickPick(items, { placeHolder }))?.one;
+  return (await vscode.window.showQuickPick(items, { title, placeHolder: title }))?.one;
 }
 
 /** Finishes or rolls back restores that were interrupted; says so when there are none. */
@@ -247,7 +290,7 @@ export async function recoverRestore(parts: Parts): Promise<{ recovered: string[
 /** Pages that were open come back by themselves, and then they are the place to go on. */
 const pagesReturnMs = 4000;
 
-/** At the start of a window: what a crash has left in the middle is offered, and nothing is said otherwise. */
+/** At the start of a window: restores that a crash has interrupted are offered. Otherwise nothing is shown. */
 export async function offerRecoveries(parts: Parts): Promise<void> {
   if ((await interruptedRestores(parts)).length === 0) return;
   await new Promise((resolve) => setTimeout(resolve, pagesReturnMs));
@@ -293,29 +336,8 @@ async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
   if (done === undefined) return false;
   parts.log.info(`recover: ${one.intent}: ${how}`);
   await parts.backups.refresh();
-  void notify.info(recoveredWords(one.action, done, names.join(', ')));
+  void notify.info(recoveredWords(done, pageWording));
   return true;
-}
-
-function recoveredWords(
-  action: Interrupted['action'],
-  { how, items }: Recovered,
-  names: string,
-): string {
-  const { t } = vscode.l10n;
-  const others = items.filter(({ live }) => live === 'other');
-  if (others.length > 0) {
-    const files = others.map(({ realTarget }) => databaseName(vscode.Uri.file(realTarget)));
-    return t('Another file is live as {0}, and stays as it is.', files.join(', '));
-  }
-  if (action === 'undo') {
-    return how === 'finish'
-      ? t('Finished: {0} is the old database again.', names)
-      : t('Rolled back: {0} is the restored database.', names);
-  }
-  return how === 'finish'
-    ? t('Finished: {0} is the backup now.', names)
-    : t('Rolled back: {0} is the old database.', names);
 }
 
 async function recover(
@@ -348,7 +370,7 @@ export async function exportRunbook(parts: Parts, to?: unknown): Promise<void> {
     void notify.info(
       active === undefined
         ? t('Open the runbook of a backup first: Restore…')
-        : t('It is about restores over the live database that were compared.'),
+        : t('Export is available once the backup has been compared with the live database.'),
     );
     return;
   }

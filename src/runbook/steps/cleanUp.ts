@@ -1,14 +1,16 @@
-/** The step "clean up": the old database is kept, archived or deleted, and the restore is over. */
+/** The step "clean up": the previous database is kept, archived or deleted, and the restore is over. */
+import { withoutData } from '../lastCopy.ts';
 import { questionBeforeDelete } from '../questions.ts';
 import type { Restoration } from '../restoration.ts';
+import { keptOf } from '../run.ts';
 
 export function keepSetAsides(restore: Restoration): Promise<void> {
   const { host, setAsides } = restore;
   return restore.end(
     'kept',
     setAsides.length > 0
-      ? host.t('The old database stays as {0}.', restore.namesOf(setAsides))
-      : host.t('There was no old database to keep.'),
+      ? host.t('The previous database stays as {0}.', restore.namesOf(setAsides))
+      : host.t('There was no previous database to keep.'),
   );
 }
 
@@ -16,7 +18,7 @@ export async function archiveSetAsides(restore: Restoration): Promise<void> {
   const { host } = restore;
   const { toolVersion, backupsFolder: folder } = host;
   if (folder === undefined) return;
-  const text = host.t('Archiving the old database…');
+  const text = host.t('Archiving the previous database…');
   const last = await restore.work('clean-up', text, async (options) => {
     let last = '';
     for (const [index, path] of restore.setAsides.entries()) {
@@ -36,12 +38,14 @@ export async function archiveSetAsides(restore: Restoration): Promise<void> {
 
 export async function deleteSetAsides(restore: Restoration): Promise<void> {
   const { host, setAsides } = restore;
-  if (!(await host.confirm(questionBeforeDelete(setAsides, host)))) return;
-  const text = host.t('Deleting the old database…');
+  const lives = keptOf(restore.run).map(({ realTarget }) => realTarget);
+  const question = questionBeforeDelete(setAsides, withoutData(lives), host);
+  if (!(await host.confirm(question))) return;
+  const text = host.t('Deleting the previous database…');
   const remove = async (): Promise<boolean> => {
     for (const path of setAsides) await host.worker.call('deleteSetAside', { path });
     return true;
   };
   const isDone = await restore.work('clean-up', text, remove, { canCancel: false });
-  if (isDone === true) await restore.end('deleted', host.t('The old database was deleted.'));
+  if (isDone === true) await restore.end('deleted', host.t('The previous database was deleted.'));
 }

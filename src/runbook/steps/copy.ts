@@ -20,11 +20,11 @@ export async function copy(restore: Restoration): Promise<void> {
   delete run.isCopying;
   const names = restore.namesOf(restored.items.map(({ target }) => target));
   host.note('restore', `${run.backup} to ${names}`, 'ok');
-  await restore.finish('copy', host.t('{0} is the backup now.', names));
+  await restore.finish('copy', host.t('{0} now holds the backup.', names));
   await (isBeside ? verify(restore) : watch(restore));
 }
 
-/** To names that are free. Whoever takes one of them meanwhile keeps it: the copy is refused then. */
+/** To names that are free. A file that takes one of them meanwhile keeps it, and the copy is refused. */
 function copyBeside(restore: Restoration): Promise<Restored | undefined> {
   const { host, run } = restore;
   return restore.work('copy', host.t('Copying the backup to a new file…'), async (options) => {
@@ -33,9 +33,13 @@ function copyBeside(restore: Restoration): Promise<Restored | undefined> {
     const liveStates = await host.worker.call('liveStates', { paths: names });
     run.besides = names.map((name) => host.freePath(name));
     if (run.besides.some((name, index) => name !== names[index])) {
-      throw new BackupError('name-taken', host.t('A file took the name of the new one.'), {
-        hint: host.t('Try again.'),
-      });
+      throw new BackupError(
+        'name-taken',
+        host.t('Another file has the name of the new one by now.'),
+        {
+          hint: host.t('Try again.'),
+        },
+      );
     }
     const request = restore.applyRequest(liveStates, { ignoreHolders: false });
     return host.worker.call('applyRestore', request, options);
@@ -69,7 +73,7 @@ async function copyOver(restore: Restoration): Promise<Restored | undefined> {
       putInPlace(restore, { intent, ...looked }, options),
     );
   }
-  // Set aside by hand: what is live since then is set aside once more, for nobody promises that it is the same.
+  // Kept by hand: the live database may have changed since, so it is kept once more.
   if (!(await compareIfChanged(restore, 'copy')) || restore.plan === undefined) return undefined;
   const request = restore.applyRequest(liveStatesOf(restore.plan), looked);
   return restore.work('copy', text, (options) =>
@@ -114,8 +118,8 @@ async function putInPlace(
     if (error.facts?.['reason'] !== 'changed') throw error;
     throw new BackupError(
       'target-in-use',
-      host.t('The live database was used after it was set aside, so it was not replaced.'),
-      { hint: host.t('Undo, then restore again: nothing of it is lost.'), cause: error },
+      host.t('A program changed the live database after it was kept, so it was not replaced.'),
+      { hint: host.t('Undo, then restore again. Nothing is lost.'), cause: error },
     );
   }
 }
@@ -130,7 +134,7 @@ export async function checkCopy(restore: Restoration): Promise<void> {
     const { items } = ownInterruption(await findInterruptions(restore, host), restore) ?? {};
     const old = items?.find(({ live }) => live === 'old');
     if (intent !== undefined && old !== undefined) {
-      const what = host.t('{0} is still the old database.', host.nameOf(old.realTarget));
+      const what = host.t('{0} is still the previous database.', host.nameOf(old.realTarget));
       const hint = host.t('Run the commands of this step, or press the button.');
       throw new BackupError('incomplete', what, { hint });
     }
@@ -144,10 +148,10 @@ export async function checkCopy(restore: Restoration): Promise<void> {
   restore.interrupted = undefined;
   host.note('restore', `${run.backup} by hand`, 'ok');
   if (unknown.length === 0) {
-    return restore.finish('copy', host.t('Copied by hand: it holds what was backed up.'));
+    return restore.finish('copy', host.t('Copied by hand. It holds the backup.'));
   }
   const words = host.t(
-    'Copied by hand, as you say. Not compared with the backup: {0}.',
+    'You confirmed the copy by hand. Not compared with the backup: {0}.',
     unknown.join(', '),
   );
   await restore.finish('copy', words, 'confirmed');

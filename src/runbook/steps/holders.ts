@@ -41,7 +41,7 @@ function forgetFailure(restore: Restoration, { holders }: Seen): void {
   }
 }
 
-/** Whoever has it open before the restore is who is to open it again. */
+/** The programs that have it open before the restore are expected to open it again. */
 export function rememberPrograms({ run, seen, host }: Restoration): void {
   const names = (seen?.holders ?? [])
     .filter(({ pid, isOurs }) => pid !== host.extensionsPid && isOurs !== true)
@@ -57,8 +57,8 @@ export async function endRestart(restore: Restoration): Promise<void> {
   await restore.finish(
     'restart',
     names === ''
-      ? t('It runs again, as you say.')
-      : t('It runs again, as you say: {0} has it open.', names),
+      ? t('You confirmed that it is running.')
+      : t('You confirmed that it is running: {0} has it open.', names),
     'confirmed',
   );
 }
@@ -76,7 +76,7 @@ async function lookNow(restore: Restoration, step: StepId): Promise<Seen | undef
   return seen;
 }
 
-/** Goes on once nobody has it open, or the person has agreed to who has, or to what cannot be seen. */
+/** Goes on once no program has it open, or the person has agreed to those that have, or to what cannot be seen. */
 export async function endStop(restore: Restoration): Promise<void> {
   const { t } = restore.host;
   const seen = await lookNow(restore, 'stop');
@@ -93,17 +93,21 @@ export async function endStop(restore: Restoration): Promise<void> {
   if (!isProved && !restore.hasAgreed) {
     return restore.failInUse(
       'stop',
-      holders.length > 0 ? t('Somebody still has it open.') : t('Say that nothing else uses it.'),
+      holders.length > 0
+        ? t('A program still has it open.')
+        : t('Confirm that no other program uses it.'),
     );
   }
-  // Whoever stops puts its last transactions in order, and they count.
+  // A program that stops may write its last transactions, and they count.
   if (!(await compareIfChanged(restore, 'stop'))) return;
   restore.run.accepted = holders.map(({ pid }) => pid);
   const text = isProved
-    ? t('Nobody has it open.')
+    ? t('No program has it open.')
     : holders.length > 0
-      ? t('It stays open in {0}, as you say.', named(holders))
-      : t('Nobody is seen to have it open, and nothing else does, as you say.');
+      ? t('You chose to continue while {0} has it open.', named(holders))
+      : t(
+          'No program that this user can see has it open. You confirmed that no other program uses it.',
+        );
   await restore.finish('stop', text, isProved ? 'done' : 'confirmed');
 }
 
@@ -133,7 +137,7 @@ export async function lookOnceMore(
   return undefined;
 }
 
-/** True when somebody has one of the files open, and the person has let all of them go on. */
+/** True when programs have one of the files open, and the person has let all of them go on. */
 export async function areAccepted({ run, host }: Restoration, paths: string[]): Promise<boolean> {
   const accepted = run.accepted ?? [];
   if (accepted.length === 0) return false;

@@ -1,4 +1,4 @@
-/** The step "move": the old database becomes the set-aside, by the button or by hand. */
+/** The step "move": the current database is kept, by the button or by hand. */
 import { checkMoved } from '../byHand.ts';
 import { questionBeforeMove } from '../questions.ts';
 import type { Restoration } from '../restoration.ts';
@@ -12,10 +12,10 @@ export async function move(restore: Restoration): Promise<void> {
   if (looked === undefined || !(await compareIfChanged(restore, 'move'))) return;
   const { plan } = restore;
   if (plan === undefined) return;
-  const question = questionBeforeMove(plan, host);
+  const question = questionBeforeMove(plan, host, restore.seen?.known);
   if (question !== undefined && !(await host.confirm(question))) return;
   const request = restore.applyRequest(liveStatesOf(plan), looked);
-  const text = host.t('Moving the old database aside…');
+  const text = host.t('Keeping the current database…');
   const done = await restore.work('move', text, (options) =>
     host.worker.call('moveAside', request, options),
   );
@@ -36,11 +36,11 @@ export async function checkMove(restore: Restoration): Promise<void> {
   );
   if (found === undefined) return;
   run.alsoKept = found.map(({ path, target }) => ({ path, target }));
-  await restore.finish('move', host.t('Set aside by hand. {0}', movedWords(restore)));
+  await restore.finish('move', host.t('Kept by hand. {0}', movedWords(restore)));
 }
 
 export function movedWords(restore: Restoration): string {
   const { t } = restore.host;
   const names = restore.namesOf(setAsidesOf(restore.run));
-  return names === '' ? t('There was no old database to keep.') : t('Kept as {0}.', names);
+  return names === '' ? t('There was no database to keep.') : t('Kept as {0}.', names);
 }

@@ -4,7 +4,7 @@ import { areReplaced } from '../byHand.ts';
 import { findInterruptions, isOfThisRestore, ownInterruption } from '../interruption.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep, isCopied, isUnderWay, keptOf } from '../run.ts';
-import { undoneWords } from '../words.ts';
+import { recoveredWords, undoneWords } from '../words.ts';
 import { compare } from './comparison.ts';
 import { areAccepted } from './holders.ts';
 import { movedWords } from './move.ts';
@@ -33,7 +33,7 @@ export async function lookAtDisk(restore: Restoration): Promise<void> {
   restore.changed();
 }
 
-/** The intent of this restore is gone: it was finished or rolled back, or somebody took it away. */
+/** The intent of this restore no longer exists: it was finished, rolled back or deleted. */
 async function noteEnd(restore: Restoration): Promise<void> {
   const { host, run } = restore;
   const { t } = host;
@@ -41,22 +41,19 @@ async function noteEnd(restore: Restoration): Promise<void> {
   const lives = (run.moved?.items ?? []).map(({ realTarget }) => realTarget);
   const isKept = kept.every(({ path }) => host.exists(path));
   if (isKept && kept.length > 0 && !(await areReplaced(kept, host))) {
-    // Nothing is to be finished or rolled back any more, but the old databases are kept as if it was done by hand.
+    // Nothing is to be finished or rolled back any more, but the previous databases are kept as if it was done by hand.
     run.alsoKept = kept.map(({ path, realTarget: target }) => ({ path, target }));
     delete run.moved;
     delete run.isCopying;
-    restore.record('move', t('What the next step was to go on from is gone, so it begins anew.'));
+    restore.record('move', t('The note of this restore was deleted, so step 3 starts again.'));
     return restore.keep();
   }
   if (isKept && lives.every((path) => host.exists(path))) {
-    return restore.finish('copy', t('It was brought to its end while this page did not look.'));
+    return restore.finish('copy', t('It was finished outside of this page.'));
   }
   return restore.end(
     'elsewhere',
-    t(
-      'It was rolled back or cleaned up outside of this page. Look at {0}.',
-      restore.namesOf(lives),
-    ),
+    t('It was rolled back or cleaned up outside of this page. Check {0}.', restore.namesOf(lives)),
   );
 }
 
@@ -85,41 +82,37 @@ export async function recover(restore: Restoration, how: 'finish' | 'roll-back')
   await (how === 'finish' ? noteFinish(restore, done) : noteRollBack(restore, done));
 }
 
-async function noteFinish(restore: Restoration, { items }: Recovered): Promise<void> {
+async function noteFinish(restore: Restoration, recovered: Recovered): Promise<void> {
   const { host, run } = restore;
+  const { items } = recovered;
   const kept = items.flatMap(({ setAside, realTarget }) =>
     setAside === undefined ? [] : [{ path: setAside, target: realTarget }],
   );
   if (kept.length > 0) run.alsoKept = kept;
   if (run.destination === 'live') await restore.finish('move', movedWords(restore));
-  await restore.finish('copy', host.t('Finished: the backup is in place.'));
+  await restore.finish('copy', recoveredWords(recovered, host));
 }
 
-async function noteRollBack(restore: Restoration, { items }: Recovered): Promise<void> {
+async function noteRollBack(restore: Restoration, recovered: Recovered): Promise<void> {
   const { host, run } = restore;
   const { t } = host;
+  const words = recoveredWords(recovered, host);
   if (run.destination === 'beside') return restore.keep();
-  const others = items.filter(({ live }) => live === 'other').map(({ realTarget }) => realTarget);
-  if (others.length > 0) {
-    return restore.end(
-      'elsewhere',
-      t(
-        'Another file is live as {0}, and stays. The old database is kept as {1}.',
-        restore.namesOf(others),
-        restore.namesOf(restore.setAsides),
-      ),
-    );
+  if (recovered.items.some(({ live }) => live === 'other')) {
+    const names = restore.namesOf(restore.setAsides);
+    const kept = names === '' ? '' : t('The previous database is kept as {0}.', names);
+    return restore.end('elsewhere', `${words} ${kept}`.trim());
   }
-  return restore.end('undone', t('Rolled back: the old database is in place.'));
+  return restore.end('undone', words);
 }
 
-/** An undo was brought to its end: what was put back is not set aside any more. Of several, others may still be. */
-async function noteUndo(restore: Restoration, { how, items }: Recovered): Promise<void> {
+/** An undo was brought to its end: what was put back is no longer kept. Of several, others may still be. */
+async function noteUndo(restore: Restoration, recovered: Recovered): Promise<void> {
   const { host, run, missingSetAsides } = restore;
-  const { t } = host;
+  const { how, items } = recovered;
   host.note('undo', run.backup, 'ok');
   if (how === 'roll-back') {
-    restore.record('copy', t('The undo was rolled back: the restored database is in place.'));
+    restore.record('copy', recoveredWords(recovered, host));
     return restore.keep();
   }
   const targets = new Set(items.map(({ realTarget }) => realTarget));

@@ -1,11 +1,16 @@
-/** Undo: the old database becomes live again, until the person has cleaned up. */
+/** Undo: the previous database becomes live again, until the person has cleaned up. */
+import { BackupError, isBackupError } from '../../core/errors.ts';
+import type { HoldersKnown } from '../../core/holders/holders.ts';
 import type { RestorePlan } from '../../core/restore/plan.ts';
 import type { RestoreRequest } from '../../core/restore/request.ts';
+import type { Undone, UndoRequest } from '../../core/restore/undo.ts';
+import type { CallOptions } from '../../worker/client.ts';
 import { stillWhole } from '../byHand.ts';
-import { questionBeforeUndo } from '../questions.ts';
+import type { Host } from '../host.ts';
+import { questionBeforeUndo, questionBeforeUnproved } from '../questions.ts';
 import type { Restoration } from '../restoration.ts';
 import { isCopied, type Kept, setAsidesOf } from '../run.ts';
-import { undoneWords } from '../words.ts';
+import { shortened, undoneWords } from '../words.ts';
 import { writtenSince } from '../writtenSince.ts';
 import { areAccepted } from './holders.ts';
 import { lookAtDisk, recover } from './recovery.ts';
@@ -17,20 +22,21 @@ export function undo(restore: Restoration): Promise<void> {
 async function undoCopy(restore: Restoration): Promise<void> {
   const { host, setAsides } = restore;
   const { t } = host;
-  const text = t('Looking what was written since the restore…');
+  const text = t('Comparing what was written since the restore…');
   const looked = await restore.work('undo', text, async (options) => ({
     since: await writtenSince(host.worker, requestFor(restore), options),
+    known: (await host.worker.call('holders', { paths: restore.livePaths })).known,
   }));
   if (looked === undefined) return;
   const { toPutBack } = restore;
-  if (!(await isAgreed(restore, toPutBack, looked.since))) return;
+  if (!(await isAgreed(restore, toPutBack, looked))) return;
   const kept = await putBack(restore, toPutBack);
   if (kept === undefined) return lookAtDisk(restore);
   host.note('undo', setAsides.join(', '), 'ok');
   await endUndo(restore, toPutBack, kept);
 }
 
-/** Of several, one that somebody has taken away is not put back: that restore is not undone. */
+/** Of several, one that no longer exists is not put back: that restore is not undone. */
 function endUndo(restore: Restoration, back: Kept[], kept: string[]): Promise<void> {
   const { host, missingSetAsides } = restore;
   const words = undoneWords(kept, host);
@@ -52,18 +58,19 @@ function requestFor({ run, toPutBack }: Restoration): RestoreRequest {
 function isAgreed(
   { host, run, missingSetAsides }: Restoration,
   toPutBack: Kept[],
-  since: RestorePlan | undefined,
+  { since, known }: { since?: RestorePlan | undefined; known?: HoldersKnown },
 ): Promise<boolean> {
   const targets = toPutBack.map(({ target }) => target);
   const items = (run.restored ?? run.moved)?.items ?? [];
   const others = {
     gone: missingSetAsides,
     added: items.filter(({ setAside }) => setAside === undefined).map(({ target }) => target),
+    known,
   };
   return host.confirm(questionBeforeUndo(targets, others, since, host));
 }
 
-/** Nothing was replaced by this page, so whatever is live instead of the old database came from elsewhere. */
+/** This page replaced nothing, so a live file other than the previous database came from elsewhere. */
 async function undoMove(restore: Restoration): Promise<void> {
   const { host, run, toPutBack } = restore;
   if (run.moved !== undefined) return recover(restore, 'roll-back');
@@ -75,7 +82,7 @@ async function undoMove(restore: Restoration): Promise<void> {
     return restore.end('undone', host.t('Nothing was replaced. {0} is left.', names));
   }
   const isOther = rest.some(({ realTarget }) => host.exists(realTarget));
-  if (isOther && !(await isAgreed(restore, rest, undefined))) return;
+  if (isOther && !(await isAgreed(restore, rest, {}))) return;
   const kept = await putBack(restore, rest);
   if (kept === undefined) return lookAtDisk(restore);
   await endUndo(restore, rest, kept);
@@ -84,13 +91,13 @@ async function undoMove(restore: Restoration): Promise<void> {
 /** Where the databases that were live until then are kept. Of several, the rest can be put back later. */
 function putBack(restore: Restoration, toPutBack: Kept[]): Promise<string[] | undefined> {
   const { host, run } = restore;
-  const { toolVersion } = host;
-  return restore.work('undo', host.t('Putting the old database back…'), async (options) => {
+  const { toolVersion, t } = host;
+  return restore.work('undo', host.t('Putting the previous database back…'), async (options) => {
     const kept: string[] = [];
     for (const { path: setAside, realTarget } of toPutBack) {
       const ignoreHolders = await areAccepted(restore, [realTarget, setAside]);
-      const request = { setAside, toolVersion, ignoreHolders };
-      const undone = await host.worker.call('undoRestore', request, options);
+      const undone = await undoAsked({ setAside, toolVersion, ignoreHolders }, { host, options });
+      if (undone === undefined) throw new BackupError('cancelled', t('It was not put back.'));
       if (undone.setAside !== undefined) kept.push(undone.setAside);
       if (toPutBack.length > 1) {
         const words = undoneWords(undone.setAside === undefined ? [] : [undone.setAside], host);
@@ -103,7 +110,28 @@ function putBack(restore: Restoration, toPutBack: Kept[]): Promise<string[] | un
   });
 }
 
-/** What was put back without the page: by a command. `words` say what became of what was live. */
+/** Asks before files that are not what was kept are put back. Undefined when the answer is no. */
+export async function undoAsked(
+  request: UndoRequest,
+  {
+    host: { worker, confirm, t, nameOf },
+    options,
+  }: { host: Pick<Host, 'worker' | 'confirm' | 't' | 'nameOf'>; options: CallOptions },
+): Promise<Undone | undefined> {
+  try {
+    return await worker.call('undoRestore', request, options);
+  } catch (error) {
+    const isUnproved =
+      isBackupError(error) && ['changed', 'part-missing'].includes(String(error.facts?.['reason']));
+    if (!isUnproved || request.acceptUnproved === true) throw error;
+    const reason = shortened(error.message, [request.setAside], { nameOf });
+    if (!(await confirm(questionBeforeUnproved(request.setAside, reason, { t, nameOf }))))
+      return undefined;
+    return worker.call('undoRestore', { ...request, acceptUnproved: true }, options);
+  }
+}
+
+/** What was put back without the page: by a command. `words` say where the database from before the undo is kept. */
 export async function noteUndone(
   restore: Restoration,
   setAside: string,

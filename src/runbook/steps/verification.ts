@@ -1,11 +1,11 @@
-/** The step "verify": what is live against the backup, and how the application says that it is. */
+/** The step "verify": the live database against the backup, and the answer of the application. */
 import { BackupError } from '../../core/errors.ts';
 import type { Restoration } from '../restoration.ts';
 
 export async function verify(restore: Restoration): Promise<void> {
   const { host, run, request } = restore;
   const isBeside = run.destination === 'beside';
-  const text = host.t('Checking what is live…');
+  const text = isBeside ? host.t('Checking the new file…') : host.t('Checking the live database…');
   const found = await restore.work('verify', text, async (options) => {
     const proofs = await host.worker.call('proveRestored', request, options);
     const bad = proofs.find(({ status }) => status === 'damaged');
@@ -17,8 +17,8 @@ export async function verify(restore: Restoration): Promise<void> {
     if (gone !== undefined) {
       throw new BackupError(
         'source-missing',
-        host.t('{0} is gone: there is nothing to verify.', host.nameOf(gone.realTarget)),
-        isBeside ? {} : { hint: host.t('Undo puts the old database back, if it is kept.') },
+        host.t('{0} does not exist: there is nothing to verify.', host.nameOf(gone.realTarget)),
+        isBeside ? {} : { hint: host.t('Undo puts the previous database back, if it is kept.') },
       );
     }
     const isAsked = host.healthUrl !== '' && !isBeside;
@@ -40,11 +40,11 @@ export function endVerify(restore: Restoration): Promise<void> {
   const { health, host, proofs = [] } = restore;
   const { t } = host;
   if (!proofs.every(({ status }) => status === 'ok')) {
-    const text = t('All is well, as you say. It was checked as far as the warnings tell.');
+    const text = t('You confirmed the restore. See the warnings for what could not be checked.');
     return restore.finish('verify', text, 'confirmed');
   }
   if (health?.ok === false) {
-    const text = t('Verified, though the application does not answer well.');
+    const text = t('Verified, but the application reports a problem. You confirmed the restore.');
     return restore.finish('verify', text, 'confirmed');
   }
   const isAsked = health === undefined || health.ok === true;

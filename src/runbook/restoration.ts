@@ -166,12 +166,13 @@ export class Restoration {
       ...{ ...request, busyTimeoutMs, ignoreHolders, liveStates, toolVersion: host.toolVersion },
       // The card of the plan says what is not proved, and the question before the move does.
       acceptUnproved: true,
+      ...(this.run.acceptsDamaged === true && { acceptDamaged: true }),
       ...(host.backupsFolder !== undefined && { folder: host.backupsFolder }),
       recordAs: request.items.map(({ target }) => host.recordAs(target)),
     };
   }
 
-  /** The old databases that are kept, as far as they are there. */
+  /** The previous databases that are kept, as far as they exist. */
   get setAsides(): string[] {
     return setAsidesOf(this.run).filter((path) => this.host.exists(path));
   }

@@ -41,6 +41,8 @@ export interface Run {
   accepted?: number[];
   /** Names of the programs that had a database open before they were stopped. */
   programs?: string[];
+  /** The backup is damaged, and the person wants it as it is, in a new file. */
+  acceptsDamaged?: boolean;
   /** Deleted files that programs have open, by their `key`, which were saved or which the person does not want. */
   settled?: string[];
   /** Ids of the spot checks that the person has ticked. */

@@ -5,6 +5,7 @@
 import type { RestorePlan } from '../core/restore/plan.ts';
 import { exportedRunbook } from './exportedRunbook.ts';
 import type { Host } from './host.ts';
+import { questionBeforeDamaged } from './questions.ts';
 import { Restoration } from './restoration.ts';
 import { isCopied, isUnderWay, type Run } from './run.ts';
 import { archiveSetAsides, deleteSetAsides, keepSetAsides } from './steps/cleanUp.ts';
@@ -23,6 +24,7 @@ const acts: Readonly<Record<string, Act>> = {
   'compare-again': compare,
   'compare-choice': compare,
   'restore-beside': (restore) => decide(restore, 'beside'),
+  'restore-damaged': restoreDamaged,
   'restore-live': (restore) => decide(restore, 'live'),
   'change-mind': (restore) => decide(restore, 'undecided'),
   'run-stop-task': (restore) => runTask(restore, 'stop'),
@@ -55,10 +57,16 @@ const acts: Readonly<Record<string, Act>> = {
 };
 
 /** The person decides where the backup goes: over the live database, to a new file beside it, or not yet. */
-async function decide(restore: Restoration, destination: Run['destination']): Promise<void> {
+async function decide(
+  restore: Restoration,
+  destination: Run['destination'],
+  { acceptsDamaged = false } = {},
+): Promise<void> {
   const { plan, run, host } = restore;
   if (isUnderWay(run) || isCopied(run)) return;
   if (destination !== 'undecided' && plan === undefined) return;
+  delete run.acceptsDamaged;
+  if (acceptsDamaged) run.acceptsDamaged = true;
   run.destination = destination;
   // What was stopped for an earlier decision may run again.
   run.done = {};
@@ -72,6 +80,13 @@ async function decide(restore: Restoration, destination: Run['destination']): Pr
   if (destination === 'undecided') return;
   await restore.finish('plan', plan === undefined ? '' : checkedWords(plan, host));
   await (destination === 'beside' ? copy(restore) : watch(restore));
+}
+
+/** To a new file only, and only after a question. */
+async function restoreDamaged(restore: Restoration): Promise<void> {
+  const { plan, host } = restore;
+  if (plan === undefined || !(await host.confirm(questionBeforeDamaged(plan, host)))) return;
+  await decide(restore, 'beside', { acceptsDamaged: true });
 }
 
 function checkedWords({ verified, items }: RestorePlan, { t }: Host): string {

@@ -120,6 +120,7 @@ const runSchema = v.object({
   accepted: orNot(v.array(count)),
   programs: orNot(v.array(text)),
   settled: orNot(v.array(text)),
+  acceptsDamaged: orNot(v.boolean()),
   ticked: v.fallback(v.array(text), () => []),
   ending: orNot(v.picklist(['kept', 'archived', 'deleted', 'undone', 'elsewhere'])),
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { noteUndone } from '../../src/runbook/steps/undo.ts';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
 import { holdOpen, kill } from '../support/processes.ts';
@@ -255,6 +255,41 @@ describe('a restore over the live database on the page', () => {
     await deleted.press('delete');
     assert.deepEqual(setAsidesIn(folder('data')), []);
     assert.ok(!deleted.isOffered('undo'));
+  });
+
+  for (const [what, spoil] of [
+    ['does not exist', () => rmSync(live)],
+    ['is empty', () => truncateSync(live)],
+  ] as const) {
+    it(`says before it deletes the last copy of a database that ${what}`, async () => {
+      const story = await moved();
+      await story.press('copy', 'restart-done', 'verify-again', 'verify-done');
+      spoil();
+      story.answer = false;
+      await story.press('delete');
+      const { message, detail } = story.questions.at(-1) ?? {};
+      assert.match(message ?? '', /^Delete the last copy, app\.db\.bad-/);
+      assert.match(detail ?? '', /app\.db does not exist or is empty, so this is the last copy/);
+      assert.equal(setAsidesIn(folder('data')).length, 1);
+    });
+  }
+
+  it('asks before it puts back what is not what was kept, and keeps the live one as well', async () => {
+    const story = await moved();
+    await story.press('copy');
+    const [name = ''] = setAsidesIn(folder('data'));
+    withDatabase(folder('data', name), (db) => db.exec('DELETE FROM items WHERE id < 50'));
+    story.answer = false;
+    story.whileAsked = () => Promise.resolve(void (story.answer = story.questions.length === 2));
+    await story.press('undo');
+    assert.match(story.questions[2]?.message ?? '', /although it was changed/);
+    assert.match(story.questions[2]?.detail ?? '', /its content differs/);
+    assert.equal(rows(), 100, 'the answer was no');
+    story.whileAsked = () => Promise.resolve();
+    story.answer = true;
+    await story.press('undo');
+    assert.equal(rows(), 56, story.failure);
+    assert.equal(setAsidesIn(folder('data')).map((one) => rows(folder('data', one)))[0], 100);
   });
 
   it('does not offer to put back what somebody has deleted', async () => {

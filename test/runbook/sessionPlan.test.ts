@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename } from 'node:path';
 import { bundleOf } from '../support/bundles.ts';
 import {
@@ -87,12 +94,38 @@ describe('the plan of a restore on the page', () => {
       }
     });
 
-    it('no restore of a damaged backup, and claims nothing about it', async () => {
+    it('no restore of a damaged backup over a database, and one to a new file after a question', async () => {
       flipValue(backup, 'item 50');
+      const before = names();
       const story = await begin();
       assert.deepEqual(story.state.comparisons, []);
       assert.equal(story.state.notices[0]?.id, 'notice-damaged');
       assert.ok(!story.isOffered('restore-live') && !story.isOffered('restore-beside'));
+      story.answer = false;
+      await story.press('restore-damaged');
+      assert.deepEqual([names(), story.now], [before, 'plan current']);
+      story.answer = true;
+      await story.press('restore-damaged');
+      const { message, detail } = story.questions.at(-1) ?? {};
+      assert.match(`${message} ${detail}`, /damaged backup.*new file[^]*same damage/);
+      const [made = ''] = names().filter((name) => !before.includes(name));
+      assert.deepEqual(readFileSync(folder('data', made)), readFileSync(backup), story.failure);
+      assert.equal(story.step('verify').status, 'confirmed');
+      const told = story.step('verify').lines.map(({ text }) => text);
+      assert.match(told.join('\n'), /holds the damaged backup as it is/);
+      assert.equal(rows(), 105);
+    });
+
+    it('that nothing proves a backup without a manifest, before the database is replaced', async () => {
+      rmSync(`${backup}.json`);
+      const story = await begin();
+      await story.press('restore-live');
+      assert.match(story.step('plan').lines[0]?.text ?? '', /^The backup is not proved/);
+      await restores.stop(story);
+      story.answer = false;
+      await story.press('move');
+      assert.match(story.questions[0]?.detail ?? '', /not proved: no manifest/);
+      assert.deepEqual(setAsidesIn(folder('data')), []);
     });
 
     it('nothing of a backup that is gone, until it is back', async () => {

@@ -1,9 +1,11 @@
 /** The step "verify": the live database against the backup, and the answer of the application. */
 import { BackupError } from '../../core/errors.ts';
 import type { Restoration } from '../restoration.ts';
+import { shortened } from '../words.ts';
 
 export async function verify(restore: Restoration): Promise<void> {
   const { host, run, request } = restore;
+  if (run.acceptsDamaged === true) return endDamaged(restore);
   const isBeside = run.destination === 'beside';
   const text = isBeside ? host.t('Checking the new file…') : host.t('Checking the live database…');
   const found = await restore.work('verify', text, async (options) => {
@@ -34,6 +36,19 @@ export async function verify(restore: Restoration): Promise<void> {
       ? host.t('The new file holds what was backed up.')
       : host.t('The new file was checked as far as possible.'),
   );
+}
+
+/** The copy is what was asked for, and it is damaged: what was found when it was made is told once more. */
+async function endDamaged(restore: Restoration): Promise<void> {
+  const { host, run } = restore;
+  const findings = (run.restored?.items ?? []).flatMap((item) => item.findings);
+  for (const { message } of findings) {
+    restore.record('verify', shortened(message, run.besides ?? [], host));
+  }
+  const text = host.t(
+    'The new file holds the damaged backup as it is. No existing file was changed.',
+  );
+  await restore.finish('verify', text, 'confirmed');
 }
 
 export function endVerify(restore: Restoration): Promise<void> {

@@ -53,7 +53,7 @@ export function notices(restore: Restoration): Notice[] {
       ...{ id: 'notice-damaged', kind: 'error', title: t('This backup is damaged.') },
       text: [
         ...plan.findings.map(({ message }) => message),
-        t('A damaged backup is not restored. Choose another backup.'),
+        t('It replaces no database: choose another backup, or restore it to a new file.'),
       ].join(' '),
       actions: [],
     });

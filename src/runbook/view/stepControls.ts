@@ -57,16 +57,17 @@ function planControls(restore: Restoration): Controls {
     return { ...members, actions: [compare, ...change] };
   }
   if (!isUndecided) return { actions: change };
-  const enabled = plan.verified !== 'damaged';
-  const reason = t('A damaged backup is not restored.');
+  const isDamaged = plan.verified === 'damaged';
   const names = restore.namesOf(restore.livePaths);
   return {
     ...members,
     actions: [
-      button(restore, 'restore-beside', t('Restore to a New File'), 'primary', { enabled, reason }),
+      isDamaged
+        ? button(restore, 'restore-damaged', t('Restore to a New File…'), 'secondary')
+        : button(restore, 'restore-beside', t('Restore to a New File'), 'primary'),
       button(restore, 'restore-live', t('Restore over {0}…', names), 'secondary', {
-        enabled,
-        reason,
+        enabled: !isDamaged,
+        reason: t('A damaged backup replaces no database. It can be restored to a new file.'),
       }),
     ],
   };

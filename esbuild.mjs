@@ -5,7 +5,9 @@
 //   node esbuild.mjs --processes        what tests start as processes (out/product, out/fixtures): a bundle starts in a
 //                                       fraction of the time that the sources take
 import { build, context } from 'esbuild';
-import { globSync, rmSync } from 'node:fs';
+import { globSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { noticesOf } from './notices.mjs';
 
 const flags = new Set(process.argv.slice(2));
 const target = process.argv.find((flag) => flag.startsWith('--target='))?.slice('--target='.length);
@@ -111,6 +113,15 @@ function commandLineParts(outdir) {
     .map((options) => ({ ...options, outdir }));
 }
 
+/** Builds all of them, with the licences of what they contain. */
+async function buildShipped(parts, outdir) {
+  const results = await Promise.all(
+    parts.map((options) => build({ ...options, metafile: options.outdir === outdir })),
+  );
+  const metafiles = results.flatMap(({ metafile }) => metafile ?? []);
+  writeFileSync(join(outdir, 'third-party-notices.txt'), noticesOf(metafiles));
+}
+
 if (pageFolder !== undefined) {
   await build(page);
 } else if (commandLineFolder !== undefined) {
@@ -120,7 +131,7 @@ if (pageFolder !== undefined) {
       ? { ...options, plugins: [], external: ['better-sqlite3'] }
       : options,
   );
-  await Promise.all(parts.map((options) => build(options)));
+  await buildShipped(parts, commandLineFolder);
 } else if (flags.has('--processes')) {
   const product = commandLineParts('out/product');
   const fixtures = {
@@ -137,5 +148,5 @@ if (pageFolder !== undefined) {
   await Promise.all(watched.map(async (one) => (await one).watch()));
 } else {
   rmSync('dist', { recursive: true, force: true });
-  await Promise.all(bundles.map((options) => build(options)));
+  await buildShipped(bundles, 'dist');
 }

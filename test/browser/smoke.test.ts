@@ -1,3 +1,6 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { temporaryFolder } from '../support/hosts/lifetime.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { openWindow } from './window.ts';
@@ -15,6 +18,14 @@ describe('the packed extension', () => {
   after(async () => {
     await window?.close();
     workspace.remove();
+  });
+
+  it('brings the licences of all that it contains of others', () => {
+    const folder = window.server?.extensionsFolder ?? '';
+    const [name = ''] = globSync('sqlite-backup*/dist/third-party-notices.txt', { cwd: folder });
+    const notices = readFileSync(join(folder, name), 'utf8');
+    for (const one of ['better-sqlite3', 'picomatch', 'yauzl'])
+      assert.match(notices, new RegExp(`^${one} [\\d.]+ \\(MIT\\)$`, 'm'));
   });
 
   it('offers its commands', async () => {

@@ -6,7 +6,7 @@ import type { RestorePlan } from '../core/restore/plan.ts';
 import type { Interrupted, Recovered } from '../core/restore/recovery.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
 import { runbookSteps } from '../core/runbook/runbook.ts';
-import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
+import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 const busyTimeoutMs = 5000;
 
@@ -18,7 +18,7 @@ export const restore: Verb = {
   ],
   summary:
     'Put a backup in the place of a database, or undo that, or recover from an interruption.',
-  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--json]
+  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--deadline SECONDS] [--json]
   restore BACKUP NEW_FILE --yes --damaged [--json]
   restore --undo SET_ASIDE [--unproved] [--ignore-holders] [--json]
   restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
@@ -34,6 +34,7 @@ export const restore: Verb = {
         unproved: { type: 'boolean' },
         damaged: { type: 'boolean' },
         to: { type: 'string' },
+        deadline: { type: 'string' },
         undo: { type: 'string' },
         recover: { type: 'string' },
         finish: { type: 'boolean' },
@@ -67,6 +68,7 @@ export const restore: Verb = {
     const request = await requestFor(backup, target, values.member, context);
     if (values.plan) return printPlan(request, json, context);
     const folder = values.to ?? process.env['BACKUPS_DIR'];
+    const deadlineMs = seconds('deadline', values.deadline);
     const restored = await context.worker.call(
       'applyRestore',
       {
@@ -78,7 +80,7 @@ export const restore: Verb = {
         busyTimeoutMs,
         toolVersion: context.toolVersion,
       },
-      { signal: context.signal, onProgress: ({ phase }) => context.progress(phase) },
+      { signal: context.signal, deadlineMs, onProgress: ({ phase }) => context.progress(phase) },
     );
     return printRestored(restored, json, context);
   },

@@ -1,6 +1,7 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { realpathSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
@@ -25,11 +26,25 @@ export interface CallOptions {
   onProgress?: (progress: Progress) => void;
   /** Kills the worker, unless it is already publishing: then the call still succeeds. */
   signal?: AbortSignal | undefined;
-  /** After this many ms the worker is killed with a `deadline` error. None by default. */
+  /** After this many ms the worker is killed with a `deadline` error. By default an hour for a restore, else none. */
   deadlineMs?: number | undefined;
 }
 
 const farewellMs = 1000;
+/** A killed process that does not end, and a folder that does not answer, are on a disk that hangs. */
+const hangsAfterMs = 5000;
+
+/** What can be finished or rolled back wherever it was stopped: its deadline counts to the end. */
+const recoverable: ReadonlySet<Method> = new Set<Method>([
+  'applyRestore',
+  'moveAside',
+  'putInPlace',
+  'undoRestore',
+  'recoverInterrupted',
+  'archiveSetAside',
+  'deleteSetAside',
+]);
+const restoreDeadlineMs = 60 * 60 * 1000;
 const threads = String(Math.max(4, availableParallelism()));
 
 export class WorkerClient {
@@ -41,7 +56,8 @@ export class WorkerClient {
 
   /**
    * Runs one method in a process of its own. Rejects with a BackupError: the worker's own, or `cancelled`, `deadline`,
-   * `worker-died`. When it settles, the process is gone and so is what it left half-made.
+   * `worker-died`. When it settles, the process is gone and so is what it left half-made, unless a disk hangs: then both
+   * stay for the next run, and this process waits for nothing.
    */
   async call<M extends Method>(
     method: M,
@@ -50,24 +66,53 @@ export class WorkerClient {
   ): Promise<Result<M>> {
     if (options.signal?.aborted) throw cancelled();
     const folder = 'folder' in params ? params.folder : undefined;
+    const folders = await foldersIn(params);
+    for (const one of folders) if (!(await answers(one))) throw hangs(one);
+    if (options.signal?.aborted) throw cancelled();
     const missing = folder === undefined ? undefined : firstMissingFolder(folder);
     const child = this.#fork();
     const exited = exitOf(child);
+    const isRecoverable = recoverable.has(method);
     try {
-      return await converse<M>(child, exited, { call: { method, params } }, options);
+      return await converse<M>(
+        child,
+        exited,
+        { call: { method, params } },
+        {
+          ...options,
+          deadlineMs: options.deadlineMs ?? (isRecoverable ? restoreDeadlineMs : undefined),
+          isRecoverable,
+        },
+      );
     } finally {
-      // An answer is all that was wanted: who does not go then is made to go.
-      const patience = setTimeout(() => child.kill('SIGKILL'), farewellMs);
-      const exit = await exited;
-      clearTimeout(patience);
-      if (exit.code !== 0) {
-        const folders = foldersIn(params);
-        for (const one of folders) await this.#cleanUpAfter(child.pid, one);
-        // The lock files of a restore can only be judged by a process that may use SQLite.
-        if ('items' in params) await this.#sweepClaims(folders);
-        if (folder !== undefined) removeEmptyFolders(folder, missing);
-      }
+      await this.#end(child, exited, params, folders, missing);
     }
+  }
+
+  async #end(
+    child: ChildProcess,
+    exited: Promise<Exit>,
+    params: Params<Method>,
+    folders: readonly string[],
+    missing: string | undefined,
+  ): Promise<void> {
+    // An answer is all that was wanted: who does not go then is made to go.
+    const patience = setTimeout(() => child.kill('SIGKILL'), farewellMs);
+    const exit = await within(farewellMs + hangsAfterMs, exited);
+    clearTimeout(patience);
+    if (exit === undefined) {
+      this.#options.onLog?.(`Process ${child.pid} does not end: the disk that it uses hangs.`);
+      return letGo(child);
+    }
+    if (exit.code === 0) return;
+    for (const one of folders) {
+      if (await answers(one)) await this.#cleanUpAfter(child.pid, one);
+      else return this.#options.onLog?.(`${one} does not answer, and was not tidied up.`);
+    }
+    // The lock files of a restore can only be judged by a process that may use SQLite.
+    if ('items' in params) await this.#sweepClaims([...folders]);
+    if ('folder' in params && params.folder !== undefined)
+      removeEmptyFolders(params.folder, missing);
   }
 
   /** A killed worker cannot tidy up. The folder may not exist, when the worker never came that far. */
@@ -115,18 +160,55 @@ function debuggerArguments(): string[] {
  * Where a call may have left private folders: the one it names, those of the databases that it was to restore, and the
  * system's, where private copies are compared.
  */
-function foldersIn(params: Params<Method>): string[] {
-  const folder = 'folder' in params && params.folder !== undefined ? [params.folder] : [];
-  const items = 'items' in params ? params.items.map(({ target }) => realFolderOf(target)) : [];
-  return [...new Set([...folder, ...items, tmpdir()])];
+async function foldersIn(params: Params<Method>): Promise<string[]> {
+  const folders = new Set('folder' in params && params.folder !== undefined ? [params.folder] : []);
+  for (const { target } of 'items' in params ? params.items : []) {
+    const parent = dirname(target); // Of a file that does not exist yet.
+    const real = realpath(target).then(dirname, () => parent);
+    const found = await within(hangsAfterMs, real);
+    if (found === undefined) throw hangs(parent);
+    folders.add(found);
+  }
+  return [...folders.add(tmpdir())];
 }
 
-function realFolderOf(path: string): string {
+/** False when the disk of a folder, which need not exist, hangs. It is asked beside this thread, which never waits. */
+async function answers(folder: string): Promise<boolean> {
+  const asked = stat(folder).then(
+    () => true,
+    () => true,
+  );
+  return (await within(hangsAfterMs, asked)) === true;
+}
+
+/** Undefined when it takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)));
   try {
-    return dirname(realpathSync(path));
-  } catch {
-    return dirname(path); // A file that does not exist yet.
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+function hangs(folder: string): BackupError {
+  return new BackupError(
+    'deadline',
+    `The disk of ${folder} does not answer, so nothing was done.`,
+    {
+      path: folder,
+      hint: 'Look at its connection, then try again.',
+      facts: { deadlineMs: hangsAfterMs },
+    },
+  );
+}
+
+/** This process may end without it. */
+function letGo(child: ChildProcess): void {
+  child.stderr?.destroy();
+  child.channel?.unref();
+  child.unref();
 }
 
 interface Exit {
@@ -148,13 +230,13 @@ function converse<M extends Method>(
   child: ChildProcess,
   exited: Promise<Exit>,
   call: ToWorker,
-  { onProgress, signal, deadlineMs }: CallOptions,
+  { onProgress, signal, deadlineMs, isRecoverable }: CallOptions & { isRecoverable: boolean },
 ): Promise<Result<M>> {
   return new Promise((resolve, reject) => {
     let isPublishing = false;
     let isSettled = false;
     const giveUp = (error: BackupError): void => {
-      if (isPublishing || isSettled) return;
+      if ((isPublishing && !(isRecoverable && error.code === 'deadline')) || isSettled) return;
       child.kill('SIGKILL');
       settle(() => reject(error));
     };
@@ -162,7 +244,7 @@ function converse<M extends Method>(
     const timer =
       deadlineMs === undefined
         ? undefined
-        : setTimeout(() => giveUp(tooLate(deadlineMs)), deadlineMs);
+        : setTimeout(() => giveUp(tooLate(deadlineMs, isPublishing)), deadlineMs);
     const settle = (finish: () => void): void => {
       isSettled = true;
       clearTimeout(timer);
@@ -193,12 +275,15 @@ function cancelled(): BackupError {
   return new BackupError('cancelled', 'Cancelled. Nothing was written.');
 }
 
-function tooLate(deadlineMs: number): BackupError {
+function tooLate(deadlineMs: number, isPublishing: boolean): BackupError {
+  const what = `Not finished after ${deadlineMs / 1000} s, so it was stopped`;
   return new BackupError(
     'deadline',
-    `Not finished after ${deadlineMs / 1000} s, so it was stopped.`,
+    isPublishing ? `${what}, perhaps half-way: nothing is lost.` : `${what}.`,
     {
-      hint: 'Allow more time, or try again when the database is less busy.',
+      hint: isPublishing
+        ? 'Look at the disk, then finish it or roll it back: sqlite-backup restore --recover FOLDER'
+        : 'Allow more time, or try again when the database is less busy.',
       facts: { deadlineMs },
     },
   );

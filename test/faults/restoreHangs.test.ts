@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import type { Progress } from '../../src/core/job.ts';
+import { pause } from '../../src/core/pause.ts';
+import { WorkerClient } from '../../src/worker/client.ts';
+import { createDatabase, snapshot, valueOf, withDatabase } from '../support/databases.ts';
+import {
+  endProcessesAfterEach,
+  isLinuxRoot,
+  needProgram,
+  workerEntry,
+} from '../support/processes.ts';
+import { applyRequest, insertItem } from '../support/restores.ts';
+import { isThorough } from '../support/operations.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const count = 'SELECT count(*) FROM items';
+
+/** The driver of the file system is a process, and stops: whatever asks it waits until it goes on. */
+describe('a restore on a disk that hangs', function () {
+  endProcessesAfterEach();
+  afterEach(() => {
+    if (driver === 0) return;
+    goOn();
+    execFileSync('umount', ['-l', folder('d')]);
+    driver = 0;
+  });
+  const folder = useTempFolder();
+  const log: string[] = [];
+  const worker = new WorkerClient({ entry: workerEntry, onLog: (text) => log.push(text) });
+  let driver = 0;
+  let live = '';
+  let backup = '';
+
+  before(function () {
+    if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
+    needProgram('bindfs', 'bindfs');
+  });
+
+  beforeEach(async () => {
+    for (const name of ['real', 'd']) mkdirSync(folder(name));
+    const database = createDatabase(folder('real/app.db'), { journalMode: 'delete' });
+    backup = (await snapshot(database, { folder: folder('backups') })).path;
+    withDatabase(database, (db) => db.exec(insertItem));
+    live = folder('d/app.db');
+    const options = ['-f', '--multithreaded', '--enable-lock-forwarding', '--no-allow-other'];
+    const stdio = 'ignore';
+    driver = spawn('bindfs', [...options, folder('real'), folder('d')], { stdio }).pid ?? 0;
+    while (!existsSync(live)) pause(5);
+    log.length = 0;
+  });
+
+  const hang = (): boolean => process.kill(driver, 'SIGSTOP');
+  const goOn = (): boolean => process.kill(driver, 'SIGCONT');
+
+  /** Runs `action`, and says how long this process was blocked at the longest. */
+  const longestBlockOf = async (action: () => Promise<unknown>): Promise<number> => {
+    let [last, longest] = [performance.now(), 0];
+    const beat = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 20);
+    await action();
+    clearInterval(beat);
+    return longest;
+  };
+
+  const restore = (
+    when: (progress: Progress) => boolean,
+    options: { deadlineMs?: number; signal?: AbortSignal; act?: () => void } = {},
+  ): Promise<unknown> => {
+    const { act = hang, ...rest } = options;
+    let isDone = false;
+    return worker.call('applyRestore', applyRequest(backup, live, { folder: folder('safety') }), {
+      ...rest,
+      onProgress(progress) {
+        if (isDone || !when(progress)) return;
+        isDone = true;
+        act();
+      },
+    });
+  };
+
+  it('ends at its deadline, and the process that asked for it is never blocked', async () => {
+    const moments = [
+      ['move', /so it was stopped, perhaps half-way: nothing is lost/],
+      ['stage', /Not finished after 6 s, so it was stopped\.$/],
+    ] as const;
+    for (const [phase, words] of isThorough ? moments : moments.slice(0, 1)) {
+      const blocked = await longestBlockOf(async () => {
+        const restoring = restore((progress) => progress.phase === phase, { deadlineMs: 6000 });
+        await assert.rejects(restoring, { code: 'deadline', message: words });
+      });
+      assert.ok(blocked < 3000, `blocked for ${blocked} ms`);
+      assert.match(log.join(), /does not answer, and was not tidied up|does not end/);
+      // Nothing is even begun while it still hangs.
+      await assert.rejects(
+        restore(() => false),
+        { code: 'deadline', message: /does not answer, so nothing was done/ },
+      );
+      goOn();
+      const found = await worker.call('findInterrupted', { in: folder('d') });
+      for (const { intent } of found)
+        await worker.call('recoverInterrupted', { intent, how: 'roll-back' });
+      assert.equal(valueOf(folder('real/app.db'), count), 101);
+    }
+  });
+
+  it('is cancelled as long as it proves', async () => {
+    const cancel = new AbortController();
+    const blocked = await longestBlockOf(async () => {
+      const restoring = restore(({ phase }) => phase === 'stage', {
+        signal: cancel.signal,
+        act() {
+          hang();
+          cancel.abort();
+        },
+      });
+      await assert.rejects(restoring, { code: 'cancelled' });
+    });
+    assert.ok(blocked < 3000, `blocked for ${blocked} ms`);
+    goOn();
+    assert.equal(valueOf(folder('real/app.db'), count), 101);
+    assert.ok(readFileSync(backup).length > 0);
+  });
+});

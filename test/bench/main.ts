@@ -3,7 +3,7 @@ import { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { activation } from './activationRow.ts';
-import { bundle } from './bundleRows.ts';
+import { bundle, bundleMany } from './bundleRows.ts';
 import { list, preview, tree } from './folderRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
 import { delay, memory, writer } from './quietRows.ts';
@@ -17,6 +17,7 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   compact,
   hash,
   bundle,
+  'bundle-many': bundleMany,
   memory,
   delay,
   writer,

@@ -14,6 +14,8 @@ export interface Packable {
 
 const levels: Readonly<Record<Compression, number>> = { store: 0, fast: 1, balanced: 6, small: 9 };
 const chunkBytes = 256 * 1024;
+/** What deflate saves of less than this is less than the entry's own header, and each stream costs a buffer. */
+const fewestDeflatedBytes = 100;
 /** Below this, another thread costs more than it gains. */
 const smallBytes = 64 * 1024;
 
@@ -54,7 +56,7 @@ async function addFile(
   level: number,
   onRead: (bytes: number) => void,
 ): Promise<void> {
-  const isDeflated = level > 0 && sizeBytes > 0;
+  const isDeflated = level > 0 && sizeBytes >= fewestDeflatedBytes;
   const head = { name, sizeBytes, crc32, isDeflated };
   const source = openContent(content, onRead);
   try {

@@ -238,19 +238,22 @@ describe('the runbook page', () => {
     assert.equal(await runbook.page.evaluate(running), 0);
   });
 
-  it('fits 300 pixels with long names, whatever the stage', async () => {
+  it('fits 300 pixels, and 170, with long names, whatever the stage', async () => {
     const path = `/srv/${'a-very-long-folder-name'.repeat(8)}/app.db`;
     const { page } = runbook;
-    await page.setViewportSize({ width: 300, height: 800 });
     const long = withStep(states.stop, 'stop', {
       holders: [{ name: path, pid: 1, note: path }],
       lines: [{ kind: 'error', text: path, at: '13:52:10' }],
       commands: { posix: `rm -- '${path}'`, powershell: path },
       actions: [{ id: 'long', label: path, kind: 'primary', enabled: true }],
     });
-    for (const state of [...Object.values(states), { ...long, title: path }, hostileState()]) {
-      await runbook.show(state);
-      assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 300);
+    for (const width of [300, 170]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const state of [...Object.values(states), { ...long, title: path }, hostileState()]) {
+        await runbook.show(state);
+        const shown = await page.evaluate('document.documentElement.scrollWidth');
+        assert.equal(shown, width, state.title);
+      }
     }
   });
 

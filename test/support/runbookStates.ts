@@ -32,7 +32,7 @@ const base: RunbookState = {
       at: 'compared 5 s ago',
       summary: {
         kind: 'warning',
-        text: '132 rows of orders are only in the live database. They would be in the set-aside, not in the restored database.',
+        text: '132 rows of orders are only in the live database. They stay in the previous database only.',
       },
       rows: [
         { table: 'orders', live: 18204, backup: 18072, lost: 132, gained: 0, changed: 4 },
@@ -81,7 +81,7 @@ const stop = step('stop', 1, 'Stop everything that uses the database', {
 });
 const move = step('move', 2, 'Keep the current database', {
   summary:
-    'app.db, app.db-wal, app.db-shm become app.db.bad-20261121_135210Z, complete before anything is removed.',
+    'The current database is kept as app.db.bad-20261121_135210Z with the files that SQLite has beside it.',
   commands: {
     posix: "ln -- '/srv/shop/data/app.db' '/srv/shop/data/app.db.bad-20261121_135210Z'",
     powershell:
@@ -100,7 +100,7 @@ const restart = step('restart', 4, 'Restart', {
 });
 const verify = step('verify', 5, 'Verify');
 const cleanUp = step('clean-up', 6, 'Clean up', {
-  summary: 'Keep the set-aside, archive it, or delete it.',
+  summary: 'Keep the previous database, archive it, or delete it.',
 });
 
 const donePlan: Step = { ...plan, status: 'done', at: '13:52:10' };
@@ -226,6 +226,56 @@ export const states = {
             enabled: false,
             reason: 'Continue is possible when both programs have closed the database.',
           },
+        ],
+      },
+      move,
+      copy,
+      restart,
+      verify,
+      cleanUp,
+    ],
+  },
+  unsaved: {
+    ...base,
+    notices: [
+      {
+        id: 'notice-unsaved',
+        kind: 'error',
+        title: 'Do not stop python3 (4711) yet: data would be lost.',
+        text: 'app.db-wal was deleted or replaced while the program has it open. Only the program still has its content. Save it, then stop the program.',
+        actions: [
+          { id: 'save-lost-first', label: 'Save What It Holds', kind: 'primary', enabled: true },
+        ],
+      },
+    ],
+    steps: [
+      donePlan,
+      {
+        ...stop,
+        status: 'current',
+        statusText: 'watching…',
+        holders: [{ name: 'python3', pid: 4711 }],
+        lines: [
+          {
+            kind: 'error',
+            text: 'app.db-wal was deleted or replaced while python3 (4711) has it open. Only that program still has its content.',
+          },
+          {
+            kind: 'warning',
+            text: 'Programs of other users, in other containers or on other machines cannot be seen from here.',
+          },
+        ],
+        actions: [
+          { id: 'save-lost', label: 'Save What It Holds', kind: 'primary', enabled: true },
+          { id: 'give-up-lost', label: 'Do Not Save…', kind: 'secondary', enabled: true },
+          {
+            id: 'stop-done',
+            label: 'Continue',
+            kind: 'secondary',
+            enabled: false,
+            reason: 'Save what the program has open first.',
+          },
+          { id: 'check-stop', label: 'Look Again', kind: 'secondary', enabled: true },
         ],
       },
       move,

@@ -135,7 +135,7 @@ export function requireFree(
 export function inUse(path: string, message: string, facts: Record<string, string>): BackupError {
   return new BackupError('target-in-use', message, {
     path,
-    hint: 'Stop it first: it would go on writing into the old file, and what it writes would be lost.',
+    hint: 'Stop it first: it would continue to write to the replaced file, and those changes would be lost.',
     facts,
   });
 }

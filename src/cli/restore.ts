@@ -177,6 +177,15 @@ async function printPlan(
     context.print(`${number}. ${title}\n  ${text.replaceAll('\n', '\n  ')}`);
   }
   for (const { message } of plan.findings) context.tell(message);
+  const path = item.realTarget;
+  const lost =
+    item.holders.length === 0
+      ? []
+      : await context.worker.call('lostFiles', { path }, { signal: context.signal });
+  for (const { pid, program } of lost)
+    context.tell(
+      `Do not stop ${program} (pid ${pid}) yet: files of the database were deleted or replaced, and only this program still has their content. Save it first: sqlite-backup save-open ${JSON.stringify(path)}`,
+    );
   return code;
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { renameSync, rmSync, copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import type { BackupError } from '../../src/core/errors.ts';
+import { applyRestore } from '../../src/core/restore/apply.ts';
 import { compareDatabases } from '../../src/core/compare/compare.ts';
 import { lostFilesOf, saveOpen } from '../../src/core/snapshot/saveOpen.ts';
 import type { Snapshots } from '../../src/core/snapshot/snapshot.ts';
@@ -12,7 +14,14 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
-import { endProcessesAfterEach, holdOpen, kill, workerEntry } from '../support/processes.ts';
+import {
+  endProcessesAfterEach,
+  holdOpen,
+  kill,
+  runCli,
+  workerEntry,
+} from '../support/processes.ts';
+import { applyRequest, quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('files that lost their names while a program has them open', function () {
@@ -167,6 +176,28 @@ describe('files that lost their names while a program has them open', function (
     const [items] = compareDatabases(backup, live(), () => undefined).tables;
     assert.deepEqual([items?.onlyLeft, items?.onlyRight], [0, 0]);
   });
+
+  for (const suffix of ['-wal', '']) {
+    it(`(${suffix === '' ? 'the database' : suffix}): a restore says to save them before the program is stopped, and changes nothing`, async () => {
+      const { path: backup } = await snapshot(create(), { folder: folder('b') });
+      const { pid } = await holdOpen(live(), ...inWal);
+      rmSync(live() + suffix);
+      const before = readdirSync(folder());
+      await assert.rejects(
+        applyRestore(applyRequest(backup, live()), quiet),
+        (error: BackupError) => {
+          assert.equal(error.code, 'target-in-use');
+          assert.match(error.message, new RegExp(`node \\(pid ${pid}\\)`));
+          assert.match(error.hint ?? '', /Do not stop it yet.*save-open/);
+          return true;
+        },
+      );
+      assert.deepEqual(readdirSync(folder()), before);
+      const { stdout, stderr } = await runCli(['restore', backup, live(), '--plan']);
+      assert.match(stdout, new RegExp(`Open in node \\(pid ${pid}\\)`));
+      assert.match(stderr, new RegExp(`Do not stop node \\(pid ${pid}\\) yet.*save-open`));
+    });
+  }
 
   it('are found and saved by a worker', async () => {
     create();

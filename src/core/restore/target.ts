@@ -5,6 +5,7 @@ import { isOwnBackup } from '../catalog/catalog.ts';
 import { BackupError, explain } from '../errors.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { findHolders, type Holders } from '../holders/holders.ts';
+import { findLost } from '../holders/lost.ts';
 import { setAsideNames } from '../manifest/names.ts';
 import { isSibling, refuseNeighbours } from '../sqlite/header.ts';
 import { probeLock } from '../sqlite/locks.ts';
@@ -125,7 +126,8 @@ export function requireFree(
     const holders = findHolders([path]).holders.filter(({ pid }) => pid !== besides);
     if (holders.length > 0) {
       const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
-      throw inUse(path, `${path} is open in ${programs}.`, { programs });
+      const error = inUse(path, `${path} is open in ${programs}.`, { programs });
+      throw findLost(path).length === 0 ? error : saveFirst(path, error);
     }
     if (probe && probeLock(path))
       throw inUse(path, `${path} is locked by a program that cannot be seen from here.`, {});
@@ -137,6 +139,15 @@ export function inUse(path: string, message: string, facts: Record<string, strin
     path,
     hint: 'Stop it first: it would continue to write to the replaced file, and those changes would be lost.',
     facts,
+  });
+}
+
+/** Stopping the program would end the only copy of what it has open. */
+function saveFirst(path: string, { code, message, facts }: BackupError): BackupError {
+  return new BackupError(code, `${message} Files of it were deleted or replaced meanwhile.`, {
+    path,
+    hint: `Do not stop it yet: only that program still has their content. Save it first: sqlite-backup save-open ${JSON.stringify(path)}`,
+    ...(facts !== undefined && { facts }),
   });
 }
 

@@ -229,6 +229,12 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
             'cannot be written: permission denied',
             'Choose another folder, or allow writing.',
           ];
+    case 'EBUSY':
+      return [
+        'access',
+        'is in use by the system: something is mounted there, or a program keeps it from being replaced',
+        'Unmount it, or stop that program, and try again.',
+      ];
     case 'EROFS':
       return ['access', 'is on a read-only file system', 'Choose another folder.'];
     case 'ENOSPC':

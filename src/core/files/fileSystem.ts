@@ -48,6 +48,20 @@ function mountedAs(device: bigint): string | undefined {
   return undefined;
 }
 
+/** True for a file or folder on which something is mounted, as containers do with single files. Known on Linux only. */
+export function isMountPoint(path: string): boolean {
+  if (process.platform !== 'linux') return false;
+  const escaped = /\\([0-7]{3})/g;
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .some((line) => {
+      const at = line.split(' ')[4] ?? '';
+      return (
+        at.replace(escaped, (_all, code: string) => String.fromCharCode(parseInt(code, 8))) === path
+      );
+    });
+}
+
 /** As `stat` encodes it: glibc's makedev. */
 export function deviceNumber(majorNumber: number, minorNumber: number): bigint {
   const [major, minor] = [BigInt(majorNumber), BigInt(minorNumber)];

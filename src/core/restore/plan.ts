@@ -23,6 +23,7 @@ import {
   type SourceFacts,
   withSource,
 } from './source.ts';
+import { surroundingsOf } from './surroundings.ts';
 import { resolveTargets, type Target } from './target.ts';
 
 export interface PlanRequest extends RestoreRequest {
@@ -125,7 +126,7 @@ export async function planRestore(
     sizeBytes,
     verified,
     ...(outOfStep !== undefined && { outOfStep }),
-    findings,
+    findings: [...findings, ...planned.flatMap(({ realTarget }) => surroundingsOf(realTarget))],
     items: planned,
   };
 }

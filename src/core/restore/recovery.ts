@@ -1,6 +1,6 @@
 /** Restores that were stopped in the middle: what their intents and the disk say, and how they are brought to an end. */
-import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { BackupError, isBackupError } from '../errors.ts';
 import type { RestoreHooks } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
@@ -20,11 +20,12 @@ import {
 import { goBack, lookAtHolders, placeAll } from './run.ts';
 import { isStaged, stageBackup, stageWhole } from './staging.ts';
 import { type ItemState, liveOf, obstacleToFinish, stateOf, wordsFor } from './states.ts';
+import { resolveTarget } from './target.ts';
 import { putBackSetAside } from './undo.ts';
 
-/** The restores that were stopped in the middle, by the intents in `folder`. Only reads. */
+/** The restores that were stopped in the middle, by the intents in `folder` and those of its symbolic links. Only reads. */
 export function findInterrupted(folder: string): Interrupted[] {
-  return listIntents(folder).map((path) => {
+  return [...listIntents(folder), ...intentsBehindLinks(folder)].map((path) => {
     try {
       return describe(path, readIntent(path));
     } catch (error) {
@@ -38,6 +39,28 @@ export function findInterrupted(folder: string): Interrupted[] {
         can: [],
         words: error.hint === undefined ? error.message : `${error.message} ${error.hint}`,
       };
+    }
+  });
+}
+
+/** A restore follows a symbolic link, so its intent is where that leads. */
+function intentsBehindLinks(folder: string): string[] {
+  const links = readdirSync(folder, { withFileTypes: true }).filter((one) => one.isSymbolicLink());
+  const places = links.flatMap(({ name }) => {
+    try {
+      const real = resolveTarget(join(folder, name)).realTarget;
+      return [{ real, folder: dirname(real) }];
+    } catch {
+      return []; // It leads to nothing that a restore replaces.
+    }
+  });
+  const folders = new Set(places.map((place) => place.folder));
+  folders.delete(realpathSync(folder));
+  return [...folders].flatMap(listIntents).filter((path) => {
+    try {
+      return livesOf(path).some((live) => places.some(({ real }) => real === live));
+    } catch {
+      return false; // What cannot be read is shown in its own folder.
     }
   });
 }

@@ -3,6 +3,7 @@ import { accessSync, constants, lstatSync, readlinkSync, realpathSync, statSync 
 import { basename, dirname, join, resolve } from 'node:path';
 import { isOwnBackup } from '../catalog/catalog.ts';
 import { BackupError, explain } from '../errors.ts';
+import { isMountPoint } from '../files/fileSystem.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { findHolders, type Holders } from '../holders/holders.ts';
 import { findLost } from '../holders/lost.ts';
@@ -24,6 +25,12 @@ const longestName = 255;
 export function resolveTarget(given: string): Target {
   if (given === '' || given.includes('\0'))
     throw new BackupError('bad-name', `${JSON.stringify(given)} is not a path.`, { path: given });
+  // What Node makes of bytes that are not UTF-8: another file would be meant.
+  if (given.includes('\uFFFD'))
+    throw new BackupError('bad-name', `${given} is not a name in UTF-8, so it cannot be reached.`, {
+      path: given,
+      hint: 'Give the file a name in UTF-8, or restore to a new file.',
+    });
   const target = resolve(given);
   let realTarget = target;
   try {
@@ -96,6 +103,7 @@ export function resolveTargets(backup: string, targets: readonly string[]): Targ
 export function requireReplaceable(live: string): void {
   const folder = dirname(live);
   try {
+    if (isMountPoint(live)) throw mountedAlone(live);
     accessSync(folder, constants.W_OK | constants.X_OK);
     const old = statSync(live, { throwIfNoEntry: false });
     if (old === undefined || process.platform === 'win32') return;
@@ -113,6 +121,17 @@ export function requireReplaceable(live: string): void {
     {
       path: live,
       hint: 'Restore it as the owner of the file.',
+    },
+  );
+}
+
+function mountedAlone(live: string): BackupError {
+  return new BackupError(
+    'access',
+    `${live} is mounted as a single file, so another file cannot take its place.`,
+    {
+      path: live,
+      hint: `Restore to a new file. Then stop the programs that use it, keep a copy of the previous database, remove its -wal and -journal, and copy the new file into it: cat NEW > ${basename(live)}. Or mount the folder instead of the file.`,
     },
   );
 }

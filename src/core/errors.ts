@@ -189,7 +189,7 @@ function sqliteMeaning(code: string, side: Side): Meaning | undefined {
     default:
   }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return locked;
-  // Its WAL is being put in order by somebody who may write: a moment later it can be read.
+  // A connection that may write is recovering its WAL: a moment later it can be read.
   if (code === 'SQLITE_READONLY_RECOVERY') return locked;
   if (code === 'SQLITE_NOTADB') {
     return [

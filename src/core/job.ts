@@ -10,7 +10,7 @@ export interface Follower {
   complete: (pace: Pace) => void;
   /** What it is, proved. Comes only after `complete`; part of the proof is done by the caller's thread. */
   digests: (onRead: (doneBytes: number) => void) => Promise<Digests>;
-  /** Nobody wants the digests any more. When it resolves the file is closed. */
+  /** The digests are not needed any more. When it resolves the file is closed. */
   abandon: () => Promise<void>;
 }
 

@@ -15,7 +15,7 @@ const breathMs = 0.2;
 const canBreathe = process.platform !== 'win32';
 
 /**
- * Leaves the processor to whoever waits for it. A thread that computes without a pause is only interrupted at the next
+ * Leaves the processor to the processes that wait for it. A thread that computes without a pause is only interrupted at the next
  * tick of the system's scheduler, and a program that has waited for the disk for half a millisecond waits four for that.
  */
 export function breathe(): void {

@@ -71,7 +71,7 @@ export class EntryNames {
     return name;
   }
 
-  /** Keeps a name for a folder, before anybody takes it for a file. */
+  /** Keeps a name for a folder, before it is taken for a file. */
   keepFolder(name: string): void {
     this.#folders.add(foldName(name));
   }

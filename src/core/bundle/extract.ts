@@ -150,7 +150,7 @@ async function unpack(
   return unpacked;
 }
 
-/** Nobody has said what a file in a zip of others should be: what looks like a database has to be a sound one. */
+/** Nothing says what a file in a zip of another tool should be: what looks like a database has to be a sound one. */
 function proveUnknown(
   bundle: string,
   { name, kind }: BundleMember,

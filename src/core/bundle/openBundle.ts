@@ -64,7 +64,7 @@ export function looksLikeBundle(path: string): boolean {
   try {
     return beginsLikeBundle(path);
   } catch {
-    return false; // Whoever goes on with it finds out why.
+    return false; // Unreadable: opening it later reports the reason.
   }
 }
 
@@ -166,7 +166,7 @@ export function memberOf(open: OpenBundle, name: string): BundleMember {
   return { name, kind: 'companion', sizeBytes: file.sizeBytes };
 }
 
-/** Without hashes that can be read, a bundle of ours is not taken apart as if it were somebody else's. */
+/** Without hashes that can be read, a bundle of ours is not taken apart as if it were of another tool. */
 function requireUsable(open: OpenBundle): void {
   const { path, problem } = open;
   if (problem?.kind === 'newer') {

@@ -56,7 +56,7 @@ async function sideBySide<T>(
   const line = async (): Promise<void> => {
     for (const item of rest) await action(item);
   };
-  // All have to end before the first failure is told: nobody may read from a file that is closed.
+  // All have to end before the first failure is told: none may read from a file that is closed.
   const ended = await Promise.allSettled(Array.from({ length: mostSideBySide }, line));
   const failed = ended.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;

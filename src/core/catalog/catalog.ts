@@ -339,7 +339,7 @@ async function describeZip(file: FoundFile, members: boolean): Promise<CatalogEn
       };
     });
   } catch {
-    return undefined; // Vanished, unreadable, or a zip that nobody should rely on.
+    return undefined; // Vanished, unreadable, or a zip that is not to be relied on.
   }
 }
 

@@ -74,7 +74,7 @@ function makeFolders(folder: string, outermost: string): void {
     try {
       mkdirSync(one);
     } catch (error) {
-      // Somebody else made it meanwhile: that is as good.
+      // Another process made it meanwhile: that is as good.
       const isThere = error instanceof Error && Reflect.get(error, 'code') === 'EEXIST';
       if (!isThere || !statSync(one).isDirectory()) throw error;
     }
@@ -102,13 +102,13 @@ export function removeEmptyFolders(folder: string, outermost: string | undefined
     try {
       rmdirSync(at);
     } catch {
-      return; // Not empty any more: somebody uses it, so it stays.
+      return; // Not empty any more: another process uses it, so it stays.
     }
     if (at === resolve(outermost) || dirname(at) === at) return;
   }
 }
 
-/** Names the work of this process: machine, process, and a number that nobody else has. */
+/** Names the work of this process: machine, process, and a number that no other process has. */
 export function newWorkId(): string {
   return `${machine}-${process.pid}-${randomBytes(6).toString('hex')}`;
 }
@@ -239,7 +239,7 @@ function sweepTemporary(): void {
   }
 }
 
-/** Whether there is a process of that number on this machine, whoever runs it. */
+/** Whether there is a process of that number on this machine, of any user. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

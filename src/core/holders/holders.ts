@@ -268,7 +268,7 @@ function ask(program: string, args: string[], env: Record<string, string>): stri
       env: { ...process.env, ...env },
     });
   } catch (error) {
-    // lsof ends with 1 when nobody has the files open.
+    // lsof ends with 1 when no process has the files open.
     const isNobody = error instanceof Error && Reflect.get(error, 'status') === 1;
     return isNobody && program.endsWith('lsof') ? String(Reflect.get(error, 'stdout')) : undefined;
   }

@@ -49,7 +49,7 @@ export function publishPair(
       linkedManifest = true;
       syncFolder(folder);
     } catch (error) {
-      // Half of a pair helps nobody, and names that may not survive a power failure are no backup.
+      // Half of a pair is of no use, and names that may not survive a power failure are no backup.
       tryToUnlink(path);
       if (linkedManifest) tryToUnlink(manifestPath);
       throw explain(error, 'target', manifestPath);

@@ -183,7 +183,7 @@ export class Copying {
       );
       const gentleUntil = performance.now() + mostGentleMs;
       let current = 0;
-      // Nobody can write to a database in rollback mode while it is held: that must be short above all.
+      // No program can write to a database in rollback mode while it is held: that must be short above all.
       const makesNobodyWait = (): boolean =>
         held.slice(current).every(({ member: { source } }) => source.journalMode === 'wal');
       const pace = (): Pace => ({
@@ -461,7 +461,7 @@ export function describeContents({
             status: check.status === 'ok' && lost.length > 0 ? 'partial' : check.status,
             checkedAt: new Date().toISOString(),
             findings: [...lost, ...check.findings, ...check.remarks],
-            // With files lost, nobody knows that all rows are there.
+            // With files lost, it is not known that all rows are there.
             ...(lost.length === 0 && check.outOfStep.length > 0 && { outOfStep: check.outOfStep }),
           },
     ...boundTables(check?.contents?.tables ?? contents.tables),

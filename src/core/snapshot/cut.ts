@@ -1,8 +1,8 @@
 /*
  * One instant of several databases. SQLite has no transaction over several files, so:
- * 1. lock-free: read each database's version, pin all, read the versions again. Unchanged means that nobody committed in
+ * 1. lock-free: read each database's version, pin all, read the versions again. Unchanged means that no program committed in
  *    between, so the pins share an instant;
- * 2. barrier: hold all write locks (in the order of the paths, with short timeouts, so that nobody deadlocks), pin, let go;
+ * 2. barrier: hold all write locks (in the order of the paths, with short timeouts, so that no program deadlocks), pin, let go;
  * 3. else the pins are consistent one by one, and the label says so.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,7 +95,7 @@ function releaseAll(held: Iterable<{ release: () => void }>): void {
 }
 
 /**
- * A read-only connection to each database. They tell whether somebody has committed, and while they are open no lock of
+ * A read-only connection to each database. They tell whether a program has committed, and while they are open no lock of
  * ours is the last connection to a WAL database, whose closing would checkpoint it.
  */
 class Watchers {
@@ -184,7 +184,7 @@ async function pinBehindBarrier(
   return undefined;
 }
 
-/** Undefined when somebody else had a lock: that is a reason to try again, everything else is not. */
+/** Undefined when another process had a lock: that is a reason to try again, everything else is not. */
 function orBusy<T>(action: () => T): T | undefined {
   try {
     return action();

@@ -10,7 +10,7 @@ export const stepBytes = 8 * megabyte;
 const earlySyncBytes = 16 * megabyte;
 /** With more, the commits of others wait longer: with a megabyte, half as long again. */
 const gentleStepBytes = megabyte / 8;
-/** Where each sync takes long whatever it brings, small ones help nobody. */
+/** On a slow disk a sync costs the same whatever its size, so small ones gain nothing. */
 const slowSyncMs = 2;
 const largestGentleStepBytes = 4 * megabyte;
 

@@ -1,6 +1,6 @@
 /*
  * The first page of a database, before SQLite opens it in this process, and what becomes of it in a copy. Both are only
- * expectations: a writer may be quicker, and whoever uses them has to look at the copy. Sources:
+ * expectations: a writer may be quicker, so their users look at the copy. Sources:
  * https://sqlite.org/fileformat2.html#the_database_header and https://sqlite.org/fileformat2.html#wal_file_format
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
@@ -41,7 +41,7 @@ function newestInWal(wal: number, pageSize: number): Buffer | undefined {
   return committed === undefined ? undefined : piece(wal, committed, pageSize);
 }
 
-/** Undefined when there is no such file. Others than regular ones may make whoever opens them wait for ever. */
+/** Undefined when there is no such file. Opening a FIFO or a device could block for ever. */
 function withFile<T>(path: string, action: (handle: number) => T): T | undefined {
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
   const handle = openSync(path, 'r');

@@ -161,7 +161,7 @@ class Job {
     });
   }
 
-  /** Publishes the good copies; keeps a damaged one under a name that nobody takes for a backup, and fails it. */
+  /** Publishes the good copies; keeps a damaged one under a name that is not taken for a backup, and fails it. */
   #publishAll(proved: Proved[], stuck: string[]): Snapshot[] {
     const totalBytes = sum(proved.map(({ sizeBytes }) => sizeBytes));
     this.#hooks.onProgress({ phase: 'publish', doneBytes: totalBytes, totalBytes });

@@ -62,7 +62,7 @@ export interface Contents {
 
 /**
  * Makes a finished copy stand alone (rollback mode, so that nothing appears beside it when it is read) and returns what
- * it contains, without counting rows. The file is a private one that nobody else has open.
+ * it contains, without counting rows. The file is a private one that no other process has open.
  */
 export function settleCopy(path: string): Contents {
   try {

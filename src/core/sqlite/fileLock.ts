@@ -89,7 +89,7 @@ function openOrCreate(path: string): number | undefined {
   }
   try {
     const handle = openSync(path, 'wx+', everyone);
-    // Whoever may restore here must be able to take the lock of a process of another user that was killed.
+    // Each user who may restore here must be able to take the lock of a killed process of another user.
     if (process.platform !== 'win32') fchmodSync(handle, everyone);
     return handle;
   } catch (error) {

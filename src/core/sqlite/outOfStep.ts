@@ -62,7 +62,7 @@ export class SortedMessages {
   add(message: string): void {
     if (message === 'ok') return;
     const code = Number(unreadPage.exec(message)?.[1] ?? NaN);
-    // Nobody has seen what is on that page.
+    // What is on that page is not known.
     if (unreadPage.test(message) && !damageCodes.has(code & 0xff)) throw new Error(message);
     const derived = this.#derivedBy(message);
     if (derived === undefined) {

@@ -28,7 +28,7 @@ export function hasRightChecksum(page: Buffer): boolean {
   return page.subarray(page.length - checksumBytes).equals(pageChecksum(page));
 }
 
-/** Gives the first page of a private file that nobody has open its checksum, where the other pages have theirs. */
+/** Gives the first page of a private file that no process has open its checksum, where the other pages have theirs. */
 export function renewFirstChecksum(path: string): void {
   const pageSize = pageSizeOf(path);
   if (pageSize === undefined) return;

@@ -59,8 +59,8 @@ function openPinned(path: string, busyTimeoutMs: number): Database.Database {
 const recoveryPauseMs = 10;
 
 /**
- * Somebody who may write is putting the WAL in order, for a moment. To a reader who may not, SQLite says so at once,
- * without waiting as it does for locks.
+ * Another connection is recovering the WAL, which takes a moment. SQLite tells a read-only connection so at once, without
+ * waiting as it does for locks.
  */
 function isInRecovery(error: unknown): boolean {
   return error instanceof Error && Reflect.get(error, 'code') === 'SQLITE_READONLY_RECOVERY';

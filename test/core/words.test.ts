@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const core = resolve(import.meta.dirname, '../../src/core');
+
+/** Processes, threads and files are no persons; and what has to be decoded has a plain form. */
+const banned = [
+  /\b(whoever|nobody|somebody|anybody|everybody)('s)?\b/i,
+  /\b(is|are) no more\b/i,
+  /\bwhat is live\b/i,
+  /\bas you say\b/i,
+  /\bhelps no one\b/i,
+];
+
+/** These are to follow. */
+const notYet = ['restore', 'verify'];
+
+describe('the words of the core', () => {
+  it('are those of processes and files, in comments and in what people read', () => {
+    const files = globSync('**/*.ts', { cwd: core }).filter(
+      (path) => !notYet.some((folder) => path.startsWith(folder)),
+    );
+    assert.ok(files.length > 50);
+    const found = files.flatMap((path) =>
+      readFileSync(join(core, path), 'utf8')
+        .split('\n')
+        .flatMap((line, index) =>
+          banned.some((pattern) => pattern.test(line))
+            ? [`${path}:${index + 1} ${line.trim()}`]
+            : [],
+        ),
+    );
+    assert.deepEqual(found, []);
+  });
+});

@@ -52,6 +52,22 @@ describe('a guarded private copy', () => {
     });
   });
 
+  it('of a database that changes all the time ends after a while, however long each try takes', () => {
+    const database = createDatabase(folder('app.db'));
+    const triesIn = (longestMs?: number): number => {
+      let tries = 0;
+      const afterPart = (): void => {
+        tries++;
+        withDatabase(database, (db) => db.pragma(`user_version = ${tries}`));
+      };
+      const options = { afterPart, ...(longestMs !== undefined && { longestMs }) };
+      assert.throws(() => copyGuarded(database, folder('copy.db'), options), busy);
+      assert.equal(existsSync(folder('copy.db')), false);
+      return tries;
+    };
+    assert.deepEqual([triesIn(0), triesIn()], [2, 6]);
+  });
+
   it('never overwrites the target', () => {
     const database = createDatabase(folder('app.db'));
     writeFileSync(folder('copy.db'), 'precious');

@@ -5,7 +5,10 @@ import { applyRestore } from '../../src/core/restore/apply.ts';
 import { compareDatabases } from '../../src/core/compare/compare.ts';
 import { lostFilesOf, saveOpen } from '../../src/core/snapshot/saveOpen.ts';
 import type { Snapshots } from '../../src/core/snapshot/snapshot.ts';
+import { readManifestOf } from '../../src/core/manifest/manifestFile.ts';
+import { verifyBackup } from '../../src/core/verify/verifyBackup.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
+import { bundleOf } from '../support/bundles.ts';
 import {
   createDatabase,
   requestFor,
@@ -72,6 +75,25 @@ describe('files that lost their names while a program has them open', function (
       assert.deepEqual(siblingsBeside(live()), beside);
     });
   }
+
+  it('leave a warning that a later verify keeps: the verdict gets no better than what the backup knew', async () => {
+    create();
+    await holdOpen(live(), ...inWal);
+    rmSync(`${live()}-wal`);
+    const taken = [(await snapshot(live())).path, (await bundleOf([live()])).path];
+    for (const path of taken) {
+      const scratch = { drill: true, folder: folder() };
+      const found = await verifyBackup({ path, ...scratch }, () => undefined);
+      assert.equal(found.status, 'partial');
+      assert.equal(found.outOfStep, undefined);
+      assert.match(found.findings[0]?.message ?? '', /app\.db-wal: deleted or replaced while/);
+      assert.equal(found.drill?.status, 'ok');
+      const parsed = readManifestOf(path);
+      assert.ok(parsed?.kind === 'manifest' || parsed?.kind === 'bundle');
+      assert.equal(parsed.manifest.verdict.status, 'partial');
+      assert.equal(parsed.manifest.verdict.findings[0]?.code, 'lost-files');
+    }
+  });
 
   it('(a -wal moved to a trash folder) are found there', async () => {
     create();

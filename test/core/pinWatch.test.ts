@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createDatabase, itemsSql, snapshot } from '../support/databases.ts';
-import { endProcessesAfterEach, holdOpen } from '../support/processes.ts';
+import {
+  endAfterEach,
+  endProcessesAfterEach,
+  holdOpen,
+  kill,
+  waitUntil,
+} from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 /** As a program would that does not see our locks: another process changes bytes of the files. */
@@ -49,6 +55,28 @@ describe('a program that does not see the lock of a backup', () => {
   it('fails a backup in rollback mode when it writes to the database meanwhile', async () => {
     const live = createDatabase(folder('app.db'), { rows: 30_000 });
     await isRefused(backUpDuring(live, 'exact', () => writeUnlocked([live, 6000, [1]])));
+  });
+
+  it('fails a compact backup in rollback mode when it writes to the database meanwhile', async () => {
+    const live = createDatabase(folder('app.db'), { rows: 5000 });
+    const ready = folder('ready');
+    // The same byte again and again: nothing is damaged, and no moment is without a write.
+    const script = `const fs = require('node:fs');
+      const [path, ready] = process.argv.slice(1);
+      const handle = fs.openSync(path, 'r+');
+      const byte = Buffer.alloc(1);
+      fs.readSync(handle, byte, 0, 1, 6000);
+      for (let n = 0; ; n++) {
+        fs.writeSync(handle, byte, 0, 1, 6000);
+        if (n === 100) fs.writeFileSync(ready, '');
+      }`;
+    const child = spawn(process.execPath, ['-e', script, live, ready], { stdio: 'ignore' });
+    endAfterEach(child);
+    await waitUntil(() => existsSync(ready), 'the program writes');
+    await isRefused(snapshot(live, { method: 'compact' }));
+    await kill(child);
+    const { manifest } = await snapshot(live, { method: 'compact' });
+    assert.equal(manifest.verdict.status, 'ok');
   });
 
   it('fails a backup in WAL mode when it begins the WAL anew and writes to the database', async () => {

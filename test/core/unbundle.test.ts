@@ -4,12 +4,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename } from 'node:path';
 import { extractBundle, extractMember } from '../../src/core/bundle/extract.ts';
-import { withBundle } from '../../src/core/bundle/openBundle.ts';
+import { looksLikeBundle, withBundle } from '../../src/core/bundle/openBundle.ts';
 import { Zip } from '../../src/core/bundle/zipReader.ts';
 import { listAll, listBackups } from '../../src/core/catalog/catalog.ts';
 import { drillBundle } from '../../src/core/verify/drill.ts';
@@ -46,6 +47,21 @@ describe('reading bundles', () => {
     const path = folder(`content-${rows}.db`);
     return readFileSync(existsSync(path) ? path : createDatabase(path, { rows }));
   };
+
+  it('tells a bundle from a snapshot by its content, and throws for what cannot be read', async () => {
+    const { path } = await bundleOf([createDatabase(folder('app.db'))]);
+    renameSync(path, folder('called.db'));
+    symlinkSync(folder('loop.db'), folder('loop.db'));
+    assert.deepEqual(
+      [folder('called.db'), folder('app.db')].map((one) => looksLikeBundle(one)),
+      [true, false],
+    );
+    assert.throws(() => looksLikeBundle(folder('loop.db')), {
+      name: 'BackupError',
+      code: 'access',
+    });
+    assert.throws(() => looksLikeBundle(folder('none.db')), { code: 'source-missing' });
+  });
 
   describe('that are hostile', () => {
     const one: RawEntry = { name: 'app.db', data: 'x'.repeat(100) };

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from 'node:path';
 import type { Manifest } from '../../src/core/manifest/manifest.ts';
 import type { verifyBackup } from '../../src/core/verify/verifyBackup.ts';
-import { bundleOf } from '../support/bundles.ts';
+import { bundleOf, bundleRequest } from '../support/bundles.ts';
 import {
   createDatabase,
   requestFor,
@@ -111,25 +111,34 @@ describe('trouble of the machine', function () {
     });
   }
 
-  const backingUp: [what: string, watched: (lane: number) => string, most: number][] = [
-    ['its folder', (lane) => backups(lane), 40],
-    ['its database', () => folder('app.db'), 20],
+  const backingUp: [
+    what: string,
+    watched: (lane: number) => string,
+    most: number,
+    program: 'job.ts' | 'bundleJob.ts',
+  ][] = [
+    ['its folder', (lane) => backups(lane), 40, 'job.ts'],
+    ['its database', () => folder('app.db'), 20, 'job.ts'],
+    ['its database, of a bundle,', () => folder('app.db'), 10, 'bundleJob.ts'],
   ];
-  for (const [what, watched, most] of backingUp) {
+  for (const [what, watched, most, program] of backingUp) {
     it(`in ${what} lets a backup fail or be published unchecked, and never calls it damaged`, async () => {
       const database = createDatabase(folder('app.db'));
-      const request = (lane: number): object => requestFor(database, { folder: backups(lane) });
+      const request = (lane: number): object =>
+        program === 'job.ts'
+          ? requestFor(database, { folder: backups(lane) })
+          : bundleRequest([database], { folder: backups(lane) });
       // The first backup gives the database its identity; the ones after it all do the same.
       for (const lane of [1, 0]) {
         mkdirSync(backups(lane));
-        const { code, stdout } = await job(lane, 'job.ts', request(lane), []);
+        const { code, stdout } = await job(lane, program, request(lane), []);
         assert.equal(code, 0, stdout);
       }
       const operations = operationsOn(watched(0), folder('trace0'), { threads: true });
       const strike = async (lane: number, options: string[]): Promise<string[]> => {
         rmSync(backups(lane), { recursive: true, force: true });
         mkdirSync(backups(lane));
-        const ended = await job(lane, 'job.ts', request(lane), options);
+        const ended = await job(lane, program, request(lane), options);
         const names = readdirSync(backups(lane)).filter((name) => !name.startsWith('.'));
         if (names.some((name) => name.includes('.suspect'))) return ['a suspect'];
         const manifests = names.filter((name) => name.endsWith('.json'));

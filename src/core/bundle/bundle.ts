@@ -20,6 +20,7 @@ import {
 } from '../manifest/manifest.ts';
 import { Copying, describeContents, type Member, type Proved, sum } from '../snapshot/copying.ts';
 import { leftover, type SnapshotsRequest, sourceOf } from '../snapshot/snapshot.ts';
+import { believeDamage } from '../snapshot/suspect.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
 import { packCompanion, type Packed, type PublishedBundle, writeBundle } from './bundleFile.ts';
@@ -89,12 +90,25 @@ class Job {
   async run(): Promise<Bundled> {
     const named = this.#copying.inspect();
     if (this.#mustStop(named)) return { failures: this.#failures };
-    return inWorkplace(this.#request.folder, async ({ folder, scratch, stuck }) => {
+    const bundled = await inWorkplace(this.#request.folder, async ({ folder, scratch, stuck }) => {
       [this.#folder, this.#scratch] = [folder, scratch];
       this.#warnings.push(...stuck.map(leftover));
       const bundle = await this.#runIn(named);
       return { ...(bundle !== undefined && { bundle }), failures: this.#failures };
     });
+    return { ...bundled, failures: await this.#believed(bundled.failures) };
+  }
+
+  /** A failed read may look like damage. */
+  async #believed(failures: Bundled['failures']): Promise<Bundled['failures']> {
+    const databases = new Set(this.#copying.failures.map(({ database }) => database));
+    const believed: Bundled['failures'] = [];
+    for (const { path, error } of failures) {
+      const isOfDatabase = databases.has(path);
+      const seen = isOfDatabase ? await believeDamage(path, error, this.#request.folder) : error;
+      believed.push({ path, error: seen });
+    }
+    return believed;
   }
 
   async #runIn(named: Member[]): Promise<Bundle | undefined> {

@@ -59,17 +59,11 @@ export async function openBundle(bundle: string, limits?: ZipLimits): Promise<Op
   }
 }
 
-/** True for a file that begins like a zip, or is called one: what it is worth shows when it is opened. */
+/**
+ * True for a file that begins like a zip, or is called one: what it is worth shows when it is opened. Throws when the file
+ * cannot be read, because the wrong kind would be called damaged.
+ */
 export function looksLikeBundle(path: string): boolean {
-  try {
-    return beginsLikeBundle(path);
-  } catch {
-    return false; // Unreadable: opening it later reports the reason.
-  }
-}
-
-/** The same; throws when the file cannot be read. */
-export function beginsLikeBundle(path: string): boolean {
   if (path.toLowerCase().endsWith(bundleExtension)) return true;
   const begin = Buffer.alloc(4);
   try {

@@ -30,7 +30,7 @@ import { pin, type Pin } from '../sqlite/pin.ts';
 import { takeCut } from './cut.ts';
 import { stepBytes } from './earlySync.ts';
 import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
-import { lostFilesCode, PinWatch } from './pinWatch.ts';
+import { lostFilesCode, PinWatch, requireHeldDuring } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import {
   inspectLost,
@@ -310,13 +310,17 @@ export class Copying {
       ({ path, byHand }) => {
         try {
           const { busyTimeoutMs, verify: check } = this.#request;
-          const options = { busyTimeoutMs, shownAs: source.path, check };
-          // Held apart from the compacting, whose own hold cannot be watched. In rollback mode a waiting writer would
-          // keep the second connection out.
-          const held =
-            source.journalMode === 'wal' ? pin(path, busyTimeoutMs, source.path) : undefined;
+          const newWatch = (): PinWatch => new PinWatch(source, { facts: undefined, byHand });
+          // In WAL mode it is held apart from the compacting, whose own hold ends too soon. In rollback mode a waiting
+          // writer would keep the second connection out.
+          const isWal = source.journalMode === 'wal';
+          const held = isWal ? pin(path, busyTimeoutMs, source.path) : undefined;
+          const watched = isWal
+            ? undefined
+            : (run: () => void) => requireHeldDuring(run, copy, newWatch);
           try {
-            const watch = new PinWatch(source, { facts: undefined, byHand });
+            const watch = newWatch();
+            const options = { busyTimeoutMs, shownAs: source.path, check, watched };
             const compacted = compactInto(path, copy, options);
             if (held !== undefined) watch.requireHeld();
             return { ...compacted, watch };

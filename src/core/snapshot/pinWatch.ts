@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
 import { basename } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from '../files/paths.ts';
@@ -150,6 +150,27 @@ export class PinWatch {
       });
     }
     return findings;
+  }
+}
+
+const mostCompactings = 3;
+
+/**
+ * Runs what holds the database, and fails when that was written to meanwhile. SQLite takes the lock a moment after the
+ * watch begins and ends it a moment before, and a program may write in between: only one that does not see the lock is
+ * met again and again.
+ */
+export function requireHeldDuring(run: () => void, copy: string, newWatch: () => PinWatch): void {
+  for (let left = mostCompactings - 1; ; left--) {
+    const watch = newWatch();
+    run();
+    try {
+      watch.requireHeld();
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      truncateSync(copy);
+    }
   }
 }
 

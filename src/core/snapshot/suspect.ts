@@ -60,18 +60,36 @@ export async function withHelp(
     const backups = earlierOf(path, recordAs, request.folder);
     const isDamaged = error.code === 'corrupt' || backups.length > 0;
     const hasCopy = error.facts?.['suspect'] !== undefined || statSync(path).size === 0;
-    if (isByReading(error) && !hasCopy && !(await isSeenAgain(path, request.folder)))
-      return {
-        ...error,
-        code: 'io-error',
-        message: `${path} could not be read. Damage was not seen a second time.`,
-        hint: 'Check the disk and try again.',
-      };
+    const believed = hasCopy ? error : await believeDamage(path, error, request.folder);
+    if (believed !== error) return believed;
     const kept = isDamaged && !hasCopy ? await keep(path, recordAs, error, request) : {};
     return offering(backups[0], { ...error, ...kept });
   } catch {
     return error; // It vanished, or cannot be read: the failure itself says more.
   }
+}
+
+/**
+ * The failure to copy the database at `path` for damage, or a failed read in its place: damage counts when it is seen a
+ * second time, in a private copy in `folder`.
+ */
+export async function believeDamage(
+  path: string,
+  error: PlainError,
+  folder: string,
+): Promise<PlainError> {
+  if (!isByReading(error)) return error;
+  try {
+    if (await isSeenAgain(path, folder)) return error;
+  } catch {
+    return error; // It vanished, or there is no room for a copy: what was seen is all that is known.
+  }
+  return {
+    ...error,
+    code: 'io-error',
+    message: `${path} could not be read. Damage was not seen a second time.`,
+    hint: 'Check the disk and try again.',
+  };
 }
 
 /** SQLite calls a read that fails (EIO) damage too. */

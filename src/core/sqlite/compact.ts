@@ -8,6 +8,14 @@ import { readHeader } from './header.ts';
 import { checkIntegrity } from './integrity.ts';
 import { checksumBytes } from './pageChecksums.ts';
 
+interface CompactOptions {
+  busyTimeoutMs: number;
+  shownAs: string;
+  check: boolean;
+  /** Runs the part in which SQLite holds the database. It may run it again once `to` is empty. */
+  watched?: ((run: () => void) => void) | undefined;
+}
+
 /**
  * Writes a compacted copy of a live database into the existing empty file `to`. It is one committed state, but which one
  * is only known to lie between the two facts returned. Cannot be interrupted but by ending the process. VACUUM copies
@@ -16,7 +24,7 @@ import { checksumBytes } from './pageChecksums.ts';
 export function compactInto(
   path: string,
   to: string,
-  { busyTimeoutMs, shownAs, check }: { busyTimeoutMs: number; shownAs: string; check: boolean },
+  { busyTimeoutMs, shownAs, check, watched = (run) => run() }: CompactOptions,
 ): { before: Facts; after: Facts } {
   refuseReservedBytes(path, shownAs);
   const db = explained(shownAs, () => openSource(path, busyTimeoutMs));
@@ -26,7 +34,8 @@ export function compactInto(
     // The copy is synced like this read-only connection, which writes nothing else: the caller syncs it before publishing.
     db.pragma('synchronous = off');
     try {
-      db.prepare('VACUUM INTO ?').run(to);
+      const vacuum = db.prepare('VACUUM INTO ?');
+      watched(() => vacuum.run(to));
     } catch (error) {
       if (isNotRunnable(error)) throw cannotCompact(error, shownAs);
       throw explain(error, sideOf(error), sideOf(error) === 'target' ? to : shownAs);

@@ -23,6 +23,8 @@ export interface GuardOptions {
   files?: Partial<Record<Part, string>>;
   /** Called after each part was read, for tests that change the database at that moment. */
   afterPart?: (suffix: string) => void;
+  /** After this time no further try begins, but there are two. */
+  longestMs?: number;
 }
 
 /**
@@ -62,6 +64,9 @@ export function makeReadableCopy(path: string, folder: string, options: GuardOpt
 const copiedSuffixes = ['', '-wal', '-journal'] as const;
 const guardedSuffixes = ['', '-wal', '-journal', '-shm'] as const;
 const tries = 6;
+const fewestTries = 2;
+/** A large database, or a slow mount: what changes all the time would be copied for as long as the tries take. */
+const defaultLongestMs = 20_000;
 const firstPauseMs = 10;
 
 /**
@@ -71,7 +76,9 @@ const firstPauseMs = 10;
  */
 export function copyGuarded(given: string, to: string, options: GuardOptions = {}): string[] {
   const path = options.files?.[''] === undefined ? resolveRegularFile(given) : given;
+  const endsAt = performance.now() + (options.longestMs ?? defaultLongestMs);
   for (let attempt = 0; attempt < tries; attempt++) {
+    if (attempt >= fewestTries && performance.now() >= endsAt) break;
     if (attempt > 0) pause(firstPauseMs * 2 ** attempt);
     const copied = copyOnce(path, to, options);
     if (copied !== undefined) return copied;
@@ -109,13 +116,16 @@ function copyOnce(
     }
     afterPart?.(suffix);
   }
+  const isSame = (): boolean => stateOf(partsOf(fileOf)) === stateOf(before);
+  // To compare all bytes takes as long as to copy them.
+  if (!isSame()) return undefined;
   // A time that is this young may stay the same over another write, and a shared file system may tell an old one: then
   // the bytes decide.
   const isOld = newestMs(before) < startedAt - coarsestTimeMs;
   const isVouched = isOld && sharedFileSystem(fileOf('')) === undefined;
   if (!isVouched && !parts.every((suffix) => hasSameBytes(fileOf(suffix), to + suffix)))
     return undefined;
-  return stateOf(partsOf(fileOf)) === stateOf(before) ? parts : undefined;
+  return isSame() ? parts : undefined;
 }
 
 /** FAT counts in steps of two seconds; the others in much smaller ones. */

@@ -9,6 +9,7 @@ import type {
   VerdictStatus,
 } from '../manifest/manifest.ts';
 import { readManifestOf, updateManifest } from '../manifest/manifestFile.ts';
+import { lostFilesCode } from '../snapshot/pinWatch.ts';
 import type { Check } from '../sqlite/check.ts';
 import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import { isDamage } from '../sqlite/driver.ts';
@@ -81,6 +82,8 @@ export function verdict(path: string, weighed: readonly Weighed[]): Verdict {
     'gap' in one ? [one.gap] : 'remark' in one ? [one.remark] : [],
   );
   const outOfStep = weighed.flatMap((one) => ('outOfStep' in one ? one.outOfStep : []));
+  // What is out of step is said of rows that are all there.
+  const isLost = gaps.some(({ code }) => code === lostFilesCode);
   const status =
     damages.length > 0
       ? 'damaged'
@@ -93,8 +96,13 @@ export function verdict(path: string, weighed: readonly Weighed[]): Verdict {
     path,
     status,
     findings: [...damages, ...unchecked, ...others].map(shorten),
-    ...(status === 'partial' && outOfStep.length > 0 && { outOfStep }),
+    ...(status === 'partial' && outOfStep.length > 0 && !isLost && { outOfStep }),
   };
+}
+
+/** What the backup knew when it was made, and no look at the backup alone can find out: rows may be missing. */
+export function* weighWarnings(warnings: readonly Finding[] = []): Generator<Weighed> {
+  for (const finding of warnings) if (finding.code === lostFilesCode) yield { gap: finding };
 }
 
 const damageCodes: ReadonlySet<string> = new Set([

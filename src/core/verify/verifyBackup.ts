@@ -1,5 +1,5 @@
 /** Verifies a backup of either kind, and keeps the verdict in its manifest. */
-import { beginsLikeBundle } from '../bundle/openBundle.ts';
+import { looksLikeBundle } from '../bundle/openBundle.ts';
 import type { Progress } from '../job.ts';
 import { drillBundle, drillSnapshot } from './drill.ts';
 import { type DrillOutcome, recordVerdict, type Verdict, verdict, weighError } from './verdict.ts';
@@ -13,7 +13,7 @@ export async function verifyBackup(
 ): Promise<Verdict & { drill?: DrillOutcome }> {
   let isBundle: boolean;
   try {
-    isBundle = beginsLikeBundle(path);
+    isBundle = looksLikeBundle(path);
   } catch (error) {
     return verdict(path, [weighError(error, path)]);
   }

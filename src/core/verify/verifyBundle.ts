@@ -35,6 +35,7 @@ import {
   weighCheckError,
   type Weighed,
   weighError,
+  weighWarnings,
 } from './verdict.ts';
 
 type OnProgress = (progress: Progress) => void;
@@ -207,6 +208,7 @@ async function* weighDatabase(
     if (header.pageCount !== undefined && header.pageCount * header.pageSize !== header.sizeBytes)
       yield damage('size-mismatch', 'Its header says another size.');
     const recorded = member.entry?.kind === 'database' ? member.entry : undefined;
+    yield* weighWarnings(recorded?.warnings);
     let check: Check;
     try {
       check = checkDatabase(copy, { access: 'private', foreignKeys: true });

@@ -21,6 +21,7 @@ import {
   weighCheckError,
   type Weighed,
   weighError,
+  weighWarnings,
 } from './verdict.ts';
 
 /**
@@ -53,6 +54,7 @@ function* weigh(
   const parsed = readManifestOf(path);
   yield* manifestRemarks(parsed);
   const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+  yield* weighWarnings(manifest?.warnings);
   if (manifest !== undefined) yield* weighBytes(path, manifest, onProgress);
   if (header.kind === 'sqlite') yield* checkFile(path, header, manifest, onProgress, scratchParent);
   else if (header.kind === 'newer') {

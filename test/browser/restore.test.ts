@@ -177,7 +177,8 @@ describe('the runbook in a window', () => {
   before(thePackage);
 
   it('restores a running application, also when the window is reloaded, proves it, and undoes it', async function () {
-    if (takesPictures) this.timeout(600_000);
+    // A whole restore, a reload and two undos in one window: the longest of all on a busy machine.
+    this.timeout(takesPictures ? 600_000 : 240_000);
     await withShop({ theme: themes.dark }, async (window, shop, folder) => {
       const page = pageButton(window);
       const { webview, dialog } = window;

@@ -1,4 +1,4 @@
-// npm test runs everything; one part runs with: node test/run.ts unit|extension|browser|faults
+// npm test runs everything; one part runs with: node test/run.ts checks|unit|extension|browser|faults
 // Arguments after unit, browser and faults go to mocha; extension takes --grep PATTERN.
 import { existsSync, globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -88,6 +88,8 @@ function stepsOf(part: string | undefined, args: string[]): Step[] {
       const all = [...first, unit([]), extension([]), ...checks, ...windows([])];
       return process.env['CI'] ? [...all, faults([])] : all;
     }
+    case 'checks':
+      return checks;
     case 'unit':
       return [processes, unit(args)];
     case 'extension':
@@ -97,7 +99,7 @@ function stepsOf(part: string | undefined, args: string[]): Step[] {
     case 'faults':
       return [processes, faults(args)];
     default:
-      console.error(`No part is called "${part}": unit, extension, browser, faults`);
+      console.error(`No part is called "${part}": checks, unit, extension, browser, faults`);
       return process.exit(2);
   }
 }

@@ -1,4 +1,4 @@
-/* global console, process, setTimeout */
+/* global setTimeout */
 // CommonJS, because mocha loads it by path in Node and in the extension host alike.
 const { appendFileSync } = require('node:fs');
 const { reporters, Runner } = require('mocha');

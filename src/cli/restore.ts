@@ -3,7 +3,7 @@ import { BackupError } from '../core/errors.ts';
 import { bundleExtension } from '../core/manifest/names.ts';
 import type { Restored } from '../core/restore/apply.ts';
 import type { RestorePlan } from '../core/restore/plan.ts';
-import type { Interrupted, Recovered } from '../core/restore/recovery.ts';
+import type { Interrupted } from '../core/restore/recovery.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
 import { runbookSteps } from '../core/runbook/runbook.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
@@ -213,7 +213,7 @@ function printRestored({ items }: Restored, json: boolean, { print, tell }: Cont
     print(`Restored ${realTarget}: ${verdictWords[verified]}.`);
     if (setAside !== undefined)
       print(
-        `The old database is kept: ${setAside}\n  Undo: sqlite-backup restore --undo SET_ASIDE`,
+        `The previous database is kept: ${setAside}\n  Undo: sqlite-backup restore --undo SET_ASIDE`,
       );
     if (safetySnapshot !== undefined) print(`Safety snapshot: ${safetySnapshot}`);
   }
@@ -236,8 +236,9 @@ async function undoRestore(
     const { target, verified } = undone;
     print(JSON.stringify({ restored: target, setAside: undone.setAside ?? null, verified }));
   } else {
-    print(`The old database is live again: ${undone.target}`);
-    if (undone.setAside !== undefined) print(`What was live is kept: ${undone.setAside}`);
+    print(`The previous database is live again: ${undone.target}`);
+    if (undone.setAside !== undefined)
+      print(`The database from before the undo is kept: ${undone.setAside}`);
   }
   for (const { message } of undone.findings) tell(message);
   return exitCodes.ok;
@@ -268,8 +269,7 @@ async function recoverIn(
     const params = { intent: one.intent, how, ignoreHolders };
     const done = await worker.call('recoverInterrupted', params, { signal });
     recovered.push(done);
-    for (const { realTarget, live } of json ? [] : done.items)
-      print(`${realTarget}: ${liveWords(one.action)[live]}.`);
+    for (const { realTarget, words } of json ? [] : done.items) print(`${realTarget}: ${words}.`);
     for (const { message } of done.remarks) tell(message);
   }
   if (json && (recovered.length > 0 || stuck.length === 0)) print(JSON.stringify({ recovered }));
@@ -281,17 +281,6 @@ async function recoverIn(
     });
   if (recovered.length === 0) tell(`No interrupted restore in ${folder}.`);
   return exitCodes.ok;
-}
-
-function liveWords(
-  action: Interrupted['action'],
-): Record<Recovered['items'][number]['live'], string> {
-  return {
-    old: action === 'undo' ? 'the restored database, as before the undo' : 'as it was before',
-    new: action === 'undo' ? 'the old database is back' : 'restored',
-    missing: 'there is no file',
-    other: 'another file is live, and stays',
-  };
 }
 
 function interruptedJson({

@@ -60,7 +60,7 @@ export interface Openers {
   known: Holder[];
   /** A viewer of databases, for example. */
   unknown: Holder[];
-  /** They were let go on, so what they have open may be the old database. */
+  /** They were not stopped, so they may have the previous database open. */
   unstopped: Holder[];
 }
 

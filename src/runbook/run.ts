@@ -90,7 +90,7 @@ export interface Kept {
   member?: string;
 }
 
-/** The old databases that were set aside, whether they are there still or not. */
+/** The previous databases that were kept, whether they still exist or not. */
 export function keptOf({ restored, moved, alsoKept = [], items: asked }: Run): Kept[] {
   const own = ((restored ?? moved)?.items ?? []).flatMap(
     ({ setAside, realTarget, target, member }): Kept[] =>

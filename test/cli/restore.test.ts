@@ -191,7 +191,10 @@ describe('the command line, restoring', () => {
       '--roll-back',
     ]);
     assert.equal(code, 1);
-    assert.match(stdout, /app\.db: another file is live, and stays\.$/m);
+    assert.match(
+      stdout,
+      /app\.db: another file is live: neither the previous database nor the restored/,
+    );
     assert.match(stderr, /is not the intent of a restore/);
     assert.equal(valueOf(live, count), 1);
     assert.equal(leftoversIn(folder()).length, 1, 'nobody deletes what is not ours');

@@ -30,7 +30,7 @@ import { pin, type Pin } from '../sqlite/pin.ts';
 import { takeCut } from './cut.ts';
 import { stepBytes } from './earlySync.ts';
 import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
-import { lostFilesCode, PinWatch, requireHeldDuring } from './pinWatch.ts';
+import { isOfMissingRows, PinWatch, requireHeldDuring } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import {
   inspectLost,
@@ -455,7 +455,7 @@ export function describeContents({
   Manifest,
   'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations' | 'permissions'
 > {
-  const lost = warnings.filter(({ code }) => code === lostFilesCode);
+  const lost = warnings.filter(isOfMissingRows);
   return {
     facts: { ...contents.facts, journalMode },
     verdict:

@@ -10,8 +10,13 @@ import { isReplaced, type Source } from './source.ts';
 const largestQuietWalBytes = 256 * 1024 * 1024;
 const smallestNotedWalBytes = 4 * 1024 * 1024;
 
-/** A backup with this warning is never simply "verified". */
-export const lostFilesCode = 'lost-files';
+const lostFilesCode = 'lost-files';
+const hiddenWalCode = 'hidden-wal';
+
+/** True for a warning that rows may be missing. A backup with one is never simply "verified". */
+export function isOfMissingRows({ code }: Finding): boolean {
+  return code === lostFilesCode || code === hiddenWalCode;
+}
 
 /** So long after a commit its program may be about to commit again. */
 const writtenForMs = 1000;
@@ -116,6 +121,13 @@ export class PinWatch {
     if (this.#byHand?.reason === 'lost-names') {
       findings.push(lostFinding(this.#source.path, this.#byHand));
       return findings;
+    }
+    if (this.#source.isWalHidden) {
+      const name = basename(this.#source.path);
+      findings.push({
+        code: hiddenWalCode,
+        message: `${name} is mounted as a single file, so a ${name}-wal beside the original cannot be seen here. If a program on the other side of the mount uses the database, this backup may lack its newest transactions. Mount the folder instead, or run the backup where the program runs.`,
+      });
     }
     if (this.#byHand?.reason === 'other-side') {
       findings.push({

@@ -2,9 +2,10 @@
 import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BackupError, type ErrorCode, explain, isBackupError } from '../errors.ts';
+import { isMountPoint } from '../files/fileSystem.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { requireSpace } from '../files/space.ts';
-import { findLockers } from '../holders/holders.ts';
+import { findLockers, hasProgramHere } from '../holders/holders.ts';
 import { findLost, type LostFiles } from '../holders/lost.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
 import type { Permissions } from '../manifest/manifest.ts';
@@ -24,6 +25,8 @@ export interface Source {
   links: number;
   pageSize: number;
   permissions?: Permissions;
+  /** Mounted as a single file: a `-wal` lies beside the original, and cannot be seen here. */
+  isWalHidden?: true;
   /** Of files that have lost their names: where they are read. */
   byHand?: LostNames;
 }
@@ -46,7 +49,14 @@ export function inspectSource(database: string, largestBytes: number): Source {
     ...(process.platform !== 'win32' && { permissions: { mode: mode & 0o777, uid, gid } }),
   };
   refuseHiddenWal(source);
-  return source;
+  return isWalHidden(source) ? { ...source, isWalHidden: true } : source;
+}
+
+/** As containers mount single files. A program that opens the database here has its `-wal` here. */
+function isWalHidden({ path, journalMode }: Source): boolean {
+  const wal = siblingsOf(path).get('-wal');
+  if (journalMode !== 'wal' || (wal?.sizeBytes ?? 0) > 0 || !isMountPoint(path)) return false;
+  return wal === undefined || !hasProgramHere(path);
 }
 
 /** A database that was deleted may still be open: then its content can be saved. */

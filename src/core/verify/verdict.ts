@@ -9,7 +9,7 @@ import type {
   VerdictStatus,
 } from '../manifest/manifest.ts';
 import { readManifestOf, updateManifest } from '../manifest/manifestFile.ts';
-import { lostFilesCode } from '../snapshot/pinWatch.ts';
+import { isOfMissingRows } from '../snapshot/pinWatch.ts';
 import type { Check } from '../sqlite/check.ts';
 import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import { isDamage } from '../sqlite/driver.ts';
@@ -83,7 +83,7 @@ export function verdict(path: string, weighed: readonly Weighed[]): Verdict {
   );
   const outOfStep = weighed.flatMap((one) => ('outOfStep' in one ? one.outOfStep : []));
   // What is out of step is said of rows that are all there.
-  const isLost = gaps.some(({ code }) => code === lostFilesCode);
+  const isLost = gaps.some(isOfMissingRows);
   const status =
     damages.length > 0
       ? 'damaged'
@@ -102,7 +102,7 @@ export function verdict(path: string, weighed: readonly Weighed[]): Verdict {
 
 /** What the backup knew when it was made, and no look at the backup alone can find out: rows may be missing. */
 export function* weighWarnings(warnings: readonly Finding[] = []): Generator<Weighed> {
-  for (const finding of warnings) if (finding.code === lostFilesCode) yield { gap: finding };
+  for (const finding of warnings.filter(isOfMissingRows)) yield { gap: finding };
 }
 
 const damageCodes: ReadonlySet<string> = new Set([

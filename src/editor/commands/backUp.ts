@@ -200,7 +200,7 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
   const folder = vscode.Uri.joinPath(vscode.Uri.file(last.snapshot.path), '..');
   const offerIgnoring = await shouldOfferIgnoring(folder.fsPath);
   const areFilesLost = done.some(({ snapshot: { manifest } }) =>
-    manifest.warnings?.some(({ code }) => code === 'lost-files'),
+    manifest.warnings?.some(({ code }) => code === 'lost-files' || code === 'hidden-wal'),
   );
   const lost = done.find(({ snapshot }) => ownLosses(snapshot.manifest).length > 0);
   const offering = done.filter(({ snapshot }) => snapshot.offer !== undefined);

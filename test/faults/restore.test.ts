@@ -7,11 +7,12 @@ import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, snapshot, valueOf } from '../support/databases.ts';
 import {
   disturb,
-  everyThird,
   hasHit,
   inLanes,
+  isThorough,
   type Operation,
   operationsOn,
+  sampleOf,
   traced,
 } from '../support/operations.ts';
 import {
@@ -196,10 +197,10 @@ describe('a restore that is disturbed', function () {
   };
 
   for (const [kind, injection, how, choose] of [
-    ['KILL', 'signal=KILL', 'finish', (all) => all],
-    ['KILL', 'signal=KILL', 'roll-back', (all) => all],
-    ['EIO', 'error=EIO', 'roll-back', (all) => everyThird(all, 1)],
-    ['ENOSPC', 'error=ENOSPC', 'finish', (all) => everyThird(all.filter(canFill), 2)],
+    ['KILL', 'signal=KILL', 'finish', (all) => sampleOf(all, 10)],
+    ['KILL', 'signal=KILL', 'roll-back', (all) => sampleOf(all.toReversed(), 10)],
+    ['EIO', 'error=EIO', 'roll-back', (all) => sampleOf(all, 5)],
+    ['ENOSPC', 'error=ENOSPC', 'finish', (all) => sampleOf(all.filter(canFill), 4)],
   ] as const satisfies [string, string, How, (all: Operation[]) => Operation[]][]) {
     it(`by ${kind} at any operation, is old, new, or can ${how}`, async () => {
       await identify();
@@ -226,8 +227,12 @@ describe('a restore that is disturbed', function () {
         wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
       });
       assert.deepEqual(wrong, []);
-      assert.ok(missed < all.length / 5, `${missed} of ${all.length} missed`);
-      if (kind === 'KILL') assert.deepEqual([...outcomes].sort(), allStates(how).sort());
+      assert.ok(missed < Math.max(2, all.length / 5), `${missed} of ${all.length} missed`);
+      // A sample need not come to all of them.
+      if (kind === 'KILL' && isThorough)
+        assert.deepEqual([...outcomes].sort(), allStates(how).sort());
+      if (kind === 'KILL')
+        for (const outcome of outcomes) assert.ok(allStates(how).includes(outcome), outcome);
     });
   }
 
@@ -251,7 +256,7 @@ describe('a restore that is disturbed', function () {
       ({ call, line }) => call === 'rename' && line.includes('intent.json'),
     );
     assert.ok(first > 0, 'no intent');
-    const numbered = everyThird(all.slice(first), 0).entries();
+    const numbered = sampleOf(all.slice(first), 5).entries();
     await inLanes(lanes, numbered, async ([index, operation], lane) => {
       reset(lane, databases);
       await job(lane, 'apply', requestOfTwo(lane), disturb(operation, 'signal=KILL'));
@@ -264,7 +269,10 @@ describe('a restore that is disturbed', function () {
       wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
     });
     assert.deepEqual(wrong, []);
-    assert.ok(outcomes.has('old with an intent, finish'), [...outcomes].join());
+    assert.ok(
+      [...outcomes].some((outcome) => outcome.includes('with an intent')),
+      [...outcomes].join(),
+    );
   });
 
   it('by KILL at any operation of an undo, has all of the old and of the restored', async () => {
@@ -276,7 +284,7 @@ describe('a restore that is disturbed', function () {
     };
     assert.equal((await restoreAndUndo(0)).code, 0);
     const wrong: string[] = [];
-    await inLanes(lanes, operations(0).entries(), async ([index, operation], lane) => {
+    await inLanes(lanes, sampleOf(operations(0), 7).entries(), async ([index, operation], lane) => {
       await restoreAndUndo(lane, disturb(operation, 'signal=KILL'));
       const dir = dirOf(lane);
       const how = index % 2 === 0 ? 'finish' : 'roll-back';

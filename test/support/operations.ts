@@ -90,11 +90,6 @@ export function sampleOf<T>(items: readonly T[], most: number): T[] {
   return sampled(items, (index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
 }
 
-/** Every third item, from `offset` on; all of them in a thorough run. */
-export function everyThird<T>(items: readonly T[], offset: number): T[] {
-  return everyNth(items, 3, offset);
-}
-
 /** Every nth item, from `offset` on; all of them in a thorough run. */
 export function everyNth<T>(items: readonly T[], n: number, offset: number): T[] {
   return sampled(items, (index) => isThorough || index % n === offset);

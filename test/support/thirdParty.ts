@@ -62,6 +62,10 @@ export class ThirdParty {
     });
   }
 
+  isAnswered(n: number): boolean {
+    return existsSync(join(this.#mailbox, `${n}.answer`));
+  }
+
   answer(n: number): unknown {
     const path = join(this.#mailbox, `${n}.answer`);
     for (const end = Date.now() + longestWaitMs; !existsSync(path); pause(1))

@@ -60,8 +60,8 @@ async function archive(
     requireSpace(place.folder, sum(files.map(({ sizeBytes }) => sizeBytes)));
     return archiveOld({ path, files, ...place, toolVersion }, hooks);
   });
-  requireUnchanged(path, files, made);
-  return { archive: made, ...removeSetAside(path) };
+  const { removed } = removeSetAside(path, (now) => requireUnchanged(path, { files, now }, made));
+  return { archive: made, removed };
 }
 
 interface Old {
@@ -180,10 +180,14 @@ function archiveName(setAside: string): string {
 }
 
 /** What was archived is what is removed: nobody has written to it meanwhile. */
-function requireUnchanged(path: string, files: readonly FileState[], archive: string): void {
+function requireUnchanged(
+  path: string,
+  { files, now }: Record<'files' | 'now', readonly FileState[]>,
+  archive: string,
+): void {
   const describe = (all: readonly FileState[]): string =>
     JSON.stringify(all.filter(({ part }) => part !== '-shm'));
-  if (describe(statesOf(path)) === describe(files)) return;
+  if (describe(now) === describe(files)) return;
   throw changed(path, archive);
 }
 

@@ -1,16 +1,18 @@
 /** The old databases that restores have kept. Nothing removes them but the person, name by name. */
-import { lstatSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { syncFolder } from '../files/sync.ts';
+import { makePrivateFolder } from '../files/workplace.ts';
+import { findHolders } from '../holders/holders.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
 import { whileClaimed } from './claim.ts';
 import { type Intent, listIntents, livePath, readIntent, setAsidePath } from './intent.ts';
-import { parts, statesOf } from './parts.ts';
+import { type FileState, parts, statesOf } from './parts.ts';
 import { dropRecord, hasRecord } from './record.ts';
 import { stateOf } from './states.ts';
-import { requireFree, resolveTarget } from './target.ts';
+import { inUse, requireFree, resolveTarget } from './target.ts';
 
 export interface SetAside {
   /** The database file. */
@@ -65,7 +67,7 @@ function describe(folder: string, name: string): SetAside[] {
 
 /** Removes a set-aside with its siblings. Refused while it is open, or while an interrupted restore needs it. */
 export function deleteSetAside(given: string): Promise<{ removed: string[] }> {
-  return whileSetAsideClaimed(given, removeSetAside);
+  return whileSetAsideClaimed(given, (path) => removeSetAside(path));
 }
 
 /** Runs `action` as the only one at work on the database that the set-aside belongs to. */
@@ -77,13 +79,31 @@ export async function whileSetAsideClaimed<T>(
   return whileClaimed([liveOfSetAside(path)], () => action(requireSetAside(path)));
 }
 
-export function removeSetAside(path: string): { removed: string[] } {
+/**
+ * Removes a set-aside. Its file is taken away from its name first, so that no program can open it any more; when one has
+ * done so until then, or `requireSame` throws for the files as they are, it comes back.
+ */
+export function removeSetAside(
+  path: string,
+  requireSame: (files: FileState[]) => void = () => undefined,
+): { removed: string[] } {
   requireFree([path], { probe: false });
+  const place = makePrivateFolder(dirname(path));
+  const away = join(place.path, 'old.db');
   const removed: string[] = [];
   try {
+    renameSync(path, away);
+    try {
+      requireLeft(away, path);
+      requireSame([...statesOf(away), ...statesOf(path)]);
+    } catch (error) {
+      renameSync(away, path);
+      throw error;
+    }
     for (const part of parts) {
-      if (lstatSync(path + part, { throwIfNoEntry: false }) === undefined) continue;
-      unlinkSync(path + part);
+      const file = part === '' ? away : path + part;
+      if (lstatSync(file, { throwIfNoEntry: false }) === undefined) continue;
+      unlinkSync(file);
       removed.push(path + part);
     }
     dropRecord(path);
@@ -91,7 +111,16 @@ export function removeSetAside(path: string): { removed: string[] } {
     return { removed };
   } catch (error) {
     throw explain(error, 'target', path);
+  } finally {
+    if (!existsSync(away)) place.remove();
   }
+}
+
+function requireLeft(away: string, path: string): void {
+  const { holders } = findHolders([away]);
+  if (holders.length === 0) return;
+  const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
+  throw inUse(path, `${path} is open in ${programs}.`, { programs });
 }
 
 /** The live path that a set-aside came from. */

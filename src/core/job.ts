@@ -1,23 +1,36 @@
 /** What a job of the core tells its caller, and what it may ask of it. */
 import type { Digests } from './files/digests.ts';
 import type { Pace } from './pause.ts';
+import type { WalIndex } from './files/walIndex.ts';
 
-/** Follows a growing file on a thread of its own. */
-export interface Follower {
-  /** So many bytes of the file have been handed to SQLite. */
-  wrote: (doneBytes: number, pace: Pace) => void;
-  /** The file is complete. */
-  complete: (pace: Pace) => void;
-  /** What it is, proved. Comes only after `complete`; part of the proof is done by the caller's thread. */
-  digests: (onRead: (doneBytes: number) => void) => Promise<Digests>;
-  /** The digests are not needed any more. When it resolves the file is closed. */
-  abandon: () => Promise<void>;
+/** A database that SQLite holds still, to be captured by a process that never opens SQLite. */
+export interface CaptureOrder {
+  path: string;
+  /** The free private path that the file gets; its WAL gets `-wal` behind that. */
+  copy: string;
+  /** Of a database in WAL mode: how far its WAL is to be copied. */
+  wal: WalIndex | undefined;
 }
 
-/** What is expected of the file that is followed. */
-export interface Expected {
-  begin: Uint8Array;
-  sizeBytes: number;
+export interface Captured {
+  means: 'clone' | 'copy';
+  /** Of the WAL, which lie beside the copy. */
+  frames: number;
+}
+
+export interface Capturing {
+  /** Below this a second process costs more than it gains. */
+  fewestBytes: number;
+  start: () => CaptureProcess;
+}
+
+/** Another process, which reads the files of databases while this one holds them. */
+export interface CaptureProcess {
+  /** Of each path, as it is now; undefined where there is none, or none that can be understood. */
+  readIndexes: (paths: readonly string[]) => Promise<(WalIndex | undefined)[]>;
+  /** Rejects when the files could not be captured so; then nothing is left of the attempt. */
+  capture: (order: CaptureOrder, onStep: (doneBytes: number) => Pace) => Promise<Captured>;
+  end: () => void;
 }
 
 /** The last four are those of a restore. */
@@ -46,8 +59,8 @@ export interface SnapshotHooks {
   beforePublish: () => Promise<void>;
   /** Digests of a file beside this thread's own work. Without it, the file is read here. */
   digestBeside?: (path: string) => Promise<Digests>;
-  /** Follows a file while it is written. Without it, or where there is none, the file is read when it is complete. */
-  digestBehind?: (path: string, expected: Expected) => Follower | undefined;
+  /** How large databases are captured. Without it, SQLite copies all page by page. */
+  capturing?: Capturing;
 }
 
 /** Other programs cannot use some files, because SQLite's exclusive lock on them is held by a process of its own. */

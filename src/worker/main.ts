@@ -1,6 +1,7 @@
 import { toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite/driver.ts';
-import { digestBehind, digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
+import { captureWith, isCaptureProcess, serveCaptures } from './captureProcess.ts';
+import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
 import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
@@ -19,7 +20,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
     beforePublish: () => send({ ready: true }).then(() => publishing),
     digestBeside,
-    digestBehind,
+    capturing: captureWith(process.argv[1] ?? ''),
     keepOut: keepOutWith(process.argv[1] ?? ''),
   };
   try {
@@ -46,4 +47,5 @@ function listen(): void {
 
 if (isDigestThread()) serveDigests();
 else if (isLockProcess()) serveLocks();
+else if (isCaptureProcess()) serveCaptures();
 else listen();

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { applyRestore } from '../../src/core/restore/apply.ts';
-import { foreseeFirstPage } from '../../src/core/snapshot/firstPage.ts';
 import { checkDatabase } from '../../src/core/sqlite/check.ts';
-import { sqliteVersion } from '../../src/core/sqlite/driver.ts';
 import { verifyBackup } from '../../src/core/verify/verifyBackup.ts';
 import { bundleOf } from '../support/bundles.ts';
 import {
@@ -139,13 +137,6 @@ describe('a database with a checksum in each page', () => {
     const copied = readFileSync(copy);
     assert.deepEqual(copied.subarray(4096), bytes.subarray(4096));
     assert.deepEqual(copied.subarray(4088, 4096), Buffer.alloc(8, 0x5a));
-  });
-
-  it('has the first page that was foreseen while it was copied', async () => {
-    const path = createWithChecksums(folder('app.db'), { journalMode: 'wal' });
-    const foreseen = foreseeFirstPage(readFileSync(path).subarray(0, 4096), sqliteVersion());
-    const { path: copy } = await snapshot(path);
-    assert.deepEqual(readFileSync(copy).subarray(0, 4096), foreseen);
   });
 
   it('has no checksums without the room for them', () => {

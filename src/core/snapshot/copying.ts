@@ -5,13 +5,14 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { BackupError, explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+import { explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
 import { digestFile, type Digests, sha256File } from '../files/digests.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
 import { syncFileBeside } from '../files/sync.ts';
+import type { WalIndex } from '../files/walIndex.ts';
 import type { LostFiles } from '../holders/lost.ts';
-import type { Follower, RecordAs, SnapshotHooks } from '../job.ts';
+import type { CaptureProcess, RecordAs, SnapshotHooks } from '../job.ts';
 import {
   boundTables,
   type CutLabel,
@@ -23,15 +24,14 @@ import {
 import type { Pace } from '../pause.ts';
 import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { compactInto } from '../sqlite/compact.ts';
-import { type Contents, differingFacts, settleCopy } from '../sqlite/contents.ts';
-import { sqliteVersion } from '../sqlite/driver.ts';
-import type { ByHand } from '../sqlite/opening.ts';
-import { pin, type Pin } from '../sqlite/pin.ts';
+import { type Contents, differingFacts } from '../sqlite/contents.ts';
+import { pin } from '../sqlite/pin.ts';
+import { capture, type Held, isWorthCapturing, settleCaptured } from './capture.ts';
 import { takeCut } from './cut.ts';
 import { stepBytes } from './earlySync.ts';
-import { foreseeFirstPage, readFirstPage } from './firstPage.ts';
 import { isOfMissingRows, PinWatch, requireHeldDuring } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
+import { incomplete, settle, settleIn } from './settle.ts';
 import {
   inspectLost,
   inspectSource,
@@ -55,7 +55,7 @@ export interface CopyRequest {
   largestBytes: number;
 }
 
-export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside' | 'digestBehind'>;
+export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside' | 'capturing'>;
 
 export interface CopyFailure {
   /** As asked for. */
@@ -68,8 +68,6 @@ export interface Member {
   database: string;
   recordAs: RecordAs;
   source: Source;
-  /** As it was before SQLite opened the database, where the copy is to be followed. */
-  firstPage?: Buffer;
 }
 
 export interface Copied extends Member {
@@ -97,9 +95,6 @@ export interface Proved extends Omit<Copied, 'digests'> {
 
 /** A copy that is held back for longer is a burden itself: the WAL grows as long as it is read. */
 const mostGentleMs = 60_000;
-
-/** Below this a thread costs more than it gains. */
-const fewestFollowedBytes = 64e6;
 
 /** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
 export type Purpose = 'publish' | 'pack';
@@ -153,11 +148,7 @@ export class Copying {
           : inspectLost(database, lost, largestBytes),
       );
       if (source === undefined || members.has(source.identity)) continue;
-      const { path, pageSize } = source;
-      const firstPage = this.#isWorthFollowing(source) && {
-        firstPage: readFirstPage(path, pageSize),
-      };
-      members.set(source.identity, { database, recordAs, source, ...firstPage });
+      members.set(source.identity, { database, recordAs, source });
     }
     return [...members.values()];
   }
@@ -171,11 +162,19 @@ export class Copying {
 
   async #copyAll(members: Member[]): Promise<Copied[]> {
     const readable = this.#findReadable(members);
-    const held = await this.#pinAll(readable);
+    const isLarge = readable.some((one) => isWorthCapturing(one, this.#hooks.capturing));
+    const capturing = isLarge ? this.#hooks.capturing?.start() : undefined;
+    try {
+      return await this.#copyHeld(await this.#pinAll(readable, capturing), capturing);
+    } finally {
+      capturing?.end();
+    }
+  }
+
+  async #copyHeld(held: Held[], capturing: CaptureProcess | undefined): Promise<Copied[]> {
     const at = new Date();
     try {
       const totalBytes = sum(held.map(({ pin: { facts } }) => facts.pageCount * facts.pageSize));
-      requireSpace(this.#folder, totalBytes);
       const copied: Copied[] = [];
       let before = 0;
       const watches = held.map(
@@ -193,36 +192,39 @@ export class Copying {
           makesNobodyWait(),
       });
       let spaceIsDueBytes = 0;
-      for (const [index, { member, pin: one }] of held.entries()) {
-        const { facts } = one;
+      const onStep = (wroteBytes: number): Pace => {
+        for (const watch of watches) watch.look();
+        const doneBytes = Math.min(before + wroteBytes, totalBytes);
+        if (doneBytes >= spaceIsDueBytes) {
+          requireSpace(this.#folder, totalBytes - doneBytes);
+          spaceIsDueBytes = doneBytes + stepBytes;
+        }
+        this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
+        return pace();
+      };
+      for (const [index, one] of held.entries()) {
+        const { member } = one;
+        const { facts } = one.pin;
         const copy = join(this.#scratch, `copy-${index}.db`);
         current = index;
-        let follower: Follower | undefined;
         try {
-          const onStep = (wroteBytes: number): Pace => {
-            for (const watch of watches) watch.look();
-            const now = pace();
-            follower ??= this.#digestBehind(member, facts, copy);
-            follower?.wrote(wroteBytes, now);
-            const doneBytes = before + wroteBytes;
-            if (doneBytes >= spaceIsDueBytes) {
-              requireSpace(this.#folder, totalBytes - doneBytes);
-              spaceIsDueBytes = doneBytes + stepBytes;
-            }
-            this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
-            return now;
-          };
-          await copyPinned(one, { copy, folder: this.#folder }, onStep);
+          const captured =
+            capturing && isWorthCapturing(one, this.#hooks.capturing)
+              ? await capture(capturing, one, copy, onStep)
+              : undefined;
+          if (captured === undefined)
+            await copyPinned(one.pin, { copy, folder: this.#folder }, onStep);
           watches[index]?.requireHeld();
-          one.release();
-          const contents = settle(copy, facts, this.#folder);
+          one.pin.release();
+          const contents =
+            captured === undefined
+              ? settle(copy, facts, this.#folder)
+              : settleCaptured(copy, one, captured, this.#folder);
           const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
-          follower?.complete(pace());
-          const digests = follower?.digests ?? this.#digestBeside(copy);
+          const digests = this.#digestBeside(copy);
           copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
         } catch (error) {
-          await follower?.abandon();
           if (isBackupError(error) && error.code === 'target-full') throw error;
           this.#fail(member, error);
         }
@@ -249,14 +251,23 @@ export class Copying {
 
   async #pinAll(
     readable: (Readable & { member: Member })[],
-  ): Promise<{ member: Member; byHand: ByHand | undefined; pin: Pin }[]> {
+    capturing: CaptureProcess | undefined,
+  ): Promise<Held[]> {
     if (readable.length === 0) return [];
     const shownAs = new Map(readable.map(({ path, member }) => [path, member.source.path]));
     const { busyTimeoutMs, largestBytes } = this.#request;
-    const { pins, failures, ...cut } = await takeCut(
-      [...shownAs.keys()],
+    const paths = [...shownAs.keys()];
+    let indexes: (WalIndex | undefined)[] = [];
+    const look =
+      capturing &&
+      (async () => {
+        indexes = await capturing.readIndexes(paths).catch(() => []);
+      });
+    const { pins, failures, isExact, ...cut } = await takeCut(
+      paths,
       (path, timeoutMs) => pin(path, timeoutMs, shownAs.get(path)),
       busyTimeoutMs,
+      { look },
     );
     // A copy by hand was made before the others were pinned.
     const copied = readable.find(({ byHand }) => byHand !== undefined);
@@ -278,7 +289,8 @@ export class Copying {
         requireSize(member.source.path, one.facts.pageCount * one.facts.pageSize, largestBytes);
         return true;
       });
-      if (isAcceptable === true) return [{ member, byHand, pin: one }];
+      const wal = indexes[paths.indexOf(path)];
+      if (isAcceptable === true) return [{ member, byHand, pin: one, wal, isExact }];
       one.release();
       return [];
     });
@@ -348,21 +360,6 @@ export class Copying {
     };
   }
 
-  /** What takes long to digest is digested while it is copied. */
-  #isWorthFollowing({ sizeBytes, byHand }: Source): boolean {
-    const canBeFollowed =
-      byHand === undefined &&
-      this.#request.method === 'exact' &&
-      this.#hooks.digestBehind !== undefined;
-    return canBeFollowed && sizeBytes >= fewestFollowedBytes;
-  }
-
-  #digestBehind({ firstPage }: Member, facts: Facts, copy: string): Follower | undefined {
-    if (firstPage === undefined) return undefined;
-    const begin = foreseeFirstPage(firstPage, sqliteVersion());
-    return this.#hooks.digestBehind?.(copy, { begin, sizeBytes: facts.pageCount * facts.pageSize });
-  }
-
   /** The check keeps this thread busy, and so does the copy of the next database. */
   #digestBeside(copy: string): Copied['digests'] {
     const { digestBeside } = this.#hooks;
@@ -417,30 +414,6 @@ export class Copying {
       return { check: undefined, notChecked };
     }
   }
-}
-
-/** Makes the copy stand alone, and insists that it says of itself what the pinned database said. */
-function settle(copy: string, recorded: Facts, folder: string): Contents {
-  const contents = settleIn(copy, folder);
-  const differing = differingFacts(recorded, contents.facts);
-  if (differing.length > 0) throw incomplete(differing, folder);
-  return contents;
-}
-
-function settleIn(copy: string, folder: string): Contents {
-  try {
-    return settleCopy(copy);
-  } catch (error) {
-    throw retarget(error, copy, { folder, wantedBytes: statSync(copy).size });
-  }
-}
-
-function incomplete([first]: Finding[], path: string): BackupError {
-  return new BackupError('incomplete', `The copy differs from the database: ${first?.message}`, {
-    path,
-    hint: 'Try again.',
-    facts: { reason: 'facts' },
-  });
 }
 
 /** What a manifest says of a copy beyond its bytes. */

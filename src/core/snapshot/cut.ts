@@ -20,6 +20,8 @@ const longestPauseMs = 80;
 
 export interface Cut {
   label: CutLabel;
+  /** True when no program has committed between the pins and what `look` saw. */
+  isExact: boolean;
   /** Why it is no shared instant. */
   reason?: string;
   /** By path. The caller releases them. */
@@ -39,41 +41,78 @@ export async function takeCut(
   paths: readonly string[],
   pinOne: PinOne,
   busyTimeoutMs: number,
-  random: () => number = Math.random,
+  { random = Math.random, look }: CutOptions = {},
 ): Promise<Cut> {
-  if (paths.length === 1) return pinEach(paths, pinOne, busyTimeoutMs, { label: 'one-instant' });
   const pause = (attempt: number): Promise<void> => {
     const longest = Math.min(longestPauseMs, shortestPauseMs * (attempt + 2));
     return sleep(shortestPauseMs + random() * (longest - shortestPauseMs));
   };
+  if (paths.length === 1) {
+    const exact = look && (await pinAlone(paths, pinOne, pause, look));
+    return exact ?? pinEach(paths, pinOne, busyTimeoutMs, { label: 'one-instant' }, look);
+  }
   const watchers = new Watchers(paths);
   try {
     const pins =
-      (await pinLockFree(watchers, paths, pinOne, pause)) ??
-      (await pinBehindBarrier(watchers, paths, pinOne, pause));
-    if (pins !== undefined) return { label: 'one-instant', pins, failures: new Map() };
+      (await pinLockFree(watchers, paths, pinOne, pause, { look })) ??
+      (await pinBehindBarrier(watchers, paths, pinOne, pause, look));
+    if (pins !== undefined)
+      return { label: 'one-instant', isExact: true, pins, failures: new Map() };
   } finally {
     watchers.close();
   }
-  return pinEach(paths, pinOne, busyTimeoutMs, {
-    label: 'per-database',
-    reason: 'The databases were written to all the time, or could not be locked together.',
-  });
+  const reason = 'The databases were written to all the time, or could not be locked together.';
+  return pinEach(paths, pinOne, busyTimeoutMs, { label: 'per-database', reason }, look);
 }
 
-function pinEach(
+export interface CutOptions {
+  random?: () => number;
+  /** Looks at what is not behind the pins, as the index of a WAL, which another program may change meanwhile. */
+  look?: (() => Promise<void>) | undefined;
+}
+
+/** Of a database that is written to all the time, a later state is as good. */
+const triesAlone = 4;
+
+async function pinAlone(
+  paths: readonly string[],
+  pinOne: PinOne,
+  pause: Pause,
+  look: () => Promise<void>,
+): Promise<Cut | undefined> {
+  const watchers = new Watchers(paths);
+  try {
+    const pins = await pinLockFree(watchers, paths, pinOne, pause, { look, tries: triesAlone });
+    return pins && { label: 'one-instant', isExact: true, pins, failures: new Map() };
+  } catch (error) {
+    // Then `pinEach` says why it cannot be pinned.
+    if (isBackupError(error)) return undefined;
+    throw error;
+  } finally {
+    watchers.close();
+  }
+}
+
+async function pinEach(
   paths: readonly string[],
   pinOne: PinOne,
   timeoutMs: number,
   label: Pick<Cut, 'label' | 'reason'>,
-): Cut {
-  const cut: Cut = { ...label, pins: new Map(), failures: new Map() };
+  look: CutOptions['look'],
+): Promise<Cut> {
+  const cut: Cut = { ...label, isExact: false, pins: new Map(), failures: new Map() };
   for (const path of paths) {
     try {
       cut.pins.set(path, pinOne(path, timeoutMs));
     } catch (error) {
       cut.failures.set(path, error);
     }
+  }
+  try {
+    await look?.();
+  } catch (error) {
+    releaseAll(cut.pins.values());
+    throw error;
   }
   return cut;
 }
@@ -127,23 +166,26 @@ async function pinLockFree(
   paths: readonly string[],
   pinOne: PinOne,
   pause: Pause,
+  { look, tries = lockFreeTries }: { look: CutOptions['look']; tries?: number },
 ): Promise<Map<string, Pin> | undefined> {
-  for (let attempt = 0; attempt < lockFreeTries; attempt++) {
-    const pins = orBusy(() => pinIfUnchanged(watchers, paths, pinOne));
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const pins = await orBusy(() => pinIfUnchanged(watchers, paths, pinOne, look));
     if (pins !== undefined) return pins;
     await pause(attempt);
   }
   return undefined;
 }
 
-function pinIfUnchanged(
+async function pinIfUnchanged(
   watchers: Watchers,
   paths: readonly string[],
   pinOne: PinOne,
-): Map<string, Pin> | undefined {
+  look: CutOptions['look'],
+): Promise<Map<string, Pin> | undefined> {
   const before = watchers.versions();
   const pins = pinAll(paths, pinOne);
   try {
+    await look?.();
     const after = watchers.versions();
     if (after.every((version, index) => version === before[index])) return pins;
   } catch (error) {
@@ -159,17 +201,25 @@ async function pinBehindBarrier(
   paths: readonly string[],
   pinOne: PinOne,
   pause: Pause,
+  look: CutOptions['look'],
 ): Promise<Map<string, Pin> | undefined> {
   const ordered = [...paths].sort();
   for (let attempt = 0; attempt < barrierTries; attempt++) {
     const locks: { release: () => void }[] = [];
     try {
-      const pins = orBusy(() => {
+      const pins = await orBusy(async () => {
         watchers.versions(); // Makes sure that each watcher has really opened its database.
         for (const [index, path] of ordered.entries()) {
           locks.push(holdWriteLock(path, index === 0 ? briefTimeoutMs : 0));
         }
-        return pinAll(paths, pinOne);
+        const all = pinAll(paths, pinOne);
+        try {
+          await look?.();
+        } catch (error) {
+          releaseAll(all.values());
+          throw error;
+        }
+        return all;
       });
       if (pins !== undefined) return pins;
     } catch (error) {
@@ -185,9 +235,9 @@ async function pinBehindBarrier(
 }
 
 /** Undefined when another process had a lock: that is a reason to try again, everything else is not. */
-function orBusy<T>(action: () => T): T | undefined {
+async function orBusy<T>(action: () => Promise<T>): Promise<T | undefined> {
   try {
-    return action();
+    return await action();
   } catch (error) {
     if (isBackupError(error) && error.code === 'source-busy') return undefined;
     throw error;

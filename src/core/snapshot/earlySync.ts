@@ -2,8 +2,6 @@ import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import type { Pace } from '../pause.ts';
 
 const megabyte = 1024 * 1024;
-/** So much of a copy stays in SQLite's cache until the end: it has not been in the file before. */
-export const cachedBytes = 16 * megabyte;
 /** Big steps keep the pin of the source short. */
 export const stepBytes = 8 * megabyte;
 /** Less at once takes longer in all. */
@@ -31,10 +29,9 @@ export class EarlySync {
   }
 
   /**
-   * Takes how many bytes SQLite has been given, and returns how many it may be given until the next call. Brings them to
-   * the disk beside this thread; while others commit (`gently`) here and now and little by little, since a commit of
-   * theirs waits for what the file system is bringing already. What SQLite keeps to the end it brings itself, at once.
-   * Throws what has failed so far.
+   * Takes how many bytes have been written, and returns how many may be written until the next call. Brings them to the
+   * disk beside this thread; while other programs commit (`gently`) here and now and little by little, since a commit of
+   * theirs waits for what the file system is bringing already. Throws what has failed so far.
    */
   wrote(doneBytes: number, { gently }: Pace): number {
     if (this.#failure !== undefined) throw this.#failure;
@@ -53,7 +50,6 @@ export class EarlySync {
   }
 
   #syncGently(doneBytes: number): number {
-    if (doneBytes <= cachedBytes) return this.#gentleStepBytes;
     this.#syncedBytes = doneBytes;
     const startedAt = performance.now();
     try {

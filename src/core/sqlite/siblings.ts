@@ -24,7 +24,10 @@ export function siblingsOf(
 export function requirePlainSiblings(path: string): void {
   for (const suffix of siblingSuffixes) {
     const sibling = path + suffix;
-    if (lstatIfAny(sibling) === undefined || statIfAny(sibling)?.isFile() === true) continue;
+    // One look for a plain file: SQLite deletes its journal at any moment, also between two looks.
+    const own = lstatIfAny(sibling);
+    if (own === undefined || own.isFile()) continue;
+    if (own.isSymbolicLink() && statIfAny(sibling)?.isFile() === true) continue;
     throw new BackupError(
       'not-a-database',
       `${sibling} is no regular file, so ${basename(path)} is not opened.`,

@@ -1,0 +1,256 @@
+/*
+ * How a large database is captured, in this order: SQLite pins an instant in one process -> another process, which never
+ * opens SQLite, reads how far the WAL goes, copies the WAL up to there, then clones or copies the file -> SQLite lets go ->
+ * SQLite opens the private pair and brings the WAL in.
+ *
+ * Why it is right. While a pin is held
+ * - in rollback mode no program may write to the file;
+ * - in WAL mode, with frames that are not in the file yet, a checkpoint brings only pages up to the pin into the file, and
+ *   the WAL cannot begin anew: a page that is caught halfway is in the copied frames too;
+ * - in WAL mode, with all frames in the file, nothing is written to the file. The WAL may begin anew, and then its header
+ *   has other salts than the index: none of it is needed, because the file has it all.
+ *
+ * Why two processes. Closing any descriptor of a database drops all locks that the same process has on it.
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
+import { BackupError } from '../errors.ts';
+import type { CaptureOrder, Captured, CaptureProcess, Capturing, RecordAs } from '../job.ts';
+import type { Finding } from '../manifest/manifest.ts';
+import type { Pace } from '../pause.ts';
+import { absorbSiblings } from '../sqlite/absorb.ts';
+import { type Contents, differingFacts } from '../sqlite/contents.ts';
+import type { ByHand } from '../sqlite/opening.ts';
+import type { Pin } from '../sqlite/pin.ts';
+import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
+import { EarlySync } from './earlySync.ts';
+import { incomplete, settleIn } from './settle.ts';
+import type { Source } from './source.ts';
+
+/** A database that SQLite holds. */
+export interface Held {
+  member: { database: string; recordAs: RecordAs; source: Source };
+  byHand: ByHand | undefined;
+  pin: Pin;
+  /** How far its WAL went when it was pinned, or after that. */
+  wal: WalIndex | undefined;
+  /** That was the instant of the pin itself. */
+  isExact: boolean;
+}
+
+/** A private copy that was made by hand is none that another program writes to; Windows keeps locked parts from reading. */
+export function isWorthCapturing(
+  {
+    member,
+    byHand,
+  }: {
+    member: Pick<Held['member'], 'source'>;
+    byHand?: ByHand | undefined;
+  },
+  capturing: Capturing | undefined,
+): boolean {
+  const { sizeBytes } = member.source;
+  if (process.platform === 'win32' || byHand !== undefined) return false;
+  return sizeBytes >= (capturing?.fewestBytes ?? Infinity);
+}
+
+/** Undefined when it cannot be captured so: SQLite copies it then, page by page. */
+export async function capture(
+  capturing: CaptureProcess,
+  { member: { source }, pin: { facts }, wal }: Held,
+  copy: string,
+  onStep: (doneBytes: number) => Pace,
+): Promise<Captured | undefined> {
+  const isWal = facts.journalMode === 'wal';
+  if (isWal && wal?.pageSize !== facts.pageSize) return undefined;
+  let ended: unknown;
+  try {
+    return await capturing.capture(
+      { path: source.path, copy, wal: isWal ? wal : undefined },
+      (doneBytes) => {
+        try {
+          return onStep(doneBytes);
+        } catch (error) {
+          ended = error;
+          throw error;
+        }
+      },
+    );
+  } catch {
+    if (ended !== undefined) throw ended as Error;
+    for (const file of [copy, `${copy}-wal`]) rmSync(file, { force: true });
+    return undefined;
+  }
+}
+
+/** Brings in the WAL that was captured, and insists that the result is what the index, or the pin, said. */
+export function settleCaptured(
+  copy: string,
+  { member: { source }, pin: { facts }, wal, isExact }: Held,
+  { frames }: Captured,
+  folder: string,
+): Contents {
+  if (frames > 0) absorbSiblings(copy, source.path);
+  const contents = settleIn(copy, folder);
+  const { pageCount, pageSize } = contents.facts;
+  // The file of a database may go on behind its last page.
+  if (statSync(copy).size > pageCount * pageSize) truncateSync(copy, pageCount * pageSize);
+  const expected =
+    isExact || wal === undefined ? facts : { ...contents.facts, pageCount: wal.pages };
+  const differing = differingFacts(expected, contents.facts);
+  const isWhole = statSync(copy).size === pageCount * pageSize;
+  if (differing.length === 0 && isWhole) return contents;
+  throw incomplete(differing.length > 0 ? differing : [shorter], folder);
+}
+
+const shorter: Finding = { code: 'size', message: 'it is shorter than its header says.' };
+
+export interface CaptureOptions {
+  /** For tests: called before the WAL's copy is proved, and before the file is copied. */
+  at?: (step: 'wal' | 'file') => void;
+  /** For tests: how much is read at once. */
+  chunkBytes?: number;
+}
+
+/** The part of the process that never opens SQLite. `onStep` gets the bytes done after each piece, and says how to go on. */
+export async function captureFiles(
+  { path, copy, wal }: CaptureOrder,
+  onStep: (doneBytes: number) => Pace,
+  { at = () => undefined, chunkBytes = defaultChunkBytes }: CaptureOptions = {},
+): Promise<Captured> {
+  try {
+    const frames = wal === undefined ? 0 : copyWal(path, copy, wal, { at, chunkBytes });
+    at('file');
+    if (clone(path, copy)) return { means: 'clone', frames };
+    await copyRaw(path, copy, onStep, chunkBytes);
+    return { means: 'copy', frames };
+  } catch (error) {
+    for (const file of [copy, `${copy}-wal`]) rmSync(file, { force: true });
+    throw error;
+  }
+}
+
+/** Copies what the index says is committed, and returns how many frames that are: 0 when the file has it all. */
+function copyWal(
+  path: string,
+  copy: string,
+  wal: WalIndex,
+  { at, chunkBytes }: Required<CaptureOptions>,
+): number {
+  if (wal.frames === 0) return 0;
+  const from = openSync(`${path}-wal`, 'r');
+  try {
+    if (readWalSalts(from) !== wal.salts) return 0;
+    const wanted = walBytesOf(wal);
+    const copied = copyRange(from, `${copy}-wal`, wanted, chunkBytes);
+    at('wal');
+    if (readWalSalts(from) === wal.salts) {
+      if (copied === wanted) return wal.frames;
+      throw new BackupError('incomplete', `${path}-wal has fewer frames than its index says.`);
+    }
+    // It began anew meanwhile, which it can only when the file has all of it.
+    rmSync(`${copy}-wal`);
+    return 0;
+  } finally {
+    closeSync(from);
+  }
+}
+
+const defaultChunkBytes = 1024 * 1024;
+
+function copyRange(from: number, to: string, bytes: number, chunkBytes: number): number {
+  const handle = openSync(to, 'wx', 0o600);
+  try {
+    const chunk = Buffer.allocUnsafe(chunkBytes);
+    let done = 0;
+    while (done < bytes) {
+      const read = readSync(from, chunk, 0, Math.min(chunkBytes, bytes - done), done);
+      if (read === 0) break;
+      writeSync(handle, chunk, 0, read, done);
+      done += read;
+    }
+    return done;
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** What a file system says that has no clones, or none between these two places. */
+const cannotClone = new Set([
+  ...['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOTTY', 'EXDEV', 'EPERM', 'ETXTBSY'],
+]);
+
+/** False where the disk cannot: then nothing is left of the attempt. */
+function clone(from: string, to: string): boolean {
+  // Node has no clones on macOS, https://github.com/nodejs/node/issues/44747; cp -c fails where it would have to copy.
+  if (process.platform === 'darwin') {
+    const { status } = spawnSync('/bin/cp', ['-c', from, to], { stdio: 'ignore' });
+    if (status !== 0) rmSync(to, { force: true });
+    else chmodSync(to, 0o600);
+    return status === 0;
+  }
+  try {
+    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    chmodSync(to, 0o600);
+    return true;
+  } catch (error) {
+    rmSync(to, { force: true });
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    if (typeof code === 'string' && cannotClone.has(code)) return false;
+    throw error;
+  }
+}
+
+async function copyRaw(
+  path: string,
+  copy: string,
+  onStep: (doneBytes: number) => Pace,
+  chunkBytes: number,
+): Promise<void> {
+  const from = openSync(path, 'r');
+  try {
+    closeSync(openSync(copy, 'wx', 0o600));
+    const syncing = new EarlySync(copy);
+    const to = openSync(copy, 'r+');
+    let failure: Error | undefined;
+    try {
+      const chunk = Buffer.allocUnsafe(chunkBytes);
+      let done = 0;
+      let dueBytes = 0;
+      for (;;) {
+        if (done >= dueBytes) {
+          dueBytes = done + syncing.wrote(done, onStep(done));
+          await turn(); // For messages, and for a sync that has ended.
+        }
+        const wanted = Math.min(chunkBytes, dueBytes - done);
+        const read = readSync(from, chunk, 0, wanted, done);
+        if (read === 0) break;
+        for (let written = 0; written < read;)
+          written += writeSync(to, chunk, written, read - written, done + written);
+        done += read;
+      }
+      onStep(done);
+      if (done < fstatSync(from).size)
+        throw new BackupError('incomplete', `${path} was not read to its end.`);
+    } finally {
+      failure = await syncing.end();
+      closeSync(to);
+    }
+    if (failure !== undefined) throw failure;
+  } finally {
+    closeSync(from);
+  }
+}

@@ -1,0 +1,118 @@
+/*
+ * The process that reads the files of databases while the worker holds them with SQLite. It runs the worker's own entry, so
+ * that no second bundle has to be found, and it never opens SQLite: it ends with the worker, whatever that one's end is.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { BackupError, fromPlainError, type PlainError, toPlainError } from '../core/errors.ts';
+import type { CaptureOrder, CaptureProcess, Captured, Capturing } from '../core/job.ts';
+import type { Pace } from '../core/pause.ts';
+import { readWalIndex, type WalIndex } from '../core/files/walIndex.ts';
+import { captureFiles, type CaptureOptions } from '../core/snapshot/capture.ts';
+
+const role = 'SQLITE_BACKUP_CAPTURE';
+
+type Question = { indexesOf: readonly string[] } | { order: CaptureOrder };
+type News = { pace: Pace };
+type Answer =
+  /** As JSON has no undefined, null stands for it. */
+  | { indexes: (WalIndex | null)[] }
+  | { doneBytes: number }
+  | { captured: Captured }
+  | { error: PlainError };
+
+/** True in the process that captures: then nothing else is to be started in it. */
+export function isCaptureProcess(): boolean {
+  return process.env[role] !== undefined;
+}
+
+export function serveCaptures(): void {
+  const options = JSON.parse(process.env[role] ?? '{}') as CaptureOptions;
+  let pace: Pace = { gently: false };
+  const answer = (one: Answer): void => void process.send?.(one, () => undefined);
+  process.on('disconnect', () => process.exit(1));
+  process.on('message', (message: Question | News) => {
+    if ('pace' in message) pace = message.pace;
+    else if ('indexesOf' in message) answer({ indexes: message.indexesOf.map((path) => readWalIndex(path) ?? null) });
+    else
+      captureFiles(
+        message.order,
+        (doneBytes) => {
+          answer({ doneBytes });
+          return pace;
+        },
+        options,
+      ).then(
+        (captured) => answer({ captured }),
+        (error: unknown) => answer({ error: toPlainError(error) }),
+      );
+  });
+}
+
+const fewestBytes = 32e6;
+
+/** Starts such processes from `entry`, the worker's. */
+export function captureWith(entry: string, options: CaptureOptions = {}): Capturing {
+  const start = (): CaptureProcess => {
+    const child = fork(entry, [], {
+      execArgv: [],
+      env: { ...process.env, [role]: JSON.stringify(options) },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    const ended = new Promise<never>((_resolve, reject) => {
+      const died = (): void =>
+        reject(new BackupError('worker-died', 'The process that reads the files ended.'));
+      child.once('exit', died);
+      child.once('error', died);
+    });
+    ended.catch(() => undefined); // It is looked at only while something is asked.
+    return {
+      async readIndexes(paths) {
+        const answer = await ask(child, ended, { indexesOf: paths }, () => undefined);
+        return 'indexes' in answer ? answer.indexes.map((one) => one ?? undefined) : [];
+      },
+      async capture(order, onStep) {
+        let gently: boolean | undefined;
+        const answer = await ask(child, ended, { order }, (doneBytes) => {
+          const pace = onStep(doneBytes);
+          if (pace.gently === gently) return;
+          gently = pace.gently;
+          child.send({ pace } satisfies News, () => undefined);
+        });
+        if ('captured' in answer) return answer.captured;
+        throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
+      },
+      end: () => void child.kill('SIGKILL'),
+    };
+  };
+  return { fewestBytes, start };
+}
+
+/** The answer to one question. What `onStep` throws ends the process, which has nothing to go on for. */
+async function ask(
+  child: ChildProcess,
+  ended: Promise<never>,
+  question: Question,
+  onStep: (doneBytes: number) => void,
+): Promise<Answer> {
+  let listen: ((answer: Answer) => void) | undefined;
+  try {
+    return await Promise.race([
+      ended,
+      new Promise<Answer>((resolve, reject) => {
+        listen = (answer) => {
+          if (!('doneBytes' in answer)) return resolve(answer);
+          try {
+            onStep(answer.doneBytes);
+          } catch (error) {
+            child.kill('SIGKILL');
+            reject(error as Error);
+          }
+        };
+        child.on('message', listen);
+        child.send(question, () => undefined);
+      }),
+    ]);
+  } finally {
+    if (listen !== undefined) child.off('message', listen);
+  }
+}

@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { parseWalIndex, readWalIndex } from '../../src/core/files/walIndex.ts';
+import type { CaptureProcess, Captured } from '../../src/core/job.ts';
+import { captureFiles, type CaptureOptions } from '../../src/core/snapshot/capture.ts';
+import { absorbSiblings } from '../../src/core/sqlite/absorb.ts';
+import { captureWith } from '../../src/worker/captureProcess.ts';
+import {
+  createDatabase,
+  generationsIn,
+  generationsSql,
+  snapshot,
+  valueOf,
+  withDatabase,
+} from '../support/databases.ts';
+import {
+  endProcessesAfterEach,
+  fixture,
+  holdOpen,
+  run,
+  start,
+  workerEntry,
+} from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const nextGeneration = `BEGIN;
+  UPDATE left SET generation = generation + 1;
+  INSERT INTO log SELECT generation, NULL FROM left LIMIT 1;
+  UPDATE right SET generation = generation + 1;
+  COMMIT;`;
+const pinned = ['BEGIN', 'SELECT count(*) FROM left'];
+
+describe('a capture by a second process', () => {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  let database = '';
+  beforeEach(() => {
+    database = createDatabase(folder('app.db'), { journalMode: 'wal', sql: generationsSql });
+  });
+
+  /** Another program commits, with its own connection, and does not checkpoint but by `more`. */
+  const commit = (more = ''): void =>
+    withDatabase(
+      database,
+      (db) => {
+        db.pragma('wal_autocheckpoint = 0');
+        db.exec(`${nextGeneration} ${more}`);
+      },
+      { timeout: 0 }, // A checkpoint that has to wait for the pin does what it can.
+    );
+
+  /** The part of the second process, in this one: the pin is another process's. */
+  const take = async (
+    options: CaptureOptions = {},
+  ): Promise<Captured & { generations: string }> => {
+    const copy = folder('copy.db');
+    const wal = readWalIndex(database);
+    assert.ok(wal !== undefined);
+    const captured = await captureFiles(
+      { path: database, copy, wal },
+      () => ({ gently: false }),
+      options,
+    );
+    assert.equal(existsSync(`${copy}-wal`), captured.frames > 0);
+    if (captured.frames > 0) absorbSiblings(copy, database);
+    else withDatabase(copy, (db) => db.pragma('journal_mode = delete'));
+    assert.equal(valueOf(copy, 'PRAGMA integrity_check'), 'ok');
+    return { ...captured, generations: generationsIn(copy) };
+  };
+
+  describe('of the files alone', () => {
+    it('has the instant of the pin, though programs commit and checkpoint meanwhile', async () => {
+      const keeper = await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
+      assert.ok(keeper.pid);
+      await holdOpen(database, ...pinned);
+      const taken = await take({
+        at: (step) => {
+          commit('PRAGMA wal_checkpoint(PASSIVE)');
+          if (step === 'file') commit('PRAGMA wal_checkpoint(FULL)');
+        },
+      });
+      assert.ok(taken.frames > 0);
+      assert.equal(taken.generations, '1');
+    });
+
+    for (const mode of ['RESTART', 'TRUNCATE']) {
+      it(`needs no frames when the file has all, though the WAL begins anew while it is copied (${mode})`, async () => {
+        await holdOpen(
+          database,
+          'PRAGMA wal_autocheckpoint = 0',
+          nextGeneration,
+          'PRAGMA wal_checkpoint(PASSIVE)',
+        );
+        await holdOpen(database, ...pinned);
+        assert.ok((readWalIndex(database)?.frames ?? 0) > 0);
+        const taken = await take({
+          at: (step) => {
+            if (step === 'wal') commit(`PRAGMA wal_checkpoint(${mode})`);
+          },
+        });
+        assert.deepEqual([taken.frames, taken.generations], [0, '1']);
+      });
+    }
+
+    it('is a mixture without a pin: that is what the pin is for', async () => {
+      await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', 'UPDATE left SET generation = 1');
+      const copy = folder('copy.db');
+      const wal = readWalIndex(database);
+      await captureFiles({ path: database, copy, wal }, () => ({ gently: false }), {
+        at: (step) => {
+          if (step === 'file') commit('PRAGMA wal_checkpoint(TRUNCATE)');
+        },
+      });
+      absorbSiblings(copy, database);
+      // The old pages of one table from the WAL, the new ones of the other from the file: never a state of the database.
+      const of = (table: string): unknown => valueOf(copy, `SELECT min(generation) FROM ${table}`);
+      assert.deepEqual([of('left'), of('right')], [1, 1]);
+    });
+
+    it('leaves nothing when it fails', async () => {
+      await holdOpen(database, nextGeneration);
+      const order = { path: database, copy: folder('copy.db'), wal: readWalIndex(database) };
+      const failing = captureFiles(order, () => {
+        throw new Error('stopped');
+      });
+      await assert.rejects(failing, /stopped/);
+      assert.deepEqual(
+        [existsSync(folder('copy.db')), existsSync(folder('copy.db-wal'))],
+        [false, false],
+      );
+    });
+  });
+
+  describe('reads the index of the WAL', () => {
+    for (const pageSize of [512, 4096, 65536]) {
+      it(`with pages of ${pageSize} bytes`, async () => {
+        const path = createDatabase(folder('paged.db'), {
+          journalMode: 'wal',
+          pragmas: [`page_size = ${pageSize}`],
+          sql: 'CREATE TABLE t (a)',
+        });
+        await holdOpen(path, 'PRAGMA wal_autocheckpoint = 0', 'INSERT INTO t VALUES (1)');
+        const index = readWalIndex(path);
+        assert.equal(index?.pageSize, pageSize);
+        assert.equal(index.salts, readFileSync(`${path}-wal`).toString('hex', 16, 24));
+        assert.equal(statSync(`${path}-wal`).size, 32 + index.frames * (24 + pageSize));
+        assert.equal(index.pages, valueOf(path, 'PRAGMA page_count'));
+      });
+    }
+
+    it('and finds nothing in one that is missing, empty, cut off, of another version or half written', async () => {
+      await holdOpen(database, nextGeneration);
+      const whole = readFileSync(`${database}-shm`).subarray(0, 96);
+      assert.ok(parseWalIndex(whole));
+      for (const at of [0, 12, 16, 20, 40, 48, 64]) {
+        const changed = Buffer.from(whole);
+        changed[at] = (changed[at] ?? 0) ^ 1;
+        assert.equal(parseWalIndex(changed), undefined, `byte ${at}`);
+      }
+      assert.equal(parseWalIndex(whole.subarray(0, 95)), undefined);
+      copyFileSync(`${database}-shm`, folder('copy-shm'));
+      truncateSync(folder('copy-shm'), 0);
+      assert.equal(readWalIndex(folder('copy')), undefined);
+      assert.equal(readWalIndex(folder('none')), undefined);
+    });
+  });
+
+  describe('of a whole snapshot', () => {
+    const capturing = captureWith(workerEntry);
+    /** The processes that a snapshot starts; `change` is what a test does to them. */
+    const small = (
+      change: (one: CaptureProcess) => CaptureProcess = (one) => one,
+    ): { fewestBytes: number; start: () => CaptureProcess } => ({
+      fewestBytes: 0,
+      start: () => change(capturing.start()),
+    });
+
+    it('is byte for byte a database that stands alone, in both modes', async () => {
+      for (const path of [database, createDatabase(folder('old.db'), { sql: generationsSql })]) {
+        await holdOpen(path, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
+        const means: string[] = [];
+        const { path: copy, manifest } = await snapshot(
+          path,
+          { verify: true },
+          {
+            capturing: small((one) => ({
+              ...one,
+              capture: async (...args) => {
+                const captured = await one.capture(...args);
+                means.push(captured.means);
+                return captured;
+              },
+            })),
+          },
+        );
+        assert.equal(means.length, 1);
+        assert.equal(manifest.verdict.status, 'ok');
+        assert.equal(generationsIn(copy), '1');
+        assert.equal(statSync(copy).mode & 0o777, 0o600);
+        assert.deepEqual(readFileSync(copy).subarray(18, 20), Buffer.from([1, 1]));
+      }
+    });
+
+    it('drops what the file has behind its last page', async () => {
+      const path = createDatabase(folder('long.db'), { sql: generationsSql });
+      const { size } = statSync(path);
+      truncateSync(path, size + 8192);
+      const { path: copy } = await snapshot(path, {}, { capturing: small() });
+      assert.equal(statSync(copy).size, size);
+    });
+
+    for (const [what, change] of [
+      [
+        'it is killed when it is asked for the index',
+        (one: CaptureProcess): CaptureProcess => ({
+          ...one,
+          readIndexes: (paths) => (one.end(), one.readIndexes(paths)),
+        }),
+      ],
+      [
+        'it is killed while it copies',
+        (one: CaptureProcess): CaptureProcess => ({
+          ...one,
+          capture: (order, onStep) => one.capture(order, (done) => (one.end(), onStep(done))),
+        }),
+      ],
+      [
+        'the index cannot be understood',
+        (one: CaptureProcess): CaptureProcess => ({
+          ...one,
+          readIndexes: (paths) => Promise.resolve(paths.map(() => undefined)),
+        }),
+      ],
+    ] as const) {
+      it(`is taken by SQLite page by page when ${what}`, async () => {
+        await holdOpen(database, nextGeneration);
+        const { path: copy, manifest } = await snapshot(database, {}, { capturing: small(change) });
+        assert.equal(manifest.verdict.status, 'ok');
+        assert.equal(generationsIn(copy), '1');
+      });
+    }
+
+    it('is not tried with an index of more than the WAL has', async () => {
+      await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
+      const lying = small((one) => ({
+        ...one,
+        readIndexes: async (paths) =>
+          (await one.readIndexes(paths)).map(
+            (index) => index && { ...index, frames: index.frames + 5 },
+          ),
+      }));
+      const { path: copy } = await snapshot(database, {}, { capturing: lying });
+      assert.equal(generationsIn(copy), '1');
+    });
+
+    for (const journalMode of ['wal', 'delete'] as const) {
+      it(`is of exactly one generation while a program writes without a pause (${journalMode})`, async function () {
+        this.timeout(120_000);
+        const path = createDatabase(folder('busy.db'), { journalMode, sql: generationsSql });
+        // In rollback mode a copy has to wait for its turn.
+        await start('writer.ts', path, journalMode === 'wal' ? '1' : '30');
+        // Slow on purpose: many commits fall into each copy.
+        const args = [fixture('captures.ts'), '8', '4096', folder('b'), path];
+        const { stdout, code } = await run([process.execPath, ...args]);
+        assert.equal(code, 0);
+        const lines = stdout
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as Record<string, unknown>);
+        for (const line of lines) {
+          assert.match(String(line['generations']), /^\d+$/, JSON.stringify(line));
+          assert.deepEqual(
+            [line['checks'], line['others'], (line['means'] as string[]).length],
+            [['ok'], [], 1],
+          );
+        }
+        assert.equal(lines.length, 8);
+      });
+    }
+  });
+
+  it('writes nothing to the database or its siblings', async () => {
+    await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
+    const before = [readFileSync(database), readFileSync(`${database}-wal`)];
+    writeFileSync(folder('mark'), '');
+    await snapshot(database, {}, { capturing: { ...captureWith(workerEntry), fewestBytes: 0 } });
+    assert.deepEqual([readFileSync(database), readFileSync(`${database}-wal`)], before);
+  });
+});

@@ -32,7 +32,8 @@ export function serveCaptures(): void {
   process.on('disconnect', () => process.exit(1));
   process.on('message', (message: Question | News) => {
     if ('pace' in message) pace = message.pace;
-    else if ('indexesOf' in message) answer({ indexes: message.indexesOf.map((path) => readWalIndex(path) ?? null) });
+    else if ('indexesOf' in message)
+      answer({ indexes: message.indexesOf.map((path) => readWalIndex(path) ?? null) });
     else
       captureFiles(
         message.order,
@@ -105,7 +106,7 @@ async function ask(
             onStep(answer.doneBytes);
           } catch (error) {
             child.kill('SIGKILL');
-            reject(error as Error);
+            reject(error instanceof Error ? error : new Error(String(error)));
           }
         };
         child.on('message', listen);

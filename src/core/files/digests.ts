@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
-/** As quick as larger ones, and a thread that breathes does so between two of them. */
+/** As quick as larger ones. */
 const hashChunkBytes = 256 * 1024;
 
 export interface Digests {
@@ -24,20 +24,6 @@ export function sha256File(path: string, onProgress?: (doneBytes: number) => voi
   return hashFile(path, onProgress);
 }
 
-/** CRC-32 of a part of a file, continuing the one of what is before it. `onRead` gets where the reading is. */
-export function crcOfRange(
-  path: string,
-  { from, to, seed = 0 }: { from: number; to?: number; seed?: number },
-  onRead?: (doneBytes: number) => void,
-): number {
-  let [crc, doneBytes] = [seed, from];
-  for (const chunk of chunksOf(path, from, to)) {
-    crc = crc32(chunk, crc);
-    onRead?.((doneBytes += chunk.length));
-  }
-  return crc;
-}
-
 function hashFile(
   path: string,
   onProgress?: (doneBytes: number) => void,
@@ -54,14 +40,13 @@ function hashFile(
 }
 
 /** What is in a file, in one buffer that is used again for the next piece. */
-function* chunksOf(path: string, from = 0, to = Infinity): Generator<Buffer> {
+function* chunksOf(path: string): Generator<Buffer> {
   const whole = Buffer.allocUnsafe(hashChunkBytes);
   const handle = openSync(path, 'r');
   try {
-    for (let at = from; at < to;) {
-      const read = readSync(handle, whole, 0, Math.min(whole.length, to - at), at);
+    for (;;) {
+      const read = readSync(handle, whole);
       if (read === 0) return;
-      at += read;
       yield whole.subarray(0, read);
     }
   } finally {

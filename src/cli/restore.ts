@@ -5,7 +5,7 @@ import type { Restored } from '../core/restore/apply.ts';
 import type { RestorePlan } from '../core/restore/plan.ts';
 import type { Interrupted } from '../core/restore/recovery.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
-import { runbookSteps } from '../core/runbook/runbook.ts';
+import { runbookSteps, unseenWords } from '../core/runbook/runbook.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 const busyTimeoutMs = 5000;
@@ -69,6 +69,7 @@ export const restore: Verb = {
     if (values.plan) return printPlan(request, json, context);
     const folder = values.to ?? process.env['BACKUPS_DIR'];
     const deadlineMs = seconds('deadline', values.deadline);
+    await tellUnseen([request.items[0]?.target ?? ''], context);
     const restored = await context.worker.call(
       'applyRestore',
       {
@@ -85,6 +86,12 @@ export const restore: Verb = {
     return printRestored(restored, json, context);
   },
 };
+
+/** Before anything is done: a program that cannot be seen would go on with the previous database. */
+async function tellUnseen(paths: string[], { worker, signal, tell }: Context): Promise<void> {
+  const { known } = await worker.call('holders', { paths }, { signal });
+  for (const words of unseenWords(known)) tell(words);
+}
 
 interface Options {
   ignoreHolders: boolean;

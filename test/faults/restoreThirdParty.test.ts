@@ -220,7 +220,10 @@ describe('beside another program, at any operation,', function () {
     if (offer !== undefined) {
       const how = offer.can[nth % offer.can.length];
       if (how === undefined) wrong.push(`nothing can be done: ${offer.words}`);
-      else await recoverInterrupted({ intent: offer.intent, how }, quiet);
+      else
+        await recoverInterrupted({ intent: offer.intent, how }, quiet).catch((failure: unknown) => {
+          wrong.push(`${how} failed: ${toPlainError(failure).message}`);
+        });
       const end = (how === 'finish') === (offer.action === 'restore') ? 'new' : 'old';
       if (stateOf(live()) !== end) wrong.push(`${how} led to ${stateOf(live())}`);
       if (!(await isSomewhere(onlyInWal, 20))) wrong.push('the recovery lost rows of the -wal');

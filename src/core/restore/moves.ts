@@ -124,9 +124,11 @@ export interface Watch {
 export function settle(id: string, item: IntentItem, goal: Goal, watch: Watch): void {
   const live = livePath(item);
   const [to, from] = [sideOf(id, item, goal), sideOf(id, item, goal === 'old' ? 'new' : 'old')];
-  const { position } = stateOf(id, item);
+  const { position, isUsed } = stateOf(id, item);
   try {
     let at: Position = position;
+    // It is the whole of it, and more: what a program has written since.
+    if (isUsed && at === `${goal}-whole`) return syncFolder(item.folder);
     if (at === goal) {
       putSiblings(id, item, to);
       return syncFolder(item.folder);

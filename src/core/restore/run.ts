@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { BackupError, explain } from '../errors.ts';
 import { fileIdentity } from '../files/paths.ts';
+import { intentPath } from '../files/workplace.ts';
 import { findHolders } from '../holders/holders.ts';
 import type { KeptOut, RestoreHooks } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
 import { pause } from '../pause.ts';
 import {
+  discardStages,
   dropIntent,
   type Intent,
   type IntentItem,
@@ -131,6 +133,9 @@ async function whileKeptOut(
     return remarks;
   } finally {
     await kept.letGo();
+    // A file that was locked may have kept its folder from going, as on FUSE.
+    if (!intent.folders.some((folder) => existsSync(intentPath(folder, intent.id))))
+      discardStages(intent);
   }
 }
 

@@ -153,6 +153,7 @@ export function stageSetAside(id: string, item: IntentItem, setAside: string): F
   makeStage(id, item);
   const staged = stagedPath(id, item);
   try {
+    noteHardLinks(id, item);
     for (const { part } of statesOf(setAside)) {
       rmSync(staged + part, { force: true });
       linkOrCopy(setAside + part, staged + part, stageFolder(id, item));
@@ -168,11 +169,16 @@ export function stageSetAside(id: string, item: IntentItem, setAside: string): F
   }
 }
 
+/** Known before the first state of a file is taken: without hard links it needs a hash. */
+function noteHardLinks(id: string, item: IntentItem): void {
+  if (!hasHardLinks(stageFolder(id, item))) item.byContent = true;
+}
+
 /** The old files as they are now, and the name that will keep them. */
 export function rememberOld(id: string, item: IntentItem, now: Date): void {
   makeStage(id, item);
   const live = livePath(item);
-  if (!hasHardLinks(stageFolder(id, item))) item.byContent = true;
+  noteHardLinks(id, item);
   item.old = statesOf(live).map((file) =>
     item.byContent === true && file.part !== '-shm'
       ? { ...file, sha256: sha256File(live + file.part) }

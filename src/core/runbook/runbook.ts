@@ -152,12 +152,13 @@ function itemLines(item: PlannedItem): string[] {
     ...(targetState === 'readable' && !item.schema.same ? ['The schemas differ.'] : []),
     migrations.words,
     ...holders.map(({ name, pid }) => `Open in ${name} (pid ${pid}).`),
-    ...unseenWords(item),
+    ...unseenWords(item.holdersKnown),
   ];
 }
 
-function unseenWords({ holdersKnown }: PlannedItem): string[] {
-  switch (holdersKnown) {
+/** What an empty list of programs does not prove. */
+export function unseenWords(known: PlannedItem['holdersKnown']): string[] {
+  switch (known) {
     case 'own-user':
       return [
         'Programs of other users, in other containers or on other machines cannot be seen from here.',

@@ -215,7 +215,11 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
         ? ['source-missing', 'does not exist', 'Check the path.']
         : ['access', 'does not exist', 'Choose a folder that exists.'];
     case 'ELOOP':
-      return ['access', 'is a symbolic link that leads to itself', 'Remove the link.'];
+      return [
+        side === 'source' ? 'source-missing' : 'access',
+        'is a symbolic link that leads to itself',
+        'Remove the link.',
+      ];
     case 'ENOTDIR':
       return side === 'source'
         ? ['source-missing', 'does not exist', 'Check the path.']

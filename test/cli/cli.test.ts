@@ -393,7 +393,7 @@ describe('the command line', () => {
 
   it('runs as one bundled file from anywhere', async function () {
     this.timeout(30_000);
-    const sources = ['src', 'esbuild.mjs', 'package.json', 'tsconfig.json'];
+    const sources = ['src', 'esbuild.mjs', 'notices.mjs', 'package.json', 'tsconfig.json'];
     for (const name of sources)
       cpSync(join(root, name), folder('project', name), { recursive: true });
     symlinkSync(join(root, 'node_modules'), folder('project/node_modules'));

@@ -56,10 +56,7 @@ describe('reading bundles', () => {
       [folder('called.db'), folder('app.db')].map((one) => looksLikeBundle(one)),
       [true, false],
     );
-    assert.throws(() => looksLikeBundle(folder('loop.db')), {
-      name: 'BackupError',
-      code: 'access',
-    });
+    assert.throws(() => looksLikeBundle(folder('loop.db')), { message: /leads to itself/ });
     assert.throws(() => looksLikeBundle(folder('none.db')), { code: 'source-missing' });
   });
 

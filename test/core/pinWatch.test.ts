@@ -3,7 +3,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { PinWatch, requireHeldDuring } from '../../src/core/snapshot/pinWatch.ts';
 import { inspectSource } from '../../src/core/snapshot/source.ts';
-import { createDatabase, itemsSql, snapshot, writeBytes } from '../support/databases.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
+import { createDatabase, itemsSql, snapshot, valueOf, writeBytes } from '../support/databases.ts';
 import {
   endAfterEach,
   endProcessesAfterEach,
@@ -139,4 +140,23 @@ describe('a program that does not see the lock of a backup', () => {
     );
     assert.ok(existsSync(path));
   });
+
+  for (const mode of ['wal', 'delete'] as const) {
+    it(`is none when it vacuums, or asks for another page size or journal mode (${mode})`, async () => {
+      const live = createDatabase(folder('app.db'), { journalMode: mode, rows: 30_000 });
+      const script = `import('better-sqlite3').then(({ default: Database }) => {
+        const db = new Database(process.argv[1], { timeout: 50 });
+        for (const sql of ['VACUUM', 'PRAGMA page_size = 8192', 'VACUUM', 'PRAGMA journal_mode = truncate',
+          'PRAGMA journal_mode = wal', 'DELETE FROM items WHERE id > 10']) {
+          try { db.exec(sql); } catch (error) { if (!/^SQLITE_BUSY/.test(error.code)) throw error; }
+        }
+        process.exit(0);
+      })`;
+      const { path } = await backUpDuring(live, 'exact', () =>
+        execFileSync(process.execPath, ['-e', script, live], { cwd: process.cwd() }),
+      );
+      assert.equal(valueOf(path, 'SELECT count(*) FROM items'), 30_000);
+      assert.equal(verifySnapshot(path, () => undefined).status, 'ok');
+    });
+  }
 });

@@ -204,7 +204,8 @@ function offerText(database: string, { from, backups, count }: Offer): string {
   sqlite-backup adopt ${quoted(database)} ${named}${more}`;
 }
 
-function quoted(path: string): string {
+/** For a shell. */
+export function quoted(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 

@@ -1,16 +1,22 @@
 import type { Comparison, TableDifference } from '../core/compare/compare.ts';
+import { backupNamed, foldersOf } from './checkpoint.ts';
 import { exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 export const compare: Verb = {
   isQuestion: true,
   examples: ['compare backups/app_2026-03-01T08-00-00Z.db data/app.db'],
   summary: 'Compare the schema and the rows of two databases or backups.',
-  usage: 'compare LEFT RIGHT [--deadline SECONDS] [--json]',
-  async run(args, { worker, signal, print, progress }) {
+  usage: 'compare LEFT RIGHT [--deadline SECONDS] [--checkpoints DIR] [--json]',
+  async run(args, context) {
+    const { worker, signal, print, progress } = context;
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: { deadline: { type: 'string' }, json: { type: 'boolean' } },
+      options: {
+        deadline: { type: 'string' },
+        checkpoints: { type: 'string' },
+        json: { type: 'boolean' },
+      },
     });
     const [left, right, ...rest] = positionals;
     if (left === undefined || right === undefined || rest.length > 0) {
@@ -18,7 +24,11 @@ export const compare: Verb = {
     }
     const { schema, tables, notCompared, damaged } = await worker.call(
       'compare',
-      { left, right, deadlineMs: seconds('deadline', values.deadline) },
+      {
+        left: await backupNamed(left, foldersOf(values), context),
+        right: await backupNamed(right, foldersOf(values), context),
+        deadlineMs: seconds('deadline', values.deadline),
+      },
       {
         signal,
         onProgress: ({ doneBytes, totalBytes }) =>

@@ -1,16 +1,21 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { BundleInfo, CatalogEntry } from '../core/catalog/catalog.ts';
 import { BackupError } from '../core/errors.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes } from '../core/units.ts';
-import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
+import { foldersOf } from './checkpoint.ts';
+import { type Context, exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
 export const list: Verb = {
   isQuestion: true,
   examples: ['list --to backups', 'BACKUPS_DIR=backups sqlite-backup list --json'],
   summary: 'List the backups in a folder, newest first.',
-  usage: 'list --to DIR [--json]',
-  async run(args, { worker, signal, print, tell, verdict }) {
+  usage: `list --to DIR [--json]
+  list --checkpoints [DIR] [--database FILE] [--json]`,
+  async run(args, context) {
+    const { worker, signal, print, tell, verdict } = context;
+    if (args.some((one) => /^--checkpoints(=|$)/.test(one))) return listCheckpoints(args, context);
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
@@ -93,4 +98,50 @@ function bundleJson({ members = [], cut, complete }: BundleInfo): object {
 function bundleWords({ databases, companions, complete }: BundleInfo): string {
   const incomplete = complete === false ? ', incomplete' : '';
   return `bundle of ${databases.length + companions}${incomplete}`;
+}
+
+/** `--checkpoints` may have a folder behind it, or none. */
+async function listCheckpoints(
+  given: readonly string[],
+  { worker, signal, print, tell }: Context,
+): Promise<number> {
+  const args = given.map((one, index) => {
+    const next = given[index + 1];
+    const isAlone = one === '--checkpoints' && (next === undefined || next.startsWith('-'));
+    return isAlone ? '--checkpoints=' : one;
+  });
+  const { values, positionals } = parse({
+    args,
+    allowPositionals: true,
+    options: {
+      checkpoints: { type: 'string' },
+      database: { type: 'string' },
+      json: { type: 'boolean' },
+    },
+  });
+  if (positionals.length > 0) throw new UsageError('list takes no arguments but its options.');
+  const { database } = values;
+  const stored = await worker.call(
+    'listCheckpoints',
+    {
+      checkpoints: foldersOf({ checkpoints: values.checkpoints || undefined }),
+      ...(database !== undefined && { database: resolve(database) }),
+    },
+    { signal },
+  );
+  const checkpoints = stored.map(({ id, path, manifest }) => ({
+    ...{ id, path, createdAt: manifest.createdAt, verified: manifest.verdict.status },
+    database: manifest.source.path,
+    trigger: { kind: manifest.cause?.kind ?? manifest.trigger, text: manifest.cause?.text ?? '' },
+  }));
+  if (values.json) {
+    print(JSON.stringify({ checkpoints }));
+    return exitCodes.ok;
+  }
+  for (const { id, createdAt, verified, database: name, trigger } of checkpoints)
+    print(
+      `${id}  ${createdAt}  ${verified === 'unchecked' ? 'not proved yet' : verified}  ${name}  ${trigger.kind}${trigger.text === '' ? '' : `: ${trigger.text}`}`,
+    );
+  if (checkpoints.length === 0) tell('No checkpoints.');
+  return exitCodes.ok;
 }

@@ -6,6 +6,7 @@ import type { RestorePlan } from '../core/restore/plan.ts';
 import type { Interrupted } from '../core/restore/recovery.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
 import { runbookSteps, unseenWords } from '../core/runbook/runbook.ts';
+import { backupNamed, foldersOf } from './checkpoint.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 const busyTimeoutMs = 5000;
@@ -14,11 +15,12 @@ export const restore: Verb = {
   examples: [
     'restore backups/app_2026-03-01T08-00-00Z.db data/app.db --plan',
     'restore backups/app_2026-03-01T08-00-00Z.db data/app.db --yes --to backups',
+    'restore 3f2a data/app.db --yes   # a checkpoint, by the beginning of its id',
     'restore --recover data --finish',
   ],
   summary:
     'Put a backup in the place of a database, or undo that, or recover from an interruption.',
-  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--deadline SECONDS] [--json]
+  usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--deadline SECONDS] [--checkpoints DIR] [--json]
   restore BACKUP NEW_FILE --yes --damaged [--json]
   restore --undo SET_ASIDE [--unproved] [--ignore-holders] [--json]
   restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
@@ -35,6 +37,7 @@ export const restore: Verb = {
         damaged: { type: 'boolean' },
         to: { type: 'string' },
         deadline: { type: 'string' },
+        checkpoints: { type: 'string' },
         undo: { type: 'string' },
         recover: { type: 'string' },
         finish: { type: 'boolean' },
@@ -65,7 +68,7 @@ export const restore: Verb = {
       throw new UsageError('restore takes a backup and a target.');
     if ((values.plan === true) === (values.yes === true))
       throw new UsageError('Say --plan to see what it would do, or --yes to do it.');
-    const request = await requestFor(backup, target, values.member, context);
+    const request = await requestFor(backup, target, values, context);
     if (values.plan) return printPlan(request, json, context);
     const folder = values.to ?? process.env['BACKUPS_DIR'];
     const deadlineMs = seconds('deadline', values.deadline);
@@ -102,10 +105,11 @@ interface Options {
 export async function requestFor(
   backup: string,
   target: string,
-  given: string | undefined,
-  { worker, signal }: Context,
+  { member: given, checkpoints }: { member?: string | undefined; checkpoints?: string | undefined },
+  context: Context,
 ): Promise<RestoreRequest> {
-  const path = resolve(backup);
+  const { worker, signal } = context;
+  const path = resolve(await backupNamed(backup, foldersOf({ checkpoints }), context));
   let member = given;
   if (member === undefined && path.toLowerCase().endsWith(bundleExtension)) {
     const members = await worker.call('members', { path }, { signal });

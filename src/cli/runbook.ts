@@ -8,20 +8,25 @@ export const runbook: Verb = {
   isQuestion: true,
   examples: ['runbook backups/app_2026-03-01T08-00-00Z.db data/app.db > restore.md'],
   summary: 'Print the steps of a restore, with the commands that do the same by hand.',
-  usage: 'runbook BACKUP TARGET [--format markdown|sh|powershell] [--member NAME]',
+  usage:
+    'runbook BACKUP TARGET [--format markdown|sh|powershell] [--member NAME] [--checkpoints DIR]',
   async run(args, context) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: { format: { type: 'string' }, member: { type: 'string' } },
+      options: {
+        format: { type: 'string' },
+        member: { type: 'string' },
+        checkpoints: { type: 'string' },
+      },
     });
     const [backup, target, ...rest] = positionals;
     if (backup === undefined || target === undefined || rest.length > 0)
       throw new UsageError('runbook takes a backup and a target.');
-    const { format = 'markdown', member } = values;
+    const { format = 'markdown' } = values;
     if (format !== 'markdown' && format !== 'sh' && format !== 'powershell')
       throw new UsageError(`--format is markdown, sh or powershell, not ${format}.`);
-    const plan = await planFor(await requestFor(backup, target, member, context), context);
+    const plan = await planFor(await requestFor(backup, target, values, context), context);
     context.print(renderers[format](plan, { now: new Date() }).trimEnd());
     return plan.verified === 'damaged' ? exitCodes.failed : exitCodes.ok;
   },

@@ -2,6 +2,7 @@
 import { adopt } from './adopt.ts';
 import { backUp } from './backUp.ts';
 import { bundle } from './bundle.ts';
+import { checkpoint } from './checkpoint.ts';
 import { compare } from './compare.ts';
 import { doctor } from './doctor.ts';
 import { extract } from './extract.ts';
@@ -11,16 +12,21 @@ import { prune } from './prune.ts';
 import { release } from './release.ts';
 import { note, pin, unpin } from './remark.ts';
 import { restore } from './restore.ts';
+import { run } from './run.ts';
 import { runbook } from './runbook.ts';
 import { saveOpen } from './saveOpen.ts';
 import type { Verb } from './verb.ts';
 import { verify } from './verify.ts';
+import { watch } from './watch.ts';
 
 export const verbs: Readonly<Record<string, Verb>> = {
   find,
   'back-up': backUp,
   'save-open': saveOpen,
   bundle,
+  checkpoint,
+  run,
+  watch,
   list,
   verify,
   extract,

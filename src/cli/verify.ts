@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { isBackupError } from '../core/errors.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
+import { backupNamed, foldersOf } from './checkpoint.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 /** Ample for gigabytes, and an end for a file made to keep the check busy. */
@@ -12,7 +13,7 @@ const defaultDeadlineMs = 60 * 60 * 1000;
 export const verify: Verb = {
   examples: ['verify backups/*', 'verify backups/app_2026-03-01T08-00-00Z.db --drill'],
   summary: 'Check that backups are still what was backed up.',
-  usage: 'verify BACKUP… [--drill] [--deadline SECONDS] [--json]',
+  usage: 'verify BACKUP… [--drill] [--deadline SECONDS] [--checkpoints DIR] [--json]',
   async run(args, context) {
     const { values, positionals } = parse({
       args,
@@ -20,6 +21,7 @@ export const verify: Verb = {
       options: {
         drill: { type: 'boolean' },
         deadline: { type: 'string' },
+        checkpoints: { type: 'string' },
         json: { type: 'boolean' },
       },
     });
@@ -27,7 +29,8 @@ export const verify: Verb = {
     const deadlineMs = seconds('deadline', values.deadline) ?? defaultDeadlineMs;
     const drill = values.drill === true;
     const results: DrilledVerdict[] = [];
-    for (const path of positionals.filter((one) => !isManifest(one))) {
+    for (const named of positionals.filter((one) => !isManifest(one))) {
+      const path = await backupNamed(named, foldersOf(values), context);
       const verdict = await verifyOne(resolve(path), { drill, deadlineMs }, context);
       results.push(verdict);
       if (!values.json) printResult(verdict, context);

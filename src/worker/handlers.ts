@@ -14,6 +14,14 @@ import {
   renameBackup,
 } from '../core/catalog/keeping.ts';
 import { release } from '../core/catalog/release.ts';
+import { takeCheckpoints } from '../core/checkpoint/checkpoint.ts';
+import { lossesAfter } from '../core/checkpoint/rows.ts';
+import {
+  checkpointsFolder,
+  findCheckpoint,
+  storedIn,
+  thoseOfDatabase,
+} from '../core/checkpoint/store.ts';
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { examine } from '../core/doctor/doctor.ts';
 import { sha256File } from '../core/files/digests.ts';
@@ -42,6 +50,14 @@ type Handlers = {
 };
 
 const handlers: Handlers = {
+  checkpoint: (params, hooks) => takeCheckpoints(params, hooks),
+  listCheckpoints: ({ checkpoints, database }) => {
+    const all = storedIn(checkpointsFolder(checkpoints));
+    return database === undefined ? all : thoseOfDatabase(all, database);
+  },
+  findCheckpoint: ({ checkpoints, named }) => findCheckpoint(checkpointsFolder(checkpoints), named),
+  lossesAfter: ({ checkpoint, database, busyTimeoutMs }) =>
+    lossesAfter(checkpoint, database, busyTimeoutMs),
   examine: (subject) => examine(subject),
   inspect: ({ paths }) => inspectFiles(paths),
   findByContent,

@@ -21,6 +21,8 @@ import type { Inspection } from '../core/catalog/discovery.ts';
 import type { Pruned, Remark } from '../core/catalog/keeping.ts';
 import type { ReleaseRequest } from '../core/catalog/release.ts';
 import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
+import type { CheckpointRequest, Checkpoints } from '../core/checkpoint/checkpoint.ts';
+import type { StoredCheckpoint } from '../core/checkpoint/store.ts';
 import type { Comparison } from '../core/compare/compare.ts';
 import type { Check } from '../core/doctor/check.ts';
 import type { DoctorSubject } from '../core/doctor/doctor.ts';
@@ -28,6 +30,7 @@ import { errorCodes } from '../core/errors.ts';
 import type { Holders } from '../core/holders/holders.ts';
 import type { LostFiles } from '../core/holders/lost.ts';
 import type { Progress } from '../core/job.ts';
+import type { Loss } from '../core/manifest/loss.ts';
 import type { BundleManifest, Manifest, Released } from '../core/manifest/manifest.ts';
 import type { MovedAside, PutInPlaceRequest, Restored } from '../core/restore/apply.ts';
 import type { PlanRequest, RestorePlan } from '../core/restore/plan.ts';
@@ -123,6 +126,17 @@ export interface Methods {
     archive: string;
     removed: string[];
   };
+  /** Checkpoints of what has changed since the last ones. */
+  checkpoint: (params: CheckpointRequest) => Checkpoints;
+  /** Newest first; of one database, or all. */
+  listCheckpoints: (params: {
+    checkpoints?: string | undefined;
+    database?: string | undefined;
+  }) => StoredCheckpoint[];
+  /** The path of a backup: as named, or of the checkpoint whose id begins so. */
+  findCheckpoint: (params: { checkpoints?: string | undefined; named: string }) => string;
+  /** Which tables have lost rows since a checkpoint. */
+  lossesAfter: (params: { checkpoint: string; database: string; busyTimeoutMs: number }) => Loss[];
   /** What Doctor has to say of the machine, a database or a backups folder. */
   examine: (params: DoctorSubject) => Check[];
   /** What of a folder may go, or of the groups `only` in it. */
@@ -136,6 +150,10 @@ export type Result<M extends Method> = ReturnType<Methods[M]>;
 
 const methodNames = [
   'inspect',
+  'checkpoint',
+  'listCheckpoints',
+  'findCheckpoint',
+  'lossesAfter',
   'examine',
   'findByContent',
   'find',

@@ -35,7 +35,7 @@ const floors = [
   ['snapshot'],
   ['bundle'],
   ['verify', 'catalog'],
-  ['restore'],
+  ['restore', 'checkpoint'],
   ['runbook', 'doctor'],
 ];
 

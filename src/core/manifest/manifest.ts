@@ -146,6 +146,17 @@ const contentsEntries = {
   permissions: v.optional(v.object({ mode: count, uid: count, gid: count })),
 };
 
+const causeSchema = v.object({
+  /** `agent`, `run`, `task`, `debug`, `terminal`, `branch`, `worktree`, `schedule`, `manual`; a later version may know more. */
+  kind: text,
+  /** What a person, or a program, said. */
+  text: v.optional(text),
+  session: v.optional(text),
+  turn: v.optional(text),
+});
+/** Why a checkpoint was taken. */
+export type Cause = v.InferOutput<typeof causeSchema>;
+
 const manifestSchema = v.object({
   format: v.literal(manifestFormat),
   kind: v.literal('snapshot'),
@@ -170,6 +181,10 @@ const manifestSchema = v.object({
   ...lossEntries,
   note: v.optional(text),
   pinned: v.optional(v.boolean()),
+  /** Of a checkpoint. */
+  cause: v.optional(causeSchema),
+  /** Of a checkpoint: the state of the database before it was held, see `stamp.ts`. */
+  stamp: v.optional(text),
 });
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type Finding = v.InferOutput<typeof findingSchema>;

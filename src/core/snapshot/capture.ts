@@ -42,7 +42,7 @@ import type { Source } from './source.ts';
 
 /** A database that SQLite holds. */
 export interface Held {
-  member: { database: string; recordAs: RecordAs; source: Source };
+  member: { database: string; recordAs: RecordAs; stamp: string | undefined; source: Source };
   byHand: ByHand | undefined;
   pin: Pin;
   /** How far its WAL went when it was pinned, or after that. */

@@ -48,6 +48,8 @@ export interface CopyRequest {
     recordAs: RecordAs;
     /** The files to be copied, instead of those beside the name. */
     lost?: LostFiles;
+    /** Of a checkpoint, for its manifest. */
+    stamp?: string | undefined;
   }[];
   method: Method;
   verify: boolean;
@@ -67,6 +69,7 @@ export interface Member {
   /** As asked for. */
   database: string;
   recordAs: RecordAs;
+  stamp: string | undefined;
   source: Source;
 }
 
@@ -141,14 +144,14 @@ export class Copying {
   inspect(): Member[] {
     const members = new Map<string, Member>();
     const { largestBytes } = this.#request;
-    for (const { database, recordAs, lost } of this.#request.databases) {
+    for (const { database, recordAs, lost, stamp } of this.#request.databases) {
       const source = this.attempt({ database }, () =>
         lost === undefined
           ? inspectSource(database, largestBytes)
           : inspectLost(database, lost, largestBytes),
       );
       if (source === undefined || members.has(source.identity)) continue;
-      members.set(source.identity, { database, recordAs, source });
+      members.set(source.identity, { database, recordAs, stamp, source });
     }
     return [...members.values()];
   }

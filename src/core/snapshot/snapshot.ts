@@ -19,6 +19,7 @@ import {
 } from '../manifest/earlier.ts';
 import { identifyAll, type Identified } from '../manifest/identity.ts';
 import {
+  type Cause,
   type CutLabel,
   type Finding,
   type Manifest,
@@ -48,6 +49,8 @@ export interface SnapshotOptions {
   folder: string;
   method: Method;
   trigger: Trigger;
+  /** Of a checkpoint. */
+  cause?: Cause | undefined;
   /** Whether to check the copies with SQLite and to count rows. Size, facts and hash are always looked at. */
   verify: boolean;
   /** How long to wait for another program's lock, in ms. */
@@ -177,13 +180,14 @@ class Job {
         ...(members > 1 && { cut: { ...this.#copying.cut, members } }),
         ...(warnings.length > 0 && { warnings }),
       };
+      if (this.#hooks.isWanted?.(one.source.path, manifest) === false) return [];
       const snapshot = this.#copying.attempt(one, () => this.#publishOne(one, manifest));
       return snapshot === undefined ? [] : [snapshot];
     });
   }
 
   #describe(one: Proved): Manifest {
-    const { method, trigger, toolVersion } = this.#request;
+    const { method, trigger, cause, toolVersion } = this.#request;
     const source = sourceOf(one, this.#identified);
     const earlier = thoseOf(this.#earlier, source.id);
     const contents = describeContents(one);
@@ -197,6 +201,8 @@ class Job {
       source,
       method,
       trigger,
+      ...(cause !== undefined && { cause }),
+      ...(one.stamp !== undefined && { stamp: one.stamp }),
       sizeBytes: one.sizeBytes,
       sha256: one.sha256,
       ...contents,

@@ -84,12 +84,16 @@ function settle(path: string): Contents {
   }
 }
 
-/** What a database contains, read-only and without counting rows. */
-export function describeDatabase(path: string, busyTimeoutMs: number): Contents {
+/** What a database contains, read-only; rows are counted only where that is asked for. */
+export function describeDatabase(
+  path: string,
+  busyTimeoutMs: number,
+  { countRows = 'none' }: { countRows?: 'none' | 'any' } = {},
+): Contents {
   return explained(path, () => {
     const db = openSource(path, busyTimeoutMs);
     try {
-      return readContents(db, { countRows: 'none' });
+      return readContents(db, { countRows });
     } finally {
       db.close();
     }

@@ -1,0 +1,124 @@
+import { resolve } from 'node:path';
+import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
+import { isBackupError, toPlainError } from '../core/errors.ts';
+import type { Cause } from '../core/manifest/manifest.ts';
+import {
+  callOptions,
+  defaultBusyTimeoutMs,
+  defaultDeadlineMs,
+  defaultLargestBytes,
+  nameFor,
+  withoutRepeats,
+} from './backUp.ts';
+import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
+
+/** What all checkpoints together may take, and what the oldest go for. */
+const largestTotalBytes = 2e9;
+
+export const checkpoint: Verb = {
+  examples: ['checkpoint data/app.db', "checkpoint data/*.db --reason 'before the import'"],
+  summary:
+    'Keep the state of databases outside the work tree, if it has changed since the last checkpoint.',
+  usage: `checkpoint DATABASE… [--reason TEXT] [--session ID] [--force] [--checkpoints DIR] [--json]`,
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: {
+        reason: { type: 'string' },
+        session: { type: 'string' },
+        force: { type: 'boolean' },
+        checkpoints: { type: 'string' },
+        json: { type: 'boolean' },
+      },
+    });
+    if (positionals.length === 0) throw new UsageError('checkpoint takes at least one database.');
+    const { reason, session } = values;
+    const cause: Cause = {
+      kind: 'manual',
+      ...(reason !== undefined && { text: reason.slice(0, longestText) }),
+      ...(session !== undefined && { session: session.slice(0, longestText) }),
+    };
+    const options = { cause, force: values.force === true, checkpoints: foldersOf(values) };
+    const result = await takeAll(positionals, options, context);
+    if (values.json) context.print(JSON.stringify(resultJson(result)));
+    else printResult(result, context);
+    if (context.signal.aborted) return exitCodes.interrupted;
+    return result.failures.length === 0 ? exitCodes.ok : exitCodes.failed;
+  },
+};
+
+const longestText = 2000;
+
+/** The folder for checkpoints of `--checkpoints`, else of the environment; undefined for the data folder's. */
+export function foldersOf({
+  checkpoints,
+}: {
+  checkpoints?: string | undefined;
+}): string | undefined {
+  const asked = checkpoints ?? process.env['SQLITE_BACKUP_CHECKPOINTS'];
+  return asked === undefined || asked === '' ? undefined : resolve(asked);
+}
+
+export async function takeAll(
+  paths: readonly string[],
+  options: { cause: Cause; force?: boolean; checkpoints: string | undefined },
+  context: Context,
+): Promise<Checkpoints> {
+  const databases = withoutRepeats(paths).map((path) => ({
+    database: resolve(path),
+    recordAs: nameFor(path),
+  }));
+  try {
+    return await context.worker.call(
+      'checkpoint',
+      {
+        databases,
+        ...options,
+        force: options.force === true,
+        trigger: 'cli',
+        busyTimeoutMs: defaultBusyTimeoutMs,
+        largestBytes: defaultLargestBytes,
+        largestTotalBytes,
+        toolVersion: context.toolVersion,
+      },
+      callOptions(context, defaultDeadlineMs),
+    );
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    const failures = databases.map(({ database }) => ({ database, error: toPlainError(error) }));
+    return { checkpoints: [], unchanged: [], failures };
+  }
+}
+
+export function printResult(
+  { checkpoints, unchanged, failures }: Checkpoints,
+  { print, tell }: Pick<Context, 'print' | 'tell'>,
+): void {
+  for (const { id, database } of checkpoints) print(`${id}  checkpoint of ${database}`);
+  for (const { id, database } of unchanged) print(`${id}  ${database} is unchanged since then`);
+  for (const { error } of failures)
+    tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+}
+
+function resultJson({ checkpoints, unchanged, failures }: Checkpoints): object {
+  return {
+    checkpoints,
+    unchanged: unchanged.map(({ database, id }) => ({ database, id })),
+    failures: failures.map(({ database, error: { code, message, hint } }) => ({
+      ...{ database, code, message },
+      hint: hint ?? '',
+    })),
+  };
+}
+
+/** For verbs that take a backup: a path, or the beginning of the id of a checkpoint. */
+export function backupNamed(
+  named: string,
+  checkpoints: string | undefined,
+  { worker, signal }: Pick<Context, 'worker' | 'signal'>,
+): Promise<string> {
+  return /^[0-9a-f]{4,12}$/.test(named)
+    ? worker.call('findCheckpoint', { checkpoints, named }, { signal })
+    : Promise.resolve(named);
+}

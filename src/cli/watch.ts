@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { foldersOf, printResult, takeAll } from './checkpoint.ts';
+import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
+
+export const watch: Verb = {
+  examples: ['watch --every 15m', 'watch data/app.db --every 1h --quiet'],
+  summary: 'Take a checkpoint of what has changed again and again, until it is stopped.',
+  usage: 'watch [DATABASE…] --every TIME [--checkpoints DIR]',
+  async run(args, context) {
+    const { values, positionals } = parse({
+      args,
+      allowPositionals: true,
+      options: { every: { type: 'string' }, checkpoints: { type: 'string' } },
+    });
+    const everyMs = durationOf(values.every);
+    const checkpoints = foldersOf(values);
+    let isGood = true;
+    while (!context.signal.aborted) {
+      const startedAt = Date.now();
+      const databases = positionals.length > 0 ? positionals : await databasesBelow();
+      const cause = { kind: 'schedule', text: `every ${values.every}` };
+      const result = await takeAll(databases, { cause, checkpoints }, context);
+      if (context.signal.aborted) break;
+      // What is unchanged is no news.
+      printResult({ ...result, unchanged: [] }, context);
+      isGood = result.failures.length === 0;
+      await until(startedAt + everyMs);
+    }
+    return isGood ? exitCodes.ok : exitCodes.failed;
+
+    async function databasesBelow(): Promise<string[]> {
+      const found = await context.worker.call('find', { folder: '.' }, context);
+      return found.databases.map(({ path }) => path);
+    }
+
+    /** Looks at the clock again and again: a timer stands still while the machine sleeps. */
+    async function until(at: number): Promise<void> {
+      while (Date.now() < at && !context.signal.aborted) {
+        const ms = Math.min(longestNapMs, at - Date.now());
+        await sleep(ms, undefined, { signal: context.signal }).catch(() => undefined);
+      }
+    }
+  },
+};
+
+const longestNapMs = 30_000;
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function durationOf(text: string | undefined): number {
+  const [, number = '', unit = ''] = /^(\d+)([smhd])$/.exec(text ?? '') ?? [];
+  const ms = Number(number) * (units[unit] ?? 0);
+  if (ms > 0) return ms;
+  throw new UsageError(
+    `--every takes a time such as 15m, 1h or 1d${text === undefined ? '' : `, not ${text}`}.`,
+  );
+}

@@ -1,0 +1,83 @@
+/*
+ * Whether a database has changed since a checkpoint, told without SQLite: in a process that has no connection to the
+ * database, because closing a descriptor of it drops this process's locks. Sources: https://sqlite.org/fileformat2.html
+ * (the file change counter at 24), https://sqlite.org/walformat.html (the salts of a WAL at 16, the index in the `-shm`).
+ */
+import { type BigIntStats, closeSync, openSync, readSync, statSync } from 'node:fs';
+
+export interface Stamp {
+  /** The same for the same state of the database. */
+  text: string;
+  /**
+   * False when a later write may leave the same text: the times are so young that a coarse clock may not tick between two
+   * writes, and no `-shm` tells of commits.
+   */
+  isSettled: boolean;
+}
+
+export interface StampOptions {
+  /** ms since 1970. */
+  now?: () => number;
+  stat?: (path: string) => BigIntStats | undefined;
+}
+
+/** Some file systems, and older kernels, count in steps of up to two seconds. */
+const coarsestTimeMs = 2000n;
+
+/** The stamp of a database, also of one that does not exist. */
+export function readStamp(
+  path: string,
+  { now = Date.now, stat = statIfThere }: StampOptions = {},
+): Stamp {
+  const file = stat(path);
+  const wal = stat(`${path}-wal`);
+  const journal = stat(`${path}-journal`);
+  const index = bytesOf(`${path}-shm`, 0, 48);
+  const parts = [
+    file === undefined ? '-' : [file.dev, file.ino, timesOf(file), bytesOf(path, 24, 4)].join(),
+    // An empty WAL is as good as none: a reader leaves one.
+    wal === undefined || wal.size === 0n
+      ? '-'
+      : [timesOf(wal), bytesOf(`${path}-wal`, 16, 8)].join(),
+    index === undefined || wal === undefined ? '-' : index,
+    journal === undefined || journal.size === 0n ? '-' : 'journal',
+  ];
+  const newest = [file, wal].reduce(
+    (time, one) => (one === undefined ? time : bigMax(time, bigMax(one.mtimeMs, one.ctimeMs))),
+    0n,
+  );
+  const isOld = newest + coarsestTimeMs <= BigInt(Math.floor(now()));
+  return { text: parts.join(' '), isSettled: isOld || index !== undefined };
+}
+
+function timesOf({ size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [size, mtimeNs, ctimeNs].join();
+}
+
+function bigMax(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
+function statIfThere(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch {
+    return undefined; // What cannot be looked at cannot be equal either: a backup of it says why.
+  }
+}
+
+/** In hexadecimal digits; undefined where there is no such file, or no regular one, which might block. */
+function bytesOf(path: string, from: number, length: number): string | undefined {
+  try {
+    if (!statSync(path).isFile()) return undefined;
+    const handle = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(length);
+      return bytes.toString('hex', 0, readSync(handle, bytes, 0, length, from));
+    } finally {
+      closeSync(handle);
+    }
+  } catch {
+    return undefined;
+  }
+}

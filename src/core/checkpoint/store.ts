@@ -1,0 +1,109 @@
+/** Where checkpoints are, which there are, and how they are named. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { BackupError } from '../errors.ts';
+import { dataFolderPath, makeDataFolder } from '../files/dataFolder.ts';
+import { prepareFolder } from '../files/workplace.ts';
+import { knownIdentityOf } from '../manifest/identity.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { readManifestOf } from '../manifest/manifestFile.ts';
+import { manifestNameOf } from '../manifest/names.ts';
+
+export interface StoredCheckpoint {
+  id: string;
+  path: string;
+  manifest: Manifest;
+}
+
+/** The folder for checkpoints: as asked for, else in the data folder. Nothing is made. */
+export function checkpointsFolder(asked: string | undefined): string {
+  return asked === undefined || asked === ''
+    ? join(dataFolderPath(), 'checkpoints')
+    : resolve(asked);
+}
+
+/** The same, made where it is missing. */
+export function makeCheckpointsFolder(asked: string | undefined): string {
+  return asked === undefined || asked === ''
+    ? makeDataFolder('checkpoints')
+    : prepareFolder(asked).path;
+}
+
+const idLength = 12;
+
+/** 12 hexadecimal digits that stay the same when the folder moves. */
+export function idOf({ source, createdAt, sha256 }: Manifest): string {
+  const hash = createHash('sha256').update(`${source.id ?? source.path} ${createdAt} ${sha256}`);
+  return hash.digest('hex').slice(0, idLength);
+}
+
+/** All checkpoints in a folder, newest first. A folder that does not exist has none. */
+export function storedIn(folder: string): StoredCheckpoint[] {
+  if (!existsSync(folder)) return [];
+  const names = new Set(readdirSync(folder));
+  const found: StoredCheckpoint[] = [];
+  for (const name of names) {
+    if (!names.has(manifestNameOf(name))) continue;
+    const path = join(folder, name);
+    const manifest = manifestOf(path);
+    if (manifest !== undefined) found.push({ id: idOf(manifest), path, manifest });
+  }
+  return found.sort((a, b) => compare(b.manifest.createdAt, a.manifest.createdAt));
+}
+
+/** Of a damaged manifest nothing is known, and that keeps no other checkpoint from being listed. */
+function manifestOf(path: string): Manifest | undefined {
+  try {
+    const parsed = readManifestOf(path);
+    return parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+/** Those of one database: by its identity, else by its name where it has none here. */
+export function thoseOfDatabase(
+  all: readonly StoredCheckpoint[],
+  database: string,
+): StoredCheckpoint[] {
+  const id = knownIdentityOf(realPathOf(database));
+  return all.filter(({ manifest: { source } }) =>
+    id === undefined ? basename(source.path) === basename(database) : source.id === id,
+  );
+}
+
+export function realPathOf(database: string): string {
+  try {
+    return realpathSync(database);
+  } catch {
+    return resolve(database);
+  }
+}
+
+const prefixPattern = /^[0-9a-f]{4,12}$/;
+
+/**
+ * The path of what a person names: a path that exists wins; else the checkpoint whose id begins so. Anything else is given
+ * back, for the caller to refuse.
+ */
+export function findCheckpoint(folder: string, named: string): string {
+  if (existsSync(named) || !prefixPattern.test(named)) return resolve(named);
+  const found = storedIn(folder).filter(({ id }) => id.startsWith(named));
+  const [only, ...others] = found;
+  if (only === undefined)
+    throw new BackupError('source-missing', `There is no checkpoint ${named} in ${folder}.`, {
+      path: folder,
+      hint: 'sqlite-backup list --checkpoints shows them.',
+    });
+  if (others.length === 0) return only.path;
+  throw new BackupError(
+    'bad-name',
+    `${named} is the beginning of ${found.length} checkpoints: ${found.map(({ id }) => id).join(', ')}.`,
+    { path: folder, hint: 'Give more digits.' },
+  );
+}

@@ -1,0 +1,76 @@
+/** Which checkpoints stay: all of the last two hours, one an hour for a day, one a day for a week, within a cap. */
+import { removeBackups } from '../catalog/keeping.ts';
+import { type StoredCheckpoint, storedIn } from './store.ts';
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+export interface ThinningOptions {
+  largestTotalBytes: number;
+  now: Date;
+}
+
+/** Removes what no rule keeps. Trouble with that is left for the next time. */
+export function thin(folder: string, options: ThinningOptions): void {
+  const goes = planThinning(storedIn(folder), options).map(({ path }) => path);
+  if (goes.length > 0) removeBackups(folder, goes);
+}
+
+/** Those that may go, oldest first. Never the newest usable one of a database, a pinned one, or one before lost rows. */
+export function planThinning(
+  stored: readonly StoredCheckpoint[],
+  { largestTotalBytes, now }: ThinningOptions,
+): StoredCheckpoint[] {
+  const goes = new Set<StoredCheckpoint>();
+  const protectedOnes = new Set<StoredCheckpoint>();
+  for (const ofOne of Map.groupBy(stored, ({ manifest: { source } }) => source.id ?? '').values()) {
+    // Without an identity nothing is known of whose it is.
+    if (ofOne[0]?.manifest.source.id === undefined) for (const one of ofOne) protectedOnes.add(one);
+    for (const one of protectedIn(ofOne, now)) protectedOnes.add(one);
+    const slots = new Set<string>();
+    // Newest first: the last one of an hour or a day stays.
+    for (const one of ofOne) {
+      const slot = slotOf(one, now);
+      const isFree = slot === undefined || !slots.has(slot);
+      if (slot !== undefined) slots.add(slot);
+      if (slot === 'old' || !isFree) goes.add(one);
+    }
+  }
+  const sizeOf = ({ manifest }: StoredCheckpoint): number => manifest.sizeBytes;
+  let total = stored.reduce((sum, one) => sum + sizeOf(one), 0);
+  const oldestFirst = stored.toReversed().filter((one) => !protectedOnes.has(one));
+  for (const one of oldestFirst) if (goes.has(one)) total -= sizeOf(one);
+  for (const one of oldestFirst) {
+    if (total <= largestTotalBytes) break;
+    if (goes.has(one)) continue;
+    goes.add(one);
+    total -= sizeOf(one);
+  }
+  return oldestFirst.filter((one) => goes.has(one));
+}
+
+function protectedIn(ofOne: readonly StoredCheckpoint[], now: Date): StoredCheckpoint[] {
+  const isUsable = ({ manifest }: StoredCheckpoint): boolean =>
+    manifest.verdict.status !== 'damaged';
+  const isPast = ({ manifest }: StoredCheckpoint): boolean =>
+    Date.parse(manifest.createdAt) <= now.getTime();
+  // One that is dated in the future, because a clock was ahead, takes the place of no other.
+  const newest = ofOne.find((one) => isPast(one) && isUsable(one));
+  const beforeLoss = ofOne.filter((_one, index) => {
+    const next = ofOne[index - 1]?.manifest;
+    return next?.losses?.some(({ at }) => at === next.createdAt) === true;
+  });
+  const pinned = ofOne.filter(({ manifest }) => manifest.pinned === true);
+  const ahead = ofOne.filter((one) => !isPast(one));
+  return [...(newest === undefined ? [] : [newest]), ...beforeLoss, ...pinned, ...ahead];
+}
+
+/** Undefined for what stays in any case because of its age. */
+function slotOf({ manifest }: StoredCheckpoint, now: Date): string | undefined {
+  const at = Date.parse(manifest.createdAt);
+  const age = now.getTime() - at;
+  if (age < 2 * hourMs) return undefined;
+  if (age < dayMs) return `hour ${Math.floor(at / hourMs)}`;
+  if (age < 7 * dayMs) return `day ${Math.floor(at / dayMs)}`;
+  return 'old';
+}

@@ -26,6 +26,7 @@ export interface Capturing {
 
 /** Another process, which reads the files of databases while this one holds them. */
 export interface CaptureProcess {
+  pid: number | undefined;
   /** Of each path, as it is now; undefined where there is none, or none that can be understood. */
   readIndexes: (paths: readonly string[]) => Promise<(WalIndex | undefined)[]>;
   /** Rejects when the files could not be captured so; then nothing is left of the attempt. */

@@ -51,8 +51,22 @@ export function serveCaptures(): void {
 
 const fewestBytes = 32e6;
 
+/** How long the process may say nothing until it is ended. Meanwhile other programs may wait for the held databases. */
+export interface Patience {
+  /** While it looks at the index of a WAL, which takes a moment. */
+  lookMs: number;
+  /** While it starts, or copies: a clone says nothing until it is done. */
+  copyMs: number;
+}
+
+const defaultPatience: Patience = { lookMs: 5000, copyMs: 20_000 };
+
 /** Starts such processes from `entry`, the worker's. */
-export function captureWith(entry: string, options: CaptureOptions = {}): Capturing {
+export function captureWith(
+  entry: string,
+  options: CaptureOptions = {},
+  { lookMs, copyMs }: Patience = defaultPatience,
+): Capturing {
   const start = (): CaptureProcess => {
     const child = fork(entry, [], {
       execArgv: [],
@@ -67,13 +81,17 @@ export function captureWith(entry: string, options: CaptureOptions = {}): Captur
     });
     ended.catch(() => undefined); // It is looked at only while something is asked.
     return {
+      pid: child.pid,
       async readIndexes(paths) {
-        const answer = await ask(child, ended, { indexesOf: paths }, () => undefined);
+        const question = { indexesOf: paths };
+        // Without a path, the question is only whether it has started.
+        const silentMs = paths.length === 0 ? copyMs : lookMs;
+        const answer = await ask(child, ended, question, silentMs, () => undefined);
         return 'indexes' in answer ? answer.indexes.map((one) => one ?? undefined) : [];
       },
       async capture(order, onStep) {
         let gently: boolean | undefined;
-        const answer = await ask(child, ended, { order }, (doneBytes) => {
+        const answer = await ask(child, ended, { order }, copyMs, (doneBytes) => {
           const pace = onStep(doneBytes);
           if (pace.gently === gently) return;
           gently = pace.gently;
@@ -88,19 +106,32 @@ export function captureWith(entry: string, options: CaptureOptions = {}): Captur
   return { fewestBytes, start };
 }
 
-/** The answer to one question. What `onStep` throws ends the process, which has nothing to go on for. */
+const parts = 10;
+
+/** The answer to one question. A process that is silent for too long is ended, also a stopped one. What `onStep` throws ends the process, which has nothing to go on for. */
 async function ask(
   child: ChildProcess,
   ended: Promise<never>,
   question: Question,
+  silentMs: number,
   onStep: (doneBytes: number) => void,
 ): Promise<Answer> {
   let listen: ((answer: Answer) => void) | undefined;
+  let silence: NodeJS.Timeout | undefined;
   try {
     return await Promise.race([
       ended,
       new Promise<Answer>((resolve, reject) => {
+        // Counted in parts: while this process itself stands still, only one of them passes.
+        let silentParts = 0;
+        silence = setInterval(() => {
+          silentParts += 1;
+          if (silentParts <= parts) return;
+          child.kill('SIGKILL');
+          reject(new BackupError('worker-died', 'The process that reads the files is silent.'));
+        }, silentMs / parts);
         listen = (answer) => {
+          silentParts = 0;
           if (!('doneBytes' in answer)) return resolve(answer);
           try {
             onStep(answer.doneBytes);
@@ -114,6 +145,7 @@ async function ask(
       }),
     ]);
   } finally {
+    clearInterval(silence);
     if (listen !== undefined) child.off('message', listen);
   }
 }

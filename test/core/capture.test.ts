@@ -174,12 +174,15 @@ describe('a capture by a second process', () => {
 
   describe('of a whole snapshot', () => {
     const capturing = captureWith(workerEntry);
+    /** Gives a process up that is silent for a moment. */
+    const hasty = captureWith(workerEntry, {}, { lookMs: 1500, copyMs: 1500 });
     /** The processes that a snapshot starts; `change` is what a test does to them. */
     const small = (
       change: (one: CaptureProcess) => CaptureProcess = (one) => one,
+      by = capturing,
     ): { fewestBytes: number; start: () => CaptureProcess } => ({
       fewestBytes: 0,
-      start: () => change(capturing.start()),
+      start: () => change(by.start()),
     });
 
     it('is byte for byte a database that stands alone, in both modes', async () => {
@@ -232,6 +235,25 @@ describe('a capture by a second process', () => {
         }),
       ],
       [
+        'it is stopped before anything is held',
+        (one: CaptureProcess): CaptureProcess => (process.kill(one.pid ?? 0, 'SIGSTOP'), one),
+      ],
+      [
+        'it is stopped when it is asked for the index',
+        (one: CaptureProcess): CaptureProcess => ({
+          ...one,
+          readIndexes: (paths) => (process.kill(one.pid ?? 0, 'SIGSTOP'), one.readIndexes(paths)),
+        }),
+      ],
+      [
+        'it is stopped while it copies',
+        (one: CaptureProcess): CaptureProcess => ({
+          ...one,
+          capture: (order, onStep) =>
+            one.capture(order, (done) => (process.kill(one.pid ?? 0, 'SIGSTOP'), onStep(done))),
+        }),
+      ],
+      [
         'the index cannot be understood',
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
@@ -241,7 +263,9 @@ describe('a capture by a second process', () => {
     ] as const) {
       it(`is taken by SQLite page by page when ${what}`, async () => {
         await holdOpen(database, nextGeneration);
-        const { path: copy, manifest } = await snapshot(database, {}, { capturing: small(change) });
+        const by = what.includes('stopped') ? hasty : capturing;
+        const hooks = { capturing: small(change, by) };
+        const { path: copy, manifest } = await snapshot(database, {}, hooks);
         assert.equal(manifest.verdict.status, 'ok');
         assert.equal(generationsIn(copy), '1');
       });

@@ -36,7 +36,7 @@ import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import type { ByHand } from '../sqlite/opening.ts';
 import type { Pin } from '../sqlite/pin.ts';
 import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
-import { EarlySync } from './earlySync.ts';
+import { EarlySync, stepBytes } from './earlySync.ts';
 import { incomplete, settleIn } from './settle.ts';
 import type { Source } from './source.ts';
 
@@ -132,7 +132,8 @@ export async function captureFiles(
   { at = () => undefined, chunkBytes = defaultChunkBytes }: CaptureOptions = {},
 ): Promise<Captured> {
   try {
-    const frames = wal === undefined ? 0 : copyWal(path, copy, wal, { at, chunkBytes });
+    const frames =
+      wal === undefined ? 0 : await copyWal(path, copy, wal, () => onStep(0), { at, chunkBytes });
     at('file');
     if (clone(path, copy)) return { means: 'clone', frames };
     await copyRaw(path, copy, onStep, chunkBytes);
@@ -144,18 +145,19 @@ export async function captureFiles(
 }
 
 /** Copies what the index says is committed, and returns how many frames that are: 0 when the file has it all. */
-function copyWal(
+async function copyWal(
   path: string,
   copy: string,
   wal: WalIndex,
+  onStep: () => void,
   { at, chunkBytes }: Required<CaptureOptions>,
-): number {
+): Promise<number> {
   if (wal.frames === 0) return 0;
   const from = openSync(`${path}-wal`, 'r');
   try {
     if (readWalSalts(from) !== wal.salts) return 0;
     const wanted = walBytesOf(wal);
-    const copied = copyRange(from, `${copy}-wal`, wanted, chunkBytes);
+    const copied = await copyRange(from, `${copy}-wal`, wanted, onStep, chunkBytes);
     at('wal');
     if (readWalSalts(from) === wal.salts) {
       if (copied === wanted) return wal.frames;
@@ -171,12 +173,24 @@ function copyWal(
 
 const defaultChunkBytes = 1024 * 1024;
 
-function copyRange(from: number, to: string, bytes: number, chunkBytes: number): number {
+async function copyRange(
+  from: number,
+  to: string,
+  bytes: number,
+  onStep: () => void,
+  chunkBytes: number,
+): Promise<number> {
   const handle = openSync(to, 'wx', 0o600);
   try {
     const chunk = Buffer.allocUnsafe(chunkBytes);
     let done = 0;
+    let dueBytes = 0;
     while (done < bytes) {
+      if (done >= dueBytes) {
+        dueBytes = done + stepBytes;
+        onStep(); // A WAL may be larger than the database: then it takes as long.
+        await turn();
+      }
       const read = readSync(from, chunk, 0, Math.min(chunkBytes, bytes - done), done);
       if (read === 0) break;
       writeSync(handle, chunk, 0, read, done);

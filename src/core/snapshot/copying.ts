@@ -168,6 +168,8 @@ export class Copying {
     const isLarge = readable.some((one) => isWorthCapturing(one, this.#hooks.capturing));
     const capturing = isLarge ? this.#hooks.capturing?.start() : undefined;
     try {
+      // Nothing is held while it starts.
+      await capturing?.readIndexes([]).catch(() => undefined);
       return await this.#copyHeld(await this.#pinAll(readable, capturing), capturing);
     } finally {
       capturing?.end();

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -146,6 +150,36 @@ describe('checkpoints on the command line', function () {
     await holdOpen(folder('work/wal.db'), 'SELECT count(*) FROM items');
     assert.equal((await checkpoint('wal.db')).unchanged.length, 1);
     assert.equal(readdirSync(folder('cp')).length, before);
+  });
+
+  it('is taken when the newest one is not what it was, or is of a database of the same content', async () => {
+    const [first] = (await checkpoint('app.db')).checkpoints;
+    assert.ok(first);
+    assert.equal(statSync(folder('cp')).mode & 0o777, 0o700);
+    chmodSync(first.path, 0o600);
+    truncateSync(first.path, 0);
+    const [second] = (await checkpoint('app.db')).checkpoints;
+    assert.ok(second);
+    assert.equal((await cli(['restore', second.id, 'app.db', '--yes'])).code, 0);
+    // Of another database, as long as the two cannot be told apart by an identity.
+    mkdirSync(folder('copy'));
+    copyFileSync(database, folder('copy/app.db'));
+    writeFileSync(folder('no-data'), '');
+    const elsewhere = await cli(['checkpoint', folder('copy/app.db'), '--json'], {
+      XDG_DATA_HOME: folder('no-data'),
+    });
+    assert.deepEqual((JSON.parse(elsewhere.stdout) as Taken).unchanged, []);
+  });
+
+  it('is compared with the newest that is not dated in the future', async () => {
+    const [first] = (await checkpoint('app.db')).checkpoints;
+    assert.ok(first);
+    const manifest = readFileSync(`${first.path}.json`, 'utf8');
+    const ahead = new Date(Date.now() + 9e7).toISOString();
+    writeFileSync(`${first.path}.json`, manifest.replaceAll(first.createdAt, ahead));
+    change('DELETE FROM items WHERE id = 1');
+    const [second] = (await checkpoint('app.db')).checkpoints;
+    assert.deepEqual((await checkpoint('app.db')).unchanged, [{ database, id: second?.id }]);
   });
 
   it('is verified, compared and restored by the beginning of its id', async () => {

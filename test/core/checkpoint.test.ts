@@ -64,6 +64,9 @@ describe('the stamp of a database', () => {
     createDatabase(folder('wal.db'), { journalMode: 'wal' });
     await holdOpen(folder('wal.db'), 'SELECT 1 FROM items');
     assert.equal(readStamp(folder('wal.db'), { now: () => 0 }).isSettled, true);
+    // Without a WAL, a -shm is one that a crash left.
+    writeFileSync(folder('app.db-shm'), Buffer.alloc(32768, 1));
+    assert.equal(settled(writtenAt), false);
   });
 });
 
@@ -80,7 +83,8 @@ describe('thinning checkpoints out', () => {
       verdict: { status: 'unchecked', findings: [] },
       ...changes,
     } as unknown as Manifest;
-    return { id: idOf(manifest), path: createdAt, manifest };
+    const isUsable = manifest.verdict.status !== 'damaged';
+    return { id: idOf(manifest), path: createdAt, manifest, isUsable };
   };
   const goes = (stored: StoredCheckpoint[], largestTotalBytes = 1e9): string[] => {
     const newestFirst = stored.toSorted((a, b) => (a.path < b.path ? 1 : -1));

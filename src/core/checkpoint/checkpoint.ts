@@ -3,8 +3,8 @@
  * order: read stamps, without SQLite -> take one cut of what has changed -> keep no second copy of the same content -> thin
  * out.
  */
-import { chmodSync } from 'node:fs';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
+import { knownIdentityOf } from '../manifest/identity.ts';
 import type { Cause, Trigger } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifestFile.ts';
 import type { CopyFailure } from '../snapshot/copying.ts';
@@ -14,6 +14,7 @@ import {
   idOf,
   makeCheckpointsFolder,
   realPathOf,
+  restrict,
   type StoredCheckpoint,
   storedIn,
   thoseOfDatabase,
@@ -58,12 +59,13 @@ export async function takeCheckpoints(
 ): Promise<Checkpoints> {
   const folder = makeCheckpointsFolder(request.checkpoints);
   const stored = storedIn(folder);
+  const now = options.now ?? Date.now;
   const result: Checkpoints = { checkpoints: [], unchanged: [], failures: [] };
   const wanted: ((typeof request.databases)[number] & { stamp: string | undefined })[] = [];
   for (const one of request.databases) {
     const database = realPathOf(one.database);
     const { text, isSettled } = readStamp(database, options);
-    const newest = newestOf(stored, database);
+    const newest = newestOf(thoseOfDatabase(stored, database), now());
     if (!request.force && newest !== undefined && isEqual(newest, text))
       result.unchanged.push({ database, id: newest.id, path: newest.path });
     else wanted.push({ ...one, stamp: isSettled ? text : undefined });
@@ -76,7 +78,8 @@ export async function takeCheckpoints(
     {
       ...hooks,
       isWanted(database, { sha256 }) {
-        const newest = newestOf(stored, database);
+        // As they are now: another process may have taken one meanwhile, or removed some.
+        const newest = newestOf(knownToBeOf(storedIn(folder), database), now());
         if (request.force || newest?.manifest.sha256 !== sha256) return true;
         same.push({ database, of: newest });
         return false;
@@ -85,18 +88,22 @@ export async function takeCheckpoints(
   );
   for (const { path, database, manifest } of snapshots) {
     // Nothing changes it by accident; removing it needs only the folder.
-    chmodSync(path, 0o400);
+    restrict(path, 0o400);
     const { createdAt, sha256 } = manifest;
     result.checkpoints.push({ id: idOf(manifest), path, database, createdAt, sha256 });
   }
   for (const { database, of } of same) {
     // The next stamp is compared with the one that was read just now.
     const stamp = stamps.get(database);
-    editManifest(of.path, (before) => ({ ...before, stamp }));
+    try {
+      editManifest(of.path, (before) => ({ ...before, stamp }));
+    } catch {
+      // Then the content is compared the next time, too.
+    }
     result.unchanged.push({ database, id: of.id, path: of.path });
   }
   result.failures = failures;
-  thin(folder, { largestTotalBytes: request.largestTotalBytes, now: new Date() });
+  thin(folder, { largestTotalBytes: request.largestTotalBytes, now: new Date(now()) });
   return result;
 }
 
@@ -115,13 +122,21 @@ function snapshotOptions({
   };
 }
 
+/** One that is dated in the future, because a clock was ahead, is not the state of now. */
 function newestOf(
-  stored: readonly StoredCheckpoint[],
-  database: string,
+  ofDatabase: readonly StoredCheckpoint[],
+  now: number,
 ): StoredCheckpoint | undefined {
-  return thoseOfDatabase(stored, database).find(
-    ({ manifest: { source, verdict } }) => source.id !== undefined && verdict.status !== 'damaged',
+  return ofDatabase.find(
+    ({ manifest: { source, createdAt }, isUsable }) =>
+      isUsable && source.id !== undefined && Date.parse(createdAt) <= now,
   );
+}
+
+/** The same content is often that of another database, as of a copied project: the name does not tell them apart. */
+function knownToBeOf(stored: readonly StoredCheckpoint[], database: string): StoredCheckpoint[] {
+  const id = knownIdentityOf(database);
+  return stored.filter(({ manifest: { source } }) => id !== undefined && source.id === id);
 }
 
 function isEqual({ manifest }: StoredCheckpoint, stamp: string): boolean {

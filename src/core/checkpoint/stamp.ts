@@ -47,7 +47,7 @@ export function readStamp(
     0n,
   );
   const isOld = newest + coarsestTimeMs <= BigInt(Math.floor(now()));
-  return { text: parts.join(' '), isSettled: isOld || index !== undefined };
+  return { text: parts.join(' '), isSettled: isOld || (index !== undefined && wal !== undefined) };
 }
 
 function timesOf({ size, mtimeNs, ctimeNs }: BigIntStats): string {

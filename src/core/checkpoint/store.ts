@@ -1,6 +1,6 @@
 /** Where checkpoints are, which there are, and how they are named. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { BackupError } from '../errors.ts';
 import { dataFolderPath, makeDataFolder } from '../files/dataFolder.ts';
@@ -14,6 +14,8 @@ export interface StoredCheckpoint {
   id: string;
   path: string;
   manifest: Manifest;
+  /** False of one that is known to be damaged, or of another size than it was made with. */
+  isUsable: boolean;
 }
 
 /** The folder for checkpoints: as asked for, else in the data folder. Nothing is made. */
@@ -23,11 +25,22 @@ export function checkpointsFolder(asked: string | undefined): string {
     : resolve(asked);
 }
 
-/** The same, made where it is missing. */
+/** The same, made where it is missing: then only this user may enter it. */
 export function makeCheckpointsFolder(asked: string | undefined): string {
-  return asked === undefined || asked === ''
-    ? makeDataFolder('checkpoints')
-    : prepareFolder(asked).path;
+  if (asked === undefined || asked === '') return makeDataFolder('checkpoints');
+  const isNew = !existsSync(asked);
+  const { path } = prepareFolder(asked);
+  if (isNew) restrict(path, 0o700);
+  return path;
+}
+
+/** Some file systems, as those of memory cards, have no rights to set. */
+export function restrict(path: string, mode: number): void {
+  try {
+    chmodSync(path, mode);
+  } catch {
+    // It is as private as that file system can make it.
+  }
 }
 
 const idLength = 12;
@@ -47,9 +60,19 @@ export function storedIn(folder: string): StoredCheckpoint[] {
     if (!names.has(manifestNameOf(name))) continue;
     const path = join(folder, name);
     const manifest = manifestOf(path);
-    if (manifest !== undefined) found.push({ id: idOf(manifest), path, manifest });
+    if (manifest === undefined) continue;
+    const isUsable = manifest.verdict.status !== 'damaged' && hasSize(path, manifest.sizeBytes);
+    found.push({ id: idOf(manifest), path, manifest, isUsable });
   }
   return found.sort((a, b) => compare(b.manifest.createdAt, a.manifest.createdAt));
+}
+
+function hasSize(path: string, bytes: number): boolean {
+  try {
+    return statSync(path).size === bytes;
+  } catch {
+    return false; // Removed meanwhile, as by another process that thins out.
+  }
 }
 
 /** Of a damaged manifest nothing is known, and that keeps no other checkpoint from being listed. */
@@ -100,7 +123,8 @@ export function findCheckpoint(folder: string, named: string): string {
       path: folder,
       hint: 'sqlite-backup list --checkpoints shows them.',
     });
-  if (others.length === 0) return only.path;
+  // Two of the same content and the same millisecond have one id, and are the same to restore.
+  if (others.every(({ id }) => id === only.id)) return only.path;
   throw new BackupError(
     'bad-name',
     `${named} is the beginning of ${found.length} checkpoints: ${found.map(({ id }) => id).join(', ')}.`,

@@ -50,12 +50,10 @@ export function planThinning(
 }
 
 function protectedIn(ofOne: readonly StoredCheckpoint[], now: Date): StoredCheckpoint[] {
-  const isUsable = ({ manifest }: StoredCheckpoint): boolean =>
-    manifest.verdict.status !== 'damaged';
   const isPast = ({ manifest }: StoredCheckpoint): boolean =>
     Date.parse(manifest.createdAt) <= now.getTime();
   // One that is dated in the future, because a clock was ahead, takes the place of no other.
-  const newest = ofOne.find((one) => isPast(one) && isUsable(one));
+  const newest = ofOne.find((one) => isPast(one) && one.isUsable);
   const beforeLoss = ofOne.filter((_one, index) => {
     const next = ofOne[index - 1]?.manifest;
     return next?.losses?.some(({ at }) => at === next.createdAt) === true;

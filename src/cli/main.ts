@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
 import { isBackupError } from '../core/errors.ts';
 import { WorkerClient } from '../worker/client.ts';
+import { closest } from './closest.ts';
 import { completionFor } from './completion.ts';
 import { helpOf, helpOfVerb } from './help.ts';
 import { exitCodes, takeQuiet, UsageError, type Context, type Verb } from './verb.ts';
@@ -73,8 +74,15 @@ function complete([shell, ...rest]: string[], { print, tell }: Context): number 
 }
 
 function refuse(name: string | undefined, { tell }: Context): number {
-  const why = name === undefined ? 'Say what to do.' : `There is no verb "${name}".`;
-  tell(`${why}\n\n${helpOf(verbs)}`);
+  if (name === undefined) {
+    tell(`Say what to do.\n\n${helpOf(verbs)}`);
+    return exitCodes.usage;
+  }
+  const near = closest(name, [...Object.keys(verbs), 'completion', 'help']);
+  const hint = near === undefined ? '' : ` Did you mean "${near}"?`;
+  tell(
+    `There is no verb "${name}".${hint}\nUsage: sqlite-backup VERB …   (sqlite-backup help lists the verbs)`,
+  );
   return exitCodes.usage;
 }
 

@@ -45,9 +45,9 @@ export const prune: Verb = {
         JSON.stringify({ keep: plan.keep.map(short), remove: plan.remove.map(short), removed }),
       );
     } else {
-      for (const { path, reasons } of plan.keep) print(`keep    ${path}  (${reasons.join(', ')})`);
+      for (const { path, reasons } of plan.keep) print(`keep    ${path}  (${reasons.join('; ')})`);
       for (const { path, reasons } of plan.remove)
-        print(`remove  ${path}  (${reasons.join(', ')})`);
+        print(`remove  ${path}  (${reasons.join('; ')})`);
       const freed = plan.remove.reduce((sum, one) => sum + one.sizeBytes, 0);
       const verb = values['dry-run'] === true ? 'Would remove' : 'Removed';
       const count = values['dry-run'] === true ? paths.length : removed.length;

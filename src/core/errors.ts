@@ -103,8 +103,8 @@ export function fromPlainError(plain: PlainError): BackupError {
 
 function unexpected(error: unknown): BackupError {
   const text = error instanceof Error ? error.message : String(error);
-  return new BackupError('internal', `An unexpected error: ${text}`, {
-    hint: 'This is a defect of SQLite Backup. The log has its details.',
+  return new BackupError('internal', `Internal error in SQLite Backup: ${text}`, {
+    hint: 'The log has the details.',
     cause: error,
   });
 }
@@ -195,7 +195,7 @@ function sqliteMeaning(code: string, side: Side): Meaning | undefined {
     return [
       'encrypted-or-not-sqlite',
       'is not a plain SQLite file (encrypted, or another format)',
-      'Check the path. An encrypted database can only be copied as a file while nothing has it open.',
+      'Check the path. An encrypted database can only be copied as a file, while no program has it open.',
     ];
   }
   if (code.startsWith('SQLITE_CORRUPT')) {
@@ -244,7 +244,7 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
     case 'ENOSPC':
     case 'EDQUOT':
       return side === 'source'
-        ? ['source-fs-full', 'is on a disk without space', 'Free some space and try again.']
+        ? ['source-fs-full', 'is on a full disk', 'Free some space and try again.']
         : ['target-full', 'has no space left', 'Free some space or choose another folder.'];
     case 'EFBIG':
       return ['target-full', 'cannot take a file of this size', 'Choose a folder on another disk.'];
@@ -255,7 +255,7 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
         'Choose another name: backups are never overwritten.',
       ];
     case 'ENAMETOOLONG':
-      return ['bad-name', 'is too long a name', 'Choose a shorter name.'];
+      return ['bad-name', 'has a name that is too long', 'Choose a shorter name.'];
     default:
       return undefined;
   }

@@ -107,7 +107,7 @@ export class WorkerClient {
     if (exit.code === 0) return;
     for (const one of folders) {
       if (await answers(one)) await this.#cleanUpAfter(child.pid, one);
-      else return this.#options.onLog?.(`${one} does not answer, and was not tidied up.`);
+      else return this.#options.onLog?.(`${one} does not answer, and was not cleaned up.`);
     }
     // The lock files of a restore can only be judged by a process that may use SQLite.
     if ('items' in params) await this.#sweepClaims([...folders]);
@@ -124,7 +124,7 @@ export class WorkerClient {
         this.#options.onLog?.(`${join(folder, name)} could not be removed.`);
     } catch (error) {
       // The call's own outcome matters more; the next backup sweeps again.
-      this.#options.onLog?.(`${folder} could not be tidied up: ${String(error)}`);
+      this.#options.onLog?.(`${folder} could not be cleaned up: ${String(error)}`);
     }
   }
 
@@ -132,7 +132,7 @@ export class WorkerClient {
     try {
       await this.call('sweepClaims', { in: folders });
     } catch (error) {
-      this.#options.onLog?.(`${folders.join()} could not be tidied up: ${String(error)}`);
+      this.#options.onLog?.(`${folders.join()} could not be cleaned up: ${String(error)}`);
     }
   }
 
@@ -195,10 +195,10 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined
 function hangs(folder: string): BackupError {
   return new BackupError(
     'deadline',
-    `The disk of ${folder} does not answer, so nothing was done.`,
+    `The disk of ${folder} does not answer. Nothing was changed.`,
     {
       path: folder,
-      hint: 'Look at its connection, then try again.',
+      hint: 'Check its connection, then try again.',
       facts: { deadlineMs: hangsAfterMs },
     },
   );
@@ -282,7 +282,7 @@ function tooLate(deadlineMs: number, isPublishing: boolean): BackupError {
     isPublishing ? `${what}, perhaps half-way: nothing is lost.` : `${what}.`,
     {
       hint: isPublishing
-        ? 'Look at the disk, then finish it or roll it back: sqlite-backup restore --recover FOLDER'
+        ? 'Check the disk, then finish it or roll it back: sqlite-backup restore --recover FOLDER'
         : 'Allow more time, or try again when the database is less busy.',
       facts: { deadlineMs },
     },

@@ -58,7 +58,7 @@ async function examine(
         {
           status: 'problem',
           text: `There was no answer within ${patienceMs / 1000} s: the disk or a network mount may be dead.`,
-          advice: 'Look at the mount, or choose another folder.',
+          advice: 'Check the mount, or choose another folder.',
         },
       ];
     return [

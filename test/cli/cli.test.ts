@@ -77,6 +77,23 @@ describe('the command line', () => {
     }
   });
 
+  it('names the verb that is closest to an unknown one, and where the verbs are listed', async () => {
+    for (const [typed, meant] of [
+      ['bakup', 'back-up'],
+      ['verfy', 'verify'],
+      ['check', 'checkpoint'],
+      ['Restore', 'restore'],
+      ['xyz', undefined],
+    ] as const) {
+      const { stderr } = await runCli([typed]);
+      const [first = '', second = '', ...more] = stderr.trimEnd().split('\n');
+      const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`;
+      assert.equal(first, `There is no verb "${typed}".${hint}`);
+      assert.match(second, /sqlite-backup help/);
+      assert.deepEqual(more, []);
+    }
+  });
+
   for (const verb of ['find', 'back-up', 'list', 'verify']) {
     it(`explains ${verb} with --help`, async () => {
       const { code, stdout, stderr } = await runCli([verb, '--help']);
@@ -334,7 +351,7 @@ describe('the command line', () => {
         folder('private/inside'),
       ]);
       assert.equal(ended.code, 1);
-      assert.doesNotMatch(ended.stderr, /unexpected|defect|at Object/);
+      assert.doesNotMatch(ended.stderr, /internal error|at Object/i);
     });
   });
 

@@ -52,7 +52,7 @@ describe('the command line, keeping backups in order', () => {
     assert.equal(ended.code, 0);
     assert.deepEqual(done.removed.sort(), [paths[0], paths[1]].sort());
     assert.deepEqual(done.keep, [
-      { path: paths[2], reasons: ['the newest good one', 'last 1 of 1'] },
+      { path: paths[2], reasons: ['newest good backup', 'backup 1 of the newest 1'] },
     ]);
     assert.equal(readdirSync(folder('backups')).length, 3);
     assert.ok(existsSync(folder('backups/notes.txt')));
@@ -112,9 +112,9 @@ describe('the command line, keeping backups in order', () => {
     ]);
     assert.deepEqual(await lines(backup, live, '--deadline', '0.0001'), [
       '0 of 3 tables hold the same rows.',
-      'not compared: empty: no time was left',
-      'not compared: items: no time was left',
-      'not compared: one: no time was left',
+      'not compared: empty: the time ran out',
+      'not compared: items: the time ran out',
+      'not compared: one: the time ran out',
     ]);
   });
 
@@ -184,7 +184,7 @@ describe('the command line, keeping backups in order', () => {
     assert.match(stderr, /sqlite-backup release BACKUP/);
     const { path: last } = await snapshot(users, { folder: folder('bk') });
     const pruned = await runCli(['prune', ...to, '--keep-last', '1']);
-    assert.match(pruned.stdout, /the last one before rows of users were lost/);
+    assert.match(pruned.stdout, /last backup before rows of users were lost/);
     assert.ok(existsSync(full));
     assert.match((await runCli(['release', full])).stdout, /^Released: users\./);
     const undone = await runCli(['release', last, '--undo', '--json']);

@@ -130,9 +130,9 @@ describe('the command line, restoring', () => {
     const accepted = await restore(live, '--unproved');
     assert.equal(accepted.code, 0, accepted.stderr);
     assert.match(accepted.stdout, /verified as far as possible/);
-    assert.match(accepted.stderr, /nothing proves that this is what was backed up/);
+    assert.match(accepted.stderr, /not compared with what was backed up/);
     overwrite(backup, 9000, Buffer.alloc(3000, 7));
-    assert.match((await restore(live, '--damaged')).stderr, /replaces nothing/);
+    assert.match((await restore(live, '--damaged')).stderr, /never replaces a file/);
     const salvaged = await restore(folder('salvage.db'), '--damaged');
     assert.match(salvaged.stdout, /salvage\.db: damaged/);
     assert.ok(existsSync(folder('salvage.db')));
@@ -195,7 +195,7 @@ describe('the command line, restoring', () => {
       stdout,
       /app\.db: another file is live: neither the previous database nor the restored/,
     );
-    assert.match(stderr, /is not the intent of a restore/);
+    assert.match(stderr, /is not a valid note of a restore/);
     assert.equal(valueOf(live, count), 1);
     assert.equal(leftoversIn(folder()).length, 1, 'nobody deletes what is not ours');
   });

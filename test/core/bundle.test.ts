@@ -133,7 +133,7 @@ describe('a bundle', () => {
       const { keep, remove } = planPruning(folder('backups'), { keepLast: 1 }, new Date());
       assert.deepEqual(remove, []);
       assert.deepEqual(keep.find(({ path }) => path === whole.bundle?.path)?.reasons, [
-        'the newest good one',
+        'newest good backup',
       ]);
     });
 
@@ -495,7 +495,7 @@ describe('a bundle', () => {
       });
       await assert.rejects(take('!conf/**'), {
         code: 'bad-setting',
-        message: /only leaves files out/,
+        message: /only excludes files/,
       });
       await assert.rejects(take('!../x', '**'), { code: 'bad-setting' });
     });

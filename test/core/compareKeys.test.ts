@@ -289,7 +289,7 @@ describe('comparing two databases of different schemas', () => {
       tables.map(({ compared }) => compared),
       [true, false],
     );
-    assert.deepEqual(notCompared, [{ name: 'b', reason: 'no time was left' }]);
+    assert.deepEqual(notCompared, [{ name: 'b', reason: 'the time ran out' }]);
   });
 
   for (const state of ['closed', 'open'] as const) {

@@ -99,7 +99,7 @@ describe('Doctor', () => {
         texts(await ofFolder(folder('b'))),
         /newest good backup is from the last 24 hours/,
       );
-      assert.match(texts(await ofFolder(folder('b'))), /was ever restored for a test/);
+      assert.match(texts(await ofFolder(folder('b'))), /has had a test restore yet/);
       await verifyBackup({ path, drill: true, folder: folder() }, () => undefined);
       const inTenDays = new Date(Date.now() + 10 * 24 * 3600_000);
       const later = texts(await ofFolder(folder('b'), inTenDays));

@@ -311,7 +311,7 @@ describe('a restore', () => {
       (thrown: unknown) => thrown as Error,
     );
     assert.equal(Reflect.get(error ?? {}, 'code'), 'backup-damaged');
-    assert.match(error?.message ?? '', /old database is live again/);
+    assert.match(error?.message ?? '', /previous database is live again/);
     assert.deepEqual(contentOf(live), before);
     assert.deepEqual(leftoversIn(folder()), []);
     assert.equal(setAsidesIn(folder()).length, 1);
@@ -449,7 +449,7 @@ describe('a restore', () => {
       renameSync(setAside, folder('elsewhere'));
       const before = namesIn();
       const action = recoverInterrupted({ intent, how: 'roll-back' }, quiet);
-      await assert.rejects(action, /does not exist any more/);
+      await assert.rejects(action, /no longer exists/);
       assert.deepEqual(namesIn(), before);
       renameSync(folder('elsewhere'), setAside);
       await recoverInterrupted({ intent, how: 'roll-back' }, quiet);

@@ -111,7 +111,7 @@ describe('a restore from a bundle', () => {
 
     it('of a companion', async () => {
       const item = { target: folder('new.db'), member: 'files/uploads/a.txt' };
-      await expectRefusal('bad-name', /which is no database/, { items: [item] });
+      await expectRefusal('bad-name', /which is not a database/, { items: [item] });
     });
 
     it('when one of several members is damaged, before the first is touched', async () => {
@@ -130,7 +130,7 @@ describe('a restore from a bundle', () => {
 
     it('when it is cut off', async () => {
       writeFileSync(bundle, readFileSync(bundle).subarray(0, 4000));
-      await expectRefusal('backup-damaged', /no sound zip/, {});
+      await expectRefusal('backup-damaged', /not a valid zip/, {});
       await assert.rejects(plan(), { code: 'backup-damaged' });
     });
 
@@ -155,9 +155,9 @@ describe('a restore from a bundle', () => {
       ]);
       const target = folder('new.db');
       for (const [member, words] of [
-        ['VERSION', /no SQLite database/],
-        ['text.db', /no SQLite database/],
-        ['crc.db', /CRC|sound|trusted/],
+        ['VERSION', /not a SQLite database/],
+        ['text.db', /not a SQLite database/],
+        ['crc.db', /CRC|valid|trusted/],
       ] as const)
         await expectRefusal('backup-damaged', words, {
           backup,
@@ -310,7 +310,7 @@ describe('a restore from a bundle', () => {
       ])
         await assert.rejects(attempt, {
           code: 'backup-damaged',
-          message: /not the backup that the restore was begun with/,
+          message: /not the backup that the restore started with/,
         });
       await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
       assert.deepEqual([valueOf(shop, count), valueOf(crm, count)], [99, 49]);

@@ -52,7 +52,7 @@ describe('a database that one restore is at work on', () => {
     assert.deepEqual([bytesOf(live), bytesOf(kept), readdirSync(folder()).sort()], before);
     const [found] = findInterrupted(folder());
     assert.deepEqual(found?.can, []);
-    assert.match(found.words, /Another process is at work on .*app\.db/);
+    assert.match(found.words, /Another process is working on .*app\.db/);
     await kill(child);
     assert.deepEqual(findInterrupted(folder())[0]?.can, ['finish', 'roll-back']);
     await putInPlace({ intent }, quiet);

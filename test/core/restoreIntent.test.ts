@@ -54,7 +54,7 @@ describe('the intent of a restore', () => {
       const before = [bytesOf(live), readdirSync(folder())];
       const [found] = findInterrupted(folder());
       assert.deepEqual(found?.can, []);
-      assert.match(found.words, /is not the intent of a restore/);
+      assert.match(found.words, /is not a valid note of a restore/);
       for (const how of ['finish', 'roll-back'] as const)
         await assert.rejects(recoverInterrupted({ intent, how }, quiet), { code: 'incomplete' });
       assert.deepEqual([bytesOf(live), readdirSync(folder())], before);

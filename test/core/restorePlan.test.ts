@@ -173,7 +173,7 @@ describe('the plan of a restore', () => {
       assert.equal(verdict, 'behind');
       assert.match(
         words,
-        /^The backup is 3 migrations behind: the application will run them again at start \(Django: shop\.2 in the backup, shop\.5 live\)\.$/,
+        /^The backup is 3 migrations behind: run your migrations after the restore, or start the matching build \(Django: shop\.2 in the backup, shop\.5 live\)\.$/,
       );
     });
 

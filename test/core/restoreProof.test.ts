@@ -73,14 +73,11 @@ describe('what a restore proves and remembers', () => {
         spoil();
         const before = [bytesOf(live), readdirSync(folder())];
         for (const attempt of [() => restore(), () => moveAside(applyRequest(backup, live), quiet)])
-          await assert.rejects(attempt, { code: 'not-proved', message: /is not proved/ });
+          await assert.rejects(attempt, { code: 'not-proved', message: /has no manifest/ });
         assert.deepEqual([bytesOf(live), readdirSync(folder())], before);
         const [item] = (await restore({ acceptUnproved: true })).items;
         assert.equal(item?.verified, 'partial');
-        assert.match(
-          item.findings[0]?.message ?? '',
-          /nothing proves that this is what was backed up/,
-        );
+        assert.match(item.findings[0]?.message ?? '', /not compared with what was backed up/);
         assert.equal(valueOf(live, count), 100);
       });
     }
@@ -145,13 +142,13 @@ describe('what a restore proves and remembers', () => {
 
   describe('a set-aside', () => {
     for (const [what, spoil, words] of [
-      ['is damaged', (path: string) => flipValue(path, 'item 50'), /its content differs/],
-      ['is empty', (path: string) => truncateSync(path, 0), /its content differs/],
+      ['is damaged', (path: string) => flipValue(path, 'item 50'), /has changed since it was kept/],
+      ['is empty', (path: string) => truncateSync(path, 0), /has changed since it was kept/],
       ['lacks its -wal', (path: string) => rmSync(`${path}-wal`), /-wal is missing/],
       [
         'has another journal',
         (path: string) => writeFileSync(`${path}-journal`, 'x'),
-        /was not set aside/,
+        /was not there when/,
       ],
     ] as const) {
       it(`that ${what} is put back only when that is said`, async () => {
@@ -171,7 +168,7 @@ describe('what a restore proves and remembers', () => {
       const moved = folder('app.db.bad-20260101_000000Z');
       renameSync(setAside, moved);
       const { findings } = await undo(moved);
-      assert.match(findings[0]?.message ?? '', /Nothing records what .* held/);
+      assert.match(findings[0]?.message ?? '', /No record says what .* held/);
       assert.equal(valueOf(live, count), 101);
     });
 

@@ -131,7 +131,7 @@ describe('a restore whose database another program opens in the middle', functio
       const { remarks } = await recoverInterrupted(back, quiet);
       assert.match(
         remarks[0]?.message ?? '',
-        /with what a program has written since\. It stays as it is/,
+        /with later changes by a program\. It is left as it is/,
       );
       assert.equal(valueOf(live, count), 121);
       const [kept = ''] = setAsidesIn(folder('d'));

@@ -95,7 +95,10 @@ describe('retention', () => {
     });
     assert.deepEqual(
       keep.map(({ reasons }) => reasons),
-      [['the newest good one', 'last 1 of 1', 'daily 1 of 2'], ['daily 2 of 2']],
+      [
+        ['newest good backup', 'backup 1 of the newest 1', 'day 1 of the newest 2'],
+        ['day 2 of the newest 2'],
+      ],
     );
     assert.deepEqual(
       remove.map(({ reasons }) => reasons),
@@ -121,9 +124,12 @@ describe('retention', () => {
     assert.deepEqual(
       keep.map(({ path, reasons }) => [path, reasons]),
       [
-        [`/b/${hour}.db`, ['damaged, and no good one is newer']],
-        [`/b/${day}.db`, ['the newest good one', 'last 1 of 1', 'a damaged one stays']],
-        [`/b/${2 * day}.db`, ['a damaged one stays']],
+        [`/b/${hour}.db`, ['damaged, with no newer good backup']],
+        [
+          `/b/${day}.db`,
+          ['newest good backup', 'backup 1 of the newest 1', 'a damaged backup is still kept'],
+        ],
+        [`/b/${2 * day}.db`, ['a damaged backup is still kept']],
       ],
     );
     assert.deepEqual(
@@ -235,7 +241,7 @@ describe('retention', () => {
       keep.map(({ path }) => path),
       [`/b/${hour}.db`, `/b/${day}.db`, `/b/${2 * day}.db`],
     );
-    assert.ok(keep[1]?.reasons.includes('its database is not known for certain'));
+    assert.ok(keep[1]?.reasons.includes('its database is uncertain'));
   });
 
   describe('after a loss of rows', () => {
@@ -262,7 +268,7 @@ describe('retention', () => {
           keep.map(({ path }) => path),
           [`/b/${hour}.db`, `/b/${4 * hour}.db`],
         );
-        assert.ok(keep[1]?.reasons.includes('the last one before rows of users were lost'));
+        assert.ok(keep[1]?.reasons.includes('last backup before rows of users were lost'));
         for (const index of [0, 1, 2]) {
           const some = backups.map((one, n) => (n === index ? { ...one, released } : one));
           assert.deepEqual(kept(some, policy), [String(hour)]);

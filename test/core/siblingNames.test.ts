@@ -81,7 +81,10 @@ describe('a database whose name ends like that of a sibling', () => {
       const { path: backup } = await snapshot(live);
       renameSync(spare, `${live}${suffix}`);
       const before = readFileSync(`${live}${suffix}`);
-      const refusal = { code: 'bad-name', message: new RegExp(`travel${suffix}, which SQLite`) };
+      const refusal = {
+        code: 'bad-name',
+        message: new RegExp(`travel${suffix}, whose name is that of a file SQLite keeps`),
+      };
       await assert.rejects(snapshot(live), refusal);
       await assert.rejects(applyRestore(applyRequest(backup, live), quiet), refusal);
       assert.deepEqual(readFileSync(`${live}${suffix}`), before);

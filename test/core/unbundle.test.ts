@@ -141,7 +141,7 @@ describe('reading bundles', () => {
       ]);
       await assert.rejects(extractBundle({ bundle: path, folder: folder('out') }, quietHooks), {
         code: 'backup-damaged',
-        message: /longer than it says/,
+        message: /longer than its header says/,
       });
       assert.ok(!existsSync(folder('out')));
     });

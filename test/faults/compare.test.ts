@@ -229,7 +229,7 @@ describe('comparing what is too large', () => {
       assert.deepEqual(notCompared, [
         { name: 't', reason: 'the folder for temporary files has no space left' },
         // The instant that was held is lost, and what follows would be another one.
-        { name: 'z', reason: 'SQLite let go of the databases after the failure before it' },
+        { name: 'z', reason: 'the comparison ended at an earlier failure' },
       ]);
     } finally {
       execFileSync('umount', ['-l', folder('tmp')]);

@@ -93,11 +93,11 @@ describe('a restore on a disk that hangs', function () {
         await assert.rejects(restoring, { code: 'deadline', message: words });
       });
       assert.ok(blocked < 3000, `blocked for ${blocked} ms`);
-      assert.match(log.join(), /does not answer, and was not tidied up|does not end/);
+      assert.match(log.join(), /does not answer, and was not cleaned up|does not end/);
       // Nothing is even begun while it still hangs.
       await assert.rejects(
         restore(() => false),
-        { code: 'deadline', message: /does not answer, so nothing was done/ },
+        { code: 'deadline', message: /does not answer\. Nothing was changed/ },
       );
       goOn();
       const found = await worker.call('findInterrupted', { in: folder('d') });

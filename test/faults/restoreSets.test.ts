@@ -168,7 +168,7 @@ describe('a restore of a bundle into three folders on two file systems', functio
     );
     assert.equal(states(), 'new');
     assert.deepEqual(found[0]?.can, []);
-    assert.match(found[0].words, /Another process is at work on .*crm\.db/);
+    assert.match(found[0].words, /Another process is working on .*crm\.db/);
   });
 
   it('is not said to be whole, and not brought to an end in part, while one of the disks is not connected', async () => {

@@ -54,7 +54,7 @@ describe('a restore on the page, when others have been at its files', () => {
     assert.doesNotMatch(two.state.subtitle, /the previous database is back/);
     const log = two.state.steps.flatMap(({ lines }) => lines.map(({ text }) => text)).join('\n');
     assert.doesNotMatch(log, /the previous database is live/);
-    assert.match(log, /neither the database from before/);
+    assert.match(log, /neither the previous nor the restored database/);
   });
 
   for (const when of ['before', 'after']) {

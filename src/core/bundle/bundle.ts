@@ -175,7 +175,7 @@ class Job {
     for (const { recordAs } of found.databases) {
       this.#warnings.push({
         code: 'database-found',
-        message: `${recordAs.path} was among the companion files and is a database, so it was copied as one.`,
+        message: `${recordAs.path} matched a companion glob, but is a database: it was copied as one.`,
       });
     }
     const earlier = this.#copying.failures;
@@ -286,7 +286,7 @@ class Job {
 }
 
 function vanished({ path }: RecordAs): Finding {
-  const message = `${path} was gone before it could be read, so it is not in the bundle.`;
+  const message = `${path} was deleted before it could be read. It is not in the bundle.`;
   return { code: 'vanished', message };
 }
 

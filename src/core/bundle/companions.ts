@@ -203,7 +203,7 @@ class Search {
     }
     if (!kind.isFile()) {
       if (kind.isSymbolicLink()) this.#warnOfLink(place);
-      else this.#warn('not-a-file', `${inLine(shown)} is no regular file, so it is left out.`);
+      else this.#warn('not-a-file', `${inLine(shown)} is not a regular file, so it is left out.`);
       return;
     }
     this.hasMatched = true;
@@ -239,7 +239,7 @@ class Search {
   }
 
   #warnOfLink({ shown }: Place): void {
-    const message = `${inLine(shown)} is a link, so neither it nor what it leads to is in the bundle.`;
+    const message = `${inLine(shown)} is a link, so it is left out together with its target.`;
     if (!this.#found.warnings.some((one) => one.message === message))
       this.#warn('not-a-file', message);
   }

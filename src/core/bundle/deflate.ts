@@ -26,7 +26,8 @@ export async function* deflateBlocks(
   let leftBytes = sizeBytes;
   const startNext = (): void => {
     const block = Buffer.allocUnsafe(Math.min(blockBytes, leftBytes));
-    if (readInto(block) < block.length) throw new Error('The file has become shorter.');
+    if (readInto(block) < block.length)
+      throw new Error('The file became shorter while it was read.');
     leftBytes -= block.length;
     const compressed = deflateBlock(block, dictionary, level, leftBytes === 0);
     // It is awaited below, in its turn; until then a failure must not count as unhandled.

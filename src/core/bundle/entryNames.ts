@@ -26,13 +26,13 @@ export function problemOfEntryName(name: string): string | undefined {
 
 function problemOfPart(part: string): string | undefined {
   if (part === '' || part === '.' || part === '..') return 'is not a plain relative path';
-  if (!visible.test(part)) return 'has characters that cannot be seen';
-  if (/[<>:"|?*\\]/.test(part)) return 'has characters that are not allowed in names everywhere';
+  if (!visible.test(part)) return 'has invisible characters';
+  if (/[<>:"|?*\\]/.test(part)) return 'has characters that some systems do not allow in names';
   if (part !== part.trim() || part.endsWith('.'))
-    return 'has a part that begins or ends with a blank, or ends with a dot';
+    return 'has a part that begins or ends with a space, or ends with a dot';
   if (reservedOnWindows.test(part)) return 'is the name of a device on Windows';
   if (/-(wal|shm|journal)$/i.test(part))
-    return 'is a name that SQLite gives to the siblings of a database';
+    return 'is a name that SQLite uses for files beside a database';
   return Buffer.byteLength(part) > longestName ? 'has a part that is too long' : undefined;
 }
 

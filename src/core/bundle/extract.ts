@@ -112,7 +112,7 @@ function requireFree(folder: string, name: string): void {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined) break;
     if (stats.isDirectory()) continue;
-    throw new BackupError('name-taken', `${path} is no folder.`, {
+    throw new BackupError('name-taken', `${path} is not a folder.`, {
       path,
       hint: 'Choose another folder.',
     });
@@ -158,7 +158,7 @@ function proveUnknown(
 ): BundleEntry['kind'] {
   const isDatabase = readHeader(path).kind === 'sqlite';
   if (!isDatabase) {
-    if (kind === 'database') throw damagedMember(bundle, name, 'it is no SQLite database');
+    if (kind === 'database') throw damagedMember(bundle, name, 'it is not a SQLite database');
     return 'companion';
   }
   const check = explained(`${name} in ${bundle}`, () => checkDatabase(path, { access: 'private' }));

@@ -23,8 +23,8 @@ export function sortGlobs(globs: readonly string[]): { wanted: string[]; unwante
   });
   const [first] = negated;
   if (first === undefined || wanted.length > 0) return { wanted, unwanted };
-  throw new BackupError('bad-setting', `${first} only leaves files out, and no glob names any.`, {
-    hint: `Put a glob that names files before it, such as "**", "${first}".`,
+  throw new BackupError('bad-setting', `${first} only excludes files, and no glob includes any.`, {
+    hint: `Put a glob that includes files before it, such as "**", "${first}".`,
   });
 }
 

@@ -122,7 +122,7 @@ class Source {
     const stats = ofSource(shown, () => fstatSync(handle));
     if (!stats.isFile()) {
       closeSync(handle);
-      throw new BackupError('source-missing', `${shown} is not a file any more.`);
+      throw new BackupError('source-missing', `${shown} is no longer a file.`);
     }
     this.sizeBytes = stats.size;
     // Thousands of small files are not to cost a megabyte each. What the system makes up has no size before it is read.

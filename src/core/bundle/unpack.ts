@@ -39,7 +39,7 @@ export async function unpackMember(
   if (siblings.length === 0) return main;
   if (readHeader(to).kind !== 'sqlite') {
     if (kind === 'companion') return main;
-    throw damagedMember(path, name, 'it is no SQLite database');
+    throw damagedMember(path, name, 'it is not a SQLite database');
   }
   const absorbed: string[] = [];
   for (const sibling of siblings) {

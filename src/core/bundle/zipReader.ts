@@ -169,7 +169,7 @@ export class Zip {
       for await (const chunk of chunks) {
         doneBytes += chunk.length;
         // A few kilobytes can become gigabytes: counted as they come, not afterwards.
-        if (doneBytes > sizeBytes) throw unsound(`${shown(name)} is longer than it says`);
+        if (doneBytes > sizeBytes) throw unsound(`${shown(name)} is longer than its header says`);
         crc = crc32(chunk, crc);
         onChunk(chunk);
       }
@@ -196,7 +196,7 @@ export class Zip {
     if (entry.compressionMethod === 0) return raw;
     const chunkSize = Math.max(sizeBytes, fewestChunkBytes);
     const inflated = inflateAtMost(raw, { chunkSize, maxOutputLength: chunkSize + 1 });
-    if (inflated === undefined) throw unsound(`${shown(name)} is longer than it says`);
+    if (inflated === undefined) throw unsound(`${shown(name)} is longer than its header says`);
     const { buffer, engine } = inflated;
     if (engine.bytesWritten !== compressedBytes)
       throw unsound(`${shown(name)} has more data than belongs to it`);
@@ -214,8 +214,8 @@ export class Zip {
 }
 
 function requireContent({ name, sizeBytes, entry }: Found, bytes: number, crc: number): void {
-  if (bytes > sizeBytes) throw unsound(`${shown(name)} is longer than it says`);
-  if (bytes < sizeBytes) throw unsound(`${shown(name)} is shorter than it says`);
+  if (bytes > sizeBytes) throw unsound(`${shown(name)} is longer than its header says`);
+  if (bytes < sizeBytes) throw unsound(`${shown(name)} is shorter than its header says`);
   if (crc !== entry.crc32) throw unsound(`the CRC of ${shown(name)} is wrong`);
 }
 
@@ -272,11 +272,11 @@ async function readDirectory(
     if (totalBytes > limits.totalBytes)
       throw tooLarge(`unpacked it has more than ${formatBytes(limits.totalBytes)}`);
     if (sizeBytes > quietBytes && sizeBytes > mostRatio * compressedBytes)
-      throw unsound(`${shown(name)} claims to be smaller than it can be packed`);
+      throw unsound(`${shown(name)} has an impossible packed size`);
     found.set(name, { name, sizeBytes, compressedBytes, entry });
   }
   if (totalBytes > quietBytes && totalBytes > mostRatio * fileBytes)
-    throw unsound('it claims to hold more than can be packed into it');
+    throw unsound('its headers promise more than it can hold');
   for (const name of files) {
     if (folders.has(name)) throw unsound(`${shown(name)} is a file and a folder`);
   }
@@ -348,9 +348,9 @@ class HandleReader extends yauzl.RandomAccessReader {
 const windowBytes = 16 * 1024;
 
 export function noSuchMember(path: string, name: string): BackupError {
-  return new BackupError('source-missing', `${path} has no ${shown(name)} in it.`, {
+  return new BackupError('source-missing', `${path} does not contain ${shown(name)}.`, {
     path,
-    hint: 'Its manifest, or `verify`, tells what it has.',
+    hint: 'Its manifest, or `verify`, lists what it contains.',
   });
 }
 
@@ -373,7 +373,7 @@ function explainZip(error: unknown, path: string, member?: string): BackupError 
   if (!isOfFormat) return explain(error, 'source', path);
   const reason = error instanceof Error ? error.message : String(error);
   const of = member === undefined ? '' : `${shown(member)}: `;
-  return new BackupError('backup-damaged', `${path} is no sound zip: ${of}${reason}.`, {
+  return new BackupError('backup-damaged', `${path} is not a valid zip: ${of}${reason}.`, {
     path,
     hint: 'Use another backup.',
     facts: { reason: reason.slice(0, 300) },

@@ -52,7 +52,7 @@ function typeOf({ versionMadeBy, externalFileAttributes }: Entry): number {
 export function requireEmptyFolder(entry: Entry, name: string): void {
   const isFolder = [0, fileTypes.folder].includes(typeOf(entry));
   if (!isFolder || entry.uncompressedSize !== 0)
-    throw unsound(`${shown(name)} is called a folder and is none`);
+    throw unsound(`${shown(name)} has the name of a folder, but is a file`);
 }
 
 const folderAttribute = 0x10;
@@ -60,10 +60,10 @@ const folderAttribute = 0x10;
 export function requirePlainFile(entry: Entry, name: string): void {
   const isFile = [0, fileTypes.regular].includes(typeOf(entry));
   if (!isFile || (entry.externalFileAttributes & folderAttribute) !== 0)
-    throw unsound(`${shown(name)} is no regular file`);
+    throw unsound(`${shown(name)} is not a regular file`);
   if (entry.isEncrypted()) throw unsound(`${shown(name)} is encrypted`);
   if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8)
-    throw unsound(`${shown(name)} is packed by a method that cannot be read here`);
+    throw unsound(`${shown(name)} is packed with an unsupported method`);
 }
 
 const describedLater = 0x8;
@@ -71,7 +71,7 @@ const elsewhere = 0xffffffff;
 
 export function requireAgreement(name: string, entry: Entry, local: LocalFileHeader): void {
   if (!local.fileName.equals(entry.fileNameRaw))
-    throw unsound(`${shown(name)} has another name where it begins`);
+    throw unsound(`${shown(name)} has two different names in the zip`);
   const differs = (here: number, there: number): boolean =>
     here !== there && here !== elsewhere && (local.generalPurposeBitFlag & describedLater) === 0;
   const isSame =
@@ -80,7 +80,7 @@ export function requireAgreement(name: string, entry: Entry, local: LocalFileHea
     !differs(local.uncompressedSize, entry.uncompressedSize) &&
     !differs(local.compressedSize, entry.compressedSize) &&
     !differs(local.crc32, entry.crc32);
-  if (!isSame) throw unsound(`${shown(name)} is described in two ways`);
+  if (!isSame) throw unsound(`${shown(name)} has contradictory headers`);
 }
 
 export function shown(name: string): string {

@@ -62,7 +62,8 @@ async function addFile(
   try {
     if (sizeBytes <= smallBytes) {
       const bytes = Buffer.allocUnsafe(sizeBytes);
-      if (source.readInto(bytes) < sizeBytes) throw new Error('The file has become shorter.');
+      if (source.readInto(bytes) < sizeBytes)
+        throw new Error('The file became shorter while it was read.');
       zip.add(head, isDeflated ? deflateSmall(bytes, level) : bytes);
     } else {
       const pieces = isDeflated
@@ -105,7 +106,8 @@ function openContent(
 async function* storeBlocks(readInto: ReadInto, sizeBytes: number): AsyncGenerator<Buffer> {
   for (let left = sizeBytes; left > 0;) {
     const block = Buffer.allocUnsafe(Math.min(chunkBytes, left));
-    if (readInto(block) < block.length) throw new Error('The file has become shorter.');
+    if (readInto(block) < block.length)
+      throw new Error('The file became shorter while it was read.');
     left -= block.length;
     yield block;
   }

@@ -37,8 +37,8 @@ export function protectedByLoss(backups: readonly Candidate[], now: Date): Map<C
       some.find(({ createdAt }) => timeOf(createdAt) <= since);
     if (before === undefined) continue;
     const teller = past.find(({ losses = [] }) => losses.includes(loss)) ?? before;
-    if (!reasons.has(teller)) reasons.set(teller, `tells of the loss of rows in ${loss.table}`);
-    reasons.set(before, `the last one before rows of ${loss.table} were lost`);
+    if (!reasons.has(teller)) reasons.set(teller, `reports lost rows in ${loss.table}`);
+    reasons.set(before, `last backup before rows of ${loss.table} were lost`);
   }
   for (const unreadable of backups.filter((one) => one.unreadable && !isAhead(one, now)))
     for (const some of holders.values()) protectBefore(unreadable, some, reasons);
@@ -54,7 +54,7 @@ function protectBefore(
   const begin = timeOf(createdAt);
   for (const one of some) {
     if (timeOf(one.createdAt) >= begin + 1000) continue;
-    reasons.set(one, `${basename(path)}, which is newer, cannot be read now`);
+    reasons.set(one, `the newer ${basename(path)} cannot be read now`);
     if (timeOf(one.createdAt) < begin) return;
   }
 }

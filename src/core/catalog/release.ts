@@ -75,7 +75,7 @@ function nothingToRelease(
     'bad-name',
     undo
       ? `No table${which} of the databases in ${path} is released.`
-      : `${path} tells of no loss of rows${which} that is not released yet.`,
-    { path, hint: 'Name a backup that tells of the loss, or the last one before it.' },
+      : `${path} reports no lost rows${which} that are not released yet.`,
+    { path, hint: 'Name the backup that reports the loss, or the last one before it.' },
   );
 }

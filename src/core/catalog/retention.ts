@@ -129,11 +129,11 @@ function decideGroup(
   }
   keepUnreplaced(damaged, past.slice(0, usable[0] && past.indexOf(usable[0])));
   const hasRules = keepRules.some((rule) => policy[rule] !== undefined);
-  if (!hasRules) for (const { reasons } of past) reasons.push('no rule says otherwise');
+  if (!hasRules) for (const { reasons } of past) reasons.push('no rule is set');
   for (const rule of keepRules) applyRule(rule, policy[rule], usable, bucketOf);
   limitDamaged({ damaged, usable }, policy.maxTotalSize);
   if (damaged.some(({ reasons, backup }) => reasons.length > 0 && !backup.pinned))
-    for (const { reasons } of usable) reasons.push('a damaged one stays');
+    for (const { reasons } of usable) reasons.push('a damaged backup is still kept');
   limitUsable({ damaged, usable }, policy.maxTotalSize);
   return verdicts;
 }
@@ -149,9 +149,9 @@ function protect(verdict: Verdict, reason: string): void {
 
 function protectAlone(verdict: Verdict): void {
   const { foreign, group, pinned } = verdict.backup;
-  if (verdict.backup.unreadable) protect(verdict, 'it cannot be read now');
+  if (verdict.backup.unreadable) protect(verdict, 'cannot be read now');
   else if (foreign) protect(verdict, 'not made by SQLite Backup');
-  else if (group === undefined) protect(verdict, 'its database is not known for certain');
+  else if (group === undefined) protect(verdict, 'its database is uncertain');
   if (pinned) protect(verdict, 'pinned');
 }
 
@@ -163,9 +163,9 @@ const trust: Readonly<Record<VerdictStatus, number>> = {
 };
 
 const newestWords: Readonly<Record<VerdictStatus, string>> = {
-  ok: 'the newest good one',
-  partial: 'the newest one, verified as far as possible',
-  unchecked: 'the newest one, not verified',
+  ok: 'newest good backup',
+  partial: 'newest backup, verified as far as possible',
+  unchecked: 'newest backup, not verified',
   damaged: 'damaged',
 };
 
@@ -189,17 +189,17 @@ function keepUnreplaced(damaged: readonly Verdict[], newerThanUsable: readonly V
   const suspects = unreplaced.filter(({ backup }) => isSuspectName(backup.path));
   for (const verdict of unreplaced) {
     const isBetween = suspects.slice(1, -1).includes(verdict);
-    if (!isBetween) verdict.reasons.push('damaged, and no good one is newer');
+    if (!isBetween) verdict.reasons.push('damaged, with no newer good backup');
   }
 }
 
 const ruleWords: Readonly<Record<KeepRule, string>> = {
-  keepLast: 'last',
-  keepHourly: 'hourly',
-  keepDaily: 'daily',
-  keepWeekly: 'weekly',
-  keepMonthly: 'monthly',
-  keepYearly: 'yearly',
+  keepLast: 'backup',
+  keepHourly: 'hour',
+  keepDaily: 'day',
+  keepWeekly: 'week',
+  keepMonthly: 'month',
+  keepYearly: 'year',
 };
 
 /** Keeps the newest backup of each of the `most` newest hours, days … that have one. */
@@ -216,7 +216,7 @@ function applyRule(
     if (seen.has(bucket)) continue;
     if (seen.size >= most) return;
     seen.add(bucket);
-    reasons.push(`${ruleWords[rule]} ${seen.size} of ${most}`);
+    reasons.push(`${ruleWords[rule]} ${seen.size} of the newest ${most}`);
   }
 }
 

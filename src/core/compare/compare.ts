@@ -232,7 +232,7 @@ function compareTable(
     found.notCompared.push({ name, reason });
     found.tables.push({ ...none, compared: false });
   };
-  if (!pair.isHeld()) return skip('SQLite let go of the databases after the failure before it');
+  if (!pair.isHeld()) return skip('the comparison ended at an earlier failure');
   try {
     if (only !== undefined) {
       const table = readTable(pair[only], entries[only]?.name ?? name);
@@ -249,7 +249,7 @@ function compareTable(
     const right = readTable(pair.right, entries.right?.name ?? name);
     const identity = identityOf(left, right);
     found.notCompared.push(...unsharedColumns(left, right, names));
-    if (identity.columns.length === 0) return skip('its rows have no column in common');
+    if (identity.columns.length === 0) return skip('the two sides have no column in common');
     progress.expect(rowRangeOf(left) + rowRangeOf(right));
     const counts = compareRows(pair, left, right, identity, progress.onRow);
     found.tables.push({ name, ...counts, compared: true });

@@ -8,13 +8,13 @@ export class TooLate extends Error {}
 
 /** For a person. What is no failure of reading is thrown again: it is a defect. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof TooLate) return 'no time was left';
+  if (error instanceof TooLate) return 'the time ran out';
   if (!(error instanceof Error)) throw error;
   const code: unknown = Reflect.get(error, 'code');
   if (code === 'SQLITE_TOOBIG') return 'a value is too large';
   if (isBackupError(error)) return error.message;
   if (typeof code !== 'string' || !code.startsWith('SQLITE_')) throw error;
-  if (code === 'SQLITE_NOMEM') return 'there is not enough memory';
+  if (code === 'SQLITE_NOMEM') return 'not enough memory';
   if (code === 'SQLITE_FULL') return 'the folder for temporary files has no space left';
   const { message } = error;
   // Such as a missing collation: the message says what is missing.

@@ -101,7 +101,7 @@ function checkWorkTree(existing: string, path: string): Check[] {
   const advice = 'Choose a folder outside of the repository.';
   const text = 'It is inside a git work tree';
   if (error !== undefined || (status !== 0 && status !== 1))
-    return [note(`${text}, and whether git ignores it could not be asked.`, advice)];
+    return [note(`${text}, and git could not tell whether it is ignored.`, advice)];
   return status === 0
     ? [note(`${text} and ignored: git clean -fdX removes the backups.`, advice)]
     : [
@@ -174,7 +174,7 @@ function checkAge(
     .at(-1);
   const test =
     tested === undefined
-      ? note(`${of}no backup of it was ever restored for a test.`, 'Run verify --drill on one.')
+      ? note(`${of}no backup of it has had a test restore yet.`, 'Run verify --drill on one.')
       : daysBetween(tested, now) > longUntestedDays
         ? note(
             `${of}the last test restore was ${daysBetween(tested, now)} days ago.`,

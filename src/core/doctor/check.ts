@@ -26,6 +26,6 @@ export async function looked(
     return await look();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return [{ status: 'unknown', text: `${what} could not be looked at: ${reason}` }];
+    return [{ status: 'unknown', text: `${what} could not be checked: ${reason}` }];
   }
 }

@@ -39,7 +39,7 @@ function checkFile(database: string): Check[] {
     ...(nlink > 1
       ? [
           note(
-            `The file has ${nlink} names (hard links). A program that opens it under another name has its -wal there, where it is not seen.`,
+            `The file has ${nlink} names (hard links). A program that opens it under another name keeps its -wal there, and a backup does not see it.`,
             'Use one name everywhere.',
           ),
         ]
@@ -47,7 +47,7 @@ function checkFile(database: string): Check[] {
     ...(walBytes > 100e6 && walBytes > size
       ? [
           note(
-            'The WAL is larger than the database: a reader that never ends may keep it from being brought in.',
+            'The WAL is larger than the database: a long-running reader may prevent checkpoints.',
             'Run PRAGMA wal_checkpoint(TRUNCATE) while no program reads.',
           ),
         ]
@@ -75,7 +75,7 @@ function checkLocks(path: string): Check[] {
   if (shared === undefined) return [];
   return [
     note(
-      `It is on a shared file system (${shared}), where locks may not reach a program on the other side. While no program here has it open, it is copied only when it stands still.`,
+      `It is on a shared file system (${shared}), where locks may not reach a program on the other side. While no program here has it open, it is copied only while it does not change.`,
       'Back it up on the machine where the program runs.',
     ),
   ];

@@ -41,14 +41,14 @@ function checkDataFolder(): Check[] {
   else
     checks.push(
       problem(
-        `The data folder ${folder} cannot be written, so databases get no identity.`,
+        `The data folder ${folder} cannot be written, so databases cannot be recognised after a move.`,
         'Change its permissions, or set XDG_DATA_HOME to a folder that this user can write.',
       ),
     );
   if (isInContainer() && statSync(existing).dev === statSync('/').dev)
     checks.push(
       problem(
-        `This is a container, and the data folder ${folder} is lost when it is built anew.`,
+        `This is a container, and the data folder ${folder} is lost when the container is rebuilt.`,
         'Mount a volume there.',
       ),
     );

@@ -142,7 +142,7 @@ const contentsEntries = {
   /** How many more tables there are when their names would make the manifest unwieldy. */
   tablesOmitted: v.optional(count),
   migrations: v.optional(v.array(v.object({ tool: text, latest: text, count }))),
-  /** Of the source, for a restore where it does not exist any more. Not of Windows. */
+  /** Of the source, for a restore where it no longer exists. Not of Windows. */
   permissions: v.optional(v.object({ mode: count, uid: count, gid: count })),
 };
 

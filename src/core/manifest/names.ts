@@ -133,15 +133,15 @@ export function requireBareName(name: string): string {
 }
 
 function problemOf(name: string): string | undefined {
-  if (name.trim() === '') return 'is no name';
+  if (name.trim() === '') return 'is not a name';
   if (/[/\\]/.test(name) || name === '.' || name === '..') return 'is a path, not a name';
-  if (/[\p{Cc}\p{Bidi_Control}]/u.test(name)) return 'has characters that cannot be seen';
-  if (/[<>:"|?*]/.test(name)) return 'has characters that are not allowed in names everywhere';
+  if (/[\p{Cc}\p{Bidi_Control}]/u.test(name)) return 'has invisible characters';
+  if (/[<>:"|?*]/.test(name)) return 'has characters that some systems do not allow in names';
   if (name !== name.trim() || name.endsWith('.'))
-    return 'begins or ends with a blank, or ends with a dot';
+    return 'begins or ends with a space, or ends with a dot';
   if (name.startsWith('.')) return 'begins with a dot, so it would be hidden';
   if (reservedOnWindows.test(name)) return 'is the name of a device on Windows';
-  if (siblingName.test(name)) return 'is a name that SQLite gives to the siblings of a database';
+  if (siblingName.test(name)) return 'is a name that SQLite uses for files beside a database';
   if (Buffer.byteLength(name) > longestName) return 'is too long';
   return undefined;
 }

@@ -2,7 +2,7 @@
  * Bringing a backup back. The order of the steps is the guarantee: claim the target -> prove the backup -> no program has
  * the database open -> safety snapshot -> stage a copy beside the target and prove that -> write the intent -> link the
  * old database with its siblings to the set-aside, complete, and record that -> lock other programs out -> change the
- * names, see states.ts -> let them in again -> drop the intent -> prove what is live now. Whatever stops the process leaves
+ * names, see states.ts -> let them in again -> drop the intent -> prove the live database. Whatever stops the process leaves
  * a whole database under the live name: the old one, the new one, or one of them with an intent beside it that is
  * finished or rolled back.
  */
@@ -184,10 +184,10 @@ function requireSameTargets({ items }: Intent): void {
     if (realTarget === livePath(item)) continue;
     throw new BackupError(
       'target-in-use',
-      `${item.target} leads to ${realTarget} now, and not to ${livePath(item)} any more.`,
+      `${item.target} now leads to ${realTarget}, not to ${livePath(item)}.`,
       {
         path: item.target,
-        hint: 'Let it lead there again, or roll back and plan the restore anew.',
+        hint: 'Point it there again, or roll back and restore again.',
       },
     );
   }
@@ -234,7 +234,7 @@ function requireNew(realTarget: string): void {
   if (lstatSync(realTarget, { throwIfNoEntry: false }) === undefined) return;
   throw new BackupError(
     'name-taken',
-    `${realTarget} exists, and a damaged backup replaces nothing.`,
+    `${realTarget} exists. A damaged backup never replaces a file.`,
     {
       path: realTarget,
       hint: 'Name a new file.',
@@ -263,7 +263,7 @@ function requireLiveStates({ items }: Intent, expected: string[] | undefined): v
     if (liveStateOf(path) === expected[index]) continue;
     throw new BackupError('target-in-use', `${path} has changed since the preview.`, {
       path,
-      hint: 'Look at the preview again, then restore.',
+      hint: 'Check the preview again, then restore.',
       facts: { reason: 'changed' },
     });
   }
@@ -344,17 +344,17 @@ async function takeBack(
     }
     return new BackupError(
       'backup-damaged',
-      `${what} The old database is live again; the restored file is kept as ${kept.join(', ')}.`,
+      `${what} The previous database is live again. The restored file is kept as ${kept.join(', ')}.`,
       { path: realTarget, hint: 'Check the disk, then try again or choose another backup.' },
     );
   } catch (error) {
     const setAside = intent.items.map((item) => setAsidePath(item)).join(', ');
     return new BackupError(
       'backup-damaged',
-      `${what} Putting the old database back failed as well: ${toPlainError(error).message}`,
+      `${what} The previous database could not be put back either: ${toPlainError(error).message}`,
       {
         path: realTarget,
-        hint: `It is complete as ${setAside}. Put it back: sqlite-backup restore --undo SET_ASIDE`,
+        hint: `The previous database is kept complete as ${setAside}. Put it back: sqlite-backup restore --undo SET_ASIDE`,
         cause: error,
       },
     );

@@ -1,5 +1,5 @@
 /*
- * The end of a set-aside: a bundle of it in the backups folder. The order of the steps is the guarantee: nobody has it open
+ * The end of a set-aside: a bundle of it in the backups folder. The order of the steps is the guarantee: no program has it open
  * -> copy -> write and read back the bundle -> publish it -> insist that the set-aside is what was copied -> remove it. A
  * database becomes a member that can be restored; what SQLite cannot read is kept as the files that it consists of.
  */
@@ -159,7 +159,7 @@ async function archiveFiles(old: Old, code: string, hooks: SnapshotHooks): Promi
     warnings: [
       {
         code,
-        message: `${liveName(path)} could not be read as a database (${code}), so its files are here as they were.`,
+        message: `${liveName(path)} could not be read as a database (${code}), so its files are stored unchanged.`,
       },
     ],
     entries: packed.map(({ entry }) => entry),
@@ -179,7 +179,7 @@ function archiveName(setAside: string): string {
   return `${liveName(setAside)}.bad`;
 }
 
-/** What was archived is what is removed: nobody has written to it meanwhile. */
+/** What was archived is what is removed: no program has written to it meanwhile. */
 function requireUnchanged(
   path: string,
   { files, now }: Record<'files' | 'now', readonly FileState[]>,
@@ -192,10 +192,10 @@ function requireUnchanged(
 }
 
 function changed(path: string, archive?: string): BackupError {
-  const kept = archive === undefined ? '' : ` ${archive} holds what it was before.`;
+  const kept = archive === undefined ? '' : ` ${archive} holds its earlier state.`;
   return new BackupError(
     'target-in-use',
-    `${path} has been changed while it was archived, so it stays.${kept}`,
+    `${path} changed while it was archived. It is not deleted.${kept}`,
     { path, hint: 'Stop the program that uses it, then archive it again.' },
   );
 }

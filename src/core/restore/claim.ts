@@ -95,10 +95,10 @@ function atWork(live: string, path: string): BackupError {
   const by = holder === undefined ? '' : ` (${holder.name}, pid ${holder.pid})`;
   return new BackupError(
     'target-in-use',
-    `Another restore${by} is at work on ${live}, so nothing was done.`,
+    `Another restore${by} is working on ${live}. Nothing was changed.`,
     {
       path: live,
-      hint: 'Wait until it has ended, then look again.',
+      hint: 'Wait until it has ended, then try again.',
       facts: { reason: 'claimed', ...(holder !== undefined && { pid: holder.pid }) },
     },
   );

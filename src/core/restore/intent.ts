@@ -270,7 +270,7 @@ function likeIn(folder: string, known: ParsedIntent): ParsedIntent[] {
   if (existsSync(folder) && (inode === undefined || inode === inodeOf(folder))) return [];
   throw new BackupError(
     'source-missing',
-    `A restore is unfinished in ${folder} too, which cannot be reached.`,
+    `The unfinished restore also involves ${folder}, which cannot be reached.`,
     {
       path: folder,
       hint: 'Connect the disk of that folder, then recover.',
@@ -313,16 +313,17 @@ function readOne(path: string): ParsedIntent {
   for (const { name, setAside, from, old } of items) {
     const keeps = [setAside, from].filter((one) => one !== undefined);
     if (!keeps.every((one) => parseSetAsideName(one)?.target === name))
-      throw notOurs(path, 'a set-aside is not named after its database');
-    if (old.length > 0 && setAside === undefined) throw notOurs(path, 'nothing would keep the old');
+      throw notOurs(path, 'a previous database is not named after its database');
+    if (old.length > 0 && setAside === undefined)
+      throw notOurs(path, 'the previous database would not be kept');
   }
   return { ...result.output, folder, items: items.map((item) => ({ ...item, folder })) };
 }
 
 function notOurs(path: string, reason: string): BackupError {
-  return new BackupError('incomplete', `${path} is not the intent of a restore: ${reason}.`, {
+  return new BackupError('incomplete', `${path} is not a valid note of a restore: ${reason}.`, {
     path,
-    hint: 'Look at the files beside it by hand: a set-aside `*.bad-…` is the complete old database.',
+    hint: 'Check the files beside it: `*.bad-…` is the complete previous database.',
   });
 }
 

@@ -85,14 +85,18 @@ export function requireAsItWas(item: IntentItem, { isHeld }: { isHeld: boolean }
 }
 
 function lostFile(path: string): BackupError {
-  return new BackupError('source-missing', `${path} does not exist, and it was not set aside.`, {
-    path,
-    hint: 'Bring it back first. Nothing was replaced.',
-  });
+  return new BackupError(
+    'source-missing',
+    `${path} no longer exists. This restore did not move it.`,
+    {
+      path,
+      hint: 'Bring it back first. Nothing was replaced.',
+    },
+  );
 }
 
 function nameTaken(path: string): BackupError {
-  return new BackupError('name-taken', `${path} already exists, and it is another file.`, {
+  return new BackupError('name-taken', `${path} already exists and is another file.`, {
     path,
     hint: 'Move it away and try again: nothing is overwritten.',
   });
@@ -101,10 +105,10 @@ function nameTaken(path: string): BackupError {
 export function changedMeanwhile(path: string): BackupError {
   return new BackupError(
     'target-in-use',
-    `${path} has been changed meanwhile, so it is not replaced.`,
+    `${path} has changed in the meantime, so it is not replaced.`,
     {
       path,
-      hint: 'Stop the program that uses it, look at the preview again, then restore.',
+      hint: 'Stop the program that uses it, check the preview again, then restore.',
       facts: { reason: 'changed' },
     },
   );
@@ -279,7 +283,7 @@ function dropIfSame(item: IntentItem, kept: string): Finding[] {
     return [
       {
         code: 'left',
-        message: `${kept} stays: ${live} is not the same any more, because a program has changed it.`,
+        message: `${kept} is kept: a program has changed ${live} since.`,
       },
     ];
   // The file first: what a kill leaves of the siblings is not taken for a database.

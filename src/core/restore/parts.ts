@@ -39,7 +39,7 @@ export function statesOf(path: string): FileState[] {
 function notAFile(path: string): BackupError {
   return new BackupError('access', `${path} is not a regular file, so nothing is moved.`, {
     path,
-    hint: 'Look at what it is; SQLite uses this name for a file of its own.',
+    hint: 'Check what it is: SQLite uses this name for one of its files.',
   });
 }
 
@@ -91,7 +91,7 @@ export function freeSetAside(folder: string, name: string, at: Date): string {
     );
     if (!taken) return candidate;
   }
-  throw new BackupError('name-taken', `${folder} has no free name left for the old ${name}.`, {
+  throw new BackupError('name-taken', `${folder} has no free name left for the previous ${name}.`, {
     path: folder,
   });
 }

@@ -267,8 +267,8 @@ function stateByHeader(
         return {
           targetState: 'not-a-database',
           targetReason: header.encrypted
-            ? 'The file is encrypted, or no SQLite database.'
-            : 'The file is no SQLite database.',
+            ? 'The file is encrypted, or not a SQLite database.'
+            : 'The file is not a SQLite database.',
         };
       case 'newer':
         return { targetState: 'unreadable', targetReason: 'The file needs a newer SQLite.' };

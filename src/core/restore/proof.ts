@@ -1,4 +1,4 @@
-/** What is live now, against what was backed up. */
+/** Compares the live database with the backup. */
 import { explain } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { resolveRegularFile } from '../files/paths.ts';
@@ -34,7 +34,7 @@ export async function proveRestored({ backup, items }: RestoreRequest): Promise<
 
 /** Trouble of the machine, or a program that holds it, says nothing about the content. */
 function notYet(code: string, message: string): Finding {
-  return { code, message: `It is not proved yet, because it could not be looked at: ${message}` };
+  return { code, message: `Not checked yet, because it could not be read: ${message}` };
 }
 
 const longestWaitMs = 5000;

@@ -80,23 +80,29 @@ export function differencesFromRecord(setAside: string): Finding[] {
     return [
       {
         code: 'not-proved',
-        message: `Nothing records what ${setAside} held when it was set aside, so it cannot be compared with that.`,
+        message: `No record says what ${setAside} held when it was kept, so it cannot be compared.`,
       },
     ];
   const differing = record.parts.flatMap(({ part, sizeBytes, sha256 }): Finding[] => {
     const path = setAside + part;
     if (!existsSync(path))
-      return [{ code: 'part-missing', message: `${path} is missing: it was set aside as well.` }];
+      return [
+        {
+          code: 'part-missing',
+          message: `${path} is missing. It was kept together with the database.`,
+        },
+      ];
     const isAsItWas = sizeOf(path) === sizeBytes && sha256File(path) === sha256;
     if (isAsItWas) return [];
-    return [
-      { code: 'changed', message: `${path} is not what was set aside: its content differs.` },
-    ];
+    return [{ code: 'changed', message: `${path} has changed since it was kept.` }];
   });
   const known = new Set(record.parts.map(({ part }) => part));
   const added = (['-wal', '-journal'] as const)
     .filter((part) => !known.has(part) && sizeOf(setAside + part) > 0)
-    .map((part) => ({ code: 'changed', message: `${setAside + part} was not set aside.` }));
+    .map((part) => ({
+      code: 'changed',
+      message: `${setAside + part} was not there when the database was kept.`,
+    }));
   const all = [...differing, ...added];
   // Expected: a program that had it open has gone on with it.
   return record.isHeld === true && all.every(({ code }) => code === 'changed')

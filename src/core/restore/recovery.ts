@@ -88,12 +88,12 @@ function describe(path: string, intent: Intent): Interrupted {
   };
   const busy = livesOf(path).find(isClaimed);
   if (busy !== undefined) {
-    const words = `Another process is at work on ${busy}: wait until it has ended.`;
+    const words = `Another process is working on ${busy}: wait until it has ended.`;
     return { ...common, can: [], words };
   }
   const obstacle = firstObstacle(intent, states);
   const lines = states.map(({ item, state }) => `${livePath(item)}: ${wordsFor(action, state)}.`);
-  if (lines.length === 0) lines.push('Nothing of it is half-done; only its note is left.');
+  if (lines.length === 0) lines.push('Nothing is half-done: only the note of the restore is left.');
   if (obstacle !== undefined) lines.push(obstacle);
   return {
     ...common,
@@ -112,7 +112,7 @@ function firstObstacle(
     if (obstacle !== undefined) return obstacle;
     const hasSource = liveOf(state) === 'new' || (backup !== undefined && existsSync(backup));
     if (!hasSource && !isStaged(id, item))
-      return `It cannot be finished, because ${backup ?? 'what it would put in place'} does not exist any more.`;
+      return `It cannot be finished, because ${backup ?? 'what it would put in place'} no longer exists.`;
   }
   return undefined;
 }
@@ -185,14 +185,10 @@ function requireOld(id: string, item: IntentItem): void {
   const [kept, { position }] = [setAsidePath(item), stateOf(id, item)];
   const isNeeded = position === 'new' || position === 'new-whole' || position === 'missing';
   if (kept === undefined || !isNeeded || existsSync(kept)) return;
-  throw new BackupError(
-    'source-missing',
-    `The previous database does not exist any more: ${kept}.`,
-    {
-      path: kept,
-      hint: 'Give it that name again, or finish the restore.',
-    },
-  );
+  throw new BackupError('source-missing', `The previous database no longer exists: ${kept}.`, {
+    path: kept,
+    hint: 'Give it that name again, or finish the restore.',
+  });
 }
 
 async function finish(

@@ -139,7 +139,7 @@ async function whileKeptOut(
   }
 }
 
-/** What is live, and what will be. A file with a sibling that has content is not opened: its whole is placed first. */
+/** The paths of the live database and of the one to come. A file with a sibling that has content is not opened: its whole is placed first. */
 function pathsToLock(id: string, item: IntentItem, goal: Goal): string[] {
   const live = livePath(item);
   const { position } = stateOf(id, item);
@@ -190,7 +190,7 @@ function watchFor({
       const programs = left.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
       remarks.push({
         code: 'restart',
-        message: `${programs} opened ${path} while it was replaced and still has the file from before. Restart it now: what it writes is lost, or damages the database.`,
+        message: `${programs} opened ${path} while it was replaced and still uses the previous file. Restart it now: what it writes is lost, or damages the database.`,
       });
     },
   };
@@ -207,7 +207,7 @@ function finishOff(intent: Intent): Finding[] {
     return [
       {
         code: 'leftover',
-        message: `Everything is in place, but what the restore needed could not be removed: ${message}`,
+        message: `Everything is in place, but a temporary file of the restore could not be removed: ${message}`,
       },
     ];
   }
@@ -224,7 +224,7 @@ function rollBack(intent: Intent, error: unknown, watch: Watch): BackupError {
     const { message } = explain(failure, 'target', folder);
     return new BackupError(
       'incomplete',
-      `${cause.message} Then the state from before could not be brought back at once: ${message}`,
+      `${cause.message} The previous state could not be brought back at once: ${message}`,
       {
         path: folder,
         hint: `Nothing is lost. Recover it: sqlite-backup restore --recover ${JSON.stringify(folder)}`,
@@ -254,8 +254,8 @@ function stayed(item: IntentItem, state: ItemState): Finding[] {
   const [live, kept] = [livePath(item), setAsidePath(item)];
   const what =
     liveOf(state) === 'old'
-      ? `${live} holds the database from before with what a program has written since. It stays as it is`
-      : `${live} is neither the database from before nor the one that was to be live. It stays as it is`;
-  const message = kept === undefined ? `${what}.` : `${what}, and so does ${kept}.`;
+      ? `${live} is the previous database with later changes by a program. It is left as it is`
+      : `${live} is neither the previous nor the restored database. It is left as it is`;
+  const message = kept === undefined ? `${what}.` : `${what}, and so is ${kept}.`;
   return [{ code: 'other', message }];
 }

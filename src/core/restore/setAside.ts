@@ -127,7 +127,7 @@ function requireLeft(away: string, path: string): void {
 export function liveOfSetAside(path: string): string {
   const parsed = parseSetAsideName(basename(path));
   if (parsed !== undefined) return join(dirname(path), parsed.target);
-  throw new BackupError('bad-name', `${path} is not called as a restore calls what it keeps.`, {
+  throw new BackupError('bad-name', `${path} is not a previous database that a restore has kept.`, {
     path,
     hint: 'Name the file `….bad-<time>Z` that the restore has kept.',
   });

@@ -32,7 +32,7 @@ const busyTimeoutMs = 5000;
 /** What is known of the database that a backup holds. */
 export interface SourceFacts {
   sizeBytes: number;
-  /** Of the bytes as they were backed up. Undefined when nobody has recorded it. */
+  /** Of the bytes as they were backed up. Undefined when it was not recorded. */
   sha256?: string;
   /** Of the application. */
   journalMode: string;
@@ -108,10 +108,10 @@ export function requireProved(path: string, { sha256 }: SourceFacts): void {
   if (sha256 !== undefined) return;
   throw new BackupError(
     'not-proved',
-    `${path} is not proved: there is no manifest that says what it should contain, so it is not restored.`,
+    `${path} has no manifest that says what it should contain, so it is not restored.`,
     {
       path,
-      hint: 'Look at its plan first. To restore it as it is, say so (on the command line: --unproved).',
+      hint: 'Check its plan first. To restore it anyway, confirm it (on the command line: --unproved).',
     },
   );
 }
@@ -120,7 +120,7 @@ export function requireProved(path: string, { sha256 }: SourceFacts): void {
 export function unprovedFinding(path: string): Finding {
   return {
     code: 'not-proved',
-    message: `${path} has no manifest, so nothing proves that this is what was backed up. Only its content was checked.`,
+    message: `${path} has no manifest. Its content was checked, but not compared with what was backed up.`,
   };
 }
 
@@ -248,7 +248,7 @@ function databaseIn(open: OpenBundle, member: string | undefined): BundleMember 
   const found = memberOf(open, member);
   // A zip of others says nothing of its files, so there the content decides.
   const isCompanion = found.kind === 'companion' && open.contents !== undefined;
-  if (isCompanion) throw refuse(`has ${JSON.stringify(member)} in it, which is no database`);
+  if (isCompanion) throw refuse(`has ${JSON.stringify(member)} in it, which is not a database`);
   return found;
 }
 
@@ -274,8 +274,12 @@ async function factsOfMember(open: OpenBundle, member: BundleMember): Promise<So
 
 function journalModeBy(header: Header, what: string): 'wal' | 'delete' {
   if (header.kind === 'sqlite') return header.journalMode === 'wal' ? 'wal' : 'delete';
-  throw new BackupError('backup-damaged', `${what} is no SQLite database, so it is not restored.`, {
-    path: what,
-    hint: anotherBackup,
-  });
+  throw new BackupError(
+    'backup-damaged',
+    `${what} is not a SQLite database, so it is not restored.`,
+    {
+      path: what,
+      hint: anotherBackup,
+    },
+  );
 }

@@ -49,7 +49,7 @@ export async function stageBackup(
     const onBytes = (bytes: number): void => tell('stage', (doneBytes += bytes));
     const facts = await fetchSource(backup, item.member, staged, onBytes, { acceptDamaged });
     if (facts.sha256 !== item.sha256)
-      throw damaged(backup, 'it is not the backup that the restore was begun with');
+      throw damaged(backup, 'it is not the backup that the restore started with');
     chmodSync(staged, 0o600);
     if (acceptDamaged) {
       settleDamaged(staged, backup);

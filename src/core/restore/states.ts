@@ -37,7 +37,7 @@ export interface ItemState {
   lacks: Part[];
 }
 
-/** One of the two databases of an item: what is live before, and what is to be live. */
+/** One of the two databases of an item: the one from before, or the restored one. */
 export interface Side {
   goal: Goal;
   /** Where its file is kept under another name until all is done; undefined when there is none. */

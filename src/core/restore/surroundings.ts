@@ -58,7 +58,7 @@ function replicas(live: string): string[] {
     ...(litestream === undefined
       ? []
       : [
-          `Litestream replicates ${live}. Stop it before the restore, and remove ${litestream} after it, so that it begins a new copy: its notes are of the previous database.`,
+          `Litestream replicates ${live}. Stop it before the restore, and remove ${litestream} after it, so that it starts a new copy: its state belongs to the previous database.`,
         ]),
     ...(libsql.length === 0
       ? []

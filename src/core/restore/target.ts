@@ -52,11 +52,11 @@ export function resolveTarget(given: string): Target {
 function refuseName(path: string): void {
   const name = basename(path);
   const problem = isSibling(path)
-    ? 'is a name that SQLite gives to the siblings of a database'
+    ? 'is a name that SQLite uses for files beside a database'
     : name !== name.trim()
-      ? 'begins or ends with a blank, which SQLite cannot open safely'
+      ? 'begins or ends with a space, which SQLite cannot open safely'
       : Buffer.byteLength(name) > longestName - '-journal'.length
-        ? 'is too long a name: SQLite needs files beside it whose names are longer'
+        ? 'is too long: SQLite needs files beside it with longer names'
         : undefined;
   if (problem === undefined) return;
   throw new BackupError('bad-name', `${path} ${problem}.`, {
@@ -70,10 +70,14 @@ export function requireRoomForSetAside(path: string): void {
   const [longest = ''] = setAsideNames('', new Date());
   const added = Buffer.byteLength(`${longest}-9999-journal`);
   if (Buffer.byteLength(basename(path)) + added <= longestName) return;
-  throw new BackupError('bad-name', `${path} is too long a name to be kept under a longer one.`, {
-    path,
-    hint: 'Rename it to something shorter, or restore to a new file.',
-  });
+  throw new BackupError(
+    'bad-name',
+    `${path} has a name that is too long: the previous database is kept under a longer one.`,
+    {
+      path,
+      hint: 'Give it a shorter name, or restore to a new file.',
+    },
+  );
 }
 
 /** Resolves all targets of a restore, and refuses what would replace the backup, a backup, or one file twice. */
@@ -170,7 +174,7 @@ function saveFirst(path: string, { code, message, facts }: BackupError): BackupE
   });
 }
 
-/** Who has the databases open, by their names, which may be links. One that does not exist is held by nobody. */
+/** The programs that have the databases open, by their names, which may be links. One that does not exist has none. */
 export function holdersOf(databases: readonly string[]): Holders {
   return findHolders(databases.map((path) => resolveTarget(path).realTarget));
 }

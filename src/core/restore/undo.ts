@@ -1,4 +1,4 @@
-/** Puts a set-aside back under the live name, byte for byte. What is live until then becomes a set-aside in its turn. */
+/** Puts a set-aside back under the live name, byte for byte. The database that it replaces becomes a set-aside in its turn. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BackupError } from '../errors.ts';
@@ -87,9 +87,9 @@ async function undo(
 function requireUnchanged(path: string, differences: readonly Finding[]): void {
   const [first] = differences.filter(({ code }) => code === 'changed' || code === 'part-missing');
   if (first === undefined) return;
-  throw new BackupError('backup-damaged', `${first.message} So it is not put back.`, {
+  throw new BackupError('backup-damaged', `${first.message} It is not put back.`, {
     path,
-    hint: 'Look at it first. To put it back as it is, say so (on the command line: --unproved).',
+    hint: 'Check it first. To put it back anyway, confirm it (on the command line: --unproved).',
     facts: { reason: first.code },
   });
 }
@@ -98,9 +98,9 @@ function itemFor(path: string): IntentItem {
   const live = liveOfSetAside(path);
   const stats = lstatSync(live, { throwIfNoEntry: false });
   if (stats !== undefined && !stats.isFile()) {
-    throw new BackupError('access', `${live} is no regular file, so it is not replaced.`, {
+    throw new BackupError('access', `${live} is not a regular file, so it is not replaced.`, {
       path: live,
-      hint: 'Look at what it is: the database that was set aside had this name.',
+      hint: 'Check what it is: the previous database had this name.',
     });
   }
   const [folder, name] = [dirname(live), basename(live)];

@@ -281,7 +281,7 @@ export class Copying {
         ? cut
         : {
             label: 'per-database',
-            reason: `${copied.member.source.path} could not be opened where it is, so it was copied before the others.`,
+            reason: `${copied.member.source.path} could not be opened in place, so it was copied before the others.`,
           };
     return readable.flatMap(({ member, path, byHand }) => {
       const one = pins.get(path);
@@ -305,7 +305,7 @@ export class Copying {
     if (members.length > 1) {
       this.cut = {
         label: 'per-database',
-        reason: 'Compacting cannot take part in a shared instant.',
+        reason: 'Compact copies cannot be taken at the same moment.',
       };
     }
     return members.flatMap((member, index) => {

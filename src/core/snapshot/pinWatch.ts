@@ -151,7 +151,7 @@ export class PinWatch {
     if (this.#source.links > 1) {
       findings.push({
         code: 'hard-linked',
-        message: `The database file has ${this.#source.links} names. Only the siblings beside this one were seen.`,
+        message: `The database file has ${this.#source.links} names (hard links). Only the -wal beside this one was read.`,
       });
     }
     if (isReplaced(this.#source)) {

@@ -51,7 +51,7 @@ function nothingLost(path: string): BackupError {
         : 'Programs of other users cannot be seen: try again as root.';
   return new BackupError(
     'source-missing',
-    `No program has deleted or replaced files of ${path} open, so there is nothing to save. ${why}`.trim(),
+    `No program holds deleted or replaced files of ${path} open, so there is nothing to save. ${why}`.trim(),
     { path, hint: 'If the database itself exists, back it up as usual.' },
   );
 }

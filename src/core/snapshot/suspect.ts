@@ -87,7 +87,7 @@ export async function believeDamage(
   return {
     ...error,
     code: 'io-error',
-    message: `${path} could not be read. Damage was not seen a second time.`,
+    message: `${path} could not be read. The damage was not found a second time.`,
     hint: 'Check the disk and try again.',
   };
 }

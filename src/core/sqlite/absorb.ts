@@ -37,10 +37,10 @@ function refuseSuperJournal(journal: string, shown: string): void {
   if (endOf(journal, journalMagic.length / 2) !== journalMagic) return;
   throw new BackupError(
     'hot-journal',
-    `${shown} was interrupted in a transaction over several databases, and whether that counts is written in a file that is not here.`,
+    `${shown} was interrupted in a transaction over several databases. The file that says whether it was committed is missing.`,
     {
       path: shown,
-      hint: 'Open it where it was written with the program that wrote it, then back up again.',
+      hint: 'Open it with its program where it was written, then back up again.',
     },
   );
 }

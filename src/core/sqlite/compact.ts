@@ -52,7 +52,7 @@ function refuseReservedBytes(path: string, shownAs: string): void {
   if (header.kind !== 'sqlite' || header.reservedBytes !== checksumBytes) return;
   throw new BackupError(
     'feature-missing',
-    `${shownAs} cannot be compacted: each of its pages ends with 8 bytes of an extension of SQLite, such as a checksum, and compacting would lose them. Its application could not read the copy.`,
+    `${shownAs} cannot be compacted: each of its pages ends with 8 extra bytes, such as a checksum. Compacting would lose them, and its application could not read the copy.`,
     { path: shownAs, hint: 'Use the method exact, which copies page for page.' },
   );
 }
@@ -69,7 +69,7 @@ function refuseDamaged(db: Database.Database, path: string): void {
 }
 
 function cannotCompact(error: Error, path: string): BackupError {
-  const why = isMissingFeature(error) ? ', which its application brings along' : '';
+  const why = isMissingFeature(error) ? ', which only its application has' : '';
   return new BackupError(
     'feature-missing',
     `${path} cannot be compacted here: ${error.message}${why}.`,

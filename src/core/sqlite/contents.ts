@@ -167,8 +167,13 @@ export function differingFacts(recorded: Facts, actual: Facts): Finding[] {
     .filter((name) => name !== 'journalMode' && recorded[name] !== actual[name])
     .map((name) => ({
       code: 'facts-differ',
-      message: `${name} is ${actual[name]}, but ${recorded[name]} was recorded.`,
+      message: `The ${inWords(name)} is ${actual[name]}, not ${recorded[name]} as recorded.`,
     }));
+}
+
+/** `pageCount` as "page count". */
+function inWords(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 /** The schema as text that can be compared: sorted, one statement after another. Opens read-only. */

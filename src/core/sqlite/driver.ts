@@ -32,7 +32,7 @@ export function open(path: string, options: Database.Options): Database.Database
   if (path !== path.trim()) {
     throw new BackupError(
       'bad-name',
-      `${JSON.stringify(path)} ends in a blank, which cannot be opened safely.`,
+      `${JSON.stringify(path)} ends with a space, so it cannot be opened safely.`,
       {
         path,
         hint: 'Rename the file.',

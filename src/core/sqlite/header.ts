@@ -72,7 +72,7 @@ export function isSibling(path: string): boolean {
   return mayBeDatabase(owner) || hasDatabaseExtension(owner) || hasContentOfSibling(path);
 }
 
-/** By content. False for what is missing, cannot be read, or is no regular file. */
+/** By content. False for what is missing, cannot be read, or is not a regular file. */
 export function hasHeader(path: string): boolean {
   const sample = sampleIfAny(path);
   return sample !== undefined && sample.subarray(0, magic.length).equals(magic);
@@ -91,7 +91,7 @@ export function refuseNeighbours(path: string): void {
   if (neighbour === undefined) return;
   throw new BackupError(
     'bad-name',
-    `${path} has another database beside it, ${basename(neighbour)}, which SQLite takes for a part of it and may delete.`,
+    `${path} has another database beside it, ${basename(neighbour)}, whose name is that of a file SQLite keeps for it. SQLite may delete it.`,
     { path, hint: `Close both, then rename ${basename(neighbour)}.` },
   );
 }
@@ -197,7 +197,7 @@ export function requireDatabase(path: string): Extract<Header, { kind: 'sqlite' 
           `${path} is not a plain SQLite file (encrypted, or another format).`,
           {
             path,
-            hint: 'An encrypted database can only be copied as a file while nothing has it open.',
+            hint: 'An encrypted database can only be copied as a file, while no program has it open.',
           },
         );
       }

@@ -213,13 +213,13 @@ export function compareMigrations(
   if (live === undefined) {
     const words =
       backup.length === 0
-        ? 'The backup has no migrations that are known here.'
+        ? 'The backup has no migrations of a known tool.'
         : `The backup is at ${backup.map(positionOf).join('; ')}. There is no live database to compare with.`;
     return { backup, live: [], verdict: 'unknown', words };
   }
   const tools = [...new Set([...live, ...backup].map(({ tool }) => tool))];
   if (tools.length === 0) {
-    const words = 'Neither side has migrations that are known here.';
+    const words = 'Neither side has migrations of a known tool.';
     return { backup, live, verdict: 'unknown', words };
   }
   const find = (states: MigrationState[], tool: string): MigrationState | undefined =>
@@ -234,11 +234,10 @@ export function compareMigrations(
 const sentences: Readonly<Record<ToolDifference['verdict'], (by: number) => string>> = {
   same: () => 'Both are at the same migration',
   behind: (by) =>
-    `The backup is ${migrations(by)}behind: the application will run them again at start`,
+    `The backup is ${migrations(by)}behind: run your migrations after the restore, or start the matching build`,
   ahead: (by) =>
     `The backup is ${migrations(by)}ahead of the live database: do not start an older build on it`,
-  different: () =>
-    'The migrations differ: start only a build of the application that knows those of the backup',
+  different: () => 'The migrations differ: start a build that has the migrations of the backup',
 };
 
 function migrations(by: number): string {

@@ -208,7 +208,7 @@ function findingOf(one: Derived): Finding {
     case 'index':
       return finding(
         'out-of-step',
-        `Rows complete, but index ${shown} of ${table?.slice(0, longestName)} is out of step with them (${messages}). ${mend} mends it${first.startsWith('non-unique') ? ' once the rows that are there twice are removed' : ''}.`,
+        `Rows complete, but index ${shown} of ${table?.slice(0, longestName)} is out of step with them (${messages}). ${mend} mends it${first.startsWith('non-unique') ? ' once the duplicate rows are removed' : ''}.`,
       );
     case 'full-text':
       return finding(

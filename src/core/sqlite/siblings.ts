@@ -30,7 +30,7 @@ export function requirePlainSiblings(path: string): void {
     if (own.isSymbolicLink() && statIfAny(sibling)?.isFile() === true) continue;
     throw new BackupError(
       'not-a-database',
-      `${sibling} is no regular file, so ${basename(path)} is not opened.`,
+      `${sibling} is not a regular file, so ${basename(path)} is not opened.`,
       {
         path: sibling,
         hint: `Remove it if it does not belong there: SQLite keeps its own ${suffix} file under that name.`,

@@ -111,7 +111,7 @@ const damageCodes: ReadonlySet<string> = new Set([
   'backup-damaged',
 ]);
 
-/** Whether an error tells what was seen in the content. Every other one only tells that nobody could look. */
+/** Whether an error tells what was seen in the content. Every other one only tells that the content could not be read. */
 export function isSeenDamage(error: unknown): boolean {
   return isDamage(error) || (isBackupError(error) && damageCodes.has(error.code));
 }
@@ -144,7 +144,7 @@ export function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
       {
         gap: {
           code: 'no-manifest',
-          message: 'There is no manifest, so nobody knows what the file should contain.',
+          message: 'There is no manifest that says what the file should contain.',
         },
       },
     ];
@@ -154,7 +154,12 @@ export function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
       return [];
     case 'bundle':
       return [
-        { gap: { code: 'bad-manifest', message: 'The manifest is one of a bundle, not of this.' } },
+        {
+          gap: {
+            code: 'bad-manifest',
+            message: 'The manifest belongs to a bundle, not to this file.',
+          },
+        },
       ];
     case 'newer':
       return [

@@ -79,7 +79,7 @@ function* weighWhole(
   if (beside === undefined) return;
   if (beside.kind !== 'bundle') {
     if (beside.kind === 'manifest')
-      yield gap('bad-manifest', 'The manifest beside it is not one of a bundle.');
+      yield gap('bad-manifest', 'The manifest beside it does not belong to a bundle.');
     else yield* manifestRemarks(beside);
     return;
   }
@@ -174,7 +174,7 @@ async function* siblingRemarks(
   if (contents !== undefined || isOfFinder(name)) return;
   for (const sibling of zip.siblingsOf(name)) {
     await zip.read(sibling.name, () => undefined);
-    const message = `${sibling.name} is called like the journal of a database, so it is never extracted.`;
+    const message = `${sibling.name} has the name of a database journal, so it is never extracted.`;
     yield { remark: { code: 'sibling', message } };
   }
 }
@@ -202,11 +202,11 @@ async function* weighDatabase(
       return;
     }
     if (header.kind !== 'sqlite') {
-      yield damage('not-a-database', 'It is no SQLite database.');
+      yield damage('not-a-database', 'It is not a SQLite database.');
       return;
     }
     if (header.pageCount !== undefined && header.pageCount * header.pageSize !== header.sizeBytes)
-      yield damage('size-mismatch', 'Its header says another size.');
+      yield damage('size-mismatch', 'Its size differs from its header.');
     const recorded = member.entry?.kind === 'database' ? member.entry : undefined;
     yield* weighWarnings(recorded?.warnings);
     let check: Check;

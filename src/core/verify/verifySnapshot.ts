@@ -84,7 +84,7 @@ function* weighBytes(
 function notADatabase({ kind }: Exclude<Header, { kind: 'sqlite' | 'newer' }>): Finding {
   return kind === 'empty'
     ? { code: 'empty', message: 'The file is empty (0 bytes).' }
-    : { code: 'not-a-database', message: 'The file does not begin like a SQLite database.' };
+    : { code: 'not-a-database', message: 'The file does not begin as a SQLite database does.' };
 }
 
 function* checkFile(
@@ -105,7 +105,7 @@ function* checkFile(
     yield {
       gap: {
         code: 'sibling',
-        message: `There is a ${suffix} file beside it: whoever opens the backup here gets what that says. Move it away.`,
+        message: `There is a ${suffix} file beside it: a program that opens the backup here also reads that file. Move it away.`,
       },
     };
   }

@@ -137,7 +137,7 @@ function sum(decisions: readonly Decision[]): number {
 }
 
 function line({ path, sizeBytes, reasons }: Decision): string {
-  return `${inertLine(basename(path))}  ${formatBytes(sizeBytes)}  (${reasons.join(', ')})`;
+  return `${inertLine(basename(path))}  ${formatBytes(sizeBytes)}  (${reasons.join('; ')})`;
 }
 
 function describe({ keep, remove }: RetentionPlan): string {

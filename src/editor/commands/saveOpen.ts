@@ -26,7 +26,10 @@ export async function saveOpenFiles(
   const [first] = found;
   if (first === undefined) {
     void notify.info(
-      t('No program has deleted or replaced files of {0} open, so there is nothing to save.', name),
+      t(
+        'No program holds deleted or replaced files of {0} open, so there is nothing to save.',
+        name,
+      ),
     );
     return { backups: [] };
   }

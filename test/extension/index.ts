@@ -15,7 +15,8 @@ export async function run(): Promise<void> {
 
   const mocha = new Mocha({
     ui: 'bdd',
-    timeout: 20_000,
+    // Ample on a busy machine, and an end for a test that hangs.
+    timeout: 60_000,
     reporter: resolve(__dirname, '../../test/support/reporter.cjs'),
     grep: process.env['TEST_GREP'] ?? '',
   });

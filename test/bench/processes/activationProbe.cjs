@@ -1,4 +1,4 @@
-/* global process, performance, __dirname */
+/* global performance, __dirname */
 // Takes the place of the packed extension's entry, which lies beside it as measured.cjs: adds to the file named by
 // BENCH_ACTIVATION what loading and activating it took of this thread, in ms.
 const { appendFileSync } = require('node:fs');

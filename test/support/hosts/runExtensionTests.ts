@@ -11,7 +11,7 @@ import { createSampleWorkspace } from '../sampleWorkspace.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const SUITE = join(ROOT, 'out/extension/index.cjs');
-const TIMEOUT_MS = 10 * 60_000;
+const TIMEOUT_MS = 20 * 60_000;
 
 /** What starts the suite's lines in the log of a web window, where VS Code writes much as well. */
 const MARK = '[suite] ';

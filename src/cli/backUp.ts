@@ -204,9 +204,28 @@ function offerText(database: string, { from, backups, count }: Offer): string {
   sqlite-backup adopt ${quoted(database)} ${named}${more}`;
 }
 
-/** For a shell. */
+/** For a shell. A terminal acts on characters that control it, so they are written as numbers. */
 export function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  // Else it would be an option.
+  const safe = path.startsWith('-') ? `./${path}` : path;
+  if (/^[\w./-]+$/.test(safe)) return safe;
+  if (!controls.test(safe)) return `'${safe.replaceAll("'", "'\\''")}'`;
+  const escaped = safe.replaceAll(/[\\']/g, (one) => `\\${one}`).replaceAll(allControls, numbered);
+  return `$'${escaped}'`;
+}
+
+/** In one line, as it is shown to people. */
+export function shown(path: string): string {
+  return path.replaceAll(allControls, numbered);
+}
+
+const controls = /\p{Cc}|[\u202a-\u202e\u2066-\u2069]/u;
+const allControls = new RegExp(controls, 'gu');
+
+/** Each byte, as bash, zsh and ksh write it. */
+function numbered(text: string): string {
+  const bytes = [...Buffer.from(text)];
+  return bytes.map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }
 
 /** What this backup lacks that the one before had. */

@@ -129,8 +129,9 @@ async function listCheckpoints(
     },
     { signal },
   );
-  const checkpoints = stored.map(({ id, path, manifest }) => ({
-    ...{ id, path, createdAt: manifest.createdAt, verified: manifest.verdict.status },
+  const checkpoints = stored.map(({ id, path, manifest, isUsable }) => ({
+    ...{ id, path, createdAt: manifest.createdAt },
+    verified: isUsable ? manifest.verdict.status : 'damaged',
     database: manifest.source.path,
     trigger: { kind: manifest.cause?.kind ?? manifest.trigger, text: manifest.cause?.text ?? '' },
   }));

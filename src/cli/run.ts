@@ -5,13 +5,14 @@ import { relative } from 'node:path';
 import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { isBackupError } from '../core/errors.ts';
 import { lossText } from '../core/manifest/loss.ts';
-import { defaultBusyTimeoutMs, quoted } from './backUp.ts';
+import { defaultBusyTimeoutMs, quoted, shown } from './backUp.ts';
 import { foldersOf, takeAll } from './checkpoint.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 /** As sysexits.h calls it: try again later. The command has not run. */
 const notRun = 75;
 const notFound = 127;
+const notExecutable = 126;
 
 export const run: Verb = {
   isQuestion: true,
@@ -51,7 +52,7 @@ export const run: Verb = {
     }
     context.tell(`sqlite-backup: ${before(taken)}`);
     const code = await runCommand(command, context);
-    if (taken !== undefined) await tellAfter(taken, code, context);
+    if (taken !== undefined) await tellAfter(taken, { code, checkpoints }, context);
     return code;
   },
 };
@@ -66,7 +67,7 @@ function before(taken: Checkpoints | undefined): string {
   if (taken === undefined) return 'no database below this folder, so there is no checkpoint';
   const { checkpoints, unchanged, failures } = taken;
   const named = [...checkpoints, ...unchanged].map(
-    ({ id, database }) => `${relative('.', database)} ${id}`,
+    ({ id, database }) => `${shown(relative('.', database))} ${id}`,
   );
   const missing = failures.length === 0 ? '' : ` (none of ${failures.length})`;
   return `checkpoint ${named.join(', ') || 'none'}${missing}`;
@@ -101,7 +102,7 @@ async function runCommand([program = '', ...args]: string[], { tell }: Context):
     return await new Promise((resolve) => {
       child.once('error', (error) => {
         tell(`sqlite-backup: ${program} could not be started: ${error.message}`);
-        resolve(notFound);
+        resolve(Reflect.get(error, 'code') === 'EACCES' ? notExecutable : notFound);
       });
       child.once('exit', (code, signal) =>
         resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
@@ -115,15 +116,19 @@ async function runCommand([program = '', ...args]: string[], { tell }: Context):
 /** How to go back, when the command has failed or rows are gone. */
 async function tellAfter(
   { checkpoints, unchanged }: Checkpoints,
-  code: number,
+  { code, checkpoints: folder }: { code: number; checkpoints: string | undefined },
   { worker, tell }: Context,
 ): Promise<void> {
+  // Another shell may have no such variable.
+  const where = folder === undefined ? '' : ` --checkpoints ${quoted(folder)}`;
   for (const { id, path, database } of [...checkpoints, ...unchanged]) {
     const name = relative('.', database);
     const lost = await lossesSince(path, database, worker);
-    for (const text of lost) tell(`sqlite-backup: ${name}: ${text}`);
+    for (const text of lost) tell(`sqlite-backup: ${shown(name)}: ${text}`);
     if (code !== 0 || lost.length > 0)
-      tell(`sqlite-backup: state before: sqlite-backup restore ${id} ${quoted(name)} --yes`);
+      tell(
+        `sqlite-backup: state before: sqlite-backup restore ${id} ${quoted(name)} --yes${where}`,
+      );
   }
 }
 

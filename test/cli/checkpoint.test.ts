@@ -238,7 +238,7 @@ describe('checkpoints on the command line', function () {
       assert.equal(lines[1], 'err');
       assert.match(
         lines[2] ?? '',
-        /^sqlite-backup: state before: sqlite-backup restore [0-9a-f]{12} app\.db --yes$/,
+        /^sqlite-backup: state before: sqlite-backup restore [0-9a-f]{12} app\.db --yes --checkpoints '.*cp'$/,
       );
       assert.equal((await list())[0]?.trigger.kind, 'run');
     });
@@ -250,11 +250,45 @@ describe('checkpoints on the command line', function () {
       const lost = await cli(['run', '--db', 'app.db', ...node(sql)]);
       assert.equal(lost.code, 0);
       assert.match(lost.stderr, /app\.db: items had 100 rows .*, now 0\n/);
-      const [, command = ''] = /state before: sqlite-backup (restore .*)\n/.exec(lost.stderr) ?? [];
+      const [, command = ''] =
+        /state before: sqlite-backup (restore .*) --checkpoints/.exec(lost.stderr) ?? [];
       assert.equal((await cli(command.split(' '))).code, 0);
       assert.equal(valueOf(database, count), 100);
       const removed = await cli(['run', ...node("require('fs').unlinkSync('app.db')")]);
       assert.match(removed.stderr, /app\.db: the file is gone\n.*state before/);
+    });
+
+    it('prints a command that a shell takes as it is, whatever the name', async function () {
+      if (process.platform === 'win32') this.skip();
+      rmSync(database);
+      const names = [
+        '-x.db',
+        "it's $(touch MARK) `touch MARK`.db",
+        'two\nlines\\n.db',
+        'é \u001b[2J.db',
+      ];
+      for (const name of names) createDatabase(folder('work', name), { rows: 3 });
+      const ended = await runCli(
+        ['run', '--checkpoints', folder('other'), ...node('process.exit(1)')],
+        {
+          cwd: folder('work'),
+        },
+      );
+      assert.equal(ended.code, 1);
+      assert.equal(ended.stderr.includes('\u001b'), false);
+      const lines = ended.stderr.trim().split('\n');
+      assert.equal(lines.length, 1 + names.length);
+      const script = lines.slice(1).map((line) => line.replace(/.*state before: /, ''));
+      for (const name of names) rmSync(folder('work', name));
+      const shell = `sqlite-backup() { "$NODE" "$CLI" "$@"; }; ${script.join('; ')}`;
+      const pasted = await run(['bash', '-c', shell], {
+        cwd: folder('work'),
+        env: { NODE: process.execPath, CLI: cliEntry },
+      });
+      assert.equal(pasted.code, 0, pasted.stderr);
+      const restored = readdirSync(folder('work')).filter((name) => name.endsWith('.db'));
+      assert.deepEqual(restored.sort(), names.toSorted());
+      assert.equal(existsSync(folder('work/MARK')), false);
     });
 
     it('does not run it without one, but when that is asked for', async () => {
@@ -273,6 +307,7 @@ describe('checkpoints on the command line', function () {
       assert.equal(none.code, 3);
       assert.match(none.stderr, /no database below this folder/);
       assert.equal((await cli(['run', '--', 'no-such-program-here'])).code, 127);
+      assert.equal((await cli(['run', '--', folder('work')])).code, 126);
     });
 
     it('passes a signal on, and ends as the command did', async function () {

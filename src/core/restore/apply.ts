@@ -27,6 +27,7 @@ import {
   writeIntent,
 } from './intent.ts';
 import { proveLive } from './proof.ts';
+import { settleRemovals } from './removal.ts';
 import type { ApplyRequest } from './request.ts';
 import { keepAndRecord, lookAtHolders, moveAll, placeAll } from './run.ts';
 import { safetyFailureOf, takeSafetySnapshot } from './safetySnapshot.ts';
@@ -247,6 +248,7 @@ async function lookBefore(intent: Intent, request: ApplyRequest): Promise<void> 
   for (const item of intent.items) {
     requireReplaceable(livePath(item));
     requireSettled(livePath(item));
+    settleRemovals(livePath(item));
   }
   lookAtHolders(intent.items, { ignoreHolders: request.ignoreHolders === true });
   requireLiveStates(intent, request.liveStates);

@@ -25,7 +25,8 @@ import { copyGuarded } from '../sqlite/guardedCopy.ts';
 import { isReadableInPlace } from '../sqlite/readable.ts';
 import { isSeenDamage } from '../verify/verdict.ts';
 import { type FileState, statesOf } from './parts.ts';
-import { removeSetAside, whileSetAsideClaimed } from './setAside.ts';
+import { removeSetAside } from './removal.ts';
+import { whileSetAsideClaimed } from './setAside.ts';
 import { requireFree } from './target.ts';
 
 export interface ArchiveRequest {

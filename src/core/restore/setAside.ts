@@ -1,18 +1,16 @@
 /** The old databases that restores have kept. Nothing removes them but the person, name by name. */
-import { existsSync, lstatSync, readdirSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
-import { syncFolder } from '../files/sync.ts';
-import { makePrivateFolder } from '../files/workplace.ts';
-import { findHolders } from '../holders/holders.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
 import { whileClaimed } from './claim.ts';
 import { type Intent, listIntents, livePath, readIntent, setAsidePath } from './intent.ts';
-import { type FileState, parts, statesOf } from './parts.ts';
-import { dropRecord, hasRecord } from './record.ts';
+import { statesOf } from './parts.ts';
+import { hasRecord } from './record.ts';
+import { removalOf, removeSetAside, settleRemovals } from './removal.ts';
 import { stateOf } from './states.ts';
-import { inUse, requireFree, resolveTarget } from './target.ts';
+import { resolveTarget } from './target.ts';
 
 export interface SetAside {
   /** The database file. */
@@ -47,12 +45,16 @@ export function listSetAsides(folderOrTarget: string): SetAside[] {
     .sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.path.localeCompare(a.path, 'en'));
 }
 
-function describe(folder: string, name: string): SetAside[] {
+function describe(folder: string, found: string): SetAside[] {
+  const removal = removalOf(found);
+  if (removal?.phase === 'removed') return [];
+  // One whose removal was stopped comes back with the next work on it.
+  const name = removal?.name ?? found;
   const parsed = parseSetAsideName(name);
-  const path = join(folder, name);
-  if (parsed === undefined || lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true)
+  const [path, file] = [join(folder, name), join(folder, found)];
+  if (parsed === undefined || lstatSync(file, { throwIfNoEntry: false })?.isFile() !== true)
     return [];
-  const files = statesOf(path);
+  const files = removal === undefined ? statesOf(path) : [...statesOf(file), ...statesOf(path)];
   return [
     {
       path,
@@ -75,52 +77,26 @@ export async function whileSetAsideClaimed<T>(
   given: string,
   action: (path: string) => T | Promise<T>,
 ): Promise<T> {
-  const path = resolveRegularFile(given);
-  return whileClaimed([liveOfSetAside(path)], () => action(requireSetAside(path)));
+  const live = liveOfSetAside(realSetAside(given));
+  return whileClaimed([live], () => {
+    settleRemovals(live);
+    return action(requireSetAside(resolveRegularFile(given)));
+  });
 }
 
-/**
- * Removes a set-aside. Its file is taken away from its name first, so that no program can open it any more; when one has
- * done so until then, or `requireSame` throws for the files as they are, it comes back.
- */
-export function removeSetAside(
-  path: string,
-  requireSame: (files: FileState[]) => void = () => undefined,
-): { removed: string[] } {
-  requireFree([path], { probe: false });
-  const place = makePrivateFolder(dirname(path));
-  const away = join(place.path, 'old.db');
-  const removed: string[] = [];
+/** The real path of a set-aside, of which the removal may have been stopped in the middle. */
+export function realSetAside(given: string): string {
+  const path = resolve(given);
+  const stopped = removals(dirname(path)).some(({ name }) => name === basename(path));
+  return stopped ? join(realpathSync(dirname(path)), basename(path)) : resolveRegularFile(given);
+}
+
+function removals(folder: string): { name: string; phase: 'removing' | 'removed' }[] {
   try {
-    renameSync(path, away);
-    try {
-      requireLeft(away, path);
-      requireSame([...statesOf(away), ...statesOf(path)]);
-    } catch (error) {
-      renameSync(away, path);
-      throw error;
-    }
-    for (const part of parts) {
-      const file = part === '' ? away : path + part;
-      if (lstatSync(file, { throwIfNoEntry: false }) === undefined) continue;
-      unlinkSync(file);
-      removed.push(path + part);
-    }
-    dropRecord(path);
-    syncFolder(dirname(path));
-    return { removed };
-  } catch (error) {
-    throw explain(error, 'target', path);
-  } finally {
-    if (!existsSync(away)) place.remove();
+    return readdirSync(folder).flatMap((name) => removalOf(name) ?? []);
+  } catch {
+    return []; // What cannot be listed is told of by the look at the file itself.
   }
-}
-
-function requireLeft(away: string, path: string): void {
-  const { holders } = findHolders([away]);
-  if (holders.length === 0) return;
-  const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
-  throw inUse(path, `${path} is open in ${programs}.`, { programs });
 }
 
 /** The live path that a set-aside came from. */

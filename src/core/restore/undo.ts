@@ -10,9 +10,10 @@ import { discardStages, type Intent, type IntentItem, livePath, setAsidePath } f
 import { whileClaimed } from './claim.ts';
 import { proveLive } from './proof.ts';
 import { differencesFromRecord } from './record.ts';
+import { settleRemovals } from './removal.ts';
 import { lookAtHolders, moveAll, placeAll } from './run.ts';
 import { rememberOld, stageSetAside, stageWhole } from './staging.ts';
-import { liveOfSetAside, requireSettled } from './setAside.ts';
+import { liveOfSetAside, realSetAside, requireSettled } from './setAside.ts';
 import { requireReplaceable } from './target.ts';
 
 export interface UndoRequest {
@@ -38,11 +39,17 @@ export async function undoRestore(
   { setAside, ignoreHolders = false, acceptUnproved = false, toolVersion }: UndoRequest,
   hooks: RestoreHooks,
 ): Promise<Undone> {
-  const path = resolveRegularFile(setAside);
+  const path = realSetAside(setAside);
   const item = itemFor(path);
-  return whileClaimed([livePath(item)], () =>
-    undo(path, item, { ignoreHolders, acceptUnproved, toolVersion }, hooks),
-  );
+  return whileClaimed([livePath(item)], () => {
+    settleRemovals(livePath(item));
+    return undo(
+      resolveRegularFile(path),
+      item,
+      { ignoreHolders, acceptUnproved, toolVersion },
+      hooks,
+    );
+  });
 }
 
 async function undo(

@@ -3,8 +3,7 @@ import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const adopt: Verb = {
   examples: ['adopt data/app.db backups/app_2026-03-01T08-00-00Z.db'],
-  summary:
-    'Count backups as backups of this database: it was moved, or they were made before it had an identity.',
+  summary: 'Assign earlier backups to a database, for example after it was moved.',
   usage: 'adopt DATABASE BACKUP… [--json]',
   async run(args, { worker, signal, print }) {
     const { values, positionals } = parse({
@@ -27,7 +26,7 @@ export const adopt: Verb = {
       const { length } = adopted.backups;
       const what =
         length === 1 ? '1 backup counts as a backup' : `${length} backups count as backups`;
-      print(`${what} of ${adopted.database} now.`);
+      print(`${what} of ${adopted.database} from now on.`);
     }
     return exitCodes.ok;
   },

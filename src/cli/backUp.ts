@@ -200,7 +200,7 @@ function offerText(database: string, { from, backups, count }: Offer): string {
   const why = from === undefined ? 'same name and schema' : `this file was ${from}`;
   const named = backups.slice(0, mostNamed).map(quoted).join(' ');
   const more = backups.length > mostNamed ? ' …' : '';
-  return `  ${what} may be of this database (${why}). Retention counts them apart. To count them together:
+  return `  ${what} may be of this database (${why}). Retention treats them separately. To count them together:
   sqlite-backup adopt ${quoted(database)} ${named}${more}`;
 }
 
@@ -241,7 +241,7 @@ export function tellLosses(
   }
   if (losses.length > 0)
     tell(
-      '  Retention keeps the backup before that. When it was meant: sqlite-backup release BACKUP',
+      '  Retention keeps the backup before that. If the loss was intended: sqlite-backup release BACKUP',
     );
 }
 

@@ -33,8 +33,7 @@ export const bundle: Verb = {
     "bundle data/app.db data/jobs.db --to backups --include 'uploads/**' --include .env",
     "bundle /srv/shop/app.db --to /srv/backups --root /srv/shop --include '/srv/shop/uploads/**'",
   ],
-  summary:
-    'Put several databases, at the same moment, and copies of their companion files into one zip.',
+  summary: 'Put several databases of the same moment and their companion files into one zip.',
   usage: `bundle DATABASE… --to DIR [--include GLOB]… [--root DIR] [--name NAME] [--method exact|compact]
           [--compression store|fast|balanced|small] [--allow-incomplete] [--no-verify]
           [--busy-timeout SECONDS] [--deadline SECONDS] [--max-size SIZE] [--json]`,
@@ -111,7 +110,7 @@ function globBelow(root: string, glob: string): string {
   const base = root.endsWith(sep) ? root : `${root}${sep}`;
   if (path.startsWith(base)) return `${mark}${path.slice(base.length)}`;
   throw new UsageError(
-    `${path} is not below ${root}. Say --root DIR with the folder that all files to include are in.`,
+    `${path} is not below ${root}. Set --root DIR to a folder that contains all files to include.`,
   );
 }
 
@@ -142,7 +141,7 @@ function printResult({ bundle: made, failures }: Bundled, context: Context): voi
   for (const { error } of failures)
     context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
   if (made === undefined) {
-    context.tell('No bundle was made. --allow-incomplete makes one of what there is.');
+    context.tell('No bundle was made. --allow-incomplete makes one without them.');
   }
 }
 

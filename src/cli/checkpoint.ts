@@ -18,7 +18,7 @@ const largestTotalBytes = 2e9;
 export const checkpoint: Verb = {
   examples: ['checkpoint data/app.db', "checkpoint data/*.db --reason 'before the import'"],
   summary:
-    'Keep the state of databases outside the work tree, if it has changed since the last checkpoint.',
+    'Save the current state of databases outside the work tree, unless it is unchanged since the last checkpoint.',
   usage: `checkpoint DATABASE… [--reason TEXT] [--session ID] [--force] [--checkpoints DIR] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({

@@ -6,7 +6,7 @@ export const doctor: Verb = {
   isQuestion: true,
   examples: ['doctor', 'doctor data/app.db --to /srv/backups'],
   summary:
-    'Say whether backups and restores will work here: versions, rights, space, file systems, age of the last backup.',
+    'Check whether backups and restores will work here: versions, rights, space, file systems, age of the last backup.',
   usage: 'doctor [DATABASE…] [--to DIR] [--json]',
   async run(args, { worker, signal, toolVersion, print }) {
     const { values, positionals } = parse({
@@ -30,7 +30,7 @@ export const doctor: Verb = {
     const sections = await runDoctor(worker, { toolVersion, databases, folders }, { signal });
     print(values.json ? JSON.stringify({ sections }) : doctorText(sections));
     if (folders.length === 0 && !values.json)
-      print('\nTo look at a backups folder too: --to DIR, or BACKUPS_DIR in the environment.');
+      print('\nTo check a backups folder too: --to DIR, or BACKUPS_DIR in the environment.');
     return hasProblem(sections) ? exitCodes.failed : exitCodes.ok;
 
     async function found(): Promise<typeof given> {

@@ -7,7 +7,7 @@ export const extract: Verb = {
     'extract backups/shop_2026-03-01T08-00-00Z.zip --to out',
     'extract backups/shop_2026-03-01T08-00-00Z.zip --to out data/app.db',
   ],
-  summary: 'Take databases and files out of a bundle, each proved, into a folder.',
+  summary: 'Extract databases and files from a bundle into a folder, and check each.',
   usage: 'extract BUNDLE --to DIR [MEMBER]… [--json]',
   async run(args, { worker, signal, print, progress }) {
     const { values, positionals } = parse({
@@ -17,7 +17,8 @@ export const extract: Verb = {
     });
     const [bundle, ...members] = positionals;
     if (bundle === undefined) throw new UsageError('extract takes a bundle.');
-    if (values.to === undefined || values.to === '') throw new UsageError('Say where: --to DIR.');
+    if (values.to === undefined || values.to === '')
+      throw new UsageError('Name the folder to extract to: --to DIR.');
     const path = resolve(bundle);
     const files = await worker.call(
       'extract',

@@ -14,7 +14,7 @@ export function helpOf(verbs: Readonly<Record<string, Verb>>): string {
     '',
     ...Object.values(verbs).flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]),
     '  completion bash|zsh|fish',
-    '      Print what makes a shell complete verbs and options.',
+    '      Print a completion script for a shell.',
     '',
     'sqlite-backup help VERB shows examples. With --quiet, verbs that do something print only what needs attention.',
     '',

@@ -21,7 +21,7 @@ export const list: Verb = {
       allowPositionals: true,
       options: { to: { type: 'string' }, json: { type: 'boolean' } },
     });
-    if (positionals.length > 0) throw new UsageError('list takes no arguments but --to DIR.');
+    if (positionals.length > 0) throw new UsageError('list takes no arguments except --to DIR.');
     const folder = requireFolder(values.to);
     if (!existsSync(folder)) {
       throw new BackupError('access', `${folder} does not exist.`, {
@@ -119,7 +119,7 @@ async function listCheckpoints(
       json: { type: 'boolean' },
     },
   });
-  if (positionals.length > 0) throw new UsageError('list takes no arguments but its options.');
+  if (positionals.length > 0) throw new UsageError('list takes no arguments except its options.');
   const { database } = values;
   const stored = await worker.call(
     'listCheckpoints',
@@ -141,7 +141,7 @@ async function listCheckpoints(
   }
   for (const { id, createdAt, verified, database: name, trigger } of checkpoints)
     print(
-      `${id}  ${createdAt}  ${verified === 'unchecked' ? 'not proved yet' : verified}  ${name}  ${trigger.kind}${trigger.text === '' ? '' : `: ${trigger.text}`}`,
+      `${id}  ${createdAt}  ${verified === 'unchecked' ? 'not checked yet' : verified}  ${name}  ${trigger.kind}${trigger.text === '' ? '' : `: ${trigger.text}`}`,
     );
   if (checkpoints.length === 0) tell('No checkpoints.');
   return exitCodes.ok;

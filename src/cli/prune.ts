@@ -13,7 +13,7 @@ export const prune: Verb = {
     'prune --to backups --keep-last 7 --keep-daily 30',
   ],
   summary:
-    'Remove the backups that no rule keeps. Never the newest good one of a database, nor a pinned one.',
+    'Remove the backups that no rule keeps. Pinned backups and the newest good backup of each database always stay.',
   usage: `prune --to DIR ${keepRules.map((rule) => `[--${optionOf(rule)} N]`).join(' ')}
           [--max-total-size SIZE] [--dry-run] [--json]`,
   async run(args, { worker, signal, print, tell }) {
@@ -30,7 +30,8 @@ export const prune: Verb = {
         ),
       },
     });
-    if (positionals.length > 0) throw new UsageError('prune takes no arguments but its options.');
+    if (positionals.length > 0)
+      throw new UsageError('prune takes no arguments except its options.');
     const folder = resolve(requireFolder(values.to));
     const policy = policyOf(values);
     const plan = await worker.call('planPruning', { folder, policy }, { signal });
@@ -71,6 +72,6 @@ function policyOf(values: Readonly<Record<string, unknown>>): Policy {
   const maxTotalSize = bytes('max-total-size', typeof size === 'string' ? size : undefined);
   if (maxTotalSize !== undefined) policy.maxTotalSize = maxTotalSize;
   if (Object.keys(policy).length === 0)
-    throw new UsageError('Say what to keep: at least one rule.');
+    throw new UsageError('Name at least one rule of what to keep.');
   return policy;
 }

@@ -4,7 +4,7 @@ import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 export const release: Verb = {
   examples: ['release backups/app_2026-03-01T08-00-00Z.db --table jobs'],
   summary:
-    'Stop keeping a backup because rows were lost after it, and ignore losses of these tables from now on.',
+    'Accept lost rows: retention may remove the backup before the loss, and later losses of these tables are not reported.',
   usage: 'release BACKUP [--table NAME]… [--undo] [--json]',
   async run(args, { worker, signal, print }) {
     const { values, positionals } = parse({
@@ -30,8 +30,8 @@ export const release: Verb = {
     else
       print(
         undo
-          ? `Losses are told again: ${tables.join(', ')}.`
-          : `Released: ${tables.join(', ')}. Their losses are ignored from now on; --undo takes it back.`,
+          ? `Losses are reported again: ${tables.join(', ')}.`
+          : `Released: ${tables.join(', ')}. Their losses are ignored from now on. --undo reverts this.`,
       );
     return exitCodes.ok;
   },

@@ -4,21 +4,21 @@ import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts
 
 export const pin: Verb = {
   examples: ['pin backups/app_2026-03-01T08-00-00Z.db'],
-  summary: 'Keep a backup whatever the retention says.',
+  summary: 'Protect a backup from retention.',
   usage: 'pin BACKUP [--json]',
   run: (args, context) => remarkOn('pin', args, context, () => ({ pinned: true })),
 };
 
 export const unpin: Verb = {
   examples: ['unpin backups/app_2026-03-01T08-00-00Z.db'],
-  summary: 'Let the retention decide about a backup again.',
+  summary: 'Let retention remove a backup again.',
   usage: 'unpin BACKUP [--json]',
   run: (args, context) => remarkOn('unpin', args, context, () => ({ pinned: false })),
 };
 
 export const note: Verb = {
   examples: ["note backups/app_2026-03-01T08-00-00Z.db 'before the move to v2'"],
-  summary: 'Write a note to a backup; an empty text takes it away.',
+  summary: 'Add a note to a backup. An empty text removes it.',
   usage: 'note BACKUP TEXT [--json]',
   run: (args, context) =>
     remarkOn('note', args, context, (text) => (text === undefined ? undefined : { note: text })),

@@ -18,11 +18,10 @@ export const restore: Verb = {
     'restore 3f2a data/app.db --yes   # a checkpoint, by the beginning of its id',
     'restore --recover data --finish',
   ],
-  summary:
-    'Put a backup in the place of a database, or undo that, or recover from an interruption.',
+  summary: 'Replace a database with a backup, undo a restore, or recover an interrupted one.',
   usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--deadline SECONDS] [--checkpoints DIR] [--json]
   restore BACKUP NEW_FILE --yes --damaged [--json]
-  restore --undo SET_ASIDE [--unproved] [--ignore-holders] [--json]
+  restore --undo PREVIOUS_DATABASE [--unproved] [--ignore-holders] [--json]
   restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({
@@ -52,9 +51,9 @@ export const restore: Verb = {
     const isRestore = undo === undefined && recover === undefined;
     const directions = [values.finish, values['roll-back']].filter((one) => one === true).length;
     if (!isRestore && (values.plan || values.yes || positionals.length > 0))
-      throw new UsageError('--undo and --recover take nothing but their own path.');
+      throw new UsageError('--undo and --recover take one path and no other arguments.');
     if (undo !== undefined && recover !== undefined)
-      throw new UsageError('--undo and --recover are two different things.');
+      throw new UsageError('Use either --undo or --recover.');
     if (directions > (recover === undefined ? 0 : 1))
       throw new UsageError('--recover takes one of --finish and --roll-back.');
     if (undo !== undefined)
@@ -67,7 +66,7 @@ export const restore: Verb = {
     if (backup === undefined || target === undefined || rest.length > 0)
       throw new UsageError('restore takes a backup and a target.');
     if ((values.plan === true) === (values.yes === true))
-      throw new UsageError('Say --plan to see what it would do, or --yes to do it.');
+      throw new UsageError('Add --plan to see what it would do, or --yes to do it.');
     const request = await requestFor(backup, target, values, context);
     if (values.plan) return printPlan(request, json, context);
     const folder = values.to ?? process.env['BACKUPS_DIR'];
@@ -203,7 +202,7 @@ async function printPlan(
 const verdictWords = {
   ok: 'verified',
   partial: 'verified as far as possible',
-  unchecked: 'not proved yet',
+  unchecked: 'not checked yet',
   damaged: 'damaged',
 } as const;
 
@@ -224,7 +223,7 @@ function printRestored({ items }: Restored, json: boolean, { print, tell }: Cont
     print(`Restored ${realTarget}: ${verdictWords[verified]}.`);
     if (setAside !== undefined)
       print(
-        `The previous database is kept: ${setAside}\n  Undo: sqlite-backup restore --undo SET_ASIDE`,
+        `The previous database is kept: ${setAside}\n  Undo: sqlite-backup restore --undo PREVIOUS_DATABASE`,
       );
     if (safetySnapshot !== undefined) print(`Safety snapshot: ${safetySnapshot}`);
   }
@@ -249,7 +248,7 @@ async function undoRestore(
   } else {
     print(`The previous database is live again: ${undone.target}`);
     if (undone.setAside !== undefined)
-      print(`The database from before the undo is kept: ${undone.setAside}`);
+      print(`The database that the undo replaced is kept: ${undone.setAside}`);
   }
   for (const { message } of undone.findings) tell(message);
   return exitCodes.ok;

@@ -17,7 +17,8 @@ const notExecutable = 126;
 export const run: Verb = {
   isQuestion: true,
   examples: ['run -- npx drizzle-kit push', 'run --db data/app.db -- python manage.py migrate'],
-  summary: 'Take a checkpoint, then run a command. Its input, output and exit code stay its own.',
+  summary:
+    'Take a checkpoint, then run a command. Input, output and exit code are those of the command.',
   usage: 'run [--db FILE]… [--unprotected] [--checkpoints DIR] -- COMMAND…',
   async run(args, context) {
     const end = args.indexOf('--');
@@ -45,7 +46,7 @@ export const run: Verb = {
       for (const { error } of taken.failures) context.tell(`sqlite-backup: ${error.message}`);
       if (values.unprotected !== true && !agreesToRunWithout()) {
         context.tell(
-          'sqlite-backup: The command was not run, because there is no checkpoint. --unprotected runs it all the same.',
+          'sqlite-backup: The command was not run, because there is no checkpoint. --unprotected runs it anyway.',
         );
         return notRun;
       }

@@ -13,7 +13,7 @@ import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.t
 export const saveOpen: Verb = {
   examples: ['save-open data/app.db --to rescued'],
   summary:
-    'Save what a program still has open of a database that was deleted or replaced, or whose -wal was (Linux).',
+    'Save the content of a deleted or replaced database (or -wal) that a program still has open (Linux).',
   usage: 'save-open DATABASE --to DIR [--json]',
   async run(args, context) {
     const { values, positionals } = parse({

@@ -48,7 +48,7 @@ export function takeQuiet(
   const isQuiet = others.length < args.length;
   const asked = ['--plan', '--dry-run'].find((one) => others.includes(one));
   if (isQuiet && (verb.isQuestion === true || asked !== undefined))
-    throw new UsageError('--quiet would leave nothing of the answer.');
+    throw new UsageError('--quiet would hide the whole answer.');
   return { isQuiet: isQuiet && !others.includes('--json'), others };
 }
 
@@ -65,7 +65,7 @@ export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof p
 export function requireFolder(to: string | undefined): string {
   const folder = to ?? process.env['BACKUPS_DIR'];
   if (folder !== undefined && folder !== '') return folder;
-  throw new UsageError('Say where: --to DIR, or BACKUPS_DIR in the environment.');
+  throw new UsageError('Name the backups folder: --to DIR, or BACKUPS_DIR in the environment.');
 }
 
 /** Timers take no more: about 25 days. */

@@ -12,7 +12,7 @@ const defaultDeadlineMs = 60 * 60 * 1000;
 
 export const verify: Verb = {
   examples: ['verify backups/*', 'verify backups/app_2026-03-01T08-00-00Z.db --drill'],
-  summary: 'Check that backups are still what was backed up.',
+  summary: 'Check that backups are intact and hold what was backed up.',
   usage: 'verify BACKUP… [--drill] [--deadline SECONDS] [--checkpoints DIR] [--json]',
   async run(args, context) {
     const { values, positionals } = parse({
@@ -91,16 +91,15 @@ function printResult(verdict: DrilledVerdict, context: Context): void {
   const print = context.isQuiet && !isGood ? context.tell : context.print;
   const tell = (text: string): void => print(`           ${text}`);
   print(`${context.verdict(status)}  ${path}`);
-  if (status === 'unchecked')
-    tell('Could not be checked. It is neither called good nor damaged; an earlier verdict stays.');
+  if (status === 'unchecked') tell('Could not be checked. Its earlier verdict stays.');
   if (verdict.outOfStep !== undefined) tell(`${capitalized(verdictWords(verdict))}.`);
   for (const { message } of findings) tell(message);
   if (drill === undefined) return;
-  if (drill.status === 'ok') tell('Proved restorable.');
-  if (drill.status === 'failed') tell('Could not be restored for trial:');
+  if (drill.status === 'ok') tell('Restore tested.');
+  if (drill.status === 'failed') tell('The test restore failed:');
   // Then the reason is told already.
   if (drill.status === 'unchecked' && status === 'unchecked') return;
-  if (drill.status === 'unchecked') tell('A restore for trial could not be tried:');
+  if (drill.status === 'unchecked') tell('The test restore could not run:');
   for (const { message } of drill.findings) tell(message);
 }
 

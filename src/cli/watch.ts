@@ -4,7 +4,7 @@ import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const watch: Verb = {
   examples: ['watch --every 15m', 'watch data/app.db --every 1h --quiet'],
-  summary: 'Take a checkpoint of what has changed again and again, until it is stopped.',
+  summary: 'Take a checkpoint of each changed database at regular intervals, until stopped.',
   usage: 'watch [DATABASE…] --every TIME [--checkpoints DIR]',
   async run(args, context) {
     const { values, positionals } = parse({

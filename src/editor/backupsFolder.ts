@@ -86,7 +86,7 @@ export class BackupsFolder {
     if (choice !== undefined && (await this.#needsConsent(choice))) {
       const [use, choose] = [vscode.l10n.t('Use This Folder'), vscode.l10n.t('Choose Folder…')];
       const message = vscode.l10n.t(
-        'This workspace wants its backups in {0}, outside of itself. Nothing is written there until you agree.',
+        'This workspace wants its backups in {0}, outside the workspace. Nothing is written there until you agree.',
         choice.path,
       );
       const answer = await notify.info(message, use, choose);

@@ -379,11 +379,11 @@ function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.Tr
   const item = new vscode.TreeItem(inertLine(row.path), vscode.TreeItemCollapsibleState.Collapsed);
   item.id = goneId(row);
   item.contextValue = rowContext.gone;
-  item.description = vscode.l10n.t('file is gone · {0}', backupCount(count));
+  item.description = vscode.l10n.t('file not found · {0}', backupCount(count));
   item.iconPath = new vscode.ThemeIcon('circle-slash');
   item.tooltip = tooltip([
     row.path,
-    vscode.l10n.t('The file is not there any more, or is left out by a setting. Its backups are.'),
+    vscode.l10n.t('Not found: deleted, or excluded by a setting. Its backups are still here.'),
   ]);
   item.accessibilityInformation = { label: inertLine(`${row.path}, ${item.description}`) };
   return item;

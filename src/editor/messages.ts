@@ -47,9 +47,9 @@ function retentionTexts({ removed, removedBytes, problems }: Retained): string[]
     ...(removed.length === 0
       ? []
       : [
-          t('Retention removed {0} ({1}).', backupCount(removed.length), formatBytes(removedBytes)),
+          t('Retention deleted {0} ({1}).', backupCount(removed.length), formatBytes(removedBytes)),
         ]),
-    ...(problem === undefined ? [] : [t('Retention did not remove all it should: {0}', problem)]),
+    ...(problem === undefined ? [] : [t('Retention could not delete some backups: {0}', problem)]),
   ];
 }
 
@@ -57,16 +57,20 @@ function retentionTexts({ removed, removedBytes, problems }: Retained): string[]
 export function warningText({ code, message }: Finding): string {
   switch (code) {
     case 'wal-grew':
-      return t('The WAL grew a lot meanwhile, because it cannot be reset while it is read.');
+      return t(
+        'The WAL grew a lot during the backup, because it cannot be reset while it is read.',
+      );
     case 'rollback-writer':
       return t(
-        'The database was being written to, and in rollback mode its writers wait meanwhile. WAL mode avoids that.',
+        'The database was written to during the backup. In rollback mode its writers wait meanwhile; WAL mode avoids that.',
       );
     case 'source-replaced':
-      return t('The database file was replaced meanwhile: the snapshot is of the old file.');
+      return t(
+        'The database file was replaced during the backup. The backup holds the previous file.',
+      );
     case 'hard-linked':
       return t(
-        'The database file has other names, and only the siblings beside this one were seen.',
+        'The database file has other names (hard links). Only the -wal beside this one was read.',
       );
     default:
       return message;
@@ -122,7 +126,11 @@ export function errorMessage(error: BackupError, name: string): string {
           String(facts['program']),
           String(facts['pid']),
         );
-      return t('{0} is gone: no file under {1}. Check the path.', name, error.path ?? name);
+      return t(
+        '{0} does not exist: there is no file at {1}. Check the path.',
+        name,
+        error.path ?? name,
+      );
     case 'source-busy':
       // It is no lock: it changes, or locks would not reach the program.
       if (facts['reason'] === 'changed' || facts['reason'] === 'other-side')
@@ -153,7 +161,7 @@ export function errorMessage(error: BackupError, name: string): string {
       return facts['suspect'] === undefined
         ? t('{0} is damaged, so there is no backup of it. Restore it from an older one.', name)
         : t(
-            '{0} is damaged, so this is no backup of it. The damaged copy is kept as {1}.',
+            '{0} is damaged. This copy does not count as a backup and is kept as {1}.',
             name,
             basename(String(facts['suspect'])),
           );
@@ -219,7 +227,7 @@ function restorable(name: string, facts: NonNullable<BackupError['facts']>): str
       ? ''
       : t('The damaged file is kept as {0}.', basename(String(facts['suspect'])));
   const text = t(
-    '{0} is damaged, so this is no backup of it. Its newest good backup is {1}: restore it.',
+    '{0} is damaged. Restore its newest good backup, {1}.',
     name,
     basename(String(facts['backup'])),
   );

@@ -76,7 +76,7 @@ export async function retainAfterBackup(
       parts.log.error(`Retention of the backups of ${uri.fsPath} failed`, error);
       const why = isBackupError(error)
         ? [error.message, error.hint].filter((part) => part !== undefined).join(' ')
-        : vscode.l10n.t('a defect of SQLite Backup; the log has the details.');
+        : vscode.l10n.t('internal error in SQLite Backup; the log has the details.');
       retained.problems.push(why);
     }
   }

@@ -233,7 +233,7 @@ function bundleWords(bundle: CatalogEntry['bundle']): string[] {
 /** The most that was proved of it. */
 function stateWord({ verified, outOfStep, kept }: CatalogEntry): string {
   return verified === 'ok' && kept?.drill?.status === 'ok'
-    ? vscode.l10n.t('proved restorable')
+    ? vscode.l10n.t('restore tested')
     : verdictWord(verified, outOfStep);
 }
 
@@ -267,7 +267,7 @@ export async function backupTooltip(entry: CatalogEntry): Promise<string> {
     factsLine(entry, manifest),
     verdict?.checkedAt === undefined ? word : t('{0} at {1}', word, exactTime(verdict.checkedAt)),
     manifest?.drill &&
-      t('Restored for trial at {0}: {1}', exactTime(manifest.drill.at), manifest.drill.status),
+      t('Test restore at {0}: {1}', exactTime(manifest.drill.at), manifest.drill.status),
     ...lossesOf(entry).slice(0, mostRemarks).map(lossText),
     ...(verdict?.findings ?? []).map(({ message }) => message),
     ...(manifest === undefined ? [] : contentLines(manifest)),
@@ -285,11 +285,15 @@ function factsLine(
   return [
     formatBytes(sizeBytes),
     facts && t('{0} pages of {1}', facts.pageCount, formatBytes(facts.pageSize)),
-    facts && t('journal mode {0}', facts.journalMode),
-    manifest?.method,
+    facts && journalModeWord(facts.journalMode),
+    manifest && t('Method: {0}', manifest.method),
   ]
     .filter((part) => part !== undefined)
     .join(' · ');
+}
+
+function journalModeWord(mode: string): string {
+  return mode === 'wal' ? vscode.l10n.t('WAL mode') : vscode.l10n.t('journal mode {0}', mode);
 }
 
 /** So many fit on a screen. */
@@ -317,13 +321,13 @@ function contentLines(manifest: Manifest | BundleManifest): string[] {
     ];
   }
   const { cut, migrations = [], git } = manifest;
-  const place = [git?.branch, git?.commit?.slice(0, 10)].filter((part) => part !== undefined);
+  const place = [git?.branch, git?.commit?.slice(0, 7)].filter((part) => part !== undefined);
   return [
     ...(cut?.label === 'one-instant'
       ? [t('At the same moment as {0} others', cut.members - 1)]
       : []),
     ...migrations.map(({ tool, latest }) => `${tool}: ${latest}`),
-    ...(place.length === 0 ? [] : [place.join('@')]),
+    ...(place.length === 0 ? [] : [t('Git: {0}', place.join(' '))]),
   ];
 }
 

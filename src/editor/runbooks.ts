@@ -271,11 +271,11 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       askHealth: async (url) => {
         // The address is a restricted setting; a folder that is not trusted is not asked for whatever it listens to.
         if (!vscode.workspace.isTrusted) {
-          const text = vscode.l10n.t('{0} was not asked: this folder is not trusted.', url);
+          const text = vscode.l10n.t('{0} was not requested: this folder is not trusted.', url);
           return { ok: undefined, text };
         }
         if (isLoopback(url) || (await askToLeave(url))) return requestHealth(url);
-        return { ok: undefined, text: vscode.l10n.t('{0} was not asked.', url) };
+        return { ok: undefined, text: vscode.l10n.t('{0} was not requested.', url) };
       },
       showSchema: (plan, item) => this.#showSchema(plan, item),
       exportRunbook: async (text, one) => {
@@ -296,7 +296,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         if (!isBackupError(result)) {
           this.#parts.backups
             .refresh()
-            .catch((error: unknown) => log.error('Looking again failed', error));
+            .catch((error: unknown) => log.error('The refresh failed', error));
         }
       },
       t: (message, ...values) => vscode.l10n.t(message, ...values),
@@ -359,11 +359,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
 
 /** An address on another machine may come from the workspace. */
 async function askToLeave(url: string): Promise<boolean> {
-  const yes = vscode.l10n.t('Ask It');
-  const question = vscode.l10n.t(
-    'Ask {0}, which is not on this machine, how the application is?',
-    url,
-  );
+  const yes = vscode.l10n.t('Request');
+  const question = vscode.l10n.t('Request {0}? The address is not on this machine.', url);
   return (await notify.confirm(question, '', yes)) === yes;
 }
 

@@ -19,7 +19,7 @@ export function questionBeforeMove(
     message: t('Restore {0} from this backup?', names),
     detail: [
       ...(items.some(({ source }) => source.sha256 === undefined)
-        ? [t('The backup is not proved: no manifest says what it should contain.')]
+        ? [t('No manifest says what the backup should contain. Only its content can be checked.')]
         : []),
       ...replaced.flatMap((item) => losses(item, { t, nameOf })),
       ...unseen(known, t),
@@ -37,7 +37,7 @@ function unseen(known: HoldersKnown | undefined, t: Words['t']): string[] {
 function losses({ target, targetState, tables, notCompared }: PlannedItem, words: Words): string[] {
   const { t, nameOf } = words;
   if (targetState !== 'readable' && tables.length === 0) {
-    return [t('{0} cannot be read, so it is not known what only it has.', nameOf(target))];
+    return [t('{0} cannot be read, so its changes since the backup are unknown.', nameOf(target))];
   }
   return [
     ...rowLosses(tables, t),
@@ -79,7 +79,7 @@ export function questionBeforeUndo(
     message: t('Put the previous database back as {0}?', names),
     detail: [
       ...sinceLines(written ?? [], isKnown === true, t),
-      t('The database that is live now is kept beside it as {0}.bad-<time>.', names),
+      t('The current database is kept beside it as {0}.bad-<time>.', names),
       ...others.added.map((path) =>
         t('{0} did not exist before the restore, so it stays as it is.', nameOf(path)),
       ),
@@ -148,7 +148,7 @@ export function questionBeforeUnproved(
   { t, nameOf }: Words,
 ): Question {
   return {
-    message: t('Put {0} back although it was changed?', nameOf(path)),
+    message: t('Put {0} back even though it changed?', nameOf(path)),
     detail: [reason, t('The live database is kept as well, so this can be undone.')].join('\n'),
     yes: t('Put It Back'),
   };

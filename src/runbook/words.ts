@@ -23,7 +23,7 @@ export function unseenWords(known: HoldersKnown | undefined, t: Host['t']): stri
         'Programs of other users, in other containers or on other machines cannot be seen from here.',
       );
     case 'unknown':
-      return t('This machine does not tell which programs have a file open.');
+      return t('This system does not show which programs have a file open.');
     case 'all':
     case undefined:
       return undefined;

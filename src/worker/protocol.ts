@@ -57,7 +57,7 @@ export interface Methods {
   /** All databases below a folder. */
   find: (params: { folder: string }) => Inspection;
   backUp: (params: SnapshotRequest) => Snapshot;
-  /** Several databases, at one instant where that can be had. */
+  /** Several databases, at one moment if possible. */
   backUpTogether: (params: SnapshotsRequest) => Snapshots;
   /** What programs have open of a database without its name: when such a program ends, it is gone. Opens nothing. */
   lostFiles: (params: { path: string }) => LostFiles[];

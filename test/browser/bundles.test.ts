@@ -82,7 +82,7 @@ describe('bundles in a window', () => {
       };
       await window.openSidebar();
       await window.treeItem(/^data\/app\.db, /).waitFor();
-      await window.chooseFromViewMenu('Databases', 'Choose for Bundle');
+      await window.chooseFromViewMenu('Databases', 'Select for Bundle');
       await tick(window, 'data/app\\.db');
       // A box is a stop of its own for the keyboard.
       await window
@@ -170,13 +170,13 @@ describe('bundles in a window', () => {
         const { page } = window;
         await window.openSidebar();
         await window.treeItem(/^data\/app\.db, /).waitFor();
-        await window.chooseFromViewMenu('Databases', 'Choose for Bundle');
+        await window.chooseFromViewMenu('Databases', 'Select for Bundle');
         await tick(window, 'data/sessions\\.db');
         await untilRemembered(window, /tickedForBundle[^\]]*sessions\.db/);
         await page.reload();
         const box = checkedBox(window, 'data/sessions\\.db');
         await box.waitFor();
-        await pressInTitle(window, 'Hide Choice for Bundle');
+        await pressInTitle(window, 'Done Selecting');
         await box.waitFor({ state: 'detached' });
 
         await window.runCommand('SQLite Backup: Create Bundle…');

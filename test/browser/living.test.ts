@@ -27,7 +27,7 @@ describe('living with backups, in a window', () => {
       await window.treeItem(/^data\/app\.db, /).click();
       await window.page.keyboard.press('ArrowRight');
       await window
-        .treeItem(/^Today .*proved restorable/)
+        .treeItem(/^Today .*restore tested/)
         .first()
         .waitFor();
       const looks = async (what: string, look: string): Promise<void> => {
@@ -194,7 +194,7 @@ describe('living with backups, in a window', () => {
       assert.equal(gone.length, 3);
       await backUp();
       await window
-        .notification(/Backed up data\/app\.db: .*, verified\. Retention removed 4 backups \(/)
+        .notification(/Backed up data\/app\.db: .*, verified\. Retention deleted 4 backups \(/)
         .waitFor();
       await window.screenshot('retention-after-backup');
       for (const name of before) {
@@ -215,7 +215,7 @@ describe('living with backups, in a window', () => {
       await window.dialog.waitFor({ state: 'detached' });
       assert.equal(backupsIn(folder).length, left);
       await window.runCommand('SQLite Backup: Apply Retention…');
-      await window.dialog.getByText(/Retention would remove 2 backups/).waitFor();
+      await window.dialog.getByText(/Retention would delete 2 backups/).waitFor();
       await window.page.keyboard.press('Escape');
       await window.dialog.waitFor({ state: 'detached' });
       assert.equal(backupsIn(folder).length, left);
@@ -478,12 +478,12 @@ async function retention(window: Window, folder: string): Promise<void> {
   });
   await window.statusBarItem(/attention$/).waitFor();
   await window.runCommand('SQLite Backup: Apply Retention…');
-  const question = /Retention would remove 5 backups .* and keep \d+\./;
+  const question = /Retention would delete 5 backups .* and keep \d+\./;
   await window.dialog.getByText(question).waitFor();
   await window.screenshot('retention');
   await window.dialog.getByRole('button', { name: 'Review…' }).click();
   await window.page
-    .getByText(/^Goes:\s5\sbackups/)
+    .getByText(/^Delete:\s5\sbackups/)
     .first()
     .waitFor();
   await window.screenshot('retention-review');
@@ -492,7 +492,7 @@ async function retention(window: Window, folder: string): Promise<void> {
   await window.dialog.getByText(question).waitFor();
   await window.dialog.getByRole('button', { name: 'Remove' }).click();
   await waitUntil(() => backupsIn(folder).length === before - 5, 'not all are gone');
-  await window.notification(/Retention removed 5 backups \(.*\) and kept \d+ backups?\./).waitFor();
+  await window.notification(/Retention deleted 5 backups \(.*\) and kept \d+ backups?\./).waitFor();
   assert.ok(existsSync(join(folder, 'backups/corescope-backup-1700000000.db')));
 }
 

@@ -333,7 +333,7 @@ async function restoreByHand(window: Window, shop: Shop, folder: string): Promis
   await page('I Have Started It').waitFor();
   await shop.start();
   await page('Check').click();
-  await webview.getByText(/was not asked: this folder is not trusted/).waitFor();
+  await webview.getByText(/was not requested: this folder is not trusted/).waitFor();
   await window.screenshot('runbook-restricted-verify');
   await expectAccessible(window);
   assert.equal(await shop.orders(), 10);

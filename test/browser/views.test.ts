@@ -181,7 +181,7 @@ describe('the views in a window', () => {
       await window.runCommand('SQLite Backup: Filter…');
       await window.answer('Filter Databases and Backups', 'no such thing');
       for (const view of [databases, backups]) {
-        await view.getByText('The filter leaves nothing here.').waitFor();
+        await view.getByText('No matches.').waitFor();
         await view.getByText('Filter "no such thing": 0 of 2').waitFor();
         assert.equal(await view.getByText(/No (backups|SQLite)/).count(), 0);
       }

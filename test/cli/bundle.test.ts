@@ -87,7 +87,7 @@ describe('the command line, bundles', () => {
     );
     const verified = await cli('verify', path, '--drill');
     assert.equal(verified.code, 0);
-    assert.match(verified.stdout, /^ok .*\.zip\n +Proved restorable\.\n$/);
+    assert.match(verified.stdout, /^ok .*\.zip\n +Restore tested\.\n$/);
     const extracted = await cli('extract', path, '--to', 'out', '--json');
     const { files } = json<{ files: { member: string; path: string; sha256: string }[] }>(
       extracted,

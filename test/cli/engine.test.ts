@@ -154,7 +154,7 @@ describe('the command line', () => {
       assert.deepEqual([result?.status, result?.drill?.status], ['ok', 'ok']);
       assert.match(result?.drill?.at ?? '', /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
       const person = await runCli(['verify', backup, '--drill']);
-      assert.match(person.stdout, /^ok .*\n +Proved restorable\.\n$/);
+      assert.match(person.stdout, /^ok .*\n +Restore tested\.\n$/);
       assert.equal(
         json<VerifyResult>(await runCli(['verify', backup, '--json'])).results[0]?.drill,
         undefined,

@@ -55,7 +55,7 @@ describe('the command line on a server', () => {
       ]) {
         const { code, stdout, stderr } = await runCli([...args, '--quiet']);
         assert.deepEqual([code, stdout], [2, '']);
-        assert.match(stderr, /--quiet would leave nothing/);
+        assert.match(stderr, /--quiet would hide/);
       }
     });
   });

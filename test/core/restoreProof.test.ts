@@ -122,7 +122,7 @@ describe('what a restore proves and remembers', () => {
     assert.ok(!existsSync(folder('copy')));
   });
 
-  it('what a program holds right after is not proved yet, and stays where it is', async function () {
+  it('what a program holds right after is not checked yet, and stays where it is', async function () {
     if (process.platform !== 'linux') this.skip(); // The other program is followed by /proc.
     this.timeout(30_000);
     const other = await ThirdParty.start(folder('mailbox'));

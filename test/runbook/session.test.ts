@@ -282,7 +282,7 @@ describe('a restore over the live database on the page', () => {
     story.answer = false;
     story.whileAsked = () => Promise.resolve(void (story.answer = story.questions.length === 2));
     await story.press('undo');
-    assert.match(story.questions[2]?.message ?? '', /although it was changed/);
+    assert.match(story.questions[2]?.message ?? '', /even though it changed/);
     assert.match(story.questions[2]?.detail ?? '', /has changed since it was kept/);
     assert.equal(rows(), 100, 'the answer was no');
     story.whileAsked = () => Promise.resolve();

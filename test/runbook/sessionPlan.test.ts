@@ -76,11 +76,11 @@ describe('the plan of a restore on the page', () => {
         [() => writeFileSync(live, ''), /empty: nothing is lost/],
         [
           () => writeFileSync(live, 'text, and long enough to be looked at'),
-          /it is unknown what only it has/,
+          /its changes since the backup are unknown/,
         ],
         [
           () => (copyFileSync(backup, live), truncateSync(live, 5000)),
-          /it is unknown what only it has/,
+          /its changes since the backup are unknown/,
         ],
       ];
       for (const [make, summary] of cases) {
@@ -120,11 +120,14 @@ describe('the plan of a restore on the page', () => {
       rmSync(`${backup}.json`);
       const story = await begin();
       await story.press('restore-live');
-      assert.match(story.step('plan').lines[0]?.text ?? '', /^The backup is not proved/);
+      assert.match(
+        story.step('plan').lines[0]?.text ?? '',
+        /^No manifest says what the backup should contain/,
+      );
       await restores.stop(story);
       story.answer = false;
       await story.press('move');
-      assert.match(story.questions[0]?.detail ?? '', /not proved: no manifest/);
+      assert.match(story.questions[0]?.detail ?? '', /No manifest says/);
       assert.deepEqual(setAsidesIn(folder('data')), []);
     });
 

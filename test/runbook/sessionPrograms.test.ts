@@ -146,12 +146,12 @@ describe('programs and tasks around a restore on the page', () => {
     assert.ok(!story.isOffered('run-stop-task'));
     assert.match(story.step('stop').actions[0]?.reason ?? '', /is not trusted/);
     await stop(story);
-    story.health = { ok: undefined, text: 'was not asked' };
+    story.health = { ok: undefined, text: 'was not requested' };
     await story.press('move', 'copy', 'restart-done', 'verify-again');
     assert.equal(story.step('verify').lines.at(-1)?.kind, 'warning');
     await story.press('verify-done');
     assert.equal(story.step('verify').status, 'done');
-    assert.match(story.step('verify').lines[0]?.text ?? '', /The application was not asked/);
+    assert.match(story.step('verify').lines[0]?.text ?? '', /No health check ran/);
   });
 
   it('does not call it well when the application does not answer well', async () => {

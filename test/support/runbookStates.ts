@@ -50,7 +50,7 @@ const base: RunbookState = {
         },
         {
           kind: 'fact',
-          text: 'Migrations (Alembic): the backup is 1 revision behind (0041, live 0042). Your application will run it again at start.',
+          text: 'Migrations (Alembic): the backup is 1 revision behind (0041, live 0042). Run your migrations after the restore, or start the matching build.',
         },
       ],
       actions: [{ id: 'compare-app', label: 'Compare Again', kind: 'link', enabled: true }],

@@ -356,7 +356,7 @@ async function takeBack(
       `${what} The previous database could not be put back either: ${toPlainError(error).message}`,
       {
         path: realTarget,
-        hint: `The previous database is kept complete as ${setAside}. Put it back: sqlite-backup restore --undo SET_ASIDE`,
+        hint: `The previous database is kept complete as ${setAside}. Put it back: sqlite-backup restore --undo PREVIOUS_DATABASE`,
         cause: error,
       },
     );

@@ -164,7 +164,7 @@ export function unseenWords(known: PlannedItem['holdersKnown']): string[] {
         'Programs of other users, in other containers or on other machines cannot be seen from here.',
       ];
     case 'unknown':
-      return ['This machine does not tell which programs have a file open.'];
+      return ['This system does not show which programs have a file open.'];
     case 'all':
       return [];
   }

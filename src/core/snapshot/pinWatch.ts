@@ -158,7 +158,7 @@ export class PinWatch {
       findings.push({
         code: 'source-replaced',
         message:
-          'The database file was replaced during the backup: the snapshot is of the old file.',
+          'The database file was replaced during the backup. The backup holds the previous file.',
       });
     }
     return findings;

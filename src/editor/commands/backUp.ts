@@ -43,7 +43,7 @@ export async function backUp(
   return run(parts, uris, method);
 }
 
-/** All databases of the workspace, at one instant where that can be had. */
+/** All databases of the workspace, at one moment if possible. */
 export async function backUpAll(parts: Parts): Promise<PlainResult> {
   if (!parts.backups.isReady) await parts.backups.refresh();
   const { databases } = parts.backups;

@@ -37,7 +37,7 @@ export async function openBackupsFolder(
   if (!exists) {
     throw new BackupError('access', vscode.l10n.t('{0} does not exist yet.', path), {
       path,
-      hint: vscode.l10n.t('The first backup makes it.'),
+      hint: vscode.l10n.t('The first backup creates it.'),
     });
   }
   await reveal(uri);

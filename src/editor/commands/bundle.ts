@@ -236,7 +236,7 @@ function noteOn(
   const { t } = vscode.l10n;
   const changing = entries.find((one) => one.kind === 'companion' && one.changedWhileReading);
   if (changing !== undefined) {
-    return t('{0} was written to while it was read, so it may be a mixture.', changing.name);
+    return t('{0} changed while it was read, so its copy may be inconsistent.', changing.name);
   }
   // A glob is looked for in each workspace folder, and one that has such files is enough.
   const isNews = ({ code, message }: { code: string; message: string }): boolean =>

@@ -108,7 +108,7 @@ async function savedChoice(parts: Parts, { bundle, folders }: Saved): Promise<Ch
   }
   if (meant.size === 0) {
     const message = vscode.l10n.t(
-      'The bundle "{0}" means no database of this workspace: {1}.',
+      'The bundle "{0}" matches no database of this workspace: {1}.',
       ...[bundle.name, bundle.databases.join(', ')],
     );
     void notify.info(message);

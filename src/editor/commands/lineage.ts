@@ -91,9 +91,7 @@ export async function adopt(
   const { backups } = await parts.worker.call('adopt', { database: uri.fsPath, backups: paths });
   await parts.backups.refresh();
   const count = backupCount(backups.length);
-  void notify.info(
-    vscode.l10n.t('Retention counts {0} as backups of {1} now.', count, databaseName(uri)),
-  );
+  void notify.info(vscode.l10n.t('{0} now belong to {1}.', count, databaseName(uri)));
   return { backups };
 }
 

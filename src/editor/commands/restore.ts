@@ -97,7 +97,7 @@ async function itemsFor(
 async function askForLive(name: string): Promise<string | undefined> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   const picked = await vscode.window.showSaveDialog({
-    title: vscode.l10n.t('Which database is {0} to replace?', inertLine(name)),
+    title: vscode.l10n.t('Which database should {0} replace?', inertLine(name)),
     saveLabel: vscode.l10n.t('Plan the Restore'),
     ...(folder !== undefined && { defaultUri: vscode.Uri.joinPath(folder, basename(name)) }),
   });
@@ -181,7 +181,7 @@ async function setAsideAt({ worker }: Parts, { fsPath }: vscode.Uri): Promise<Se
   const { t } = vscode.l10n;
   throw new BackupError(
     'bad-name',
-    t('{0} is no previous database that a restore has kept.', fsPath),
+    t('{0} is not a previous database that a restore has kept.', fsPath),
     {
       path: fsPath,
       hint: t('Name the file `….bad-<time>Z` that the restore has kept.'),
@@ -233,9 +233,7 @@ export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ 
   if (!isOfRestore(parts, setAside)) {
     throw new BackupError('bad-name', t('{0} was not kept by a restore.', basename(path)), {
       path,
-      hint: t(
-        'No restore recorded it, so it may be a file of another program. Delete it yourself if you know what it is.',
-      ),
+      hint: t('It may be a file of another program. Delete it yourself if you know what it is.'),
     });
   }
   const { message, detail, yes } = questionBeforeDelete([path], withoutData([live]), pageWording);

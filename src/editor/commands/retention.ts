@@ -37,7 +37,7 @@ export async function applyRetention(parts: Parts): Promise<RetentionResult> {
   const [review, agree] = [t('Review…'), t('Remove')];
   const size = formatBytes(sum(remove));
   const question = t(
-    'Retention would remove {0} ({1}) and keep {2}.',
+    'Retention would delete {0} ({1}) and keep {2}.',
     backupCount(remove.length),
     size,
     keep.length,
@@ -79,13 +79,13 @@ async function tellRemoved(
   const { t } = vscode.l10n;
   const showLog = t('Show Log');
   const done = t(
-    'Retention removed {0} ({1}) and kept {2}.',
+    'Retention deleted {0} ({1}) and kept {2}.',
     ...[backupCount(removed.length), formatBytes(removedBytes), backupCount(kept)],
   );
   const answer =
     problem === undefined
       ? await notify.info(done, showLog)
-      : await notify.error(t('{0} Not all could be removed: {1}', done, problem), showLog);
+      : await notify.error(t('{0} Some could not be deleted: {1}', done, problem), showLog);
   if (answer === showLog) log.show();
 }
 
@@ -116,11 +116,11 @@ async function tellNothingGoes({ settings }: Parts, kept: number): Promise<void>
     (folder) => Object.keys(settings.retention(folder)).length > 0,
   );
   if (hasRules || kept === 0) {
-    void notify.info(t('Retention removes nothing: {0} in all.', backupCount(kept)));
+    void notify.info(t('Retention deletes nothing. All stay: {0}.', backupCount(kept)));
     return;
   }
   const openSettings = t('Open Settings');
-  const message = t('No retention rule is set, so everything stays: {0}.', backupCount(kept));
+  const message = t('No retention rule is set. All stay: {0}.', backupCount(kept));
   if ((await notify.info(message, openSettings)) !== openSettings) return;
   await vscode.commands.executeCommand('workbench.action.openSettings', `${section}.retention`);
 }
@@ -143,10 +143,10 @@ function line({ path, sizeBytes, reasons }: Decision): string {
 function describe({ keep, remove }: RetentionPlan): string {
   const { t } = vscode.l10n;
   return [
-    t('Goes: {0}, {1}', backupCount(remove.length), formatBytes(sum(remove))),
+    t('Delete: {0}, {1}', backupCount(remove.length), formatBytes(sum(remove))),
     ...remove.map((one) => `  ${line(one)}`),
     '',
-    t('Stays: {0}, {1}', backupCount(keep.length), formatBytes(sum(keep))),
+    t('Keep: {0}, {1}', backupCount(keep.length), formatBytes(sum(keep))),
     ...keep.map((one) => `  ${line(one)}`),
     '',
   ].join('\n');

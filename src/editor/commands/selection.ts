@@ -26,7 +26,7 @@ export async function backupsFor(
   const chosen = unique.length > 0 ? unique : await pick(parts, { several, own: own === true });
   const usable = own === true ? chosen.filter(({ kept }) => kept !== undefined) : chosen;
   if (usable.length < chosen.length) {
-    void notify.info(vscode.l10n.t('Files that SQLite Backup has not made are left as they are.'));
+    void notify.info(vscode.l10n.t('Files of other programs are not changed.'));
   }
   return several ? usable : usable.slice(0, 1);
 }
@@ -39,7 +39,7 @@ async function entryOf({ backups, worker }: Parts, { fsPath }: vscode.Uri): Prom
   const { entries } = await worker.call('list', { folder: dirname(fsPath) });
   const found = entries.find(isIt);
   if (found !== undefined) return found;
-  throw new BackupError('source-missing', vscode.l10n.t('{0} is no backup.', fsPath), {
+  throw new BackupError('source-missing', vscode.l10n.t('{0} is not a backup.', fsPath), {
     path: fsPath,
     hint: vscode.l10n.t('Name a file in a backups folder.'),
   });

@@ -105,7 +105,7 @@ async function verifyEntries(
   const results: VerifyResult['results'] = [];
   if (entries.length === 0) return { results };
   const { t } = vscode.l10n;
-  const title = drill ? t('Restoring for trial') : t('Verifying');
+  const title = drill ? t('Testing the restore') : t('Verifying');
   await withCancel(title, async (signal, report) => {
     for (const [index, { path }] of entries.entries()) {
       report(t('{0} ({1} of {2})', basename(path), index + 1, entries.length));
@@ -156,7 +156,7 @@ async function tell(
     const message = t(
       '{0} is damaged: {1} It is kept, and no longer counts as a good backup.',
       basename(first.path),
-      first.findings[0]?.message ?? t('It could not be restored for trial.'),
+      first.findings[0]?.message ?? t('The test restore failed.'),
     );
     const more = bad.length > 1 ? t('{0} And {1} more.', message, bad.length - 1) : message;
     if ((await notify.error(more, showLog)) === showLog) log.show();
@@ -182,7 +182,7 @@ async function tell(
   const proved = results.filter(({ drill }) => drill === 'ok').length;
   const message =
     proved > 0
-      ? t('Proved restorable: {0} of {1}.', proved, backupCount(results.length))
+      ? t('Restore tested: {0} of {1}.', proved, backupCount(results.length))
       : outOfStep.length > 0
         ? t(
             'Verified {0}: all rows are there, {1} out of step. The log says what mends it.',

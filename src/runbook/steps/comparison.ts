@@ -10,7 +10,7 @@ export async function compare(restore: Restoration): Promise<boolean> {
   const { host } = restore;
   const request = restore.requestFor(restore.livePaths);
   if (request.items.length === 0) return false;
-  const text = host.t('Proving the backup and comparing…');
+  const text = host.t('Checking the backup and comparing…');
   const found = await restore.work('plan', text, async (options) => {
     const [backupState] = await host.worker.call('liveStates', { paths: [request.backup] });
     const plan = await host.worker.call('planRestore', request, options);
@@ -38,7 +38,7 @@ export async function compareIfChanged(restore: Restoration, step: StepId): Prom
   const { plan, host } = restore;
   if (plan === undefined) return compare(restore);
   const paths = [plan.backup, ...plan.items.map(({ realTarget }) => realTarget)];
-  const states = await restore.work(step, host.t('Looking whether it has changed…'), () =>
+  const states = await restore.work(step, host.t('Checking whether it has changed…'), () =>
     host.worker.call('liveStates', { paths }),
   );
   if (states === undefined) return false;

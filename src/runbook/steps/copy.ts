@@ -35,7 +35,7 @@ function copyBeside(restore: Restoration): Promise<Restored | undefined> {
     if (run.besides.some((name, index) => name !== names[index])) {
       throw new BackupError(
         'name-taken',
-        host.t('Another file has the name of the new one by now.'),
+        host.t('Another file has taken the name of the new one.'),
         {
           hint: host.t('Try again.'),
         },
@@ -87,14 +87,14 @@ async function isSameBackup(restore: Restoration): Promise<boolean> {
   const { t } = host;
   // What is gone, or does not fit its manifest, the copy itself refuses.
   if (compared?.backupState === undefined || !host.exists(run.backup)) return true;
-  const text = t('Looking whether it has changed…');
+  const text = t('Checking whether it has changed…');
   const states = await restore.work('copy', text, () =>
     host.worker.call('liveStates', { paths: [run.backup] }),
   );
   if (states === undefined || states[0] === compared.backupState) return states !== undefined;
   if (await compare(restore)) {
     const what = t('{0} has changed since it was compared.', host.nameOf(run.backup));
-    const hint = t('Look at what it would change now, then copy.');
+    const hint = t('Check what it would change now, then copy.');
     restore.fail('copy', new BackupError('incomplete', what, { hint }));
   }
   return false;

@@ -69,7 +69,7 @@ async function findHolders(restore: Restoration): Promise<Seen> {
 }
 
 async function lookNow(restore: Restoration, step: StepId): Promise<Seen | undefined> {
-  const seen = await restore.work(step, restore.host.t('Looking once more…'), () =>
+  const seen = await restore.work(step, restore.host.t('Checking again…'), () =>
     findHolders(restore),
   );
   if (seen !== undefined) restore.seen = seen;
@@ -85,7 +85,7 @@ export async function endStop(restore: Restoration): Promise<void> {
   if (restore.unsaved.length > 0) {
     return restore.failInUse(
       'stop',
-      t('{0} has data open that is in no file. Save it first.', lostWords(restore.unsaved)),
+      t('{0} holds data that is in no file. Save it first.', lostWords(restore.unsaved)),
     );
   }
   const { holders, known } = seen;
@@ -131,7 +131,7 @@ export async function lookOnceMore(
     'stop',
     others.length > 0
       ? host.t('{0} has it open again.', named(others))
-      : host.t('{0} has data open that is in no file. Save it first.', lostWords(restore.unsaved)),
+      : host.t('{0} holds data that is in no file. Save it first.', lostWords(restore.unsaved)),
   );
   await restore.keep();
   return undefined;

@@ -45,15 +45,15 @@ async function noteEnd(restore: Restoration): Promise<void> {
     run.alsoKept = kept.map(({ path, realTarget: target }) => ({ path, target }));
     delete run.moved;
     delete run.isCopying;
-    restore.record('move', t('The note of this restore was deleted, so step 3 starts again.'));
+    restore.record('move', t('The note of this restore was deleted. Step 3 starts again.'));
     return restore.keep();
   }
   if (isKept && lives.every((path) => host.exists(path))) {
-    return restore.finish('copy', t('It was finished outside of this page.'));
+    return restore.finish('copy', t('It was finished outside this page.'));
   }
   return restore.end(
     'elsewhere',
-    t('It was rolled back or cleaned up outside of this page. Check {0}.', restore.namesOf(lives)),
+    t('It was rolled back or cleaned up outside this page. Check {0}.', restore.namesOf(lives)),
   );
 }
 

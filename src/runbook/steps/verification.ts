@@ -63,6 +63,6 @@ export function endVerify(restore: Restoration): Promise<void> {
     return restore.finish('verify', text, 'confirmed');
   }
   const isAsked = health === undefined || health.ok === true;
-  const text = isAsked ? t('Verified.') : t('Verified. The application was not asked.');
+  const text = isAsked ? t('Verified.') : t('Verified. No health check ran.');
   return restore.finish('verify', text);
 }

@@ -102,7 +102,7 @@ function summaryLine(
     return { kind: 'fact', text: t('The live file is empty: nothing is lost.') };
   }
   if (!isCompared(item)) {
-    const text = t('The live file cannot be read, so it is unknown what only it has.');
+    const text = t('The live file cannot be read, so its changes since the backup are unknown.');
     return { kind: 'warning', text };
   }
   if (lost + gained + changed === 0) {

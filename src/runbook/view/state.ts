@@ -39,7 +39,7 @@ function subtitle({ run, setAsides, host: { t } }: Restoration): string {
         ? t('Finished. The previous database is kept. Undo puts it back.')
         : t('Finished.');
     case 'elsewhere':
-      return t('Finished outside of this page.');
+      return t('Finished outside this page.');
     case 'archived':
     case 'deleted':
       return t('Finished.');

@@ -87,9 +87,7 @@ function restartLines({ run: { programs = [] }, openers, host: { t } }: Restorat
       'fact',
       isKnown
         ? t('This step is done as soon as {0} opens the database again.', programs.join(', '))
-        : t(
-            'No program was seen to have it open before. Confirm when your application runs again.',
-          ),
+        : t('No program had it open before the restore. Confirm when your application runs again.'),
     ),
     ...openers.unstopped.map((one) =>
       line(
@@ -141,7 +139,7 @@ function proofLines({ realTarget, status, findings }: Proof, host: Host): Line[]
   const verdict = !isChecked
     ? t('{0} could not be checked completely:', what)
     : isOutOfStep
-      ? t('{0} has all rows of the backup, but something made from them is out of step:', what)
+      ? t('{0} has all rows of the backup, but an index or a rule is out of step:', what)
       : t('{0} differs from the backup. That is normal once the application writes:', what);
   const messages = findings.map(({ message }) => shortened(message, [realTarget], host));
   return [verdict, ...messages].map((text) => line('warning', text));

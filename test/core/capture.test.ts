@@ -3,6 +3,7 @@ import {
   copyFileSync,
   existsSync,
   readFileSync,
+  renameSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -270,6 +271,20 @@ describe('a capture by a second process', () => {
         assert.equal(generationsIn(copy), '1');
       });
     }
+
+    it('is of the file that is held, though another one gets its name meanwhile', async () => {
+      for (const path of [database, createDatabase(folder('old.db'), { sql: generationsSql })]) {
+        await holdOpen(path, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
+        const other = createDatabase(folder('other.db'), { sql: generationsSql });
+        withDatabase(other, (db) => db.exec(nextGeneration.repeat(5)));
+        const replacing = small((one) => ({
+          ...one,
+          capture: (order, onStep) => (renameSync(other, path), one.capture(order, onStep)),
+        }));
+        const { path: copy } = await snapshot(path, {}, { capturing: replacing });
+        assert.equal(generationsIn(copy), '1');
+      }
+    });
 
     it('is not tried with an index of more than the WAL has', async () => {
       await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);

@@ -38,7 +38,7 @@ import type { Pin } from '../sqlite/pin.ts';
 import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
 import { EarlySync, stepBytes } from './earlySync.ts';
 import { incomplete, settleIn } from './settle.ts';
-import type { Source } from './source.ts';
+import { isReplaced, type Source } from './source.ts';
 
 /** A database that SQLite holds. */
 export interface Held {
@@ -78,7 +78,7 @@ export async function capture(
   if (isWal && wal?.pageSize !== facts.pageSize) return undefined;
   let ended: unknown;
   try {
-    return await capturing.capture(
+    const captured = await capturing.capture(
       { path: source.path, copy, wal: isWal ? wal : undefined },
       (doneBytes) => {
         try {
@@ -89,6 +89,9 @@ export async function capture(
         }
       },
     );
+    // The other process finds the file by its name, and SQLite holds the one that had the name before.
+    if (isReplaced(source)) throw new Error(`${source.path} is another file now.`);
+    return captured;
   } catch {
     if (ended !== undefined) throw ended as Error;
     for (const file of [copy, `${copy}-wal`]) rmSync(file, { force: true });

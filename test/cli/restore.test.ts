@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
-import { type Ended, endProcessesAfterEach, holdOpen, kill, runCli } from '../support/processes.ts';
+import {
+  asNobody,
+  cliEntry,
+  type Ended,
+  endProcessesAfterEach,
+  holdOpen,
+  isLinuxRoot,
+  kill,
+  run,
+  runCli,
+} from '../support/processes.ts';
 import {
   applyRequest,
   leftoversIn,
@@ -64,6 +75,19 @@ describe('the command line, restoring', () => {
       wrong.map(() => 2),
     );
     assert.deepEqual(bytesOf(live), before);
+  });
+
+  it('says to another user that programs of other users cannot be seen, and restores', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root may become another user.
+    chmodSync(folder(), 0o755);
+    execFileSync('chown', ['-R', 'nobody', folder()]);
+    const command = [process.execPath, cliEntry, 'restore', backup, live, '--yes'];
+    const { code, stderr } = await run([...asNobody, ...command], {
+      env: { ...process.env, HOME: folder(), XDG_DATA_HOME: folder('data') },
+    });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Programs of other users.* cannot be seen from here/);
+    assert.equal(valueOf(live, count), 100);
   });
 
   it('plans as the contract says, and only reads', async () => {

@@ -555,6 +555,14 @@ describe('a restore', () => {
       assert.ok(existsSync(live));
     });
 
+    it('are told from a file of such a name that no restore has recorded', async () => {
+      const kept = (await restore()).items[0]?.setAside ?? '';
+      const stray = folder('notes.bad-20260101_000000Z');
+      writeFileSync(stray, 'of another program');
+      const listed = new Map(listSetAsides(folder()).map((one) => [one.path, one.isRecorded]));
+      assert.deepEqual([listed.get(kept), listed.get(stray)], [true, false]);
+    });
+
     it('are not deleted while a restore is not finished', async () => {
       const { intent, items } = await moveAside(applyRequest(backup, live), quiet);
       await assert.rejects(deleteSetAside(items[0]?.setAside ?? ''), { code: 'target-in-use' });

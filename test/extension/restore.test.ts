@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
@@ -163,6 +163,15 @@ describe('restores', () => {
     // In a test, nobody answers a modal question.
     assert.notDeepEqual(await run('deleteSetAside', vscode.Uri.file(kept)), { path: kept });
     assert.ok(existsSync(kept));
+  });
+
+  it('offer no file for deletion that no restore has recorded, and refuse one that is named', async () => {
+    const stray = join(holding, 'notes.bad-20260101_000000Z');
+    writeFileSync(stray, 'of another program');
+    // Nothing is offered, so no list opens that would wait for an answer.
+    assert.deepEqual(await run('deleteSetAside'), {});
+    assert.equal(await run('deleteSetAside', vscode.Uri.file(stray)), undefined);
+    assert.ok(existsSync(stray));
   });
 
   it('are not recovered where none was interrupted', async () => {

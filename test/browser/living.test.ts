@@ -270,7 +270,7 @@ describe('living with backups, in a window', () => {
       assert.equal(await window.page.getByText('wants its backups').count(), 0);
       assert.equal(existsSync(outside), false);
       const backups = window.view('Backups');
-      await backups.getByText('No backups folder has been chosen yet.').waitFor();
+      await backups.getByText('No backups folder yet.').waitFor();
       await backups.getByText('This folder is not trusted').waitFor();
       await backups.getByRole('button', { name: 'Manage Trust' }).waitFor();
       for (const name of ['data', 'backups'])
@@ -388,7 +388,9 @@ async function titleButton(window: Window, folder: string): Promise<void> {
 
 /** Selects the first two backups of today, and returns the row of one of them. */
 async function selectTwo(window: Window): Promise<Locator> {
-  const rows = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified|^app_\d{8}_\d{6}Z\.db, .*proved/);
+  const rows = window.treeItem(
+    /^app_\d{8}_\d{6}Z\.db, .*verified|^app_\d{8}_\d{6}Z\.db, .*restore tested/,
+  );
   await rows.nth(0).click();
   await rows.nth(1).click({ modifiers: ['ControlOrMeta'] });
   return rows.nth(1);

@@ -159,7 +159,7 @@ describe('the views in a window', () => {
       const [databases, backups] = [window.view('Databases'), window.view('Backups')];
       await window.openSidebar();
       await databases.getByText('No SQLite database in this workspace yet.').waitFor();
-      await backups.getByText('No backups folder has been chosen yet.').waitFor();
+      await backups.getByText('No backups folder yet.').waitFor();
       await window.screenshot('empty');
       assert.deepEqual(await accessibilityProblems(window.page, panes), []);
       assert.equal(await window.statusBarItem(/Back Up/).count(), 0);
@@ -173,7 +173,7 @@ describe('the views in a window', () => {
       createSampleWorkspace(folder);
       await databases.getByRole('button', { name: 'Look Again' }).click();
       await window.treeItem(/^data\/app\.db, /).waitFor();
-      await backups.getByText('No backups yet. They are listed').waitFor();
+      await backups.getByText('No backups yet. Your backups appear').waitFor();
       await window.screenshot('empty-no-backups');
       await backups.getByRole('button', { name: 'Back Up All' }).click();
       await window.treeItem(/^Today/).waitFor();
@@ -236,7 +236,7 @@ describe('the views in a window', () => {
       await window.openSidebar();
       await window.treeItem(/^app\.db, never backed up/).waitFor();
       assert.equal(await window.treeItem(/app\.db, /).count(), 1);
-      await window.view('Backups').getByText('No backups yet. They are listed').waitFor();
+      await window.view('Backups').getByText('No backups yet. Your backups appear').waitFor();
       await window.runCommand('SQLite Backup: Back Up All');
       await window.notification(/Backed up 2 databases at the same moment/).waitFor();
       await window.treeItem(/^app\.db, .*backed up just now/).waitFor();

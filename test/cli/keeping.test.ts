@@ -166,7 +166,7 @@ describe('the command line, keeping backups in order', () => {
     await snapshot(folder('app.db'), { folder: folder('bk') });
     assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 2\.$/m);
     const { stdout } = await runCli(['adopt', folder('app.db'), ...old]);
-    assert.match(stdout, /^1 backup counts as a backup of .*app\.db now\.$/m);
+    assert.match(stdout, /^1 backup counts as a backup of .*app\.db from now on\.$/m);
     assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 1\.$/m);
   });
 

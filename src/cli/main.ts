@@ -95,6 +95,12 @@ const abort = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => abort.abort());
 
+// A reader such as `head` may go before all is written: what was to be done is done all the same.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error) => {
+    if (Reflect.get(error, 'code') !== 'EPIPE') throw error;
+  });
+
 let progressShown = false;
 const clearProgress = (): void => {
   if (progressShown) process.stderr.write('\r\u001b[K');

@@ -258,6 +258,17 @@ describe('checkpoints on the command line', function () {
       assert.match(removed.stderr, /app\.db: the file is gone\n.*state before/);
     });
 
+    it('ends as the command did, though its words are read no more', async function () {
+      if (process.platform === 'win32') this.skip();
+      const script =
+        '"$NODE" "$CLI" run -- sh -c "exit 7" 2>&1 >&- | true; echo "${PIPESTATUS[0]}"';
+      const { stdout, stderr } = await run(['bash', '-c', script], {
+        cwd: folder('work'),
+        env: { NODE: process.execPath, CLI: cliEntry, SQLITE_BACKUP_CHECKPOINTS: folder('cp') },
+      });
+      assert.deepEqual([stdout, stderr], ['7\n', '']);
+    });
+
     it('prints a command that a shell takes as it is, whatever the name', async function () {
       if (process.platform === 'win32') this.skip();
       rmSync(database);

@@ -199,7 +199,7 @@ describe('the command line on a server', () => {
       const offered = await run(['zsh', '-f', '-c', lines.join('\n')]);
       assert.deepEqual(
         [offered.stderr, offered.stdout],
-        ['', '-- --drill --deadline --json --quiet --help\n'],
+        ['', '-- --drill --deadline --checkpoints --json --quiet --help\n'],
       );
       const fish = (await runCli(['completion', 'fish'])).stdout;
       writeFileSync(folder('c.fish'), fish);

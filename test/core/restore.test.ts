@@ -436,7 +436,7 @@ describe('a restore', () => {
       const { intent } = await moveAside(applyRequest(backup, folder('link.db')), quiet);
       rmSync(folder('link.db'));
       symlinkSync(other, folder('link.db'));
-      await assert.rejects(putInPlace({ intent }, quiet), /leads to .*other\.db now/);
+      await assert.rejects(putInPlace({ intent }, quiet), /now leads to .*other\.db/);
       assert.deepEqual([valueOf(live, count), valueOf(other, count)], [101, 3]);
       await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
       assert.deepEqual(leftoversIn(folder()), []);
@@ -462,7 +462,7 @@ describe('a restore', () => {
       rmSync(items[0]?.setAside ?? '');
       await assert.rejects(
         putInPlace({ intent }, quiet),
-        /app\.db does not exist, and it was not set aside/,
+        /app\.db no longer exists\. This restore did not move it/,
       );
       assert.ok(!existsSync(live));
       renameSync(folder('elsewhere'), live);

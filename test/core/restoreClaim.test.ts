@@ -31,7 +31,7 @@ describe('a database that one restore is at work on', () => {
 
   const restore = (hooks = quiet): ReturnType<typeof applyRestore> =>
     applyRestore(applyRequest(backup, live), hooks);
-  const claimed = { code: 'target-in-use', message: /^Another restore .*is at work on .*app\.db/ };
+  const claimed = { code: 'target-in-use', message: /^Another restore .*is working on .*app\.db/ };
 
   it('is refused to every other kind of work, in this process and in others, and nothing changes', async () => {
     const kept = (await restore()).items[0]?.setAside ?? '';

@@ -236,7 +236,7 @@ describe('living with backups, in a window', () => {
         await app.hover();
         await app.getByRole('button', { name: /Back Up/ }).click();
         const question = window.notification(
-          /wants its backups in .*outside-\d+, outside of itself/,
+          /wants its backups in .*outside-\d+, outside the workspace/,
         );
         await question.waitFor();
         await window.screenshot('outside');

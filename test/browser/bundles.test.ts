@@ -137,7 +137,7 @@ describe('bundles in a window', () => {
       await page.keyboard.press('Enter');
       await window.answer('Create Bundle (2/3)', '');
       await window.answer('Create Bundle (3/3)', 'part');
-      const failed = window.notification(/No bundle was made\. .*<b>\.db is gone/);
+      const failed = window.notification(/No bundle was made\. .*<b>\.db does not exist/);
       await failed.waitFor();
       await window.screenshot('bundle-failed');
       assert.equal(await page.locator('.notification-toast .codicon-bug').count(), 0);
@@ -184,7 +184,7 @@ describe('bundles in a window', () => {
         await window.screenshot('bundle-saved');
         assert.equal(await window.quickInput.locator('.codicon-bug').count(), 0);
         await window.option(/\$.*\[x\]/).click();
-        const none = window.notification(/means no database of this workspace: nowhere/);
+        const none = window.notification(/matches no database of this workspace: nowhere/);
         await none.waitFor();
         assert.equal(await none.locator('.notification-list-item-message a').count(), 0);
         await window.runCommand('SQLite Backup: Create Bundle…');

@@ -175,7 +175,7 @@ describe('living with backups, in a window', () => {
       await backUp();
       await window
         .notification(
-          /Backed up data\/app\.db: .*, verified\. Retention did not remove all it should: keepLast must be a whole number/,
+          /Backed up data\/app\.db: .*, verified\. Retention could not delete some backups: keepLast must be a whole number/,
         )
         .waitFor();
       await window.screenshot('retention-failed');

@@ -7,6 +7,7 @@ import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { statIfAny } from '../files/paths.ts';
+import { pause } from '../pause.ts';
 import { ownerOf, siblingsOf } from './siblings.ts';
 
 /**
@@ -219,16 +220,32 @@ export function requireDatabase(path: string): Extract<Header, { kind: 'sqlite' 
   return header;
 }
 
-/** SQLite reads a missing tail as zeros, so a file shorter than its header says must not get that far. */
-function refuseTruncated(path: string, header: Extract<Header, { kind: 'sqlite' }>): void {
-  if (header.pageCount === undefined) return;
-  const expected = header.pageCount * header.pageSize;
-  if (header.sizeBytes >= expected) return;
+const looksAtTail = 5;
+const lookPauseMs = 20;
+
+/**
+ * SQLite reads a missing tail as zeros, so a file shorter than its header says must not get that far. A program that
+ * commits writes the header before the last pages, so only what is cut off at each look is damage.
+ */
+function refuseTruncated(path: string, first: Extract<Header, { kind: 'sqlite' }>): void {
+  let header: Header = first;
+  for (let look = 1; header.kind === 'sqlite' && isCutOff(path, header); look++) {
+    const { pageCount = 0, pageSize, sizeBytes } = header;
+    if (look === looksAtTail)
+      throw corrupt(path, `it is cut off: ${sizeBytes} of ${pageCount * pageSize} bytes`);
+    pause(lookPauseMs);
+    header = readHeader(path);
+  }
+}
+
+function isCutOff(path: string, header: Extract<Header, { kind: 'sqlite' }>): boolean {
+  if (header.pageCount === undefined) return false;
+  if (header.sizeBytes >= header.pageCount * header.pageSize) return false;
   // An unfinished checkpoint or transaction leaves a file that its WAL or journal completes.
   const siblings = siblingsOf(path);
-  if ((siblings.get('-wal')?.sizeBytes ?? 0) > 0 || (siblings.get('-journal')?.sizeBytes ?? 0) > 0)
-    return;
-  throw corrupt(path, `it is cut off: ${header.sizeBytes} of ${expected} bytes`);
+  return !(['-wal', '-journal'] as const).some(
+    (suffix) => (siblings.get(suffix)?.sizeBytes ?? 0) > 0,
+  );
 }
 
 function corrupt(path: string, why: string): BackupError {

@@ -1,5 +1,6 @@
 import { relative, resolve } from 'node:path';
 import { doctorText, hasProblem, runDoctor } from '../worker/doctor.ts';
+import { databasesHere } from './find.ts';
 import { exitCodes, parse, type Verb } from './verb.ts';
 
 export const doctor: Verb = {
@@ -34,8 +35,8 @@ export const doctor: Verb = {
     return hasProblem(sections) ? exitCodes.failed : exitCodes.ok;
 
     async function found(): Promise<typeof given> {
-      const { databases: all } = await worker.call('find', { folder: '.' }, { signal });
-      return all.map(({ path }) => ({ title: relative('.', path), path }));
+      const all = await databasesHere({ worker, signal });
+      return all.map((path) => ({ title: relative('.', path), path }));
     }
   },
 };

@@ -1,5 +1,5 @@
 import { formatBytes } from '../core/units.ts';
-import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
+import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const find: Verb = {
   isQuestion: true,
@@ -41,3 +41,12 @@ export const find: Verb = {
     return exitCodes.ok;
   },
 };
+
+/** Paths of the databases below the current folder. */
+export async function databasesHere({
+  worker,
+  signal,
+}: Pick<Context, 'worker' | 'signal'>): Promise<string[]> {
+  const { databases } = await worker.call('find', { folder: '.' }, { signal });
+  return databases.map(({ path }) => path);
+}

@@ -6,6 +6,7 @@ import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { isBackupError } from '../core/errors.ts';
 import { lossText } from '../core/manifest/loss.ts';
 import { defaultBusyTimeoutMs, quoted, shown } from './backUp.ts';
+import { databasesHere } from './find.ts';
 import { foldersOf, takeAll } from './checkpoint.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
@@ -57,11 +58,6 @@ export const run: Verb = {
     return code;
   },
 };
-
-async function databasesHere({ worker, signal }: Context): Promise<string[]> {
-  const { databases } = await worker.call('find', { folder: '.' }, { signal });
-  return databases.map(({ path }) => path);
-}
 
 /** One line: which state can be brought back. */
 function before(taken: Checkpoints | undefined): string {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { foldersOf, printResult, takeAll } from './checkpoint.ts';
+import { databasesHere } from './find.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const watch: Verb = {
@@ -17,7 +18,7 @@ export const watch: Verb = {
     let isGood = true;
     while (!context.signal.aborted) {
       const startedAt = Date.now();
-      const databases = positionals.length > 0 ? positionals : await databasesBelow();
+      const databases = positionals.length > 0 ? positionals : await databasesHere(context);
       const cause = { kind: 'schedule', text: `every ${values.every}` };
       const result = await takeAll(databases, { cause, checkpoints }, context);
       if (context.signal.aborted) break;
@@ -27,11 +28,6 @@ export const watch: Verb = {
       await until(startedAt + everyMs);
     }
     return isGood ? exitCodes.ok : exitCodes.failed;
-
-    async function databasesBelow(): Promise<string[]> {
-      const found = await context.worker.call('find', { folder: '.' }, context);
-      return found.databases.map(({ path }) => path);
-    }
 
     /** Looks at the clock again and again: a timer stands still while the machine sleeps. */
     async function until(at: number): Promise<void> {

@@ -3,6 +3,8 @@
  * order: read stamps, without SQLite -> take one cut of what has changed -> keep no second copy of the same content -> thin
  * out.
  */
+import { realPathOf } from '../files/paths.ts';
+import { restrict } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
 import { knownIdentityOf } from '../manifest/identity.ts';
 import type { Cause, Trigger } from '../manifest/manifest.ts';
@@ -13,8 +15,6 @@ import { readStamp, type StampOptions } from './stamp.ts';
 import {
   idOf,
   makeCheckpointsFolder,
-  realPathOf,
-  restrict,
   type StoredCheckpoint,
   storedIn,
   thoseOfDatabase,

@@ -3,7 +3,8 @@
  * database, because closing a descriptor of it drops this process's locks. Sources: https://sqlite.org/fileformat2.html
  * (the file change counter at 24), https://sqlite.org/walformat.html (the salts of a WAL at 16, the index in the `-shm`).
  */
-import { type BigIntStats, closeSync, openSync, readSync, statSync } from 'node:fs';
+import { type BigIntStats, statSync } from 'node:fs';
+import { readPiece } from '../files/pieces.ts';
 
 export interface Stamp {
   /** The same for the same state of the database. */
@@ -66,18 +67,7 @@ function statIfThere(path: string): BigIntStats | undefined {
   }
 }
 
-/** In hexadecimal digits; undefined where there is no such file, or no regular one, which might block. */
+/** In hexadecimal digits. */
 function bytesOf(path: string, from: number, length: number): string | undefined {
-  try {
-    if (!statSync(path).isFile()) return undefined;
-    const handle = openSync(path, 'r');
-    try {
-      const bytes = Buffer.alloc(length);
-      return bytes.toString('hex', 0, readSync(handle, bytes, 0, length, from));
-    } finally {
-      closeSync(handle);
-    }
-  } catch {
-    return undefined;
-  }
+  return readPiece(path, from, length)?.toString('hex');
 }

@@ -1,14 +1,15 @@
 /** Where checkpoints are, which there are, and how they are named. */
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { BackupError } from '../errors.ts';
 import { dataFolderPath, makeDataFolder } from '../files/dataFolder.ts';
-import { prepareFolder } from '../files/workplace.ts';
+import { realPathOf } from '../files/paths.ts';
+import { prepareFolder, restrict } from '../files/workplace.ts';
 import { knownIdentityOf } from '../manifest/identity.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
-import { manifestNameOf } from '../manifest/names.ts';
+import { manifestNameOf, newestFirst } from '../manifest/names.ts';
 
 export interface StoredCheckpoint {
   id: string;
@@ -34,15 +35,6 @@ export function makeCheckpointsFolder(asked: string | undefined): string {
   return path;
 }
 
-/** Some file systems, as those of memory cards, have no rights to set. */
-export function restrict(path: string, mode: number): void {
-  try {
-    chmodSync(path, mode);
-  } catch {
-    // It is as private as that file system can make it.
-  }
-}
-
 const idLength = 12;
 
 /** 12 hexadecimal digits that stay the same when the folder moves. */
@@ -64,7 +56,14 @@ export function storedIn(folder: string): StoredCheckpoint[] {
     const isUsable = manifest.verdict.status !== 'damaged' && hasSize(path, manifest.sizeBytes);
     found.push({ id: idOf(manifest), path, manifest, isUsable });
   }
-  return found.sort((a, b) => compare(b.manifest.createdAt, a.manifest.createdAt));
+  return found.sort((a, b) => newestFirst(dated(a), dated(b)));
+}
+
+function dated({ path, manifest: { createdAt } }: StoredCheckpoint): {
+  createdAt: string;
+  path: string;
+} {
+  return { createdAt, path };
 }
 
 function hasSize(path: string, bytes: number): boolean {
@@ -85,10 +84,6 @@ function manifestOf(path: string): Manifest | undefined {
   }
 }
 
-function compare(a: string, b: string): number {
-  return a === b ? 0 : a < b ? -1 : 1;
-}
-
 /** Those of one database: by its identity, else by its name where it has none here. */
 export function thoseOfDatabase(
   all: readonly StoredCheckpoint[],
@@ -98,14 +93,6 @@ export function thoseOfDatabase(
   return all.filter(({ manifest: { source } }) =>
     id === undefined ? basename(source.path) === basename(database) : source.id === id,
   );
-}
-
-export function realPathOf(database: string): string {
-  try {
-    return realpathSync(database);
-  } catch {
-    return resolve(database);
-  }
 }
 
 const prefixPattern = /^[0-9a-f]{4,12}$/;

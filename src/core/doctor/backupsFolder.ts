@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { type CatalogEntry, listAll } from '../catalog/catalog.ts';
 import { explain } from '../errors.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
+import { realPathOf } from '../files/paths.ts';
 import { freeBytes } from '../files/space.ts';
 import { firstMissingFolder, makePrivateFolder } from '../files/workplace.ts';
 import { knownIdentityOf } from '../manifest/identity.ts';
@@ -191,14 +192,6 @@ function checkAge(
 
 function isOf(id: string, { group, bundle }: CatalogEntry): boolean {
   return group === id || bundle?.databases.some((one) => one.id === id) === true;
-}
-
-function realPathOf(database: string): string {
-  try {
-    return realpathSync(database);
-  } catch {
-    return resolve(database);
-  }
 }
 
 function daysBetween(iso: string, now: Date): number {

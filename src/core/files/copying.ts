@@ -45,8 +45,8 @@ export function copyWhole(
   }
 }
 
-/** At once, where the file system shares the blocks. */
-function clone(from: string, to: string): boolean {
+/** At once, where the file system shares the blocks. False where it does not: then nothing is left of the attempt. */
+export function clone(from: string, to: string): boolean {
   try {
     copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
   } catch (error) {

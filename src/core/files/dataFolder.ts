@@ -1,9 +1,9 @@
 /** The folder for what is remembered outside of any workspace. Every window and the command line of a user share it. */
-import { chmodSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join, posix, win32 } from 'node:path';
 import { BackupError } from '../errors.ts';
-import { prepareFolder } from './workplace.ts';
+import { prepareFolder, restrict } from './workplace.ts';
 
 export interface Surroundings {
   env: Readonly<Record<string, string | undefined>>;
@@ -61,14 +61,7 @@ export function makeDataFolder(name = '.'): string {
   const top = prepareFolder(dataFolderPath()).path;
   const { mode, uid } = statSync(top);
   const isOpen = uid === process.getuid?.() && (mode & 0o077) !== 0;
-  if (isOpen) closeToOthers(top);
+  // On a read-only disk, what is remembered there can still be read.
+  if (isOpen) restrict(top, 0o700);
   return prepareFolder(join(top, name)).path;
-}
-
-function closeToOthers(folder: string): void {
-  try {
-    chmodSync(folder, 0o700);
-  } catch {
-    // On a read-only disk: what is remembered there can still be read.
-  }
 }

@@ -1,6 +1,6 @@
 /** What a path leads to, looked at without opening anything. */
-import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { parse, resolve } from 'node:path';
+import { existsSync, lstatSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { basename, dirname, join, parse, resolve } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 
 /** Folders full of what others keep in order. */
@@ -23,6 +23,14 @@ function unlessTooLong(look: () => Stats | undefined): Stats | undefined {
     if (error instanceof Error && Reflect.get(error, 'code') === 'ENAMETOOLONG') return undefined;
     throw error;
   }
+}
+
+/** The real path of a file that may be missing: then of its folder, as far as that is there. Never throws for a missing one. */
+export function realPathOf(file: string): string {
+  const path = resolve(file);
+  if (existsSync(path)) return realpathSync(path);
+  const folder = dirname(path);
+  return existsSync(folder) ? join(realpathSync(folder), basename(path)) : path;
 }
 
 /** What identifies a file under all its names. */

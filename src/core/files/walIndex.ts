@@ -3,9 +3,10 @@
  * https://sqlite.org/walformat.html (the WAL-index header, two copies with a checksum). To be read in a process that has no
  * SQLite connection to the database: closing a descriptor of the `-shm` drops this process's locks on it.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { pause } from '../pause.ts';
+import { readPiece } from './pieces.ts';
 
 export interface WalIndex {
   /** The random numbers of the generation, in hexadecimal digits, as the header of the WAL has them. */
@@ -26,7 +27,7 @@ const tries = 300;
 export function readWalIndex(database: string): WalIndex | undefined {
   for (let attempt = 0; attempt < tries; attempt++) {
     if (attempt > 0) pause(1);
-    const bytes = readBegin(`${database}-shm`, 2 * headerBytes);
+    const bytes = readPiece(`${database}-shm`, 0, 2 * headerBytes);
     if (bytes === undefined) return undefined;
     const index = parseWalIndex(bytes);
     if (index !== undefined) return index;
@@ -78,19 +79,4 @@ function checksumOf(word: (offset: number) => number): [number, number] {
     b = (b + word(at + 4) + a) >>> 0;
   }
   return [a, b];
-}
-
-function readBegin(path: string, length: number): Buffer | undefined {
-  let handle: number;
-  try {
-    handle = openSync(path, 'r');
-  } catch {
-    return undefined;
-  }
-  try {
-    const bytes = Buffer.alloc(length);
-    return bytes.subarray(0, readSync(handle, bytes, 0, length, 0));
-  } finally {
-    closeSync(handle);
-  }
 }

@@ -1,6 +1,7 @@
 /** The private folders that work is done in: how they are made, found again, and swept after a crash. */
 import { createHash, randomBytes } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -78,6 +79,15 @@ function makeFolders(folder: string, outermost: string): void {
       const isThere = error instanceof Error && Reflect.get(error, 'code') === 'EEXIST';
       if (!isThere || !statSync(one).isDirectory()) throw error;
     }
+  }
+}
+
+/** Sets the mode where that can be done: some file systems, as those of memory cards, have no rights, or may not be written. */
+export function restrict(path: string, mode: number): void {
+  try {
+    chmodSync(path, mode);
+  } catch {
+    // It is as private as that file system can make it.
   }
 }
 

@@ -16,8 +16,6 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
-  constants,
-  copyFileSync,
   fstatSync,
   openSync,
   readSync,
@@ -28,6 +26,8 @@ import {
 } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
+import { clone } from '../files/copying.ts';
+import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
 import type { CaptureOrder, Captured, CaptureProcess, Capturing, RecordAs } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
 import type { Pace } from '../pause.ts';
@@ -35,7 +35,6 @@ import { absorbSiblings } from '../sqlite/absorb.ts';
 import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import type { ByHand } from '../sqlite/opening.ts';
 import type { Pin } from '../sqlite/pin.ts';
-import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
 import { EarlySync, stepBytes } from './earlySync.ts';
 import { incomplete, settleIn } from './settle.ts';
 import { isReplaced, type Source } from './source.ts';
@@ -138,7 +137,7 @@ export async function captureFiles(
     const frames =
       wal === undefined ? 0 : await copyWal(path, copy, wal, () => onStep(0), { at, chunkBytes });
     at('file');
-    if (clone(path, copy)) return { means: 'clone', frames };
+    if (cloneLive(path, copy)) return { means: 'clone', frames };
     await copyRaw(path, copy, onStep, chunkBytes);
     return { means: 'copy', frames };
   } catch (error) {
@@ -205,30 +204,14 @@ async function copyRange(
   }
 }
 
-/** What a file system says that has no clones, or none between these two places. */
-const cannotClone = new Set([
-  ...['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOTTY', 'EXDEV', 'EPERM', 'ETXTBSY'],
-]);
-
 /** False where the disk cannot: then nothing is left of the attempt. */
-function clone(from: string, to: string): boolean {
+function cloneLive(from: string, to: string): boolean {
+  if (process.platform !== 'darwin') return clone(from, to);
   // Node has no clones on macOS, https://github.com/nodejs/node/issues/44747; cp -c fails where it would have to copy.
-  if (process.platform === 'darwin') {
-    const { status } = spawnSync('/bin/cp', ['-c', from, to], { stdio: 'ignore' });
-    if (status !== 0) rmSync(to, { force: true });
-    else chmodSync(to, 0o600);
-    return status === 0;
-  }
-  try {
-    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
-    chmodSync(to, 0o600);
-    return true;
-  } catch (error) {
-    rmSync(to, { force: true });
-    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-    if (typeof code === 'string' && cannotClone.has(code)) return false;
-    throw error;
-  }
+  const { status } = spawnSync('/bin/cp', ['-c', from, to], { stdio: 'ignore' });
+  if (status === 0) chmodSync(to, 0o600);
+  else rmSync(to, { force: true });
+  return status === 0;
 }
 
 async function copyRaw(

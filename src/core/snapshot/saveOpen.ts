@@ -1,7 +1,6 @@
 /** Saving what a program still has open of a database whose files have lost their names: when it ends, they are gone. */
-import { existsSync, realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
 import { BackupError } from '../errors.ts';
+import { realPathOf } from '../files/paths.ts';
 import { findHolders } from '../holders/holders.ts';
 import { findLost, type LostFiles } from '../holders/lost.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
@@ -31,14 +30,6 @@ export async function saveOpen(
   if (found.length === 0) throw nothingLost(path);
   const databases = found.map((lost) => ({ database: path, recordAs, lost }));
   return takeSnapshots({ ...options, method: 'exact', databases }, hooks);
-}
-
-/** The database itself may be missing, so only its folder is resolved then. */
-function realPathOf(database: string): string {
-  const path = resolve(database);
-  if (existsSync(path)) return realpathSync(path);
-  const folder = dirname(path);
-  return existsSync(folder) ? join(realpathSync(folder), basename(path)) : path;
 }
 
 function nothingLost(path: string): BackupError {

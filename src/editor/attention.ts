@@ -1,4 +1,4 @@
-/** Which databases somebody should look at, by what is known of their backups. */
+/** Which databases a person should look at, by what is known of their backups. */
 import { basename } from 'node:path';
 import type * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';

@@ -37,7 +37,7 @@ export interface Database extends Located, KnownBackups {
   readonly job: Job | undefined;
   /** The last attempt, when it failed; `at` in ms since 1970. */
   readonly failure: { error: BackupError; at: number } | undefined;
-  /** Why somebody should look at it. */
+  /** Why a person should look at it. */
   readonly attention: Attention | undefined;
 }
 

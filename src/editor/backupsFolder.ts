@@ -35,7 +35,7 @@ export class BackupsFolder {
   }
 
   /**
-   * The chosen folder as an absolute path, or undefined when nobody has chosen one yet, or the workspace has chosen one
+   * The chosen folder as an absolute path, or undefined when none is chosen yet, or the workspace has chosen one
    * outside of itself that the person has not agreed to. Asks nothing.
    */
   async resolve(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
@@ -58,7 +58,7 @@ export class BackupsFolder {
     return path === undefined ? undefined : { path, byWorkspace: true };
   }
 
-  /** A workspace may come from anybody, and a folder outside of it is none of its business until the person says so. */
+  /** A workspace may come from a stranger, so a folder outside of it counts only when the person agrees. */
   async #needsConsent({ path, byWorkspace }: Choice): Promise<boolean> {
     if (!byWorkspace || this.#consented().includes(path)) return false;
     const place = await realPlace(path);

@@ -9,7 +9,7 @@ import type { Log } from './log.ts';
 
 interface SeenFolder {
   entries: CatalogEntry[];
-  /** How the folder looked just before; undefined when nobody could look. */
+  /** How the folder looked just before; undefined when it could not be read. */
   look: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What retention removes, told to log and audit, whoever asked for it. */
+/** What retention removes, told to log and audit, after each way of asking for it. */
 import * as vscode from 'vscode';
 import type { Pruned } from '../core/catalog/keeping.ts';
 import { isBackupError } from '../core/errors.ts';

@@ -253,7 +253,7 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
   return new vscode.ThemeIcon(verified === 'ok' ? 'verified' : 'archive');
 }
 
-/** The whole truth about a backup, read when somebody wants to know it. */
+/** All that is known about a backup, read when its tooltip is shown. */
 export async function backupTooltip(entry: CatalogEntry): Promise<string> {
   const { path, createdAt, verified, outOfStep, kept, unreadable } = entry;
   const { t } = vscode.l10n;

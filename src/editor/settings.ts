@@ -34,7 +34,7 @@ export interface RestoreSettings {
 
 /** The only reader of the configuration. Defaults are in the manifest and nowhere else. */
 export class Settings {
-  /** As written; see `expandFolder` for what it may contain. Empty when nobody has chosen. */
+  /** As written; see `expandFolder` for what it may contain. Empty when none is chosen. */
   backupsFolder(scope: vscode.ConfigurationScope | undefined): string {
     return read<string>(settingKeys.backupsFolder, scope);
   }
@@ -115,7 +115,7 @@ export class Settings {
     return read<Compression>(settingKeys.compression, scope);
   }
 
-  /** Bundles that somebody has described; what is not a description is left out. */
+  /** The bundles that the setting describes; what is not a description is left out. */
   bundles(scope: vscode.ConfigurationScope | undefined): SavedBundle[] {
     const all = read<Partial<SavedBundle>[]>(settingKeys.bundles, scope);
     return all.flatMap(({ name, databases, companions, method }) =>
@@ -135,7 +135,7 @@ export class Settings {
     return read<string>(settingKeys.confirmations, undefined) === 'always';
   }
 
-  /** Whether the person, and nobody else, has switched retention on for after each backup. */
+  /** Whether the person, and not a workspace, has switched retention on for after each backup. */
   retainsAfterBackup(): boolean {
     return read<boolean>(settingKeys.retainAfterBackup, undefined);
   }

@@ -7,7 +7,7 @@ import type { Host } from './host.ts';
 import type { Kept } from './run.ts';
 
 /**
- * The set-asides of the live databases: each has what is live, or the live name is free. Throws where one is missing or
+ * The set-asides of the live databases: each has the content of the live database, or the live name is free. Throws where one is missing or
  * not complete. Older ones that restores before this have left do not count.
  */
 export async function checkMoved(

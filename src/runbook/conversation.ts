@@ -11,7 +11,7 @@ export interface Screen {
   post: (message: ToPage) => void;
   copy: (text: string) => Promise<void>;
   warn: (text: string) => void;
-  /** Something failed that is nobody's fault but ours. */
+  /** Something failed because of an error of this extension. */
   defect: (error: unknown) => void;
 }
 
@@ -80,7 +80,7 @@ export class Conversation {
     this.#screen.post({ copied });
   }
 
-  /** Progress comes faster than anybody reads. */
+  /** Progress comes faster than a person reads. */
   #drawSoon(): void {
     this.#drawTimer ??= setTimeout(() => this.draw(), drawEveryMs);
   }

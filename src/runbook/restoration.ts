@@ -83,7 +83,7 @@ export class Restoration {
   failure: Failure | undefined;
   /** Of all databases that were chosen then. */
   compared: Compared | undefined;
-  /** Who has the live databases open; undefined until somebody has looked. */
+  /** Who has the live databases open; undefined before the first look. */
   seen: Seen | undefined;
   /** What the person lets go on: what cannot be seen, and these processes. */
   agreed: { unseen: boolean; open: number[] };
@@ -182,7 +182,7 @@ export class Restoration {
     return keptOf(this.run).filter(({ path }) => this.host.exists(path));
   }
 
-  /** Those that somebody has taken away. */
+  /** Those that are gone from the disk. */
   get missingSetAsides(): string[] {
     const { putBack = [] } = this.run;
     return setAsidesOf(this.run).filter(

@@ -1,6 +1,6 @@
 /*
- * A restore as it comes back from the storage of the workspace, which an older version, or anybody, may have written.
- * What is not of the right form is left out: the disk tells what is live. Without the first three there is no restore.
+ * A restore as it comes back from the storage of the workspace, which an older version, or another program, may have written.
+ * What is not of the right form is left out: the disk tells which database is live. Without the first three there is no restore.
  */
 import { isAbsolute } from 'node:path';
 import * as v from 'valibot';

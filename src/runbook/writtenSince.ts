@@ -4,7 +4,7 @@ import type { RestoreRequest } from '../core/restore/request.ts';
 import type { CallOptions } from '../worker/client.ts';
 import type { Host } from './host.ts';
 
-/** What is live against the backup that it was. Undefined when it cannot be found out: that stops nobody from undoing. */
+/** How the live database differs from the backup. Undefined when that cannot be found out: an undo is possible then, too. */
 export async function writtenSince(
   worker: Host['worker'],
   request: RestoreRequest,

@@ -1,7 +1,7 @@
 /*
  * The digests of a file on a second thread, while this one is busy with SQLite. The thread runs this same entry, so that
  * no second bundle has to be found. It closes a file that SQLite has open in this process, which drops the locks on it:
- * that is why it is only for private copies, which nobody else knows of.
+ * that is why it is only for private copies, which no other process opens.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { digestFile, type Digests } from '../core/files/digests.ts';

@@ -25,7 +25,7 @@ export class Jobs {
   }
 
   async #withRoom<T>(job: () => Promise<T>): Promise<T> {
-    // A freed place is handed to the next in line, so that nobody overtakes.
+    // A freed place is handed to the next in line, so that no job overtakes.
     if (this.#running >= this.#most)
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running++;

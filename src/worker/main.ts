@@ -35,7 +35,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
 }
 
 function listen(): void {
-  // The face is gone, and with it whoever wanted the result. What is half-made lies in a private folder.
+  // The face is gone, so the result is not wanted any more. What is half-made lies in a private folder.
   process.on('disconnect', () => process.exit(1));
   process.on('message', (raw) => {
     const message = parseToWorker(raw);

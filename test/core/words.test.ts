@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-const core = resolve(import.meta.dirname, '../../src/core');
+const source = resolve(import.meta.dirname, '../../src');
 
 /** Processes, threads and files are no persons; and what has to be decoded has a plain form. */
 const banned = [
@@ -13,12 +13,12 @@ const banned = [
   /\bhelps no one\b/i,
 ];
 
-describe('the words of the core', () => {
+describe('the words of the source', () => {
   it('are those of processes and files, in comments and in what people read', () => {
-    const files = globSync('**/*.ts', { cwd: core });
+    const files = globSync('**/*.ts', { cwd: source });
     assert.ok(files.length > 50);
     const found = files.flatMap((path) =>
-      readFileSync(join(core, path), 'utf8')
+      readFileSync(join(source, path), 'utf8')
         .split('\n')
         .flatMap((line, index) =>
           banned.some((pattern) => pattern.test(line))

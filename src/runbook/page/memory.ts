@@ -9,7 +9,7 @@ declare function acquireVsCodeApi(): {
 /** The only hold on VS Code, which gives it out once. */
 export const vscode = acquireVsCodeApi();
 
-/** What the person chose to see, which is nobody's business but the page's. */
+/** What the person chose to see. Only the page needs it. */
 export class Memory {
   #kept: PageMemory = parseMemory(vscode.getState()) ?? { open: {}, scrollTop: 0 };
   #saving: number | undefined;

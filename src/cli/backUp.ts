@@ -19,11 +19,13 @@ import {
   bytes,
   type Context,
   exitCodes,
+  failureJson,
   parse,
   requireFolder,
   seconds,
   UsageError,
   type Verb,
+  withHint,
 } from './verb.ts';
 
 export const defaultBusyTimeoutMs = 5000;
@@ -189,7 +191,7 @@ export function printResult(
     );
   }
   for (const { error } of failures) {
-    context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+    context.tell(withHint(error));
   }
 }
 
@@ -258,12 +260,7 @@ export function findingsToTell({ status, findings, outOfStep }: Manifest['verdic
 export function resultJson({ snapshots, failures, cut }: Result, together: boolean): object {
   return {
     backups: snapshots.map(backupJson),
-    failures: failures.map(({ database, error: { code, message, hint } }) => ({
-      database,
-      code,
-      message,
-      hint: hint ?? '',
-    })),
+    failures: failures.map(({ database, error }) => ({ database, ...failureJson(error) })),
     ...(together && { cut: cut?.label ?? 'per-database' }),
   };
 }

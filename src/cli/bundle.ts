@@ -21,11 +21,13 @@ import {
   bytes,
   type Context,
   exitCodes,
+  failureJson,
   parse,
   requireFolder,
   seconds,
   UsageError,
   type Verb,
+  withHint,
 } from './verb.ts';
 
 export const bundle: Verb = {
@@ -138,8 +140,7 @@ async function bundleAll(
 
 function printResult({ bundle: made, failures }: Bundled, context: Context): void {
   if (made !== undefined) printBundle(made, context);
-  for (const { error } of failures)
-    context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+  for (const { error } of failures) context.tell(withHint(error));
   if (made === undefined) {
     context.tell('No bundle was made. --allow-incomplete makes one without them.');
   }
@@ -182,12 +183,7 @@ function atOneMoment(databases: number, cut: Bundle['manifest']['cut']): string 
 function resultJson({ bundle: made, failures }: Bundled): object {
   return {
     bundle: made === undefined ? null : bundleJson(made),
-    failures: failures.map(({ path, error: { code, message, hint } }) => ({
-      path,
-      code,
-      message,
-      hint: hint ?? '',
-    })),
+    failures: failures.map(({ path, error }) => ({ path, ...failureJson(error) })),
   };
 }
 

@@ -10,7 +10,15 @@ import {
   nameFor,
   withoutRepeats,
 } from './backUp.ts';
-import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
+import {
+  type Context,
+  exitCodes,
+  failureJson,
+  parse,
+  UsageError,
+  type Verb,
+  withHint,
+} from './verb.ts';
 
 /** What all checkpoints together may take, and what the oldest go for. */
 const largestTotalBytes = 2e9;
@@ -39,7 +47,7 @@ export const checkpoint: Verb = {
       ...(reason !== undefined && { text: reason.slice(0, longestText) }),
       ...(session !== undefined && { session: session.slice(0, longestText) }),
     };
-    const options = { cause, force: values.force === true, checkpoints: foldersOf(values) };
+    const options = { cause, force: values.force === true, checkpoints: askedCheckpoints(values) };
     const result = await takeAll(positionals, options, context);
     if (values.json) context.print(JSON.stringify(resultJson(result)));
     else printResult(result, context);
@@ -51,7 +59,7 @@ export const checkpoint: Verb = {
 const longestText = 2000;
 
 /** The folder for checkpoints of `--checkpoints`, else of the environment; undefined for the data folder's. */
-export function foldersOf({
+export function askedCheckpoints({
   checkpoints,
 }: {
   checkpoints?: string | undefined;
@@ -97,18 +105,14 @@ export function printResult(
 ): void {
   for (const { id, database } of checkpoints) print(`${id}  checkpoint of ${database}`);
   for (const { id, database } of unchanged) print(`${id}  ${database} is unchanged since then`);
-  for (const { error } of failures)
-    tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+  for (const { error } of failures) tell(withHint(error));
 }
 
 function resultJson({ checkpoints, unchanged, failures }: Checkpoints): object {
   return {
     checkpoints,
     unchanged: unchanged.map(({ database, id }) => ({ database, id })),
-    failures: failures.map(({ database, error: { code, message, hint } }) => ({
-      ...{ database, code, message },
-      hint: hint ?? '',
-    })),
+    failures: failures.map(({ database, error }) => ({ database, ...failureJson(error) })),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Comparison, TableDifference } from '../core/compare/compare.ts';
-import { backupNamed, foldersOf } from './checkpoint.ts';
+import { backupNamed, askedCheckpoints } from './checkpoint.ts';
 import { exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 export const compare: Verb = {
@@ -25,8 +25,8 @@ export const compare: Verb = {
     const { schema, tables, notCompared, damaged } = await worker.call(
       'compare',
       {
-        left: await backupNamed(left, foldersOf(values), context),
-        right: await backupNamed(right, foldersOf(values), context),
+        left: await backupNamed(left, askedCheckpoints(values), context),
+        right: await backupNamed(right, askedCheckpoints(values), context),
         deadlineMs: seconds('deadline', values.deadline),
       },
       {

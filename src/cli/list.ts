@@ -4,7 +4,7 @@ import type { BundleInfo, CatalogEntry } from '../core/catalog/catalog.ts';
 import { BackupError } from '../core/errors.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes } from '../core/units.ts';
-import { foldersOf } from './checkpoint.ts';
+import { askedCheckpoints } from './checkpoint.ts';
 import { type Context, exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
 export const list: Verb = {
@@ -124,7 +124,7 @@ async function listCheckpoints(
   const stored = await worker.call(
     'listCheckpoints',
     {
-      checkpoints: foldersOf({ checkpoints: values.checkpoints || undefined }),
+      checkpoints: askedCheckpoints({ checkpoints: values.checkpoints || undefined }),
       ...(database !== undefined && { database: resolve(database) }),
     },
     { signal },

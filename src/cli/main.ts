@@ -7,7 +7,7 @@ import { WorkerClient } from '../worker/client.ts';
 import { closest } from './closest.ts';
 import { completionFor } from './completion.ts';
 import { helpOf, helpOfVerb } from './help.ts';
-import { exitCodes, takeQuiet, UsageError, type Context, type Verb } from './verb.ts';
+import { exitCodes, takeQuiet, UsageError, type Context, type Verb, withHint } from './verb.ts';
 import { verbs } from './verbs.ts';
 import { verdictOn } from './verdictOn.ts';
 
@@ -44,7 +44,7 @@ async function run(args: string[], context: Context): Promise<number> {
       return exitCodes.usage;
     }
     if (!isBackupError(error)) throw error;
-    context.tell(error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`);
+    context.tell(withHint(error));
     return error.code === 'cancelled' ? exitCodes.interrupted : exitCodes.failed;
   }
 }

@@ -6,7 +6,7 @@ import type { RestorePlan } from '../core/restore/plan.ts';
 import type { Interrupted } from '../core/restore/recovery.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
 import { runbookSteps, unseenWords } from '../core/runbook/runbook.ts';
-import { backupNamed, foldersOf } from './checkpoint.ts';
+import { backupNamed, askedCheckpoints } from './checkpoint.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 const busyTimeoutMs = 5000;
@@ -108,7 +108,7 @@ export async function requestFor(
   context: Context,
 ): Promise<RestoreRequest> {
   const { worker, signal } = context;
-  const path = resolve(await backupNamed(backup, foldersOf({ checkpoints }), context));
+  const path = resolve(await backupNamed(backup, askedCheckpoints({ checkpoints }), context));
   let member = given;
   if (member === undefined && path.toLowerCase().endsWith(bundleExtension)) {
     const members = await worker.call('members', { path }, { signal });

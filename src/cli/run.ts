@@ -7,7 +7,7 @@ import { isBackupError } from '../core/errors.ts';
 import { lossText } from '../core/manifest/loss.ts';
 import { defaultBusyTimeoutMs, quoted, shown } from './backUp.ts';
 import { databasesHere } from './find.ts';
-import { foldersOf, takeAll } from './checkpoint.ts';
+import { askedCheckpoints, takeAll } from './checkpoint.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 /** As sysexits.h calls it: try again later. The command has not run. */
@@ -35,7 +35,7 @@ export const run: Verb = {
     });
     if (command.length === 0 || positionals.length > 0)
       throw new UsageError('run takes its own options, then --, then the command.');
-    const checkpoints = foldersOf(values);
+    const checkpoints = askedCheckpoints(values);
     const databases = values.db ?? (await databasesHere(context));
     const text = command.join(' ').slice(0, 500);
     const taken =

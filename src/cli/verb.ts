@@ -1,4 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import type { PlainError } from '../core/errors.ts';
 import type { VerdictStatus } from '../core/manifest/manifest.ts';
 import type { WorkerClient } from '../worker/client.ts';
 
@@ -59,6 +60,16 @@ export function parse<T extends ParseArgsConfig>(config: T): ReturnType<typeof p
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
+}
+
+/** An error for people: what happened, and below that what to do. */
+export function withHint({ message, hint }: Pick<PlainError, 'message' | 'hint'>): string {
+  return hint === undefined ? message : `${message}\n  ${hint}`;
+}
+
+/** An error in a `--json` document, whose shape is the same for all verbs. */
+export function failureJson({ code, message, hint }: PlainError): object {
+  return { code, message, hint: hint ?? '' };
 }
 
 /** The backups folder of `--to`, else of the environment. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { isBackupError } from '../core/errors.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
-import { backupNamed, foldersOf } from './checkpoint.ts';
+import { backupNamed, askedCheckpoints } from './checkpoint.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
 /** Ample for gigabytes, and an end for a file made to keep the check busy. */
@@ -30,7 +30,7 @@ export const verify: Verb = {
     const drill = values.drill === true;
     const results: DrilledVerdict[] = [];
     for (const named of positionals.filter((one) => !isManifest(one))) {
-      const path = await backupNamed(named, foldersOf(values), context);
+      const path = await backupNamed(named, askedCheckpoints(values), context);
       const verdict = await verifyOne(resolve(path), { drill, deadlineMs }, context);
       results.push(verdict);
       if (!values.json) printResult(verdict, context);

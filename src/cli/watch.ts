@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { foldersOf, printResult, takeAll } from './checkpoint.ts';
+import { askedCheckpoints, printResult, takeAll } from './checkpoint.ts';
 import { databasesHere } from './find.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
@@ -14,7 +14,7 @@ export const watch: Verb = {
       options: { every: { type: 'string' }, checkpoints: { type: 'string' } },
     });
     const everyMs = durationOf(values.every);
-    const checkpoints = foldersOf(values);
+    const checkpoints = askedCheckpoints(values);
     let isGood = true;
     while (!context.signal.aborted) {
       const startedAt = Date.now();

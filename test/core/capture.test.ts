@@ -212,6 +212,57 @@ describe('a capture by a second process', () => {
       }
     });
 
+    for (const journalMode of ['wal', 'delete'] as const) {
+      it(`has its lock from the index to the last byte (${journalMode})`, async function () {
+        if (process.platform !== 'linux') this.skip(); // /proc exists there only.
+        const path = createDatabase(folder('locked.db'), { journalMode, sql: generationsSql });
+        if (journalMode === 'wal') await holdOpen(path, nextGeneration);
+        const { ino } = statSync(journalMode === 'wal' ? `${path}-shm` : path);
+        const samples: boolean[] = [];
+        const sample = (): void => {
+          const lines = readFileSync('/proc/locks', 'utf8').split('\n');
+          const own = lines.map((line) => line.trim().split(/\s+/));
+          const isHeld = own.some(
+            (fields) =>
+              fields[3] === 'READ' &&
+              Number(fields[4]) === process.pid &&
+              fields[5]?.endsWith(`:${ino}`),
+          );
+          samples.push(isHeld);
+        };
+        const looked = small((one) => ({
+          ...one,
+          // The first question has no paths: it waits for the start, when nothing is held yet.
+          readIndexes: (paths) =>
+            one.readIndexes(paths).finally(paths.length > 0 ? sample : undefined),
+          capture: (order, onStep) => {
+            const step: typeof onStep = (done) => {
+              sample();
+              return onStep(done);
+            };
+            return one.capture(order, step).finally(sample);
+          },
+        }));
+        await snapshot(path, {}, { capturing: looked });
+        assert.ok(samples.length >= 4, `${samples.length} samples`);
+        assert.ok(samples.every(Boolean), samples.join());
+      });
+    }
+
+    it('is whole when a checkpoint makes the file longer while it is copied', async () => {
+      const more = 'CREATE TABLE more AS SELECT randomblob(500000) AS data';
+      await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', nextGeneration, more);
+      await holdOpen(database, ...pinned);
+      const { size } = statSync(database);
+      const taken = await take({
+        at: (step) => {
+          if (step === 'copied') commit('PRAGMA wal_checkpoint(PASSIVE)');
+        },
+      });
+      assert.ok(statSync(database).size > size);
+      assert.equal(taken.generations, '1');
+    });
+
     it('drops what the file has behind its last page', async () => {
       const path = createDatabase(folder('long.db'), { sql: generationsSql });
       const { size } = statSync(path);

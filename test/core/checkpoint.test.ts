@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  type BigIntStats,
+  copyFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { readStamp } from '../../src/core/checkpoint/stamp.ts';
 import { idOf, type StoredCheckpoint } from '../../src/core/checkpoint/store.ts';
 import { planThinning } from '../../src/core/checkpoint/thinning.ts';
@@ -51,6 +59,23 @@ describe('the stamp of a database', () => {
     assert.notEqual(gone, before);
     writeFileSync(folder('app.db'), '');
     assert.notEqual(textOf(), gone);
+  });
+
+  it('is not settled on a file system that counts in steps of two seconds until the step is over', () => {
+    createDatabase(folder('app.db'));
+    const step = 2_000_000_000n;
+    const coarse = (path: string): BigIntStats | undefined => {
+      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined) return undefined;
+      const ns = (stats.mtimeNs / step) * step;
+      const ms = ns / 1_000_000n;
+      return Object.assign(stats, { mtimeNs: ns, ctimeNs: ns, mtimeMs: ms, ctimeMs: ms });
+    };
+    const at = Number(coarse(folder('app.db'))?.mtimeMs);
+    const settled = [0, 1999, 2000].map(
+      (later) => readStamp(folder('app.db'), { stat: coarse, now: () => at + later }).isSettled,
+    );
+    assert.deepEqual(settled, [false, false, true]);
   });
 
   it('is not settled while its times are younger than two seconds, unless a -shm tells of commits', async () => {

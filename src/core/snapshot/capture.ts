@@ -121,8 +121,8 @@ export function settleCaptured(
 const shorter: Finding = { code: 'size', message: 'it is shorter than its header says.' };
 
 export interface CaptureOptions {
-  /** For tests: called before the WAL's copy is proved, and before the file is copied. */
-  at?: (step: 'wal' | 'file') => void;
+  /** For tests: called before the WAL's copy is proved, before the file is copied, and before that copy is proved. */
+  at?: (step: 'wal' | 'file' | 'copied') => void;
   /** For tests: how much is read at once. */
   chunkBytes?: number;
 }
@@ -138,7 +138,7 @@ export async function captureFiles(
       wal === undefined ? 0 : await copyWal(path, copy, wal, () => onStep(0), { at, chunkBytes });
     at('file');
     if (cloneLive(path, copy)) return { means: 'clone', frames };
-    await copyRaw(path, copy, onStep, chunkBytes);
+    await copyRaw(path, copy, onStep, { at, chunkBytes });
     return { means: 'copy', frames };
   } catch (error) {
     for (const file of [copy, `${copy}-wal`]) rmSync(file, { force: true });
@@ -218,10 +218,11 @@ async function copyRaw(
   path: string,
   copy: string,
   onStep: (doneBytes: number) => Pace,
-  chunkBytes: number,
+  { at, chunkBytes }: Required<CaptureOptions>,
 ): Promise<void> {
   const from = openSync(path, 'r');
   try {
+    const sizeBytes = fstatSync(from).size;
     closeSync(openSync(copy, 'wx', 0o600));
     const syncing = new EarlySync(copy);
     const to = openSync(copy, 'r+');
@@ -243,8 +244,9 @@ async function copyRaw(
         done += read;
       }
       onStep(done);
-      if (done < fstatSync(from).size)
-        throw new BackupError('incomplete', `${path} was not read to its end.`);
+      at('copied');
+      // One that a checkpoint has made longer meanwhile is complete with the WAL that was copied.
+      if (done < sizeBytes) throw new BackupError('incomplete', `${path} was not read to its end.`);
     } finally {
       failure = await syncing.end();
       closeSync(to);

@@ -192,7 +192,10 @@ describe('a restore of a bundle into three folders on two file systems', functio
       for (const name of ['shop', 'crm']) {
         const [offer] = offersIn(name);
         assert.deepEqual(offer?.can, []);
-        assert.match(offer.words, /also involves .*logs, which cannot be reached\..*Connect the disk/);
+        assert.match(
+          offer.words,
+          /also involves .*logs, which cannot be reached\..*Connect the disk/,
+        );
       }
       connectDisk();
       const [offer] = offersIn('crm');

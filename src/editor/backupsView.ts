@@ -9,7 +9,8 @@ import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { contextKeys, rowContext, views } from './ids.ts';
 import { readManifest } from './manifests.ts';
-import { backupCount, damagedCount, dayName } from './messages.ts';
+import { backupCount, damagedCount } from './messages.ts';
+import { dayName } from './times.ts';
 import {
   backupId,
   backupItem,

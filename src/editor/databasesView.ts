@@ -1,22 +1,21 @@
-import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import { formatBytes } from '../core/units.ts';
 import { newestGood } from './attention.ts';
 import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { setContext } from './contexts.ts';
+import {
+  badgeFor,
+  databaseId,
+  databaseItem,
+  folderItem,
+  goneId,
+  goneItem,
+} from './databaseItems.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
-import { contextKeys, rowContext, views } from './ids.ts';
+import { contextKeys, views } from './ids.ts';
 import { inertLine } from './inert.ts';
-import {
-  attentionSummary,
-  backupCount,
-  databaseDescription,
-  errorMessage,
-  exactTime,
-  verdictWord,
-} from './messages.ts';
+import { databaseDescription } from './messages.ts';
 import {
   backupItem,
   backupTooltip,
@@ -26,7 +25,6 @@ import {
   othersItem,
   problemItem,
   type Row,
-  tooltip,
 } from './rows.ts';
 import type { Settings, SortBy } from './settings.ts';
 
@@ -344,19 +342,11 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   }
 }
 
-function databaseId(uri: vscode.Uri): string {
-  return `database:${uri.toString()}`;
-}
-
 /** Whether something belongs below a row; undefined stands for the whole workspace. */
 function isIn(
   parent: vscode.WorkspaceFolder | undefined,
 ): (one: { folder: vscode.WorkspaceFolder | undefined }) => boolean {
   return ({ folder }) => parent === undefined || folder?.uri.toString() === parent.uri.toString();
-}
-
-function goneId({ folder, path }: { folder: vscode.WorkspaceFolder; path: string }): string {
-  return `gone:${folder.uri.toString()}:${path}`;
 }
 
 const byPath = (a: Database, b: Database): number => a.path.localeCompare(b.path, 'en');
@@ -367,86 +357,3 @@ const orders: Readonly<Record<SortBy, (a: Database, b: Database) => number>> = {
   age: (a, b) =>
     (newestGood(a)?.createdAt ?? '').localeCompare(newestGood(b)?.createdAt ?? '') || byPath(a, b),
 };
-
-/** A count of what needs attention: nothing else is worth a number. */
-function badgeFor(databases: Database[]): vscode.ViewBadge | undefined {
-  const needing = databases.filter(({ attention }) => attention !== undefined);
-  if (needing.length === 0) return undefined;
-  return { value: needing.length, tooltip: attentionSummary(needing) };
-}
-
-function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.TreeItem {
-  const item = new vscode.TreeItem(inertLine(row.path), vscode.TreeItemCollapsibleState.Collapsed);
-  item.id = goneId(row);
-  item.contextValue = rowContext.gone;
-  item.description = vscode.l10n.t('file not found · {0}', backupCount(count));
-  item.iconPath = new vscode.ThemeIcon('circle-slash');
-  item.tooltip = tooltip([
-    row.path,
-    vscode.l10n.t('Not found: deleted, or excluded by a setting. Its backups are still here.'),
-  ]);
-  item.accessibilityInformation = { label: inertLine(`${row.path}, ${item.description}`) };
-  return item;
-}
-
-function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
-  const name = inertLine(folder.name);
-  const item = new vscode.TreeItem(name, vscode.TreeItemCollapsibleState.Expanded);
-  item.id = `folder:${folder.uri.toString()}`;
-  item.contextValue = rowContext.folder;
-  item.iconPath = new vscode.ThemeIcon('root-folder');
-  item.tooltip = tooltip([folder.uri.fsPath]);
-  item.accessibilityInformation = { label: vscode.l10n.t('{0}, workspace folder', name) };
-  return item;
-}
-
-function databaseItem(database: Database): vscode.TreeItem {
-  const { uri, path, snapshots, job, attention } = database;
-  const now = Date.now();
-  const item = new vscode.TreeItem(
-    inertLine(path),
-    snapshots.length > 0
-      ? vscode.TreeItemCollapsibleState.Collapsed
-      : vscode.TreeItemCollapsibleState.None,
-  );
-  item.id = databaseId(uri);
-  item.contextValue =
-    job === undefined ? rowContext.database : `${rowContext.database} ${rowContext.running}`;
-  item.description = databaseDescription(database, now);
-  item.iconPath =
-    job !== undefined
-      ? new vscode.ThemeIcon('sync~spin')
-      : attention === 'failed' || attention === 'damaged'
-        ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'))
-        : new vscode.ThemeIcon('database');
-  item.tooltip = databaseTooltip(database);
-  item.accessibilityInformation = { label: inertLine(`${path}, ${item.description}`) };
-  return item;
-}
-
-function databaseTooltip(database: Database): string {
-  const { uri, file, snapshots, failure } = database;
-  const good = newestGood(database);
-  const newest = good?.bundle === undefined ? snapshots[0] : good;
-  const wal =
-    file.walBytes > 0 ? vscode.l10n.t('{0} in the WAL', formatBytes(file.walBytes)) : undefined;
-  const mode =
-    file.journalMode === 'wal' ? vscode.l10n.t('WAL mode') : vscode.l10n.t('rollback mode');
-  return tooltip([
-    uri.fsPath,
-    [formatBytes(file.sizeBytes), mode, wal].filter((part) => part !== undefined).join(' · '),
-    vscode.l10n.t('Last written {0}', exactTime(file.modifiedAt)),
-    newest === undefined
-      ? vscode.l10n.t('Never backed up')
-      : vscode.l10n.t(
-          'Last backup {0}, {1}',
-          exactTime(newest.createdAt),
-          verdictWord(newest.verified),
-        ),
-    newest?.bundle === undefined ? undefined : vscode.l10n.t('in {0}', basename(newest.path)),
-    good !== undefined && good !== newest
-      ? vscode.l10n.t('Last good backup {0}', exactTime(good.createdAt))
-      : undefined,
-    failure && errorMessage(failure.error, basename(uri.fsPath)),
-  ]);
-}

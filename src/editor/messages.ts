@@ -1,17 +1,17 @@
-/** All that is said to people in notifications and rows: facts in, words out. */
-import { basename } from 'node:path';
+/** What notifications and rows say: facts in, words out. Errors and times have files of their own. */
 import * as vscode from 'vscode';
-import type { BackupError } from '../core/errors.ts';
 import { ownLosses } from '../core/manifest/loss.ts';
 import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../core/manifest/manifest.ts';
 import { outOfStepNames } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import { type Attention, newestGood } from './attention.ts';
-import type { BackUpResult, Database } from './backups.ts';
-import { folderName } from './backupsFolder.ts';
+import type { BackUpResult } from './backupJobs.ts';
+import type { Database } from './backups.ts';
+import { errorMessage } from './errorMessages.ts';
 import { lossTexts, offerTexts } from './lossMessages.ts';
 import type { Retained } from './retention.ts';
 import type { Job } from './runningJobs.ts';
+import { relativeTime } from './times.ts';
 
 const { t } = vscode.l10n;
 
@@ -113,127 +113,6 @@ function totalBytes(done: BackUpResult['done']): number {
   return done.reduce((sum, { snapshot }) => sum + snapshot.manifest.sizeBytes, 0);
 }
 
-/** What an error means and what to do next, in the person's language, naming the database as the person knows it. */
-export function errorMessage(error: BackupError, name: string): string {
-  const facts = error.facts ?? {};
-  const folder = error.path === undefined ? '' : folderName(error.path);
-  switch (error.code) {
-    case 'source-missing':
-      if (facts['reason'] === 'still-open')
-        return t(
-          '{0} does not exist, but {1} (pid {2}) still has it open. Save its content before that program ends.',
-          name,
-          String(facts['program']),
-          String(facts['pid']),
-        );
-      return t(
-        '{0} does not exist: there is no file at {1}. Check the path.',
-        name,
-        error.path ?? name,
-      );
-    case 'source-busy':
-      // It is no lock: it changes, or locks would not reach the program.
-      if (facts['reason'] === 'changed' || facts['reason'] === 'other-side')
-        return [error.message, error.hint ?? ''].join(' ').trim();
-      return facts['program'] === undefined
-        ? t(
-            '{0} is locked by another program. Nothing was written. Close its transaction and try again.',
-            name,
-          )
-        : t(
-            '{0} is locked by another program ({1}, pid {2}). Nothing was written. Close its transaction and try again.',
-            name,
-            String(facts['program']),
-            Number(facts['pid']),
-          );
-    case 'not-a-database':
-      if (facts['backup'] !== undefined) return restorable(name, facts);
-      return facts['reason'] === 'empty'
-        ? t('{0} is empty (0 bytes): there is nothing to back up yet.', name)
-        : t('{0} is not a SQLite database. It was left alone.', name);
-    case 'encrypted-or-not-sqlite':
-      return t(
-        '{0} is not a plain SQLite file (encrypted, or another format). It was left alone.',
-        name,
-      );
-    case 'corrupt':
-      if (facts['backup'] !== undefined) return restorable(name, facts);
-      return facts['suspect'] === undefined
-        ? t('{0} is damaged, so there is no backup of it. Restore it from an older one.', name)
-        : t(
-            '{0} is damaged. This copy does not count as a backup and is kept as {1}.',
-            name,
-            basename(String(facts['suspect'])),
-          );
-    case 'hot-journal':
-      return t(
-        '{0} was interrupted in the middle of a transaction. Open it once with the program that wrote it, which repairs it, then back up again.',
-        name,
-      );
-    case 'read-only-media':
-      return t(
-        '{0} is in WAL mode in a folder that cannot be written, so SQLite cannot read it there. Copy it together with its -wal file elsewhere and back up that.',
-        name,
-      );
-    case 'source-fs-full':
-      return t(
-        'The disk of {0} is full, and WAL mode needs a little room there. Free some space and try again.',
-        name,
-      );
-    case 'target-full':
-      return facts['neededBytes'] === undefined
-        ? t('Not enough space in {0}. Nothing was written.', folder)
-        : t(
-            'Not enough space in {0}: {1} needed, {2} free. Nothing was written.',
-            folder,
-            formatBytes(Number(facts['neededBytes'])),
-            formatBytes(Number(facts['availableBytes'])),
-          );
-    case 'access':
-      return t('{0} Nothing was written. {1}', error.message, error.hint ?? '').trim();
-    case 'deadline':
-      return t('{0} took too long and was stopped. Nothing was written.', name);
-    case 'worker-died':
-      return t('The backup of {0} ended unexpectedly. Try again; the log has the details.', name);
-    case 'cancelled':
-      return t('Cancelled: {0} was not backed up.', name);
-    case 'newer-format':
-      return t('{0} was written by a newer version. Update SQLite Backup.', name);
-    case 'too-large':
-      return t(
-        '{0} has {1}, more than the limit of {2}. Nothing was written. Raise sqliteBackup.maxSize if the size is real.',
-        name,
-        formatBytes(Number(facts['sizeBytes'])),
-        formatBytes(Number(facts['largestBytes'])),
-      );
-    case 'feature-missing':
-    case 'incomplete':
-    case 'name-taken':
-    case 'bad-name':
-    case 'backup-damaged':
-    case 'not-proved':
-    case 'target-in-use':
-    case 'io-error':
-    case 'bad-setting':
-    case 'internal':
-      return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
-  }
-}
-
-/** A damaged database that has backups. */
-function restorable(name: string, facts: NonNullable<BackupError['facts']>): string {
-  const kept =
-    facts['suspect'] === undefined
-      ? ''
-      : t('The damaged file is kept as {0}.', basename(String(facts['suspect'])));
-  const text = t(
-    '{0} is damaged. Restore its newest good backup, {1}.',
-    name,
-    basename(String(facts['backup'])),
-  );
-  return [text, kept].join(' ').trim();
-}
-
 /** Never more than was checked. */
 export function verdictWord(
   status: VerdictStatus,
@@ -298,59 +177,6 @@ export function progressText({ progress, startedAt }: Job, now: number): string 
   }
 }
 
-/** `2 min ago`; exact times are for tooltips. */
-export function relativeTime(iso: string, now: number): string {
-  const minutes = Math.floor((now - Date.parse(iso)) / 60_000);
-  if (minutes < 1) return t('just now');
-  if (minutes < 60) return t('{0} min ago', minutes);
-  const hours = Math.floor(minutes / 60);
-  if (hours < 24) return t('{0} h ago', hours);
-  const days = Math.floor(hours / 24);
-  return days === 1 ? t('1 day ago') : t('{0} days ago', days);
-}
-
-/** `13:45`, local time. */
-export function timeOfDay(iso: string): string {
-  return format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }, iso);
-}
-
-/** `Today 13:45`, `Yesterday 18:00`, `Nov 19, 13:45`, and the year when it is another. Local time. */
-export function dayAndTime(iso: string, now: number): string {
-  const time = timeOfDay(iso);
-  const days = daysBefore(iso, now);
-  if (days === 0) return t('Today {0}', time);
-  if (days === 1) return t('Yesterday {0}', time);
-  return t('{0}, {1}', format({ month: 'short', day: 'numeric', ...yearOf(iso, now) }, iso), time);
-}
-
-/** `Today`, `Yesterday`, then `Thu, Nov 19`: what groups the backups of a day. */
-export function dayName(iso: string, now: number): string {
-  const days = daysBefore(iso, now);
-  if (days === 0) return t('Today');
-  if (days === 1) return t('Yesterday');
-  return format({ weekday: 'short', month: 'short', day: 'numeric', ...yearOf(iso, now) }, iso);
-}
-
-/** The year is said only when it is another one. */
-function yearOf(iso: string, now: number): Intl.DateTimeFormatOptions {
-  return new Date(iso).getFullYear() === new Date(now).getFullYear() ? {} : { year: 'numeric' };
-}
-
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-/** Making a format takes longer than using it, and a folder may hold thousands of backups. */
-function format(options: Intl.DateTimeFormatOptions, iso: string): string {
-  const key = JSON.stringify(options);
-  const known = formats.get(key) ?? new Intl.DateTimeFormat(vscode.env.language, options);
-  formats.set(key, known);
-  return known.format(new Date(iso));
-}
-
-function daysBefore(iso: string, now: number): number {
-  const midnight = new Date(now).setHours(0, 0, 0, 0);
-  return Math.round((midnight - new Date(iso).setHours(0, 0, 0, 0)) / 86_400_000);
-}
-
 /** `2 never backed up, 1 backed up long ago`: what the number on the view is made of. */
 export function attentionSummary(databases: readonly Database[]): string {
   const count = (attention: Attention): number =>
@@ -383,11 +209,6 @@ export function fileCount(count: number): string {
 /** `1 damaged backup`, `12 damaged backups`. */
 export function damagedCount(count: number): string {
   return count === 1 ? t('1 damaged backup') : t('{0} damaged backups', count);
-}
-
-/** The exact local time with its zone, for tooltips. */
-export function exactTime(iso: string): string {
-  return format({ dateStyle: 'full', timeStyle: 'long' }, iso);
 }
 
 /** What a row of a database says beside its name: trouble first, because a narrow view cuts the end off. */

@@ -11,14 +11,8 @@ import { commands, rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
 import { lossText } from './lossMessages.ts';
 import { readManifest } from './manifests.ts';
-import {
-  databaseCount,
-  dayAndTime,
-  exactTime,
-  fileCount,
-  timeOfDay,
-  verdictWord,
-} from './messages.ts';
+import { databaseCount, fileCount, verdictWord } from './messages.ts';
+import { dayAndTime, exactTime, timeOfDay } from './times.ts';
 
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }

@@ -3,8 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { basename, parse } from 'node:path';
 import * as vscode from 'vscode';
-import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import { BackupError, isBackupError } from '../core/errors.ts';
+import { isBackupError } from '../core/errors.ts';
 import type { RestorePlan } from '../core/restore/plan.ts';
 import { Conversation } from '../runbook/conversation.ts';
 import { freePath } from '../runbook/freePath.ts';
@@ -37,7 +36,9 @@ import { runbookView } from './ids.ts';
 import { inertLine, notify } from './inert.ts';
 import { recordAs } from './located.ts';
 import type { Log } from './log.ts';
-import { dayAndTime, errorMessage, verdictWord } from './messages.ts';
+import { verdictWord } from './messages.ts';
+import { dayAndTime } from './times.ts';
+import { explain, factsOf, nameOf } from './runbookWords.ts';
 import { runTask } from './runTask.ts';
 import type { Settings } from './settings.ts';
 
@@ -366,45 +367,4 @@ async function askToLeave(url: string): Promise<boolean> {
 
 function namesIn(items: RunItem[]): string {
   return JSON.stringify(items.map(({ live, member }) => [live, member ?? null]));
-}
-
-function nameOf(path: string | undefined): string {
-  return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
-}
-
-/** A backup or a restore that ended unexpectedly is not the same to a person. */
-function explain(error: BackupError): string {
-  if (error.code === 'worker-died') {
-    return vscode.l10n.t(
-      'It ended unexpectedly. This page shows the state on the disk. The log has the details.',
-    );
-  }
-  const short = withShortPath(error);
-  const isOfLive = [
-    'corrupt',
-    'not-a-database',
-    'encrypted-or-not-sqlite',
-    'access',
-    'source-missing',
-  ];
-  if (!isOfLive.includes(error.code)) return errorMessage(short, nameOf(error.path));
-  return [short.message, short.hint].filter((part) => part !== undefined).join(' ');
-}
-
-/** The hint stays as it is: it may be a command for a terminal, which is anywhere. */
-function withShortPath(error: BackupError): BackupError {
-  const { code, message, path, hint, facts } = error;
-  if (path === undefined) return error;
-  return new BackupError(code, message.replaceAll(path, nameOf(path)), {
-    path,
-    ...(hint !== undefined && { hint }),
-    ...(facts !== undefined && { facts }),
-    cause: error,
-  });
-}
-
-function factsOf(entry: CatalogEntry | undefined): string[] {
-  if (entry?.kept === undefined) return [];
-  const { method, note } = entry.kept;
-  return [method, ...(note === undefined ? [] : [`“${note}”`])];
 }

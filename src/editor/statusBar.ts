@@ -4,15 +4,9 @@ import type { Backups, Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands, views } from './ids.ts';
 import { inert, inertLine } from './inert.ts';
-import {
-  attentionSummary,
-  databaseName,
-  errorMessage,
-  exactTime,
-  progressText,
-  relativeTime,
-  verdictWord,
-} from './messages.ts';
+import { attentionSummary, databaseName, progressText, verdictWord } from './messages.ts';
+import { errorMessage } from './errorMessages.ts';
+import { exactTime, relativeTime } from './times.ts';
 import type { Settings, StatusBarSettings } from './settings.ts';
 
 const agesRefreshMs = 30_000;

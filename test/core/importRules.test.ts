@@ -18,6 +18,7 @@ const pureCore = [
   'manifest/verdictWords',
   'runbook/handCommands',
   'runbook/posixBlocks',
+  'runbook/posixParts',
   'runbook/posixScripts',
   'runbook/powerShellBlocks',
   'runbook/runbook',
@@ -69,6 +70,13 @@ describe('the import rules', () => {
     const allowed =
       /^(node:|core\/|better-sqlite3$|valibot$|picomatch$|yauzl$|@zip\.js\/zip\.js\/lib\/zip-core-custom\.js$)/;
     expectNone(({ file, target }) => file.startsWith('core/') && !allowed.test(target));
+  });
+
+  it('keep every file of the source short enough to be read at once', () => {
+    const long = globSync('src/**/*.ts', { cwd: root }).filter(
+      (file) => readFileSync(join(root, file), 'utf8').split('\n').length > 401,
+    );
+    assert.deepEqual(long, []);
   });
 
   it('name every file and folder of the core on one floor', () => {

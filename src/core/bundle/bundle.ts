@@ -18,7 +18,8 @@ import {
   type Finding,
   manifestFormat,
 } from '../manifest/manifest.ts';
-import { Copying, describeContents, type Member, type Proved, sum } from '../snapshot/copying.ts';
+import { type CopyFailure, Copying, type Member, sum } from '../snapshot/copying.ts';
+import { describeContents, prove, type Proved } from '../snapshot/proving.ts';
 import { leftover, type SnapshotsRequest, sourceOf } from '../snapshot/snapshot.ts';
 import { believeDamage } from '../snapshot/suspect.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
@@ -66,6 +67,9 @@ class Job {
   readonly #request: BundleRequest;
   readonly #hooks: SnapshotHooks;
   readonly #startedAt = performance.now();
+  /** Of the look before the companions were searched, when there was one more look after it. */
+  #failedFirst: CopyFailure[] = [];
+  readonly #damaged: CopyFailure[] = [];
   readonly #companionFailures: Bundled['failures'] = [];
   /** Databases among the companions that no bundle can take: said, and no reason to make none. */
   readonly #omitted: Bundled['failures'] = [];
@@ -101,7 +105,7 @@ class Job {
 
   /** A failed read may look like damage. */
   async #believed(failures: Bundled['failures']): Promise<Bundled['failures']> {
-    const databases = new Set(this.#copying.failures.map(({ database }) => database));
+    const databases = new Set(this.#databaseFailures.map(({ database }) => database));
     const believed: Bundled['failures'] = [];
     for (const { path, error } of failures) {
       const isOfDatabase = databases.has(path);
@@ -118,7 +122,11 @@ class Job {
     const place = { folder: this.#folder, scratch: this.#scratch };
     const copied = await this.#copying.copy(members, place);
     if (this.#mustStop(copied)) return undefined;
-    const proved = this.#withoutDamaged(await this.#copying.prove(copied));
+    const { onProgress } = this.#hooks;
+    const { verify } = this.#request;
+    const proved = this.#withoutDamaged(
+      await prove(copied, { folder: this.#folder, verify, purpose: 'pack', onProgress }),
+    );
     if (this.#mustStop(proved)) return undefined;
     this.#identified = await identifyAll(proved.map(({ source }) => source.path));
     if (this.#identified.problem !== undefined) this.#warnings.push(this.#identified.problem);
@@ -134,11 +142,17 @@ class Job {
   }
 
   get #failures(): Bundled['failures'] {
-    const ofDatabases = this.#copying.failures.map(({ database, error }) => ({
+    const ofDatabases = this.#databaseFailures.map(({ database, error }) => ({
       path: database,
       error,
     }));
     return [...ofDatabases, ...this.#companionFailures];
+  }
+
+  get #databaseFailures(): CopyFailure[] {
+    const known = new Set(this.#failedFirst.map(({ database }) => database));
+    const later = this.#copying.failures.filter(({ database }) => !known.has(database));
+    return [...this.#failedFirst, ...later, ...this.#damaged];
   }
 
   #mustStop(databases: readonly unknown[]): boolean {
@@ -153,7 +167,7 @@ class Job {
         progress.phase === 'copy' ? { ...progress, totalBytes: 2 * progress.totalBytes } : progress,
       );
     const hooks = { ...this.#hooks, onProgress };
-    return new Copying({ ...this.#request, databases }, hooks, 'pack');
+    return new Copying({ ...this.#request, databases }, hooks);
   }
 
   /** Companions that turn out to be databases are copied as such: a plain copy of a live database is worth nothing. */
@@ -178,21 +192,19 @@ class Job {
         message: `${recordAs.path} matched a companion glob, but is a database: it was copied as one.`,
       });
     }
-    const earlier = this.#copying.failures;
-    this.#copying = this.#copyingOf([...this.#request.databases, ...found.databases]);
-    const members = this.#copying.inspect();
-    const known = new Set(earlier.map(({ database }) => database));
     // Looked at twice, a database may fail only the first time; then it has failed.
-    const fresh = this.#copying.failures.filter(({ database }) => !known.has(database));
-    this.#copying.failures.splice(0, Infinity, ...earlier, ...fresh);
-    return { members: members.filter(({ database }) => !known.has(database)), files: found.files };
+    this.#failedFirst = [...this.#copying.failures];
+    this.#copying = this.#copyingOf([...this.#request.databases, ...found.databases]);
+    const known = new Set(this.#failedFirst.map(({ database }) => database));
+    const members = this.#copying.inspect().filter(({ database }) => !known.has(database));
+    return { members, files: found.files };
   }
 
   #withoutDamaged(proved: Proved[]): Proved[] {
     return proved.filter(({ check, database, source }) => {
       if (check?.status !== 'damaged') return true;
       const error = damaged(source.path, check.findings);
-      this.#copying.failures.push({ database, error: toPlainError(error) });
+      this.#damaged.push({ database, error: toPlainError(error) });
       return false;
     });
   }

@@ -1,35 +1,25 @@
 /*
- * From live databases to proved private copies, the part that snapshots and bundles share. The order of the steps is the
- * guarantee: look at the files -> pin an instant -> copy -> unpin -> compare and check the copies -> hash. The sources are
- * only ever read.
+ * From live databases to private copies, the part that snapshots and bundles share; proving.ts goes on from there. The order
+ * of the steps is the guarantee: look at the files -> pin an instant -> copy -> unpin -> compare. The sources are only ever
+ * read.
  */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
-import { digestFile, type Digests, sha256File } from '../files/digests.ts';
+import type { Digests } from '../files/digests.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
-import { syncFileBeside } from '../files/sync.ts';
 import type { WalIndex } from '../files/walIndex.ts';
 import type { LostFiles } from '../holders/lost.ts';
 import type { CaptureProcess, RecordAs, SnapshotHooks } from '../job.ts';
-import {
-  boundTables,
-  type CutLabel,
-  type Facts,
-  type Finding,
-  type Manifest,
-  type Method,
-} from '../manifest/manifest.ts';
+import { type CutLabel, type Facts, type Finding, type Method } from '../manifest/manifest.ts';
 import type { Pace } from '../pause.ts';
-import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { compactInto } from '../sqlite/compact.ts';
 import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import { pin } from '../sqlite/pin.ts';
 import { capture, type Held, isWorthCapturing, settleCaptured } from './capture.ts';
 import { takeCut } from './cut.ts';
 import { stepBytes } from './earlySync.ts';
-import { isOfMissingRows, PinWatch, requireHeldDuring } from './pinWatch.ts';
+import { PinWatch, requireHeldDuring } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import { incomplete, settle, settleIn } from './settle.ts';
 import {
@@ -85,48 +75,40 @@ export interface Copied extends Member {
   digests: ((onRead: (doneBytes: number) => void) => Promise<Digests>) | undefined;
 }
 
-export interface Proved extends Omit<Copied, 'digests'> {
-  /** Undefined when no check was asked for, or when it could not run. */
-  check: Check | undefined;
-  /** Why the check that was asked for could not run. */
-  notChecked?: Finding;
-  sha256: string;
-  /** Only of what is to be packed. */
-  crc32?: number;
-  sizeBytes: number;
-}
-
 /** A copy that is held back for longer is a burden itself: the WAL grows as long as it is read. */
 const mostGentleMs = 60_000;
-
-/** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
-export type Purpose = 'publish' | 'pack';
 
 /**
  * One run over one or several databases. What is wrong with one of them is in `failures`, and the others go on; what is
  * wrong with the target ends all.
  */
 export class Copying {
-  readonly failures: CopyFailure[] = [];
-  /** Whether the copies share an instant, and why not. */
-  cut: { label: CutLabel; reason?: string } = { label: 'one-instant' };
+  readonly #failures: CopyFailure[] = [];
+  #cut: { label: CutLabel; reason?: string } = { label: 'one-instant' };
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
-  readonly #purpose: Purpose;
   #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
   /** A private folder in it, for the copies. */
   #scratch = '';
 
-  constructor(request: CopyRequest, hooks: CopyHooks, purpose: Purpose) {
+  constructor(request: CopyRequest, hooks: CopyHooks) {
     this.#request = request;
     this.#hooks = hooks;
-    this.#purpose = purpose;
+  }
+
+  /** Whether the copies share an instant, and why not. */
+  get cut(): Readonly<{ label: CutLabel; reason?: string }> {
+    return this.#cut;
+  }
+
+  get failures(): readonly CopyFailure[] {
+    return this.#failures;
   }
 
   #fail({ database }: { database: string }, error: unknown): void {
-    this.failures.push({ database, error: toPlainError(explain(error, 'target', this.#folder)) });
+    this.#failures.push({ database, error: toPlainError(explain(error, 'target', this.#folder)) });
   }
 
   /** Runs `action` for one database; what it throws is that database's failure, unless the target is to blame. */
@@ -276,7 +258,7 @@ export class Copying {
     );
     // A copy by hand was made before the others were pinned.
     const copied = readable.find(({ byHand }) => byHand !== undefined);
-    this.cut =
+    this.#cut =
       copied === undefined || readable.length === 1
         ? cut
         : {
@@ -303,7 +285,7 @@ export class Copying {
 
   #compactAll(members: Member[]): Copied[] {
     if (members.length > 1) {
-      this.cut = {
+      this.#cut = {
         label: 'per-database',
         reason: 'Compact copies cannot be taken at the same moment.',
       };
@@ -375,81 +357,6 @@ export class Copying {
     this.#lastDigests = digests.catch(() => undefined);
     return () => digests;
   }
-
-  /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
-  async prove(copied: Copied[]): Promise<Proved[]> {
-    const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
-    const proved: Proved[] = [];
-    let before = 0;
-    for (const { digests, ...one } of copied) {
-      const sizeBytes = statSync(one.copy).size;
-      const syncing = this.#purpose === 'publish' ? syncFileBeside(one.copy) : Promise.resolve();
-      syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
-      let checked: Pick<Proved, 'check' | 'notChecked'> = { check: undefined };
-      if (this.#request.verify) {
-        this.#hooks.onProgress({ phase: 'check', doneBytes: before, totalBytes });
-        checked = this.#check(one.copy);
-      }
-      const onRead = (bytes: number): void =>
-        this.#hooks.onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
-      const digested = await (digests?.(onRead) ?? this.#digest(one.copy, onRead));
-      await syncing;
-      proved.push({ ...one, ...digested, ...checked, sizeBytes });
-      before += sizeBytes;
-    }
-    return proved;
-  }
-
-  #digest(copy: string, onRead: (bytes: number) => void): Pick<Proved, 'sha256' | 'crc32'> {
-    return this.#purpose === 'pack'
-      ? digestFile(copy, onRead)
-      : { sha256: sha256File(copy, onRead) };
-  }
-
-  /** The copy is complete by now: what keeps it from being checked is no reason to be without a backup. */
-  #check(copy: string): Pick<Proved, 'check' | 'notChecked'> {
-    try {
-      return { check: checkDatabase(copy, { access: 'read-only' }) };
-    } catch (error) {
-      const { message } = explain(error, 'target', this.#folder);
-      const notChecked = {
-        code: 'not-checked',
-        message: `SQLite's check could not run: ${message}`,
-      };
-      return { check: undefined, notChecked };
-    }
-  }
-}
-
-/** What a manifest says of a copy beyond its bytes. */
-export function describeContents({
-  contents,
-  journalMode,
-  check,
-  source,
-  warnings,
-  notChecked,
-}: Proved): Pick<
-  Manifest,
-  'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations' | 'permissions'
-> {
-  const lost = warnings.filter(isOfMissingRows);
-  return {
-    facts: { ...contents.facts, journalMode },
-    verdict:
-      check === undefined
-        ? { status: 'unchecked', findings: notChecked === undefined ? [] : [notChecked] }
-        : {
-            status: check.status === 'ok' && lost.length > 0 ? 'partial' : check.status,
-            checkedAt: new Date().toISOString(),
-            findings: [...lost, ...check.findings, ...check.remarks],
-            // With files lost, it is not known that all rows are there.
-            ...(lost.length === 0 && check.outOfStep.length > 0 && { outOfStep: check.outOfStep }),
-          },
-    ...boundTables(check?.contents?.tables ?? contents.tables),
-    ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
-    ...(source.permissions !== undefined && { permissions: source.permissions }),
-  };
 }
 
 export function sum(numbers: number[]): number {

@@ -32,15 +32,8 @@ import { publishPair } from '../manifest/manifestFile.ts';
 import { type Offer, offerFor } from '../manifest/offer.ts';
 import { snapshotNames, suspectNames } from '../manifest/names.ts';
 import { sqliteVersion } from '../sqlite/driver.ts';
-import {
-  type CopyFailure,
-  Copying,
-  type CopyRequest,
-  describeContents,
-  type Member,
-  type Proved,
-  sum,
-} from './copying.ts';
+import { type CopyFailure, Copying, type CopyRequest, type Member, sum } from './copying.ts';
+import { describeContents, prove, type Proved } from './proving.ts';
 import { readGitHead } from './gitHead.ts';
 import { withHelp } from './suspect.ts';
 
@@ -132,7 +125,7 @@ class Job {
   constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
     this.#request = request;
     this.#hooks = hooks;
-    this.#copying = new Copying(request, hooks, 'publish');
+    this.#copying = new Copying(request, hooks);
   }
 
   async run(): Promise<Snapshots> {
@@ -152,7 +145,12 @@ class Job {
     return inWorkplace(this.#request.folder, async (place) => {
       this.#folder = place.folder;
       requireSpace(place.folder, sum(members.map(({ source }) => source.sizeBytes)));
-      const proved = await this.#copying.prove(await this.#copying.copy(members, place));
+      const proved = await prove(await this.#copying.copy(members, place), {
+        folder: place.folder,
+        verify: this.#request.verify,
+        purpose: 'publish',
+        onProgress: this.#hooks.onProgress,
+      });
       if (proved.length === 0) return [];
       this.#identified = await identifyAll(
         proved.flatMap(({ source: { path } }) => (existsSync(path) ? [path] : [])),

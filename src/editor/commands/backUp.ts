@@ -1,11 +1,12 @@
 import * as vscode from 'vscode';
 import { ownLosses } from '../../core/manifest/loss.ts';
 import type { Method } from '../../core/manifest/manifest.ts';
-import type { BackUpResult } from '../backups.ts';
+import type { BackUpResult } from '../backupJobs.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
 import { commands } from '../ids.ts';
 import { inertLine, notify } from '../inert.ts';
-import { databaseDescription, databaseName, errorMessage, resultMessage } from '../messages.ts';
+import { databaseDescription, databaseName, resultMessage } from '../messages.ts';
+import { errorMessage } from '../errorMessages.ts';
 import { isRow } from '../rows.ts';
 import { adopt } from './lineage.ts';
 import type { Parts } from './parts.ts';

@@ -8,14 +8,8 @@ import type { BundleOrder, BundleResult } from '../bundleOrder.ts';
 import { inertLine, notify } from '../inert.ts';
 import { recordAs } from '../located.ts';
 import { lossTexts } from '../lossMessages.ts';
-import {
-  databaseCount,
-  databaseName,
-  errorMessage,
-  fileCount,
-  verdictWord,
-  warningText,
-} from '../messages.ts';
+import { databaseCount, databaseName, fileCount, verdictWord, warningText } from '../messages.ts';
+import { errorMessage } from '../errorMessages.ts';
 import { passingCodes, urisOf } from './backUp.ts';
 import { type Answers, type Choice, chooseBundle } from './chooseBundle.ts';
 import type { Parts } from './parts.ts';

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
-import { defaultBusyTimeoutMs } from '../backups.ts';
+import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import { inertLine, notify } from '../inert.ts';
 import { recordAs } from '../located.ts';
 import { databaseName } from '../messages.ts';

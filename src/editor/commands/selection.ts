@@ -4,7 +4,8 @@ import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { BackupError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { inertLine, notify } from '../inert.ts';
-import { dayName, verdictWord } from '../messages.ts';
+import { verdictWord } from '../messages.ts';
+import { dayName } from '../times.ts';
 import { isRow } from '../rows.ts';
 import type { Parts } from './parts.ts';
 

@@ -1,0 +1,108 @@
+/** The second half of a snapshot: private copies are checked, hashed and brought to the disk. */
+import { statSync } from 'node:fs';
+import { explain } from '../errors.ts';
+import { digestFile, sha256File } from '../files/digests.ts';
+import { syncFileBeside } from '../files/sync.ts';
+import type { SnapshotHooks } from '../job.ts';
+import { boundTables, type Finding, type Manifest } from '../manifest/manifest.ts';
+import { type Check, checkDatabase } from '../sqlite/check.ts';
+import { type Copied, sum } from './copying.ts';
+import { isOfMissingRows } from './pinWatch.ts';
+
+/** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
+export type Purpose = 'publish' | 'pack';
+
+export interface Proved extends Omit<Copied, 'digests'> {
+  /** Undefined when no check was asked for, or when it could not run. */
+  check: Check | undefined;
+  /** Why the check that was asked for could not run. */
+  notChecked?: Finding;
+  sha256: string;
+  /** Only of what is to be packed. */
+  crc32?: number;
+  sizeBytes: number;
+}
+
+interface ProveRequest {
+  /** The folder that a person knows, for messages. */
+  folder: string;
+  /** Whether SQLite is to check each copy. */
+  verify: boolean;
+  purpose: Purpose;
+  onProgress: SnapshotHooks['onProgress'];
+}
+
+/** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
+export async function prove(copied: Copied[], request: ProveRequest): Promise<Proved[]> {
+  const { folder, verify, purpose, onProgress } = request;
+  const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
+  const proved: Proved[] = [];
+  let before = 0;
+  for (const { digests, ...one } of copied) {
+    const sizeBytes = statSync(one.copy).size;
+    const syncing = purpose === 'publish' ? syncFileBeside(one.copy) : Promise.resolve();
+    syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+    let checked: Pick<Proved, 'check' | 'notChecked'> = { check: undefined };
+    if (verify) {
+      onProgress({ phase: 'check', doneBytes: before, totalBytes });
+      checked = checkCopy(one.copy, folder);
+    }
+    const onRead = (bytes: number): void =>
+      onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
+    const digested = await (digests?.(onRead) ?? digest(one.copy, purpose, onRead));
+    await syncing;
+    proved.push({ ...one, ...digested, ...checked, sizeBytes });
+    before += sizeBytes;
+  }
+  return proved;
+}
+
+function digest(
+  copy: string,
+  purpose: Purpose,
+  onRead: (bytes: number) => void,
+): Pick<Proved, 'sha256' | 'crc32'> {
+  return purpose === 'pack' ? digestFile(copy, onRead) : { sha256: sha256File(copy, onRead) };
+}
+
+/** The copy is complete by now: what keeps it from being checked is no reason to be without a backup. */
+function checkCopy(copy: string, folder: string): Pick<Proved, 'check' | 'notChecked'> {
+  try {
+    return { check: checkDatabase(copy, { access: 'read-only' }) };
+  } catch (error) {
+    const { message } = explain(error, 'target', folder);
+    const notChecked = { code: 'not-checked', message: `SQLite's check could not run: ${message}` };
+    return { check: undefined, notChecked };
+  }
+}
+
+/** What a manifest says of a copy beyond its bytes. */
+export function describeContents({
+  contents,
+  journalMode,
+  check,
+  source,
+  warnings,
+  notChecked,
+}: Proved): Pick<
+  Manifest,
+  'facts' | 'verdict' | 'tables' | 'tablesOmitted' | 'migrations' | 'permissions'
+> {
+  const lost = warnings.filter(isOfMissingRows);
+  return {
+    facts: { ...contents.facts, journalMode },
+    verdict:
+      check === undefined
+        ? { status: 'unchecked', findings: notChecked === undefined ? [] : [notChecked] }
+        : {
+            status: check.status === 'ok' && lost.length > 0 ? 'partial' : check.status,
+            checkedAt: new Date().toISOString(),
+            findings: [...lost, ...check.findings, ...check.remarks],
+            // With files lost, it is not known that all rows are there.
+            ...(lost.length === 0 && check.outOfStep.length > 0 && { outOfStep: check.outOfStep }),
+          },
+    ...boundTables(check?.contents?.tables ?? contents.tables),
+    ...(contents.migrations.length > 0 && { migrations: contents.migrations }),
+    ...(source.permissions !== undefined && { permissions: source.permissions }),
+  };
+}

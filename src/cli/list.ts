@@ -132,7 +132,7 @@ async function listCheckpoints(
   const checkpoints = stored.map(({ id, path, manifest, isUsable }) => ({
     ...{ id, path, createdAt: manifest.createdAt },
     verified: isUsable ? manifest.verdict.status : 'damaged',
-    database: manifest.source.path,
+    database: manifest.livePath ?? manifest.source.path,
     trigger: { kind: manifest.cause?.kind ?? manifest.trigger, text: manifest.cause?.text ?? '' },
   }));
   if (values.json) {

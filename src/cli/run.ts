@@ -141,7 +141,7 @@ async function lossesSince(
   try {
     const params = { checkpoint, database, busyTimeoutMs: defaultBusyTimeoutMs };
     const losses = await worker.call('lossesAfter', params, { deadlineMs: countForMs });
-    return losses.map((loss) => lossText(loss));
+    return losses.map((loss) => lossText(loss, 'at the checkpoint'));
   } catch (error) {
     if (!isBackupError(error)) throw error;
     return [`its rows could not be counted: ${error.message}`];

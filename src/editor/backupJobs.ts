@@ -273,7 +273,7 @@ export class BackupJobs {
     const result = verdict.status;
     void this.#audit.record({ what: 'backup', path: uri.fsPath, backup: path, trigger, result });
     const remarks = [...verdict.findings, ...warnings].map(({ message }) => message);
-    for (const remark of [...ownLosses(manifest).map(lossText), ...remarks])
+    for (const remark of [...ownLosses(manifest).map((loss) => lossText(loss)), ...remarks])
       this.#log.warn(`${uri.fsPath}: ${remark}`);
   }
 }

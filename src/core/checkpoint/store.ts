@@ -6,10 +6,11 @@ import { BackupError } from '../errors.ts';
 import { dataFolderPath, makeDataFolder } from '../files/dataFolder.ts';
 import { realPathOf } from '../files/paths.ts';
 import { prepareFolder, restrict } from '../files/workplace.ts';
-import { knownIdentityOf } from '../manifest/identity.ts';
+import { allIdentitiesOf } from '../manifest/identity.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
-import { manifestNameOf, newestFirst } from '../manifest/names.ts';
+import { inLineage } from '../manifest/lineage.ts';
+import { manifestNameOf } from '../manifest/names.ts';
 
 export interface StoredCheckpoint {
   id: string;
@@ -56,14 +57,12 @@ export function storedIn(folder: string): StoredCheckpoint[] {
     const isUsable = manifest.verdict.status !== 'damaged' && hasSize(path, manifest.sizeBytes);
     found.push({ id: idOf(manifest), path, manifest, isUsable });
   }
-  return found.sort((a, b) => newestFirst(dated(a), dated(b)));
-}
-
-function dated({ path, manifest: { createdAt } }: StoredCheckpoint): {
-  createdAt: string;
-  path: string;
-} {
-  return { createdAt, path };
+  // In the order in which they were made, also when the clock has gone back meanwhile.
+  const dated = found.map((one) => {
+    const { createdAt, after } = one.manifest;
+    return { one, path: one.path, createdAt, after };
+  });
+  return inLineage(dated).map(({ one }) => one);
 }
 
 function hasSize(path: string, bytes: number): boolean {
@@ -84,14 +83,16 @@ function manifestOf(path: string): Manifest | undefined {
   }
 }
 
-/** Those of one database: by its identity, else by its name where it has none here. */
+/** Those of one database: by its identity, also where it was before a move, else by its name where it has none here. */
 export function thoseOfDatabase(
   all: readonly StoredCheckpoint[],
   database: string,
 ): StoredCheckpoint[] {
-  const id = knownIdentityOf(realPathOf(database));
+  const ids = allIdentitiesOf(realPathOf(database));
   return all.filter(({ manifest: { source } }) =>
-    id === undefined ? basename(source.path) === basename(database) : source.id === id,
+    ids.size === 0
+      ? basename(source.path) === basename(database)
+      : source.id !== undefined && ids.has(source.id),
   );
 }
 

@@ -28,8 +28,15 @@ export interface Identity {
 /** Where a test may stop a process: before an id is claimed, and between the two files. */
 export type IdentityStep = (step: 'claim' | 'index') => void;
 
-const pathSchema = v.object({ id: v.string(), path: v.string(), machine: v.string() });
+const pathSchema = v.object({
+  id: v.string(),
+  path: v.string(),
+  machine: v.string(),
+  /** Ids of this very file under paths that it was moved from. */
+  formerly: v.optional(v.array(v.string())),
+});
 const fileSchema = v.object({ id: v.string(), path: v.string(), born: v.optional(v.string()) });
+type PathRecord = v.InferOutput<typeof pathSchema>;
 type FileRecord = v.InferOutput<typeof fileSchema>;
 
 /** A damaged record stays as it is, and the next name is used. */
@@ -51,7 +58,7 @@ export function identityOf(path: string, at: IdentityStep = () => undefined): Id
   if (earlier?.isHere === true && earlier.path !== path) return { id: earlier.id, known: 'path' };
   const identity: Identity =
     known === undefined
-      ? claim(folder, path, at, earlier?.isHere === true ? earlier.id : undefined)
+      ? claim(folder, path, at, earlier)
       : { id: known, known: 'path' };
   if (file === undefined || index === undefined) return identity;
   at('index');
@@ -63,7 +70,6 @@ export function identityOf(path: string, at: IdentityStep = () => undefined): Id
     : { ...identity, maybe: { id: earlier.id, path: earlier.path } };
 }
 
-/** The id that is remembered for a path on this machine. */
 /** The id that the path has, without giving it one. Undefined also when the data folder cannot be read. */
 export function knownIdentityOf(path: string): string | undefined {
   try {
@@ -73,20 +79,55 @@ export function knownIdentityOf(path: string): string | undefined {
   }
 }
 
+/** The same, and the ids that this very file had under paths that it was moved from. */
+export function allIdentitiesOf(path: string): Set<string> {
+  try {
+    const folder = makeDataFolder('identities');
+    const record = recordOfPath(folder, path);
+    if (record !== undefined) return new Set([record.id, ...(record.formerly ?? [])]);
+    const file = statIfThere(path);
+    const earlier =
+      file && earlierOf(readFileRecord(join(folder, indexNameOf(file))), file);
+    return new Set(earlier === undefined ? [] : idsOf(folder, earlier));
+  } catch {
+    return new Set();
+  }
+}
+
+/** Of what a file was under another path, with all that it was before. */
+function idsOf(folder: string, { id, path }: { id: string; path: string }): string[] {
+  return [id, ...(recordOfPath(folder, path)?.formerly ?? [])];
+}
+
+/** The id that is remembered for a path on this machine. */
 function findByPath(folder: string, path: string): string | undefined {
+  return recordOfPath(folder, path)?.id;
+}
+
+function recordOfPath(folder: string, path: string): PathRecord | undefined {
   for (const name of pathNamesOf(path)) {
     const record = readRecord(join(folder, name), pathSchema);
     if (record === undefined) return undefined;
-    if (isOf(path, record)) return record.id;
+    if (isOf(path, record)) return record;
   }
   return undefined;
 }
 
-/** Remembers a random id for the path, or `lost`, the one whose record is damaged. */
-function claim(folder: string, path: string, at: IdentityStep, lost: string | undefined): Identity {
+/** Remembers a random id for the path, or the one that this file has here, when the record of that is damaged. */
+function claim(
+  folder: string,
+  path: string,
+  at: IdentityStep,
+  earlier: { id: string; path: string; isHere: boolean } | undefined,
+): Identity {
   const scratch = makePrivateFolder(folder);
+  const lost = earlier?.isHere === true ? earlier.id : undefined;
+  const formerly = earlier?.isHere === false ? idsOf(folder, earlier) : undefined;
   try {
-    const own = { id: lost ?? randomBytes(16).toString('hex'), path, machine };
+    const own: PathRecord = {
+      ...{ id: lost ?? randomBytes(16).toString('hex'), path, machine },
+      ...(formerly !== undefined && { formerly }),
+    };
     const file = join(scratch.path, 'path.json');
     writePrivateFile(file, serialize(own));
     at('claim');
@@ -178,8 +219,8 @@ function indexNameOf({ dev, ino }: BigIntStats): string {
 
 function isOf(
   path: string,
-  record: v.InferOutput<typeof pathSchema> | 'damaged',
-): record is v.InferOutput<typeof pathSchema> {
+  record: PathRecord | 'damaged',
+): record is PathRecord {
   return record !== 'damaged' && record.path === path && record.machine === machine;
 }
 

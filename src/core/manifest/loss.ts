@@ -110,11 +110,11 @@ export function lostRows({ before, now = 0 }: Loss): number {
   return before - now;
 }
 
-/** `users had 5,000 rows at the last backup, now 0`. */
-export function lossText({ table, before, now }: Loss): string {
+/** `users had 5,000 rows at the last backup, now 0`; `when` is for another time. */
+export function lossText({ table, before, now }: Loss, when = 'at the last backup'): string {
   const rows = (count: number): string =>
     `${count.toLocaleString('en')} ${count === 1 ? 'row' : 'rows'}`;
   return now === undefined
-    ? `${table} had ${rows(before)} at the last backup; the table is gone or renamed`
-    : `${table} had ${rows(before)} at the last backup, now ${now.toLocaleString('en')}`;
+    ? `${table} had ${rows(before)} ${when}; the table is gone or renamed`
+    : `${table} had ${rows(before)} ${when}, now ${now.toLocaleString('en')}`;
 }

@@ -185,6 +185,8 @@ const manifestSchema = v.object({
   cause: v.optional(causeSchema),
   /** Of a checkpoint: the state of the database before it was held, see `stamp.ts`. */
   stamp: v.optional(text),
+  /** Of a checkpoint, which no repository ever holds: the real path of the database. */
+  livePath: v.optional(text),
 });
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type Finding = v.InferOutput<typeof findingSchema>;

@@ -199,7 +199,7 @@ class Job {
       source,
       method,
       trigger,
-      ...(cause !== undefined && { cause }),
+      ...(cause !== undefined && { cause, livePath: one.source.path }),
       ...(one.stamp !== undefined && { stamp: one.stamp }),
       sizeBytes: one.sizeBytes,
       sha256: one.sha256,

@@ -204,7 +204,7 @@ describe('checkpoints on the command line', function () {
     const ofOther = await list('--database', 'other/app.db');
     assert.deepEqual(
       ofOther.map((one) => one.database),
-      ['other/app.db'],
+      [folder('work/other/app.db')],
     );
     const elsewhere = await cli(['list', '--checkpoints', folder('none'), '--json']);
     assert.deepEqual(JSON.parse(elsewhere.stdout), { checkpoints: [] });

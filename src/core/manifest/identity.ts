@@ -57,9 +57,7 @@ export function identityOf(path: string, at: IdentityStep = () => undefined): Id
   // A second name of the file, as a hard link: not remembered, because the names may lead to two files later.
   if (earlier?.isHere === true && earlier.path !== path) return { id: earlier.id, known: 'path' };
   const identity: Identity =
-    known === undefined
-      ? claim(folder, path, at, earlier)
-      : { id: known, known: 'path' };
+    known === undefined ? claim(folder, path, at, earlier) : { id: known, known: 'path' };
   if (file === undefined || index === undefined) return identity;
   at('index');
   const record = { id: identity.id, path, ...bornOf(file) };
@@ -86,8 +84,7 @@ export function allIdentitiesOf(path: string): Set<string> {
     const record = recordOfPath(folder, path);
     if (record !== undefined) return new Set([record.id, ...(record.formerly ?? [])]);
     const file = statIfThere(path);
-    const earlier =
-      file && earlierOf(readFileRecord(join(folder, indexNameOf(file))), file);
+    const earlier = file && earlierOf(readFileRecord(join(folder, indexNameOf(file))), file);
     return new Set(earlier === undefined ? [] : idsOf(folder, earlier));
   } catch {
     return new Set();
@@ -217,10 +214,7 @@ function indexNameOf({ dev, ino }: BigIntStats): string {
   return `file-${machine}-${dev}-${ino}.json`;
 }
 
-function isOf(
-  path: string,
-  record: PathRecord | 'damaged',
-): record is PathRecord {
+function isOf(path: string, record: PathRecord | 'damaged'): record is PathRecord {
   return record !== 'damaged' && record.path === path && record.machine === machine;
 }
 

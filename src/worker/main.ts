@@ -5,17 +5,19 @@ import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
 import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
+import { isResident, serveResident } from './resident.ts';
 import { throttleProgress } from './throttle.ts';
+import { isWarmWorker } from './warmWorker.ts';
 
 const send = (message: FromWorker): Promise<void> =>
   new Promise((resolve, reject) => {
     process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
 
-let allowPublishing: () => void;
-const publishing = new Promise<void>((resolve) => (allowPublishing = resolve));
+let allowPublishing: () => void = () => undefined;
 
 async function serve(method: Method, params: unknown): Promise<void> {
+  const publishing = new Promise<void>((resolve) => (allowPublishing = resolve));
   const hooks = {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
     beforePublish: () => send({ ready: true }).then(() => publishing),
@@ -30,7 +32,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
   } catch (error) {
     await send({ error: toPlainError(error) });
   } finally {
-    process.exit(0);
+    if (!isWarmWorker()) process.exit(0);
   }
 }
 
@@ -48,4 +50,5 @@ function listen(): void {
 if (isDigestThread()) serveDigests();
 else if (isLockProcess()) serveLocks();
 else if (isCaptureProcess()) serveCaptures();
+else if (isResident()) serveResident(process.argv[1] ?? '');
 else listen();

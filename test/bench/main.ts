@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { activation } from './activationRow.ts';
 import { bundle, bundleMany } from './bundleRows.ts';
+import { checkpoint } from './checkpointRows.ts';
 import { list, preview, tree } from './folderRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
 import { delay, memory, writer } from './quietRows.ts';
@@ -22,6 +23,7 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   delay,
   writer,
   small,
+  checkpoint,
   list,
   tree,
   preview,

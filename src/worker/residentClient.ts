@@ -1,0 +1,158 @@
+/** A face's way to the resident worker: the one that is there, else one that it starts. */
+import { fork } from 'node:child_process';
+import { createConnection, type Socket } from 'node:net';
+import { BackupError, fromPlainError } from '../core/errors.ts';
+import type { Params, Result } from './protocol.ts';
+import {
+  type Address,
+  linesOf,
+  parseAnswer,
+  readAddress,
+  type ResidentAnswer,
+  type ResidentMethod,
+  residentRole,
+} from './residentProtocol.ts';
+
+export interface ResidentOptions {
+  /** The worker's entry. */
+  entry: string;
+  /** It ends after so many ms without work. */
+  idleMs?: number;
+}
+
+const defaultIdleMs = 120_000;
+const startMs = 15_000;
+
+export class ResidentClient {
+  readonly #entry: string;
+  readonly #idleMs: number;
+  #connecting: Promise<Connection> | undefined;
+
+  constructor({ entry, idleMs = defaultIdleMs }: ResidentOptions) {
+    this.#entry = entry;
+    this.#idleMs = idleMs;
+  }
+
+  /** Rejects with a BackupError: the worker's own, or `worker-died` when there is no way to one. */
+  async call<M extends ResidentMethod>(method: M, params: Params<M>): Promise<Result<M>> {
+    // It may end in the moment in which it is asked; each call can be done twice.
+    const answer =
+      (await (await this.#connect()).ask(method, params)) ??
+      (await (await this.#connect()).ask(method, params));
+    if (answer === undefined)
+      throw new BackupError('worker-died', 'The resident worker ended unexpectedly.', {
+        hint: 'Try again.',
+      });
+    if (answer.error !== undefined) throw fromPlainError(answer.error);
+    return answer.ok as Result<M>;
+  }
+
+  dispose(): void {
+    void this.#connecting?.then(
+      (connection) => connection.end(),
+      () => undefined,
+    );
+  }
+
+  #connect(): Promise<Connection> {
+    const connecting = this.#connecting ?? this.#open();
+    this.#connecting = connecting;
+    const forget = (): void => {
+      if (this.#connecting === connecting) this.#connecting = undefined;
+    };
+    void connecting.then(({ closed }) => closed.then(forget), forget);
+    return connecting;
+  }
+
+  async #open(): Promise<Connection> {
+    const known = readAddress();
+    if (known?.entry === this.#entry) {
+      try {
+        return await Connection.to(known);
+      } catch {
+        // It has ended, or was killed.
+      }
+    }
+    return Connection.to(await this.#start());
+  }
+
+  #start(): Promise<Address> {
+    const child = fork(this.#entry, [], {
+      execArgv: [],
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1', [residentRole]: String(this.#idleMs) },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      detached: true,
+    });
+    return new Promise((resolve, reject) => {
+      const fail = (why: string): void =>
+        reject(new BackupError('worker-died', `The resident worker did not start (${why}).`));
+      const timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        fail(`not ready after ${startMs / 1000} s`);
+      }, startMs);
+      child.once('error', ({ message }) => fail(message));
+      child.once('exit', (code) => fail(`exit code ${code}`));
+      child.once('message', (address) => {
+        clearTimeout(timer);
+        child.unref();
+        resolve(address as Address);
+      });
+    });
+  }
+}
+
+class Connection {
+  readonly #socket: Socket;
+  readonly #waiting = new Map<number, (answer: ResidentAnswer | undefined) => void>();
+  #lastId = 0;
+  readonly closed: Promise<void>;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const onLine = (line: string): void => {
+      const answer = parseAnswer(line);
+      if (answer === undefined) return;
+      this.#waiting.get(answer.id)?.(answer);
+      this.#waiting.delete(answer.id);
+    };
+    socket.setEncoding('utf8');
+    // A list of checkpoints may be long.
+    socket.on(
+      'data',
+      linesOf(onLine, () => socket.destroy(), 200_000_000),
+    );
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    void this.closed.then(() => {
+      for (const settle of this.#waiting.values()) settle(undefined);
+    });
+  }
+
+  static to({ socket: path, token }: Address): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = createConnection(path, () => {
+        socket.write(`${JSON.stringify({ token })}\n`);
+        // An idle connection keeps this process no longer than its own work.
+        socket.unref();
+        resolve(new Connection(socket));
+      });
+      socket.on('error', reject);
+    });
+  }
+
+  /** Undefined when the resident worker has ended. */
+  async ask(method: ResidentMethod, params: unknown): Promise<ResidentAnswer | undefined> {
+    if (this.#socket.destroyed) return undefined;
+    const id = ++this.#lastId;
+    this.#socket.ref();
+    const answer = await new Promise<ResidentAnswer | undefined>((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#socket.write(`${JSON.stringify({ id, method, params })}\n`);
+    });
+    if (this.#waiting.size === 0) this.#socket.unref();
+    return answer;
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+}

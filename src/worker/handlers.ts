@@ -25,6 +25,7 @@ import {
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { examine } from '../core/doctor/doctor.ts';
 import { sha256File } from '../core/files/digests.ts';
+import { lookInside, rowsInside, schemaInside } from '../core/inspect/inspect.ts';
 import type { RestoreHooks } from '../core/job.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
 import { archiveSetAside } from '../core/restore/archive.ts';
@@ -83,6 +84,9 @@ const handlers: Handlers = {
   },
   schema: ({ path, member }) =>
     member === undefined ? schemaOf(path) : withSource(path, member, schemaOf),
+  lookInside,
+  rowsInside,
+  schemaInside,
   remark: ({ path, remark }) => remarkOn(path, remark),
   adopt,
   release,

@@ -29,6 +29,7 @@ import type { DoctorSubject } from '../core/doctor/doctor.ts';
 import { errorCodes } from '../core/errors.ts';
 import type { Holders } from '../core/holders/holders.ts';
 import type { LostFiles } from '../core/holders/lost.ts';
+import type { Inside } from '../core/inspect/inspect.ts';
 import type { Progress } from '../core/job.ts';
 import type { Loss } from '../core/manifest/loss.ts';
 import type { BundleManifest, Manifest, Released } from '../core/manifest/manifest.ts';
@@ -46,6 +47,7 @@ import type {
   Snapshots,
   SnapshotsRequest,
 } from '../core/snapshot/snapshot.ts';
+import type { FirstRows, Glance } from '../core/sqlite/peek.ts';
 import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
 
 /** What a worker can do. Calls and replies are derived from this; each returns something, which JSON can carry. */
@@ -87,6 +89,12 @@ export interface Methods {
   }) => Comparison;
   /** The schema of a database, or of a member of a bundle, as sorted text. */
   schema: (params: { path: string; member?: string }) => string;
+  /** What is in a backup, with 200 tables from the number `from` on. */
+  lookInside: (params: Inside & { from?: number }) => Glance;
+  /** 100 rows of a table, which `lookInside` has numbered, from the number `from` on. */
+  rowsInside: (params: Inside & { table: number | string; from?: number }) => FirstRows;
+  /** The beginning of the schema of a backup. */
+  schemaInside: (params: Inside) => { text: string; isAll: boolean };
   /** Pins, unpins or annotates a backup. */
   remark: (params: { path: string; remark: Remark }) => Manifest | BundleManifest;
   /** Counts backups as backups of a database. */
@@ -169,6 +177,9 @@ const methodNames = [
   'list',
   'compare',
   'schema',
+  'lookInside',
+  'rowsInside',
+  'schemaInside',
   'remark',
   'adopt',
   'release',

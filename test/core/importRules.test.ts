@@ -37,7 +37,7 @@ const floors = [
   ['bundle'],
   ['verify', 'catalog'],
   ['restore', 'checkpoint'],
-  ['runbook', 'doctor'],
+  ['runbook', 'doctor', 'inspect'],
 ];
 
 interface Import {

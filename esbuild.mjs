@@ -1,6 +1,6 @@
 // Bundles what ships (dist/) and, with --tests, the suites that run inside VS Code (out/).
 //   node esbuild.mjs [--target=<vsce target>] [--production] [--tests] [--watch]
-//   node esbuild.mjs --page=<folder>    only the script of the runbook page, as it ships
+//   node esbuild.mjs --page=<folder>    only the scripts of the pages, as they ship
 //   node esbuild.mjs --command-line=<folder>   the command line alone, which loads the SQLite of any platform
 //   node esbuild.mjs --processes        what tests start as processes (out/product, out/fixtures): a bundle starts in a
 //                                       fraction of the time that the sources take
@@ -54,7 +54,7 @@ const shared = {
 
 const page = {
   ...shared,
-  entryPoints: { runbook: 'src/runbook/page/main.ts' },
+  entryPoints: { runbook: 'src/runbook/page/main.ts', look: 'src/runbook/page/look/main.ts' },
   outdir: pageFolder ?? 'dist',
   format: 'iife',
   platform: 'browser',

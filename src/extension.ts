@@ -5,14 +5,15 @@ import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
 import { BackupsView } from './editor/backupsView.ts';
 import type { PlainResult } from './editor/commands/backUp.ts';
-import { sweepPrivateCopies } from './editor/commands/members.ts';
 import { registerCommands } from './editor/commands/register.ts';
 import { offerRecoveries } from './editor/commands/restore.ts';
 import { DatabasesView } from './editor/databasesView.ts';
 import { Documents } from './editor/documents.ts';
 import { Filter } from './editor/filter.ts';
 import { commands, views } from './editor/ids.ts';
+import { Looks } from './editor/looks.ts';
 import { Log } from './editor/log.ts';
+import { sweepPrivateCopies } from './editor/privateCopies.ts';
 import { Runbooks } from './editor/runbooks.ts';
 import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
@@ -49,12 +50,16 @@ export function activate(context: vscode.ExtensionContext): Api {
   const backupsView = new BackupsView(backups, settings, filter);
   const shared = { audit, backups, documents, folder, log, memory, settings, toolVersion, worker };
   const runbooks = new Runbooks({ ...shared, extensionUri: context.extensionUri });
+  const looks = new Looks({
+    ...{ ...shared, extensionUri: context.extensionUri },
+    storage: context.globalStorageUri,
+  });
   const parts = {
-    ...{ ...shared, backupsView, databasesView, filter, runbooks },
+    ...{ ...shared, backupsView, databasesView, filter, looks, runbooks },
     ...{ storage: context.globalStorageUri, viewId: views.databases },
   };
   context.subscriptions.push(
-    ...[log, backups, documents, filter, backupsView, databasesView, runbooks],
+    ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
     new StatusBar(backups, settings),
     registerCommands(parts),
   );

@@ -1,6 +1,7 @@
 /** The one owner of what is known: databases and their backups. Views and status bar listen. */
 import { basename, extname } from 'node:path';
 import * as vscode from 'vscode';
+import { ShortNames } from '../core/manifest/shortNames.ts';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { isInside } from '../core/catalog/folderSetting.ts';
@@ -58,6 +59,7 @@ export class Backups implements vscode.Disposable {
   #catalogs = new Map<string, CatalogEntry[]>();
   readonly #lists: Catalogs;
   #revision = '';
+  #names = new ShortNames([]);
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   /** The newest bundle of each database that is not damaged. */
@@ -143,6 +145,11 @@ export class Backups implements vscode.Disposable {
   /** Changes with what is in the backups folders: for listeners whom nothing else concerns. */
   get revision(): string {
     return this.#revision;
+  }
+
+  /** What tells the databases apart, those that only backups tell of included. */
+  get names(): ShortNames {
+    return this.#names;
   }
 
   /** Whether any workspace folder has a backups folder that may be used. */
@@ -337,6 +344,17 @@ export class Backups implements vscode.Disposable {
     this.#located = located.filter(isShown);
     this.#others = located.filter((one) => !isShown(one));
     this.#gone = this.#findGone();
+    this.#names = new ShortNames([
+      ...located.map(({ path, folder }) => ({
+        ...{ path, workspace: folder && basename(folder.uri.fsPath) },
+      })),
+      ...this.entries.flatMap(({ database, workspace, bundle }) => [
+        ...(database === undefined ? [] : [{ path: database, workspace }]),
+        ...(bundle?.databases ?? []).flatMap((one) =>
+          one.path === undefined ? [] : [{ path: one.path, workspace: one.workspace }],
+        ),
+      ]),
+    ]);
     this.#watch.follow(folders, new Set(backupsFolders.values()));
     this.#watch.followFiles(
       this.#located.flatMap(({ file: { path } }) => (candidates.has(path) ? [] : [path])),

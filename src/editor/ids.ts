@@ -11,6 +11,7 @@ export const commands = {
   showLog: 'sqliteBackup.showLog',
   doctor: 'sqliteBackup.doctor',
   showAll: 'sqliteBackup.showAll',
+  lookInside: 'sqliteBackup.lookInside',
   verify: 'sqliteBackup.verify',
   verifyAll: 'sqliteBackup.verifyAll',
   proveRestorable: 'sqliteBackup.proveRestorable',
@@ -55,6 +56,9 @@ export const views = {
 
 /** The type of the runbook's panel. */
 export const runbookView = 'sqliteBackup.runbook';
+
+/** The type of the panel that shows what is inside a backup. */
+export const lookView = 'sqliteBackup.look';
 
 export const section = 'sqliteBackup';
 export const settingKeys = {

@@ -76,11 +76,17 @@ export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
     ...(openLosses(kept?.losses ?? [], kept?.released ?? []).length > 0 ? [rowContext.loss] : []),
   ].join(' ');
   item.description = descriptionOf(entry);
+  if (bundle === undefined) item.command = lookCommand({ kind: 'snapshot', entry });
   item.iconPath = iconOf(entry);
   const name = place === 'database' ? label : inertLine(basename(path));
   const spoken = [name, item.description, ...(name === label ? [] : [label])];
   item.accessibilityInformation = { label: spoken.join(', ') };
   return item;
+}
+
+/** What a click on a row does. */
+function lookCommand(row: Row): vscode.Command {
+  return { command: commands.lookInside, title: '', arguments: [row] };
 }
 
 /** Each once, and unlike every other row. */
@@ -96,6 +102,7 @@ export function memberItem({ entry, member }: MemberRow): vscode.TreeItem {
   const item = new vscode.TreeItem(inertLine(name));
   item.id = `member:${entry.path}:${name}`;
   item.contextValue = kind === 'database' ? rowContext.memberDatabase : rowContext.memberFile;
+  if (kind === 'database') item.command = lookCommand({ kind: 'member', entry, member });
   const state = verified === undefined ? [] : [verdictWord(verified)];
   const { databases = [] } = entry.bundle ?? {};
   const source = databases.find((one) => one.name === name);

@@ -3,16 +3,24 @@ import { randomBytes } from 'node:crypto';
 export interface PageSources {
   /** `webview.cspSource` */
   cspSource: string;
-  /** Web addresses of `dist/runbook.js` and `media/runbook.css`. */
+  /** Web addresses of the page's script in `dist`, and of its style sheets in `media`. */
   script: string;
   style: string;
+  moreStyle?: string;
   /** `vscode.env.language` */
   language: string;
   title: string;
 }
 
-/** The page before its first state. It loads one script and one style sheet, and nothing else, from anywhere. */
-export function runbookHtml({ cspSource, script, style, language, title }: PageSources): string {
+/** A page before its first state. It loads its script and style sheets, and nothing else, from anywhere. */
+export function runbookHtml({
+  cspSource,
+  script,
+  style,
+  moreStyle,
+  language,
+  title,
+}: PageSources): string {
   const nonce = randomBytes(16).toString('base64');
   const policy = [
     `default-src 'none'`,
@@ -28,7 +36,10 @@ export function runbookHtml({ cspSource, script, style, language, title }: PageS
 <meta http-equiv="Content-Security-Policy" content="${escapeHtml(policy)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<link rel="stylesheet" href="${escapeHtml(style)}">
+${[style, moreStyle ?? []]
+  .flat()
+  .map((address) => `<link rel="stylesheet" href="${escapeHtml(address)}">`)
+  .join('\n')}
 </head>
 <body>
 <div id="runbook"></div>

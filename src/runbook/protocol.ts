@@ -11,11 +11,11 @@
  */
 import * as v from 'valibot';
 
-const id = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/));
-const text = v.string();
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+export const id = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9.-]{0,63}$/));
+export const text = v.string();
+export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-const actionSchema = v.strictObject({
+export const actionSchema = v.strictObject({
   id,
   label: text,
   kind: v.picklist(['primary', 'secondary', 'danger', 'link']),
@@ -24,7 +24,7 @@ const actionSchema = v.strictObject({
   reason: v.exactOptional(text),
 });
 
-const lineSchema = v.strictObject({
+export const lineSchema = v.strictObject({
   /** `proof` is a fact that was checked just then. */
   kind: v.picklist(['fact', 'proof', 'warning', 'error']),
   text,
@@ -33,7 +33,7 @@ const lineSchema = v.strictObject({
   action: v.exactOptional(actionSchema),
 });
 
-const progressSchema = v.strictObject({
+export const progressSchema = v.strictObject({
   done: v.pipe(v.number(), v.minValue(0)),
   /** 0 when it is not known how much there is. */
   total: v.pipe(v.number(), v.minValue(0)),
@@ -60,7 +60,7 @@ const cardSchema = v.strictObject({
   lines: v.array(lineSchema),
 });
 
-const noticeSchema = v.strictObject({
+export const noticeSchema = v.strictObject({
   id,
   kind: v.picklist(['info', 'warning', 'error']),
   title: text,

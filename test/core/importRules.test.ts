@@ -15,6 +15,7 @@ const pureCore = [
   'manifest/loss',
   'manifest/manifest',
   'manifest/names',
+  'manifest/shortNames',
   'manifest/verdictWords',
   'runbook/handCommands',
   'runbook/posixBlocks',
@@ -116,10 +117,14 @@ describe('the import rules', () => {
     );
   });
 
-  it('keep the page of the runbook to itself, its protocol and what runs in a browser', () => {
-    const allowed = /^(runbook\/page\/|runbook\/protocol\.ts$)/;
+  it('keep the pages to themselves, their protocols and what runs in a browser', () => {
+    const allowed = /^(runbook\/page\/|runbook\/(look\/)?protocol\.ts$)/;
     expectNone(({ file, target }) => file.startsWith('runbook/page/') && !allowed.test(target));
     expectNone(({ file, target }) => file === 'runbook/protocol.ts' && target !== 'valibot');
+    expectNone(
+      ({ file, target }) =>
+        file === 'runbook/look/protocol.ts' && !/^(valibot|runbook\/protocol\.ts)$/.test(target),
+    );
   });
 
   it('keep the pure files of the core pure', () => {

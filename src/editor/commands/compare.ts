@@ -5,7 +5,8 @@ import type { Comparison } from '../../core/compare/compare.ts';
 import { BackupError } from '../../core/errors.ts';
 import { notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
-import { memberRows, privateCopy } from './members.ts';
+import { privateCopy } from '../privateCopies.ts';
+import { memberRows } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
 

@@ -9,6 +9,7 @@ import type { DatabasesView } from '../databasesView.ts';
 import type { Documents } from '../documents.ts';
 import type { Filter } from '../filter.ts';
 import type { Log } from '../log.ts';
+import type { Looks } from '../looks.ts';
 import type { Runbooks } from '../runbooks.ts';
 import type { Settings } from '../settings.ts';
 
@@ -18,6 +19,7 @@ export interface Parts {
   backups: Backups;
   folder: BackupsFolder;
   log: Log;
+  looks: Looks;
   memory: vscode.Memento;
   runbooks: Runbooks;
   toolVersion: string;

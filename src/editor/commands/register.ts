@@ -15,6 +15,7 @@ import { extract } from './extract.ts';
 import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './handOut.ts';
 import { note, pin, remove, rename } from './keep.ts';
 import { release, setDatabase } from './lineage.ts';
+import { lookInside } from './lookInside.ts';
 import type { Parts } from './parts.ts';
 import { refresh } from './refresh.ts';
 import {
@@ -50,6 +51,7 @@ const table: Record<CommandId, Command> = {
     databasesView.showAll(String(id));
     backupsView.showMore(String(id));
   },
+  [commands.lookInside]: (parts, target) => lookInside(parts, target),
   [commands.verify]: (parts, target, selection) =>
     verify(parts, target, selection, { drill: false }),
   [commands.proveRestorable]: (parts, target, selection) =>

@@ -42,7 +42,10 @@ export function actionRow(actions: Action[]): Content {
   ];
 }
 
-export function lineList(lines: Line[], words: PageWords): Content {
+/** What a sign says to a screen reader. */
+type LineWords = Pick<PageWords, 'proof' | 'warning' | 'error'>;
+
+export function lineList(lines: Line[], words: LineWords): Content {
   if (lines.length === 0) return undefined;
   return h(
     'ul',
@@ -51,7 +54,7 @@ export function lineList(lines: Line[], words: PageWords): Content {
   );
 }
 
-export function lineContent({ kind, text, at, action }: Line, words: PageWords): Content {
+export function lineContent({ kind, text, at, action }: Line, words: LineWords): Content {
   return [
     icon(kind),
     kind === 'fact' ? undefined : h('span', { key: 'kind', class: 'unseen' }, `${words[kind]}: `),

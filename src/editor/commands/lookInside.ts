@@ -1,0 +1,46 @@
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
+import { formatBytes } from '../../core/units.ts';
+import { inertLine, notify } from '../inert.ts';
+import { memberRows } from './members.ts';
+import type { Parts } from './parts.ts';
+import { backupsFor } from './selection.ts';
+
+/** Shows what is inside a backup, or inside a database of a bundle. Changes nothing. */
+export async function lookInside(
+  parts: Parts,
+  target: unknown,
+): Promise<{ path?: string; member?: string }> {
+  const [row] = memberRows(target, undefined);
+  if (row !== undefined) {
+    await parts.looks.show(row.entry, row.member.name);
+    return { path: row.entry.path, member: row.member.name };
+  }
+  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  if (entry === undefined) return {};
+  if (entry.bundle === undefined) {
+    await parts.looks.show(entry);
+    return { path: entry.path };
+  }
+  const member = await databaseIn(entry);
+  if (member === undefined) return {};
+  await parts.looks.show(entry, member);
+  return { path: entry.path, member };
+}
+
+/** The only database of a bundle, or the one that the person picks. */
+async function databaseIn({ bundle }: CatalogEntry): Promise<string | undefined> {
+  const { t } = vscode.l10n;
+  const databases = bundle?.databases ?? [];
+  if (databases.length === 0) {
+    void notify.info(t('There is no database in this bundle.'));
+    return undefined;
+  }
+  if (databases.length === 1) return databases[0]?.name;
+  const items = databases.map(({ name, sizeBytes }) => ({
+    ...{ label: inertLine(name), description: formatBytes(sizeBytes), name },
+  }));
+  const placeHolder = t('Database in the bundle');
+  const title = t('Look Inside');
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.name;
+}

@@ -16,13 +16,13 @@ export const looks = Object.keys(themeColours) as Look[];
 export type Look = keyof typeof themeColours;
 
 /** Builds the page's script as it ships and starts the browser; `close` ends both. */
-export async function startPages(): Promise<{
+export async function startPages(name: 'runbook' | 'look' = 'runbook'): Promise<{
   open: () => Promise<RunbookPage>;
   close: () => Promise<void>;
 }> {
   const folder = temporaryFolder('runbook');
   execFileSync(process.execPath, [join(root, 'esbuild.mjs'), `--page=${folder.path}`]);
-  const script = readFileSync(join(folder.path, 'runbook.js'), 'utf8');
+  const script = readFileSync(join(folder.path, `${name}.js`), 'utf8');
   folder.remove();
   const browser = await launchChromium();
   return {
@@ -51,6 +51,7 @@ async function openPage(browser: Browser, script: string): Promise<RunbookPage> 
   const files: Record<string, [type: string, body: string]> = {
     '/runbook.js': ['text/javascript', script],
     '/runbook.css': ['text/css', readFileSync(join(root, 'media/runbook.css'), 'utf8')],
+    '/look.css': ['text/css', readFileSync(join(root, 'media/look.css'), 'utf8')],
   };
   await page.route('**/*', async (route) => {
     const { pathname } = new URL(route.request().url());
@@ -66,6 +67,7 @@ function html(): string {
     cspSource: origin,
     script: `${origin}/runbook.js`,
     style: `${origin}/runbook.css`,
+    moreStyle: `${origin}/look.css`,
     language: 'en',
     title: 'Restore',
   });

@@ -27,10 +27,11 @@ const packaging: Step = { name: 'package', weight: 1, commands: [['test/support/
 
 const checks: Step[] = [
   {
+    // The compiler in Go, five times as quick; the linter still needs the one in JavaScript.
     name: 'types',
     weight: 1,
     commands: globSync('{tsconfig.json,src/**/tsconfig.json}', { cwd: ROOT }).map((project) => [
-      'node_modules/typescript/bin/tsc',
+      'node_modules/typescript-7/bin/tsc',
       '--project',
       project,
     ]),
@@ -39,7 +40,13 @@ const checks: Step[] = [
   {
     name: 'format',
     weight: 1,
-    commands: [['node_modules/prettier/bin/prettier.cjs', '--check', '.']],
+    // By content: what has not changed since the last run is not looked at again.
+    commands: [
+      [
+        'node_modules/prettier/bin/prettier.cjs',
+        ...['--check', '.', '--cache', '--cache-strategy', 'content'],
+      ],
+    ],
   },
   { name: 'unused code', weight: 1, commands: [['node_modules/knip/bin/knip.js']] },
 ];

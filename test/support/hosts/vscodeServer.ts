@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,11 +15,16 @@ const PACKAGE = 'code-server@4.139.1';
 const CACHE = resolve(import.meta.dirname, '../../../.vscode-test');
 const START_TIMEOUT_MS = 60_000;
 
+/** The extensions of VS Code itself that a test can notice. A window loads all 95 in twice the time. */
+const NEEDED_BUILT_INS = ['git', 'git-base', 'json', 'sql', 'theme-defaults', 'theme-seti'];
+
 export interface ServerOptions {
   /** False leaves workspace trust on, so that a folder opens in Restricted Mode. Default: true. */
   trusted?: boolean;
   /** Paths of `.vsix` files to install. */
   extensions?: string[];
+  /** True keeps all extensions that VS Code comes with, as for a person. Default: those that a test can notice. */
+  allBuiltIns?: boolean;
   /** User settings, on top of the calm ones. */
   settings?: Record<string, unknown>;
   /** True lets a page name tests to run, and turns off notification toasts. Default: false. */
@@ -49,6 +54,14 @@ export async function startServer(options: ServerOptions = {}): Promise<VSCodeSe
     ['--server-data-dir', join(data.path, 'server')],
     ['--extensions-dir', extensionsFolder],
   ].flat();
+  if (options.allBuiltIns !== true) {
+    const builtIns = join(data.path, 'built-in');
+    await mkdir(builtIns);
+    for (const name of NEEDED_BUILT_INS) {
+      await symlink(join(home, 'extensions', name), join(builtIns, name));
+    }
+    folders.push('--builtin-extensions-dir', builtIns);
+  }
   const user = join(data.path, 'server/data/User');
   await mkdir(user, { recursive: true });
   await writeFile(

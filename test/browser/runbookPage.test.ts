@@ -257,6 +257,35 @@ describe('the runbook page', () => {
     }
   });
 
+  it('shows the whole of what the keyboard comes to, also in a narrow editor', async () => {
+    const { page } = runbook;
+    // Of the element with the focus: whether each of its corners is in sight and not under another element.
+    const covered = `(() => {
+      const element = document.activeElement;
+      if (element === document.body) return 'none';
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      const corners = [[left + 3, top + 3], [right - 3, top + 3], [left + 3, bottom - 3], [right - 3, bottom - 3]];
+      const isShown = corners.every(([x, y]) => {
+        const there = document.elementFromPoint(x, y);
+        return there !== null && (element.contains(there) || there.contains(element));
+      });
+      return isShown ? undefined : element.innerText || element.id;
+    })()`;
+    for (const width of [170, 300]) {
+      await page.setViewportSize({ width, height: 500 });
+      for (const name of ['stop', 'done'] as const) {
+        await runbook.load();
+        await runbook.show(states[name]);
+        for (let presses = 0; presses < 40; presses++) {
+          await page.keyboard.press('Tab');
+          const found = await page.evaluate(covered);
+          if (found === 'none') break;
+          assert.equal(found, undefined, `${name} at ${width} pixels`);
+        }
+      }
+    }
+  });
+
   it('has no violation of accessibility rules in any stage and theme', async () => {
     const { page } = runbook;
     await page.evaluate(axe.source);

@@ -34,6 +34,13 @@ const lanes = 2;
 /** Where a disturbed restore has come to. */
 type State = 'old' | 'new' | 'neither';
 type How = 'finish' | 'roll-back';
+type Kind = 'KILL' | 'EIO' | 'ENOSPC';
+
+const injections: Record<Kind, string> = {
+  KILL: 'signal=KILL',
+  EIO: 'error=EIO',
+  ENOSPC: 'error=ENOSPC',
+};
 
 describe('a restore that is disturbed', function () {
   endProcessesAfterEach();
@@ -134,8 +141,25 @@ describe('a restore that is disturbed', function () {
     );
 
   /** What the disturbed jobs left, for the proof that the table of states was walked through. */
-  const outcomes = new Set<string>();
-  beforeEach(() => outcomes.clear());
+  const outcomes = new Map<string, number>();
+  const tell = (outcome: string): void => {
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  };
+  let tally: { runs: number; missed: number } | undefined;
+  const results: string[] = [];
+  beforeEach(() => {
+    outcomes.clear();
+    tally = undefined;
+  });
+  afterEach(function () {
+    if (tally === undefined) return;
+    const ends = [...outcomes].sort().map(([outcome, times]) => `${times} ${outcome}`);
+    const { runs, missed } = tally;
+    results.push(`${this.currentTest?.title}: ${runs} runs, ${missed} missed (${ends.join('; ')})`);
+  });
+  after(() => {
+    if (isThorough) console.log(`\n${results.join('\n')}`);
+  });
 
   /** What is wrong after a disturbed job, then after its recovery. */
   const judge = async (
@@ -152,7 +176,7 @@ describe('a restore that is disturbed', function () {
       wrong.push('a part of the old database is lost');
     const interrupted = findInterrupted(dir);
     if (interrupted.length === 0) {
-      outcomes.add(`${states()}, without an intent`);
+      tell(`${states()}, without an intent`);
       if (states() !== 'old' && states() !== 'new') wrong.push(`${states()}, and no intent`);
       return wrong;
     }
@@ -162,7 +186,7 @@ describe('a restore that is disturbed', function () {
         continue;
       }
       await recoverInterrupted({ intent, how }, quiet);
-      outcomes.add(`${items.at(-1)?.live} with an intent, ${how}`);
+      tell(`${items.at(-1)?.live} with an intent, ${how}`);
       if (states() !== goal[how]) wrong.push(`${how} led to ${states()}`);
     }
     if (leftoversIn(dir).length > 0) wrong.push(`left ${leftoversIn(dir).join()}`);
@@ -181,12 +205,43 @@ describe('a restore that is disturbed', function () {
   const isKilled = ({ code, signal }: Ended): boolean => signal === 'SIGKILL' || code === 137;
 
   const goal = { finish: 'new', 'roll-back': 'old' } as const;
+  const turned = { finish: 'old', 'roll-back': 'new' } as const;
   const allStates = (how: How): string[] => [
     `new with an intent, ${how}`,
     'new, without an intent',
     `old with an intent, ${how}`,
     'old, without an intent',
   ];
+
+  const whatFails = (kind: Kind, operations: Operation[]): Operation[] =>
+    kind === 'ENOSPC' ? operations.filter(canFill) : operations;
+
+  /** Strikes each operation in turn, and collects what is wrong after it. */
+  const strike = async (
+    kind: Kind,
+    operations: readonly Operation[],
+    once: (lane: number, options: string[]) => Promise<Ended>,
+    judgeOne: (lane: number, index: number, ended: Ended) => Promise<string[]>,
+  ): Promise<void> => {
+    const wrong: string[] = [];
+    let missed = 0;
+    await inLanes(lanes, operations.entries(), async ([index, operation], lane) => {
+      const ended = await once(lane, disturb(operation, injections[kind]));
+      // Node writes to pipes of its own as well, and ends itself when that fails.
+      const isHit = kind === 'KILL' ? isKilled(ended) : hasHit(dirOf(lane), folder(`trace${lane}`));
+      if (!isHit) missed++;
+      if (!isHit && kind !== 'KILL') return;
+      const found = await judgeOne(lane, index, ended);
+      if (kind !== 'KILL' && ended.code !== 0 && ended.stdout === '') found.push('no error');
+      wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
+    });
+    tally = { runs: operations.length, missed };
+    assert.deepEqual(wrong, []);
+    assert.ok(
+      missed < Math.max(2, operations.length / 5),
+      `${missed} of ${operations.length} missed`,
+    );
+  };
 
   /** The first snapshot of a database gives it its identity; after that, each restore does the same operations. */
   const identify = async (): Promise<void> => {
@@ -196,106 +251,123 @@ describe('a restore that is disturbed', function () {
     }
   };
 
-  for (const [kind, injection, how, choose] of [
-    ['KILL', 'signal=KILL', 'finish', (all) => sampleOf(all, 10)],
-    ['KILL', 'signal=KILL', 'roll-back', (all) => sampleOf(all.toReversed(), 10)],
-    ['EIO', 'error=EIO', 'roll-back', (all) => sampleOf(all, 5)],
-    ['ENOSPC', 'error=ENOSPC', 'finish', (all) => sampleOf(all.filter(canFill), 4)],
-  ] as const satisfies [string, string, How, (all: Operation[]) => Operation[]][]) {
+  for (const [kind, how, choose] of [
+    ['KILL', 'finish', (all) => sampleOf(all, 10)],
+    ['KILL', 'roll-back', (all) => sampleOf(all.toReversed(), 10)],
+    ['EIO', 'roll-back', (all) => sampleOf(all, 5)],
+    ['ENOSPC', 'finish', (all) => sampleOf(all, 4)],
+  ] as const satisfies [Kind, How, (all: Operation[]) => Operation[]][]) {
     it(`by ${kind} at any operation, is old, new, or can ${how}`, async () => {
       await identify();
       reset(0);
       const undisturbed = await job(0, 'apply', requestIn(0));
       assert.equal(undisturbed.code, 0, undisturbed.stdout);
       assert.equal(stateOf(liveIn(dirOf(0)), dirOf(0)), 'new');
-      const wrong: string[] = [];
-      let missed = 0;
-      const all = choose(operations(0));
-      await inLanes(lanes, all, async (operation, lane) => {
-        reset(lane);
-        const dir = dirOf(lane);
-        const ended = await job(lane, 'apply', requestIn(lane), disturb(operation, injection));
-        // Node writes to pipes of its own as well, and ends itself when that fails.
-        const isHit = kind === 'KILL' ? isKilled(ended) : hasHit(dir, folder(`trace${lane}`));
-        if (!isHit) missed++;
-        if (!isHit && kind !== 'KILL') return;
-        const found: string[] = [];
-        if (kind !== 'KILL' && ended.code === 0 && stateOf(liveIn(dir), dir) !== 'new')
-          found.push('said that all went well');
-        found.push(...(await judge(dir, how, goal)));
-        if (kind !== 'KILL' && ended.code !== 0 && ended.stdout === '') found.push('no error');
-        wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
-      });
-      assert.deepEqual(wrong, []);
-      assert.ok(missed < Math.max(2, all.length / 5), `${missed} of ${all.length} missed`);
+      await strike(
+        kind,
+        choose(whatFails(kind, operations(0))),
+        (lane, options) => {
+          reset(lane);
+          return job(lane, 'apply', requestIn(lane), options);
+        },
+        async (lane, _index, { code }) => {
+          const dir = dirOf(lane);
+          const found: string[] = [];
+          if (code === 0 && stateOf(liveIn(dir), dir) !== 'new')
+            found.push('said that all went well');
+          return [...found, ...(await judge(dir, how, goal))];
+        },
+      );
       // A sample need not come to all of them.
       if (kind === 'KILL' && isThorough)
-        assert.deepEqual([...outcomes].sort(), allStates(how).sort());
+        assert.deepEqual([...outcomes.keys()].sort(), allStates(how).sort());
       if (kind === 'KILL')
-        for (const outcome of outcomes) assert.ok(allStates(how).includes(outcome), outcome);
+        for (const outcome of outcomes.keys()) assert.ok(allStates(how).includes(outcome), outcome);
     });
   }
 
-  it('by KILL, of two members of a bundle, brings both to the same end', async () => {
-    const databases = ['app.db', 'two.db'];
-    const requestOfTwo = (lane: number): ReturnType<typeof applyRequest> => ({
-      ...requestIn(lane),
-      backup: bundlePath,
-      items: databases.map((name) => ({ member: 'app.db', target: join(dirOf(lane), name) })),
-    });
-    // The first run gives the databases of a lane their identities; the ones after it all do the same.
-    for (const lane of [...Array(lanes).keys(), 0]) {
-      reset(lane, databases);
-      const undisturbed = await job(lane, 'apply', requestOfTwo(lane));
-      assert.equal(undisturbed.code, 0, undisturbed.stdout);
-    }
-    const wrong: string[] = [];
-    // Before the intent is there, nothing is touched that is not private.
-    const all = operations(0);
-    const first = all.findIndex(
-      ({ call, line }) => call === 'rename' && line.includes('intent.json'),
-    );
-    assert.ok(first > 0, 'no intent');
-    const numbered = sampleOf(all.slice(first), 5).entries();
-    await inLanes(lanes, numbered, async ([index, operation], lane) => {
-      reset(lane, databases);
-      await job(lane, 'apply', requestOfTwo(lane), disturb(operation, 'signal=KILL'));
-      const found = await judge(
-        dirOf(lane),
-        index % 2 === 0 ? 'finish' : 'roll-back',
-        goal,
-        databases,
+  for (const [kind, most] of [
+    ['KILL', 5],
+    ['EIO', 2],
+    ['ENOSPC', 0],
+  ] as const) {
+    if (most === 0 && !isThorough) continue;
+    it(`by ${kind}, of two members of a bundle, brings both to the same end`, async () => {
+      const databases = ['app.db', 'two.db'];
+      const requestOfTwo = (lane: number): ReturnType<typeof applyRequest> => ({
+        ...requestIn(lane),
+        backup: bundlePath,
+        items: databases.map((name) => ({ member: 'app.db', target: join(dirOf(lane), name) })),
+      });
+      // The first run gives the databases of a lane their identities; the ones after it all do the same.
+      for (const lane of [...Array(lanes).keys(), 0]) {
+        reset(lane, databases);
+        const undisturbed = await job(lane, 'apply', requestOfTwo(lane));
+        assert.equal(undisturbed.code, 0, undisturbed.stdout);
+      }
+      const all = operations(0);
+      const first = all.findIndex(
+        ({ call, line }) => call === 'rename' && line.includes('intent.json'),
       );
-      wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
+      assert.ok(first > 0, 'no intent');
+      // Before the intent is there, nothing is touched that is not private.
+      const some = isThorough ? all : all.slice(first);
+      await strike(
+        kind,
+        sampleOf(whatFails(kind, some), most),
+        (lane, options) => {
+          reset(lane, databases);
+          return job(lane, 'apply', requestOfTwo(lane), options);
+        },
+        async (lane, index, { code }) => {
+          const dir = dirOf(lane);
+          const found: string[] = [];
+          if (code === 0 && databases.some((name) => stateOf(join(dir, name), dir) !== 'new'))
+            found.push('said that all went well');
+          const how = index % 2 === 0 ? 'finish' : 'roll-back';
+          return [...found, ...(await judge(dir, how, goal, databases))];
+        },
+      );
+      if (kind === 'KILL')
+        assert.ok(
+          [...outcomes.keys()].some((outcome) => outcome.includes('with an intent')),
+          [...outcomes.keys()].join(),
+        );
     });
-    assert.deepEqual(wrong, []);
-    assert.ok(
-      [...outcomes].some((outcome) => outcome.includes('with an intent')),
-      [...outcomes].join(),
-    );
-  });
+  }
 
-  it('by KILL at any operation of an undo, has all of the old and of the restored', async () => {
-    const restoreAndUndo = async (lane: number, straceOptions: string[] = []): Promise<Ended> => {
-      reset(lane);
-      const { items } = await applyRestore(requestIn(lane), quiet);
-      const request = { setAside: items[0]?.setAside, toolVersion: '0' };
-      return job(lane, 'undo', request, straceOptions);
-    };
-    assert.equal((await restoreAndUndo(0)).code, 0);
-    const wrong: string[] = [];
-    await inLanes(lanes, sampleOf(operations(0), 7).entries(), async ([index, operation], lane) => {
-      await restoreAndUndo(lane, disturb(operation, 'signal=KILL'));
-      const dir = dirOf(lane);
-      const how = index % 2 === 0 ? 'finish' : 'roll-back';
-      const found = await judge(dir, how, { finish: 'old', 'roll-back': 'new' });
-      const restored = [liveIn(dir), ...keptOf(liveIn(dir), dir)];
-      if (!restored.some((path) => existsSync(path) && isRestored(path)))
-        found.push('the restored database is lost');
-      wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
+  for (const [kind, most] of [
+    ['KILL', 7],
+    ['EIO', 3],
+    ['ENOSPC', 0],
+  ] as const) {
+    if (most === 0 && !isThorough) continue;
+    it(`by ${kind} at any operation of an undo, has all of the old and of the restored`, async () => {
+      const restoreAndUndo = async (lane: number, straceOptions: string[] = []): Promise<Ended> => {
+        reset(lane);
+        const { items } = await applyRestore(requestIn(lane), quiet);
+        const request = { setAside: items[0]?.setAside, toolVersion: '0' };
+        return job(lane, 'undo', request, straceOptions);
+      };
+      assert.equal((await restoreAndUndo(0)).code, 0);
+      await strike(
+        kind,
+        sampleOf(whatFails(kind, operations(0)), most),
+        restoreAndUndo,
+        async (lane, index, { code }) => {
+          const dir = dirOf(lane);
+          const found: string[] = [];
+          if (code === 0 && !isOld(liveIn(dir))) found.push('said that all went well');
+          const how = index % 2 === 0 ? 'finish' : 'roll-back';
+          found.push(...(await judge(dir, how, turned)));
+          const restored = [liveIn(dir), ...keptOf(liveIn(dir), dir)];
+          if (!restored.some((path) => existsSync(path) && isRestored(path)))
+            found.push('the restored database is lost');
+          return found;
+        },
+      );
     });
-    assert.deepEqual(wrong, []);
-  });
+  }
 
   it('finds no free links: copies instead, and restores and undoes as well', async () => {
     const noLinks = ['-e', 'inject=link,linkat:error=EPERM'];

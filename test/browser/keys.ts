@@ -54,6 +54,12 @@ export function keysOf(window: Window): Keys {
           await keyboard.press('Escape');
         }
       }
+      // Commands that only contain these words may come first.
+      const chosen = window.quickInput.locator('.monaco-list-row.focused');
+      for (let presses = 0; presses < 10; presses++) {
+        if ((await chosen.getAttribute('aria-label'))?.startsWith(title) === true) break;
+        await keyboard.press('ArrowDown');
+      }
       await keyboard.press('Enter');
     },
     press: async (name) => {

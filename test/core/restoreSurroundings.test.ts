@@ -7,14 +7,16 @@ import {
   mkdirSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { checkDatabase } from '../../src/core/doctor/database.ts';
 import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
 import { planRestore } from '../../src/core/restore/plan.ts';
-import { findInterrupted } from '../../src/core/restore/recovery.ts';
+import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
 import { undoRestore } from '../../src/core/restore/undo.ts';
-import { bytesOf, valueOf } from '../support/databases.ts';
+import { bytesOf, snapshot, valueOf, withDatabase } from '../support/databases.ts';
 import { asNobody, fixture, isLinuxRoot, run } from '../support/processes.ts';
 import { applyRequest, prepareRestore, quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -54,6 +56,25 @@ describe('what lies around the target of a restore', () => {
     for (const name of ['other.db', 'app.db', 'app.db-info']) rmSync(folder(name));
     writeFileSync(`${live}-wal`, 'newest transactions');
     assert.match(await remarks(), /does not exist, but app\.db-wal is there/);
+  });
+
+  it('does not count the names that a restore between its steps gives to the database', async () => {
+    withDatabase(live, (db) => db.pragma('journal_mode = wal'));
+    const request = applyRequest(backup, live, { folder: folder('safety') });
+    const moved = await moveAside(request, quiet);
+    assert.equal(statSync(live).nlink, 2);
+    assert.equal(await remarks(), '');
+    const { manifest } = await snapshot(live, { folder: folder('meanwhile') });
+    assert.doesNotMatch(JSON.stringify(manifest), /hard.link/);
+    const checks = await checkDatabase(live);
+    assert.deepEqual(
+      checks.filter(({ text }) => text.includes('hard links')),
+      [],
+    );
+    linkSync(live, folder('other.db'));
+    assert.match(await remarks(), /app\.db has 2 names \(hard links\)/);
+    rmSync(folder('other.db'));
+    await recoverInterrupted({ intent: moved.intent, how: 'roll-back' }, quiet);
   });
 
   it('refuses a database that is mounted as a single file before anything is named, with a way on', async function () {

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { isBackupError } from '../errors.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
+import { namesOf } from '../manifest/hardLinks.ts';
 import { lostFilesOf } from '../snapshot/saveOpen.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
 import { requirePlainSiblings, siblingsOf } from '../sqlite/siblings.ts';
@@ -28,7 +29,8 @@ function checkFile(database: string): Check[] {
   requirePlainSiblings(path);
   const { journalMode } = requireDatabase(path);
   refuseNeighbours(path);
-  const { size, nlink } = statSync(path);
+  const { size } = statSync(path);
+  const names = namesOf(path);
   const walBytes = siblingsOf(path).get('-wal')?.sizeBytes ?? 0;
   const mode = journalMode === 'wal' ? 'WAL mode' : 'rollback mode';
   const wal = walBytes > 0 ? `, ${formatBytes(walBytes)} more in the WAL` : '';
@@ -36,10 +38,10 @@ function checkFile(database: string): Check[] {
     ok(`${formatBytes(size)}, ${mode}${wal}.`),
     ...checkRights(path, journalMode),
     ...checkLocks(path),
-    ...(nlink > 1
+    ...(names > 1
       ? [
           note(
-            `The file has ${nlink} names (hard links). A program that opens it under another name keeps its -wal there, and a backup does not see it.`,
+            `The file has ${names} names (hard links). A program that opens it under another name keeps its -wal there, and a backup does not see it.`,
             'Use one name everywhere.',
           ),
         ]

@@ -1,7 +1,8 @@
 /** What lies around a target, and changes what a restore of it means: said in the plan, before anything is done. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isBackupError } from '../errors.ts';
+import { namesOf } from '../manifest/hardLinks.ts';
 import type { Finding } from '../manifest/manifest.ts';
 import { hasContent, statesOf } from './parts.ts';
 import { requireReplaceable } from './target.ts';
@@ -29,7 +30,7 @@ function refusal(live: string): Finding[] {
 }
 
 function otherNames(live: string): Finding[] {
-  const links = statSync(live, { throwIfNoEntry: false })?.nlink ?? 1;
+  const links = existsSync(live) ? namesOf(live) : 1;
   if (links < 2) return [];
   const message = `${live} has ${links} names (hard links). Only this one gets the restored database: a program that opens it under another name goes on with the previous one.`;
   return [{ code: 'hard-linked', message }];

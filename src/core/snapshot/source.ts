@@ -8,6 +8,7 @@ import { requireSpace } from '../files/space.ts';
 import { findLockers, hasProgramHere } from '../holders/holders.ts';
 import { findLost, type LostFiles } from '../holders/lost.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
+import { namesOf } from '../manifest/hardLinks.ts';
 import type { Permissions } from '../manifest/manifest.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
 import { type ByHand, filesOf, type LostNames, whyByHand } from '../sqlite/opening.ts';
@@ -37,14 +38,14 @@ export function inspectSource(database: string, largestBytes: number): Source {
   requirePlainSiblings(path);
   const { journalMode, pageSize } = requireDatabase(path);
   refuseNeighbours(path);
-  const { size: sizeBytes, nlink: links, mode, uid, gid } = statSync(path);
+  const { size: sizeBytes, mode, uid, gid } = statSync(path);
   requireSize(path, sizeBytes, largestBytes);
   const source = {
     path,
     identity: fileIdentity(path),
     sizeBytes,
     journalMode,
-    links,
+    links: namesOf(path),
     pageSize,
     ...(process.platform !== 'win32' && { permissions: { mode: mode & 0o777, uid, gid } }),
   };

@@ -1,0 +1,32 @@
+/** How many names a database file has, for the warnings about hard links. */
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { isPrivateFolderName } from '../files/workplace.ts';
+import { parseSetAsideName } from './names.ts';
+
+/**
+ * Does not count the names that a restore gives to a file while it is at work or waits for its next step: no program
+ * opens the database under those.
+ */
+export function namesOf(path: string): number {
+  const { nlink, dev, ino } = statSync(path);
+  if (nlink < 2) return nlink;
+  const isSame = (other: string): boolean => {
+    const stats = lstatSync(other, { throwIfNoEntry: false });
+    return stats?.ino === ino && stats.dev === dev;
+  };
+  try {
+    return nlink - ownNamesBeside(path).filter(isSame).length;
+  } catch {
+    return nlink; // The folder cannot be listed, so all names count.
+  }
+}
+
+function ownNamesBeside(path: string): string[] {
+  const [folder, name] = [dirname(path), basename(path)];
+  return readdirSync(folder).flatMap((other) => {
+    if (parseSetAsideName(other)?.target === name) return [join(folder, other)];
+    if (!isPrivateFolderName(other)) return [];
+    return readdirSync(join(folder, other)).map((file) => join(folder, other, file));
+  });
+}

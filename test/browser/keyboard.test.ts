@@ -8,7 +8,7 @@ describe('with the keyboard alone', () => {
   before(thePackage);
 
   it('a first backup, a restore with a reload in the middle, and its undo', async function () {
-    this.timeout(240_000);
+    this.timeout(300_000);
     const setup = { theme: themes.light, backUp: backUpByKeys };
     await withShop(setup, async (window, shop, folder) => {
       const keys = keysOf(window);

@@ -27,15 +27,11 @@ export function keysOf(window: Window): Keys {
     assert.fail(`Tab does not lead to ${what}`);
   };
 
-  /** Only what the page shows under the focus counts: an inactive frame keeps its own. */
   const tabTo = async (role: 'button' | 'checkbox', name: string | RegExp): Promise<void> => {
     const element = webview.getByRole(role, { name }).first();
     await element.waitFor();
-    await tabUntil(String(name), () =>
-      element.evaluate(
-        (one) => one.ownerDocument.hasFocus() && one.ownerDocument.activeElement === one,
-      ),
-    );
+    const focused = element.and(webview.locator(':focus'));
+    await tabUntil(String(name), async () => (await focused.count()) > 0);
   };
 
   return {
@@ -73,7 +69,8 @@ export function keysOf(window: Window): Keys {
     answer: async (name) => {
       const button = dialog.getByRole('button', { name, exact: true });
       await button.waitFor();
-      await tabUntil(name, () => button.evaluate((one) => one.ownerDocument.activeElement === one));
+      const focused = button.and(page.locator(':focus'));
+      await tabUntil(name, async () => (await focused.count()) > 0);
       await keyboard.press('Enter');
     },
   };

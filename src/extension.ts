@@ -40,6 +40,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const worker = new WorkerClient({
     entry: join(context.extensionPath, 'dist', 'worker.cjs'),
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
+    onNote: (text) => log.info(text),
   });
   const { version: toolVersion } = context.extension.packageJSON as { version: string };
   const audit = new Audit(context.logUri.fsPath, log);

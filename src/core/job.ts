@@ -56,6 +56,8 @@ export interface RecordAs {
 export interface SnapshotHooks {
   /** Called between steps; what it throws ends the job and leaves nothing behind. */
   onProgress: (progress: Progress) => void;
+  /** What a log keeps and a person need not see: why the work was done in another way. */
+  onNote?: (text: string) => void;
   /** Called once when all is proved. After it resolves the job can no longer be cancelled; a rejection ends it. */
   beforePublish: () => Promise<void>;
   /** Digests of a file beside this thread's own work. Without it, the file is read here. */

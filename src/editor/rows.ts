@@ -269,6 +269,11 @@ export async function backupTooltip(entry: CatalogEntry): Promise<string> {
     verdict?.checkedAt === undefined ? word : t('{0} at {1}', word, exactTime(verdict.checkedAt)),
     manifest?.drill &&
       t('Test restore at {0}: {1}', exactTime(manifest.drill.at), manifest.drill.status),
+    manifest !== undefined && 'cloned' in manifest && manifest.cloned === true
+      ? t(
+          'Made as a clone: it shares its blocks with the database, except those that changed since.',
+        )
+      : undefined,
     ...lossesOf(entry).slice(0, mostRemarks).map(lossText),
     ...(verdict?.findings ?? []).map(({ message }) => message),
     ...(manifest === undefined ? [] : contentLines(manifest)),

@@ -20,6 +20,8 @@ export interface WorkerOptions {
   entry: string;
   /** What the worker writes to stderr, and what could not be tidied up after it: for the log. */
   onLog?: (text: string) => void;
+  /** Why work was done in another way than usual, and nothing is wrong: for the log as well. */
+  onNote?: (text: string) => void;
 }
 
 export interface CallOptions {
@@ -82,6 +84,7 @@ export class WorkerClient {
           ...options,
           deadlineMs: options.deadlineMs ?? (isRecoverable ? restoreDeadlineMs : undefined),
           isRecoverable,
+          onNote: this.#options.onNote ?? (() => undefined),
         },
       );
     } finally {
@@ -230,7 +233,13 @@ function converse<M extends Method>(
   child: ChildProcess,
   exited: Promise<Exit>,
   call: ToWorker,
-  { onProgress, signal, deadlineMs, isRecoverable }: CallOptions & { isRecoverable: boolean },
+  {
+    onProgress,
+    onNote,
+    signal,
+    deadlineMs,
+    isRecoverable,
+  }: CallOptions & { onNote: (text: string) => void; isRecoverable: boolean },
 ): Promise<Result<M>> {
   return new Promise((resolve, reject) => {
     let isPublishing = false;
@@ -260,6 +269,7 @@ function converse<M extends Method>(
       const message = parseFromWorker(raw);
       if (message === undefined || isSettled) return;
       if ('progress' in message) onProgress?.(message.progress);
+      else if ('note' in message) onNote(message.note);
       else if ('ready' in message) {
         isPublishing = true;
         child.send({ publish: true } satisfies ToWorker, () => undefined);

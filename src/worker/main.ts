@@ -20,6 +20,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
   const publishing = new Promise<void>((resolve) => (allowPublishing = resolve));
   const hooks = {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
+    onNote: (note: string) => void send({ note }).catch(() => undefined),
     beforePublish: () => send({ ready: true }).then(() => publishing),
     digestBeside,
     capturing: captureWith(process.argv[1] ?? ''),

@@ -236,6 +236,7 @@ const errorSchema = v.object({
 
 const fromWorkerSchema = v.union([
   v.object({ progress: progressSchema }),
+  v.object({ note: v.string() }),
   v.object({ ready: v.literal(true) }),
   v.object({ ok: v.unknown() }),
   v.object({ error: errorSchema }),

@@ -88,7 +88,7 @@ export class WarmWorker {
       }, deadlineMs);
       const listen = (raw: unknown): void => {
         const message = parseFromWorker(raw);
-        if (message === undefined || 'progress' in message) return;
+        if (message === undefined || 'progress' in message || 'note' in message) return;
         if ('ready' in message) child.send({ publish: true }, () => undefined);
         else if ('error' in message) settle(() => reject(fromPlainError(message.error)));
         else settle(() => resolve(message.ok as Result<M>));

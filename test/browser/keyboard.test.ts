@@ -8,7 +8,8 @@ describe('with the keyboard alone', () => {
   before(thePackage);
 
   it('a first backup, a restore with a reload in the middle, and its undo', async function () {
-    this.timeout(300_000);
+    // A whole restore, a reload and an undo in one window: the longest of all on a busy machine.
+    this.timeout(480_000);
     const setup = { theme: themes.light, backUp: backUpByKeys };
     await withShop(setup, async (window, shop, folder) => {
       const keys = keysOf(window);
@@ -68,6 +69,8 @@ describe('with the keyboard alone', () => {
 });
 
 async function backUpByKeys(window: Window): Promise<void> {
+  // The database has been found.
+  await window.statusBarItem(/Back Up$/).waitFor();
   await keysOf(window).command('SQLite Backup: Quick Backup');
   await window.option(/shop\.db/).waitFor();
   await window.page.keyboard.press('Enter');

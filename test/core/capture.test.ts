@@ -271,9 +271,10 @@ describe('a capture by a second process', () => {
       assert.equal(statSync(copy).size, size);
     });
 
-    for (const [what, change] of [
+    for (const [what, why, change] of [
       [
         'it is killed when it is asked for the index',
+        /index of its WAL could not be read/,
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
           readIndexes: (paths) => (one.end(), one.readIndexes(paths)),
@@ -281,6 +282,7 @@ describe('a capture by a second process', () => {
       ],
       [
         'it is killed while it copies',
+        /process that reads the files ended/,
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
           capture: (order, onStep) => one.capture(order, (done) => (one.end(), onStep(done))),
@@ -288,10 +290,12 @@ describe('a capture by a second process', () => {
       ],
       [
         'it is stopped before anything is held',
+        /index of its WAL could not be read/,
         (one: CaptureProcess): CaptureProcess => (process.kill(one.pid ?? 0, 'SIGSTOP'), one),
       ],
       [
         'it is stopped when it is asked for the index',
+        /index of its WAL could not be read/,
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
           readIndexes: (paths) => (process.kill(one.pid ?? 0, 'SIGSTOP'), one.readIndexes(paths)),
@@ -299,6 +303,7 @@ describe('a capture by a second process', () => {
       ],
       [
         'it is stopped while it copies',
+        /process that reads the files is silent/,
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
           capture: (order, onStep) =>
@@ -307,6 +312,7 @@ describe('a capture by a second process', () => {
       ],
       [
         'the index cannot be understood',
+        /index of its WAL could not be read/,
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
           readIndexes: (paths) => Promise.resolve(paths.map(() => undefined)),
@@ -316,10 +322,15 @@ describe('a capture by a second process', () => {
       it(`is taken by SQLite page by page when ${what}`, async () => {
         await holdOpen(database, nextGeneration);
         const by = what.includes('stopped') ? hasty : capturing;
-        const hooks = { capturing: small(change, by) };
+        const notes: string[] = [];
+        const onNote = (text: string): void => void notes.push(text);
+        const hooks = { capturing: small(change, by), onNote };
         const { path: copy, manifest } = await snapshot(database, {}, hooks);
         assert.equal(manifest.verdict.status, 'ok');
         assert.equal(generationsIn(copy), '1');
+        assert.equal(notes.length, 1);
+        assert.match(notes[0] ?? '', /^SQLite copies .*app\.db page by page, because /);
+        assert.match(notes[0] ?? '', why);
       });
     }
 

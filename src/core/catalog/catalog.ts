@@ -64,6 +64,8 @@ export interface Kept {
   method: Method;
   sha256: string;
   checkedAt?: string;
+  /** It shares its unchanged blocks with the database. */
+  cloned?: true;
   drill?: Pick<Drill, 'status' | 'at'>;
   pinned: boolean;
   note?: string;
@@ -253,19 +255,13 @@ function verdictOf(
   return { verified: status, ...(outOfStep !== undefined && { outOfStep }) };
 }
 
-function keptOf({
-  method,
-  sha256,
-  verdict: { checkedAt },
-  drill,
-  pinned = false,
-  note,
-  losses,
-  released,
-}: Manifest | BundleManifest): Kept {
+function keptOf(manifest: Manifest | BundleManifest): Kept {
+  const { method, sha256, verdict, drill, pinned = false, note, losses, released } = manifest;
+  const { checkedAt } = verdict;
   return {
     ...{ method, sha256, pinned },
     ...(checkedAt !== undefined && { checkedAt }),
+    ...('cloned' in manifest && manifest.cloned === true && { cloned: true as const }),
     ...(drill !== undefined && { drill: { status: drill.status, at: drill.at } }),
     ...(note !== undefined && { note }),
     ...(losses !== undefined && { losses }),

@@ -169,6 +169,8 @@ const manifestSchema = v.object({
   trigger: v.picklist(triggers),
   sizeBytes: count,
   sha256,
+  /** Made as a clone: on the disk it shares the blocks with the database that have not changed since. */
+  cloned: v.optional(v.boolean()),
   verdict: verdictSchema,
   ...contentsEntries,
   /** Of the work tree that the database belongs to. */

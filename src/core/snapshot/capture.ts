@@ -72,11 +72,13 @@ export async function capture(
   { member: { source }, pin: { facts }, wal }: Held,
   copy: string,
   onStep: (doneBytes: number) => Pace,
+  onNote: (text: string) => void = () => undefined,
 ): Promise<Captured | undefined> {
   const isWal = facts.journalMode === 'wal';
-  if (isWal && wal?.pageSize !== facts.pageSize) return undefined;
   let ended: unknown;
   try {
+    if (isWal && wal?.pageSize !== facts.pageSize)
+      throw new Error('The index of its WAL could not be read, or is of an unknown version.');
     const captured = await capturing.capture(
       { path: source.path, copy, wal: isWal ? wal : undefined },
       (doneBytes) => {
@@ -91,9 +93,13 @@ export async function capture(
     // The other process finds the file by its name, and SQLite holds the one that had the name before.
     if (isReplaced(source)) throw new Error(`${source.path} is another file now.`);
     return captured;
-  } catch {
+  } catch (error) {
     if (ended !== undefined) throw ended as Error;
     for (const file of [copy, `${copy}-wal`]) rmSync(file, { force: true });
+    const reason = error instanceof Error ? error.message : String(error);
+    onNote(
+      `SQLite copies ${source.path} page by page, because it could not be captured: ${reason}`,
+    );
     return undefined;
   }
 }

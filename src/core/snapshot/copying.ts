@@ -47,7 +47,7 @@ export interface CopyRequest {
   largestBytes: number;
 }
 
-export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'digestBeside' | 'capturing'>;
+export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'onNote' | 'digestBeside' | 'capturing'>;
 
 export interface CopyFailure {
   /** As asked for. */
@@ -71,6 +71,8 @@ export interface Copied extends Member {
   contents: Contents;
   at: Date;
   warnings: Finding[];
+  /** It shares its blocks with the database. */
+  isCloned: boolean;
   /** Ends what is read beside what this thread does, where that gains time. */
   digests: ((onRead: (doneBytes: number) => void) => Promise<Digests>) | undefined;
 }
@@ -197,7 +199,7 @@ export class Copying {
         try {
           const captured =
             capturing && isWorthCapturing(one, this.#hooks.capturing)
-              ? await capture(capturing, one, copy, onStep)
+              ? await capture(capturing, one, copy, onStep, this.#hooks.onNote)
               : undefined;
           if (captured === undefined)
             await copyPinned(one.pin, { copy, folder: this.#folder }, onStep);
@@ -209,8 +211,9 @@ export class Copying {
               : settleCaptured(copy, one, captured, this.#folder);
           const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
+          const isCloned = captured?.means === 'clone';
           const digests = this.#digestBeside(copy);
-          copied.push({ ...member, copy, journalMode, contents, at, warnings, digests });
+          copied.push({ ...member, copy, journalMode, contents, at, warnings, isCloned, digests });
         } catch (error) {
           if (isBackupError(error) && error.code === 'target-full') throw error;
           this.#fail(member, error);
@@ -343,6 +346,7 @@ export class Copying {
       contents,
       at,
       warnings: watch.findings(),
+      isCloned: false,
       digests: this.#digestBeside(copy),
     };
   }

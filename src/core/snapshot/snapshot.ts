@@ -203,6 +203,7 @@ class Job {
       ...(one.stamp !== undefined && { stamp: one.stamp }),
       sizeBytes: one.sizeBytes,
       sha256: one.sha256,
+      ...(one.isCloned && { cloned: true }),
       ...contents,
       ...(!isDamaged && lossesSince(earlier, one.at, [{ ...contents, id: source.id }])),
     };

@@ -17,6 +17,8 @@ import { sweepPrivateCopies } from './editor/privateCopies.ts';
 import { Runbooks } from './editor/runbooks.ts';
 import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
+import { useLanguage } from './core/units.ts';
+import { said } from './editor/said.ts';
 import { WorkerClient } from './worker/client.ts';
 
 /** For other extensions: `vscode.extensions.getExtension('sqlite-backup.sqlite-backup')?.exports`. */
@@ -33,12 +35,14 @@ export interface Api {
 }
 
 export function activate(context: vscode.ExtensionContext): Api {
+  useLanguage(vscode.env.language);
   const log = new Log();
   const settings = new Settings();
   const memory = context.workspaceState;
   const folder = new BackupsFolder(settings, memory, log);
   const worker = new WorkerClient({
     entry: join(context.extensionPath, 'dist', 'worker.cjs'),
+    translate: vscode.l10n.bundle === undefined ? undefined : said,
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
     onNote: (text) => log.info(text),
   });

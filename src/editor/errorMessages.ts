@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import type { BackupError } from '../core/errors.ts';
 import { formatBytes } from '../core/units.ts';
 import { folderName } from './backupsFolder.ts';
+import { said } from './said.ts';
 
 const { t } = vscode.l10n;
 
@@ -28,7 +29,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'source-busy':
       // It is no lock: it changes, or locks would not reach the program.
       if (facts['reason'] === 'changed' || facts['reason'] === 'other-side')
-        return [error.message, error.hint ?? ''].join(' ').trim();
+        return [said(error.message), said(error.hint ?? '')].join(' ').trim();
       return facts['program'] === undefined
         ? t(
             '{0} is locked by another program. Nothing was written. Close its transaction and try again.',
@@ -84,7 +85,7 @@ export function errorMessage(error: BackupError, name: string): string {
             formatBytes(Number(facts['availableBytes'])),
           );
     case 'access':
-      return t('{0} Nothing was written. {1}', error.message, error.hint ?? '').trim();
+      return t('{0} Nothing was written. {1}', said(error.message), said(error.hint ?? '')).trim();
     case 'deadline':
       return t('{0} took too long and was stopped. Nothing was written.', name);
     case 'worker-died':
@@ -110,7 +111,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'io-error':
     case 'bad-setting':
     case 'internal':
-      return [error.message, error.hint].filter((part) => part !== undefined).join(' ');
+      return [said(error.message), said(error.hint ?? '')].join(' ').trim();
   }
 }
 

@@ -11,6 +11,7 @@ import { errorMessage } from './errorMessages.ts';
 import { lossTexts, offerTexts } from './lossMessages.ts';
 import type { Retained } from './retention.ts';
 import type { Job } from './runningJobs.ts';
+import { said } from './said.ts';
 import { relativeTime } from './times.ts';
 
 const { t } = vscode.l10n;
@@ -73,7 +74,7 @@ export function warningText({ code, message }: Finding): string {
         'The database file has other names (hard links). Only the -wal beside this one was read.',
       );
     default:
-      return message;
+      return said(message);
   }
 }
 

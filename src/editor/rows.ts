@@ -12,6 +12,7 @@ import { inertLine } from './inert.ts';
 import { lossText } from './lossMessages.ts';
 import { readManifest } from './manifests.ts';
 import { databaseCount, fileCount, verdictWord } from './messages.ts';
+import { said } from './said.ts';
 import { dayAndTime, exactTime, timeOfDay } from './times.ts';
 
 export type Row =
@@ -258,7 +259,7 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
 export async function backupTooltip(entry: CatalogEntry): Promise<string> {
   const { path, createdAt, verified, outOfStep, kept, unreadable } = entry;
   const { t } = vscode.l10n;
-  if (unreadable !== undefined) return tooltip([path, exactTime(createdAt), unreadable]);
+  if (unreadable !== undefined) return tooltip([path, exactTime(createdAt), said(unreadable)]);
   const manifest = kept === undefined ? undefined : await readManifest(path);
   const verdict = manifest?.verdict;
   const word = verdictWord(verified, outOfStep, verdict?.findings);
@@ -275,7 +276,7 @@ export async function backupTooltip(entry: CatalogEntry): Promise<string> {
         )
       : undefined,
     ...lossesOf(entry).slice(0, mostRemarks).map(lossText),
-    ...(verdict?.findings ?? []).map(({ message }) => message),
+    ...(verdict?.findings ?? []).map(({ message }) => said(message)),
     ...(manifest === undefined ? [] : contentLines(manifest)),
     manifest?.note,
     manifest && `SHA-256 ${manifest.sha256}`,
@@ -311,16 +312,16 @@ function contentLines(manifest: Manifest | BundleManifest): string[] {
     const { entries, failures = [], warnings = [] } = manifest;
     const files = entries.filter((entry) => entry.kind === 'companion');
     const remarks = [
-      ...failures.map(({ path, message }) => t('Left out: {0}: {1}', path, message)),
+      ...failures.map(({ path, message }) => t('Left out: {0}: {1}', path, said(message))),
       ...files
         .filter(({ changedWhileReading }) => changedWhileReading)
         .map(({ source }) => t('{0} changed each time it was read.', source.path)),
-      ...warnings.map(({ message }) => message),
+      ...warnings.map(({ message }) => said(message)),
     ];
     return [
       manifest.cut.label === 'one-instant'
         ? t('Databases at the same moment')
-        : t('Each database consistent in itself. {0}', manifest.cut.reason ?? ''),
+        : t('Each database consistent in itself. {0}', said(manifest.cut.reason ?? '')),
       ...(files.length === 0 ? [] : [t('{0} copied beside them', fileCount(files.length))]),
       ...remarks.slice(0, mostRemarks),
       ...(remarks.length > mostRemarks ? [t('and {0} more', remarks.length - mostRemarks)] : []),

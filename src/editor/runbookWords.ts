@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { BackupError } from '../core/errors.ts';
 import { errorMessage } from './errorMessages.ts';
+import { said } from './said.ts';
 
 export function nameOf(path: string | undefined): string {
   return path === undefined ? '' : vscode.workspace.asRelativePath(vscode.Uri.file(path));
@@ -24,7 +25,7 @@ export function explain(error: BackupError): string {
     'source-missing',
   ];
   if (!isOfLive.includes(error.code)) return errorMessage(short, nameOf(error.path));
-  return [short.message, short.hint].filter((part) => part !== undefined).join(' ');
+  return [said(short.message), said(short.hint ?? '')].join(' ').trim();
 }
 
 /** The hint stays as it is: it may be a command for a terminal, which is anywhere. */

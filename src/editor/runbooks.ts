@@ -40,6 +40,7 @@ import { verdictWord } from './messages.ts';
 import { dayAndTime } from './times.ts';
 import { explain, factsOf, nameOf } from './runbookWords.ts';
 import { runTask } from './runTask.ts';
+import { said } from './said.ts';
 import type { Settings } from './settings.ts';
 
 export interface RunbookParts {
@@ -300,7 +301,9 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
             .catch((error: unknown) => log.error('The refresh failed', error));
         }
       },
-      t: (message, ...values) => vscode.l10n.t(message, ...values),
+      // Sentences of the core come without values, as they are shown.
+      t: (message, ...values) =>
+        values.length === 0 ? said(message) : vscode.l10n.t(message, ...values),
     };
   }
 

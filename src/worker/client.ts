@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError } from '../core/errors.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files/workplace.ts';
 import type { Progress } from '../core/job.ts';
+import { type Translate, translateAnswer, translateError } from '../core/sentences.ts';
 import {
   type Method,
   type Params,
@@ -18,6 +19,8 @@ import {
 export interface WorkerOptions {
   /** The worker's entry: `dist/worker.cjs`, or `src/worker/main.ts` when running from source. */
   entry: string;
+  /** How the sentences of answers and errors are said to a person; in English by default. */
+  translate?: Translate | undefined;
   /** What the worker writes to stderr, and what could not be tidied up after it: for the log. */
   onLog?: (text: string) => void;
   /** Why work was done in another way than usual, and nothing is wrong: for the log as well. */
@@ -65,6 +68,20 @@ export class WorkerClient {
     method: M,
     params: Params<M>,
     options: CallOptions = {},
+  ): Promise<Result<M>> {
+    const { translate } = this.#options;
+    if (translate === undefined) return this.#call(method, params, options);
+    try {
+      return translateAnswer(await this.#call(method, params, options), translate);
+    } catch (error) {
+      throw translateError(error, translate);
+    }
+  }
+
+  async #call<M extends Method>(
+    method: M,
+    params: Params<M>,
+    options: CallOptions,
   ): Promise<Result<M>> {
     if (options.signal?.aborted) throw cancelled();
     const folder = 'folder' in params ? params.folder : undefined;

@@ -23,6 +23,7 @@ const pureCore = [
   'runbook/posixScripts',
   'runbook/powerShellBlocks',
   'runbook/runbook',
+  'sentences',
   'sqlite/migrations',
   'units',
 ];
@@ -30,7 +31,7 @@ const pureCore = [
 /** The folders of the core from the lowest floor to the highest; folders on one floor do not know each other. */
 const floors = [
   ['errors.ts', 'pause.ts', 'units.ts'],
-  ['files'],
+  ['files', 'sentences.ts'],
   ['job.ts', 'manifest', 'holders'],
   ['sqlite'],
   ['compare'],

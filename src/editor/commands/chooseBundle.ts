@@ -6,6 +6,7 @@ import { requireBareName } from '../../core/manifest/names.ts';
 import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName } from '../messages.ts';
 import type { SavedBundle } from '../settings.ts';
+import { said } from '../said.ts';
 import type { Parts } from './parts.ts';
 
 /** What a caller need not be asked. */
@@ -192,7 +193,7 @@ async function askName(): Promise<string | undefined> {
         requireBareName(value);
         return undefined;
       } catch (error) {
-        if (isBackupError(error)) return inertLine(error.message);
+        if (isBackupError(error)) return inertLine(said(error.message));
         throw error;
       }
     },

@@ -6,6 +6,7 @@ import { manifestNameOf, requireBareName } from '../../core/manifest/names.ts';
 import { formatBytes } from '../../core/units.ts';
 import { inertLine, notify } from '../inert.ts';
 import { backupCount } from '../messages.ts';
+import { said } from '../said.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor } from './selection.ts';
 
@@ -78,7 +79,7 @@ function problemWith(name: string): string | undefined {
     requireBareName(name);
     return undefined;
   } catch (error) {
-    if (isBackupError(error)) return inertLine(error.message);
+    if (isBackupError(error)) return inertLine(said(error.message));
     throw error;
   }
 }

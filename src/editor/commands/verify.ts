@@ -8,6 +8,7 @@ import { outOfStepNames } from '../../core/manifest/verdictWords.ts';
 import { notify } from '../inert.ts';
 import { backupCount, fileCount, outOfStepName } from '../messages.ts';
 import type { MemberRow } from '../rows.ts';
+import { said } from '../said.ts';
 import { memberRows, withFreshCopy } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
@@ -85,7 +86,7 @@ async function verifyMember(
     });
   } catch (error) {
     if (!isBackupError(error) || error.code !== 'backup-damaged') throw error;
-    return { status: 'damaged', findings: [{ code: error.code, message: error.message }] };
+    return { status: 'damaged', findings: [{ code: error.code, message: said(error.message) }] };
   }
 }
 

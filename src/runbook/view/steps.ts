@@ -68,7 +68,9 @@ function aheadOf(
   if (!isAhead || text === undefined) return {};
   return {
     // What the plan says is on the cards above.
-    ...(text.id !== 'plan' && { summary: text.id === 'move' ? moveText(restore) : text.text }),
+    ...(text.id !== 'plan' && {
+      summary: text.id === 'move' ? moveText(restore) : restore.host.t(text.text),
+    }),
     ...(text.sh.length > 0 && {
       commands: { posix: text.sh.join('\n'), powershell: text.powershell.join('\n') },
     }),

@@ -22,6 +22,8 @@ export interface WindowOptions {
   theme?: string;
   /** False opens the folder in Restricted Mode. Default: true. */
   trusted?: boolean;
+  /** The language that extensions speak in the window, as a language pack of VS Code would choose it. Default: English. */
+  language?: string;
 }
 
 /** A VS Code server with the packed extension and nothing else installed, and a browser for its windows. */
@@ -61,7 +63,7 @@ export async function startHost(options: Omit<WindowOptions, 'folder' | 'host'>)
 export async function openWindow(options: WindowOptions): Promise<Window> {
   const { host } = options;
   const { browser, server, close } = host ?? (await startHost(options));
-  const { context, page } = await newPage(browser);
+  const { context, page } = await newPage(browser, options.language);
   const window = new Window(server, page, async () => {
     if (host === undefined) return close();
     // A page that is left says goodbye, and its extension host ends.
@@ -83,12 +85,17 @@ export async function openAddress(url: string): Promise<Window> {
   return window;
 }
 
-async function newPage(browser: Browser): Promise<{ context: BrowserContext; page: Page }> {
+async function newPage(
+  browser: Browser,
+  language?: string,
+): Promise<{ context: BrowserContext; page: Page }> {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 800 },
     // Nothing here draws on a graphics card, and each frame of an animation takes time from the test.
     reducedMotion: 'reduce',
   });
+  if (language !== undefined)
+    await context.addInitScript(`globalThis._VSCODE_NLS_LANGUAGE = ${JSON.stringify(language)}`);
   return { context, page: await context.newPage() };
 }
 

@@ -135,7 +135,7 @@ export function explain(error: unknown, side: Side, path: string): BackupError {
       : unexpected(error);
   }
   const [ours, message, hint] = meaning;
-  return new BackupError(ours, `${path} ${message}.`, {
+  return new BackupError(ours, message(path), {
     path,
     hint,
     facts: { reason: code },
@@ -143,11 +143,12 @@ export function explain(error: unknown, side: Side, path: string): BackupError {
   });
 }
 
-type Meaning = [code: ErrorCode, message: string, hint: string];
+/** The message is whole, and translatable, once it has the path. */
+type Meaning = [code: ErrorCode, message: (path: string) => string, hint: string];
 
 const locked: Meaning = [
   'source-busy',
-  'is locked by another program',
+  (path) => `${path} is locked by another program.`,
   'Close its transaction and try again.',
 ];
 
@@ -160,32 +161,51 @@ function sqliteMeaning(code: string, side: Side): Meaning | undefined {
         ? locked
         : [
             'hot-journal',
-            'was interrupted in the middle of a transaction: its journal has to be rolled back first',
+            (path) =>
+              `${path} was interrupted in the middle of a transaction: its journal has to be rolled back first.`,
             'Open it once with the program that wrote it, which repairs it, then back up again.',
           ];
     case 'SQLITE_READONLY_CANTINIT':
     case 'SQLITE_READONLY_DIRECTORY':
       return [
         'read-only-media',
-        'is in WAL mode in a folder that cannot be written, so SQLite cannot read it there',
+        (path) =>
+          `${path} is in WAL mode in a folder that cannot be written, so SQLite cannot read it there.`,
         'Copy the database together with its -wal file to a writable folder and back up that.',
       ];
     case 'SQLITE_AUTH':
     case 'SQLITE_PERM':
-      return ['access', 'cannot be read: permission denied', 'Give yourself access and try again.'];
+      return [
+        'access',
+        (path) => `${path} cannot be read: permission denied.`,
+        'Give yourself access and try again.',
+      ];
     case 'SQLITE_FULL':
       return source
         ? [
             'source-fs-full',
-            'cannot be read in WAL mode: its disk has no room for the small -shm file',
+            (path) =>
+              `${path} cannot be read in WAL mode: its disk has no room for the small -shm file.`,
             'Free some space on the disk of the database and try again.',
           ]
-        : ['target-full', 'has no space left', 'Free some space or choose another folder.'];
+        : [
+            'target-full',
+            (path) => `${path} has no space left.`,
+            'Free some space or choose another folder.',
+          ];
     case 'SQLITE_TOOBIG':
-      return ['too-large', 'is larger than SQLite can handle', 'Back it up with its own tools.'];
+      return [
+        'too-large',
+        (path) => `${path} is larger than SQLite can handle.`,
+        'Back it up with its own tools.',
+      ];
     case 'SQLITE_CANTOPEN':
     case 'SQLITE_CANTOPEN_ISDIR':
-      return ['access', 'cannot be opened', 'Check that the file and its folder can be read.'];
+      return [
+        'access',
+        (path) => `${path} cannot be opened.`,
+        'Check that the file and its folder can be read.',
+      ];
     default:
   }
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return locked;
@@ -194,14 +214,14 @@ function sqliteMeaning(code: string, side: Side): Meaning | undefined {
   if (code === 'SQLITE_NOTADB') {
     return [
       'encrypted-or-not-sqlite',
-      'is not a plain SQLite file (encrypted, or another format)',
+      (path) => `${path} is not a plain SQLite file (encrypted, or another format).`,
       'Check the path. An encrypted database can only be copied as a file, while no program has it open.',
     ];
   }
   if (code.startsWith('SQLITE_CORRUPT')) {
     return [
       'corrupt',
-      'is damaged: SQLite cannot read it',
+      (path) => `${path} is damaged: SQLite cannot read it.`,
       'Restore it from a backup, or try `sqlite3 DATABASE .recover` on a copy.',
     ];
   }
@@ -212,50 +232,75 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
   switch (code) {
     case 'ENOENT':
       return side === 'source'
-        ? ['source-missing', 'does not exist', 'Check the path.']
-        : ['access', 'does not exist', 'Choose a folder that exists.'];
+        ? ['source-missing', (path) => `${path} does not exist.`, 'Check the path.']
+        : ['access', (path) => `${path} does not exist.`, 'Choose a folder that exists.'];
     case 'ELOOP':
       return [
         side === 'source' ? 'source-missing' : 'access',
-        'is a symbolic link that leads to itself',
+        (path) => `${path} is a symbolic link that leads to itself.`,
         'Remove the link.',
       ];
     case 'ENOTDIR':
       return side === 'source'
-        ? ['source-missing', 'does not exist', 'Check the path.']
-        : ['access', 'is not a folder', 'Choose another folder.'];
+        ? ['source-missing', (path) => `${path} does not exist.`, 'Check the path.']
+        : ['access', (path) => `${path} is not a folder.`, 'Choose another folder.'];
     case 'EACCES':
     case 'EPERM':
       return side === 'source'
-        ? ['access', 'cannot be read: permission denied', 'Give yourself access and try again.']
+        ? [
+            'access',
+            (path) => `${path} cannot be read: permission denied.`,
+            'Give yourself access and try again.',
+          ]
         : [
             'access',
-            'cannot be written: permission denied',
+            (path) => `${path} cannot be written: permission denied.`,
             'Choose another folder, or allow writing.',
           ];
     case 'EBUSY':
       return [
         'access',
-        'is in use by the system: something is mounted there, or a program keeps it from being replaced',
+        (path) =>
+          `${path} is in use by the system: something is mounted there, or a program keeps it from being replaced.`,
         'Unmount it, or stop that program, and try again.',
       ];
     case 'EROFS':
-      return ['access', 'is on a read-only file system', 'Choose another folder.'];
+      return [
+        'access',
+        (path) => `${path} is on a read-only file system.`,
+        'Choose another folder.',
+      ];
     case 'ENOSPC':
     case 'EDQUOT':
       return side === 'source'
-        ? ['source-fs-full', 'is on a full disk', 'Free some space and try again.']
-        : ['target-full', 'has no space left', 'Free some space or choose another folder.'];
+        ? [
+            'source-fs-full',
+            (path) => `${path} is on a full disk.`,
+            'Free some space and try again.',
+          ]
+        : [
+            'target-full',
+            (path) => `${path} has no space left.`,
+            'Free some space or choose another folder.',
+          ];
     case 'EFBIG':
-      return ['target-full', 'cannot take a file of this size', 'Choose a folder on another disk.'];
+      return [
+        'target-full',
+        (path) => `${path} cannot take a file of this size.`,
+        'Choose a folder on another disk.',
+      ];
     case 'EEXIST':
       return [
         'name-taken',
-        'already exists',
+        (path) => `${path} already exists.`,
         'Choose another name: backups are never overwritten.',
       ];
     case 'ENAMETOOLONG':
-      return ['bad-name', 'has a name that is too long', 'Choose a shorter name.'];
+      return [
+        'bad-name',
+        (path) => `${path} has a name that is too long.`,
+        'Choose a shorter name.',
+      ];
     default:
       return undefined;
   }

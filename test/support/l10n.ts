@@ -6,12 +6,15 @@ import ts from 'typescript';
 
 const root = resolve(import.meta.dirname, '../..');
 export const bundlePath = join(root, 'l10n/bundle.l10n.json');
+export const languages = ['de', 'zh-cn'];
+
+export type Texts = Record<string, string>;
 
 /** Shell scripts and SQL are no sentences; the exported runbook is English. */
 const noSentences =
   /core\/(runbook\/(?!runbook)|compare\/(rowDigest|rows|identity|pair))|restartManager/;
 const looksLikeSql =
-  /\b(SELECT|PRAGMA|CREATE|INSERT|ATTACH|VACUUM|WHERE|JOIN|INDEXED|DROP|CAST|UNION|EXPLAIN)\b|^[a-z_]+ = |^BEGIN|^SQLite format/;
+  /\b(SELECT|PRAGMA|CREATE|INSERT|ATTACH|VACUUM|WHERE|JOIN|INDEXED|DROP|CAST|UNION|EXPLAIN)\b|^[a-z_]+ = |^BEGIN|^SQLite format|INTEGER PRIMARY|^no such tokenizer|^Application Support|^set -|^\$/;
 
 /** The English of the bundle, sorted. */
 export async function englishOf(): Promise<string[]> {
@@ -51,17 +54,52 @@ function textOf(node: ts.Node): string | undefined {
 
 function isSentence(text: string): boolean {
   if (!text.trim().includes(' ') || looksLikeSql.test(text)) return false;
-  const words = text.replaceAll(/\{\d+\}/g, '').match(/\p{L}{2,}/gu) ?? [];
+  const words = text.replaceAll(/\{\d+\}/g, '').match(/\p{L}+/gu) ?? [];
   return words.length >= 2;
 }
 
 function read(file: string): string {
-  return readFileSync(join(root, file), 'utf8');
+  return readFileSync(resolve(root, file), 'utf8');
+}
+
+export function readTexts(path: string): Texts {
+  return JSON.parse(read(path)) as Texts;
+}
+
+/** What is wrong with a translation, one line for each text. */
+export function problemsOf(english: Texts, translated: Texts): string[] {
+  const missing = Object.keys(english).filter((key) => translated[key] === undefined);
+  const stale = Object.keys(translated).filter((key) => english[key] === undefined);
+  const differing = Object.entries(translated).filter(
+    ([key, text]) => english[key] !== undefined && fixedParts(english[key]) !== fixedParts(text),
+  );
+  return [
+    ...missing.map((key) => `missing: ${key}`),
+    ...stale.map((key) => `stale: ${key}`),
+    ...differing.map(([key, text]) => `other placeholders: ${key} -> ${text}`),
+  ];
+}
+
+/** What a translation must have as the original has it: placeholders, settings, icons, links and code. */
+function fixedParts(text: string): string {
+  const parts =
+    text.match(/\{\d+\}|#sqliteBackup[.\w]+#|\$\([a-z-]+\)|command:[\w.]+|`[^`]*`/g) ?? [];
+  return [...new Set(parts)].sort().join(' ');
 }
 
 if (import.meta.main) {
   const english = await englishOf();
   const bundle = Object.fromEntries(english.map((text) => [text, text]));
   writeFileSync(bundlePath, `${JSON.stringify(bundle, null, 2)}\n`);
-  console.log(`${bundlePath}: ${english.length} sentences`);
+  console.log(`l10n/bundle.l10n.json: ${english.length} sentences`);
+  for (const language of languages) {
+    const path = `l10n/bundle.l10n.${language}.json`;
+    const known = readTexts(path);
+    // In the order of the English ones; what is not said any more goes.
+    const kept = english.flatMap((text) =>
+      known[text] === undefined ? [] : [[text, known[text]]],
+    );
+    writeFileSync(join(root, path), `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`);
+    console.log([path, ...problemsOf(bundle, readTexts(path))].join('\n  '));
+  }
 }

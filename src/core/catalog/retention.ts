@@ -193,13 +193,13 @@ function keepUnreplaced(damaged: readonly Verdict[], newerThanUsable: readonly V
   }
 }
 
-const ruleWords: Readonly<Record<KeepRule, string>> = {
-  keepLast: 'backup',
-  keepHourly: 'hour',
-  keepDaily: 'day',
-  keepWeekly: 'week',
-  keepMonthly: 'month',
-  keepYearly: 'year',
+const ruleWords: Readonly<Record<KeepRule, (n: number, most: number) => string>> = {
+  keepLast: (n, most) => `backup ${n} of the newest ${most}`,
+  keepHourly: (n, most) => `hour ${n} of the newest ${most}`,
+  keepDaily: (n, most) => `day ${n} of the newest ${most}`,
+  keepWeekly: (n, most) => `week ${n} of the newest ${most}`,
+  keepMonthly: (n, most) => `month ${n} of the newest ${most}`,
+  keepYearly: (n, most) => `year ${n} of the newest ${most}`,
 };
 
 /** Keeps the newest backup of each of the `most` newest hours, days … that have one. */
@@ -216,7 +216,7 @@ function applyRule(
     if (seen.has(bucket)) continue;
     if (seen.size >= most) return;
     seen.add(bucket);
-    reasons.push(`${ruleWords[rule]} ${seen.size} of the newest ${most}`);
+    reasons.push(ruleWords[rule](seen.size, most));
   }
 }
 

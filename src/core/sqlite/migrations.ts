@@ -234,15 +234,19 @@ export function compareMigrations(
 const sentences: Readonly<Record<ToolDifference['verdict'], (by: number) => string>> = {
   same: () => 'Both are at the same migration',
   behind: (by) =>
-    `The backup is ${migrations(by)}behind: run your migrations after the restore, or start the matching build`,
+    by === 0
+      ? 'The backup is behind: run your migrations after the restore, or start the matching build'
+      : by === 1
+        ? 'The backup is 1 migration behind: run your migrations after the restore, or start the matching build'
+        : `The backup is ${by} migrations behind: run your migrations after the restore, or start the matching build`,
   ahead: (by) =>
-    `The backup is ${migrations(by)}ahead of the live database: do not start an older build on it`,
+    by === 0
+      ? 'The backup is ahead of the live database: do not start an older build on it'
+      : by === 1
+        ? 'The backup is 1 migration ahead of the live database: do not start an older build on it'
+        : `The backup is ${by} migrations ahead of the live database: do not start an older build on it`,
   different: () => 'The migrations differ: start a build that has the migrations of the backup',
 };
-
-function migrations(by: number): string {
-  return by === 0 ? '' : `${by} ${by === 1 ? 'migration' : 'migrations'} `;
-}
 
 function summarize(verdicts: ToolDifference['verdict'][]): ToolDifference['verdict'] {
   const others = [...new Set(verdicts.filter((one) => one !== 'same'))];

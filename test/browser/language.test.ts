@@ -113,24 +113,23 @@ describe('another language in a window', () => {
 const data =
   /^Actions for |^(?:Control|Shift|Alt)\+.*|"[^"]*"|[\w./-]*\.(?:db|sqlite|json|zip|env|gitignore)[\w.-]*|[\w.-]*\/[\w./-]+|\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*|\b(?:KB|MB|GB|bytes|WAL|SHA|exact)\b|[0-9a-f]{12,}/g;
 
-/** All that is shown there, and all that is read out, has letters of the pseudo language only. */
+/** Runs in the page: all that elements show, and all that is read out. */
+const textsOf = `(elements) => elements.flatMap((element) => {
+  const said = [];
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+    const parent = node.parentElement;
+    if (parent.closest('pre, code, script, style') === null && parent.checkVisibility())
+      said.push(node.textContent);
+  }
+  // A list uses its rows again, and what a row hides is of the entry before.
+  for (const one of element.querySelectorAll('[aria-label], [title]'))
+    if (one.checkVisibility()) said.push(one.ariaLabel ?? '', one.title ?? '');
+  return said;
+})`;
+
 async function expectNoEnglish(where: Locator): Promise<void> {
-  const texts = await where.evaluateAll((elements) => {
-    const said: string[] = [];
-    for (const element of elements) {
-      const walker = element.ownerDocument.createTreeWalker(element, 4); // Texts.
-      for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
-        const parent = node.parentElement;
-        if (parent?.closest('pre, code, script, style') === null && parent.checkVisibility())
-          said.push(node.textContent ?? '');
-      }
-      // A list uses its rows again, and what a row hides is of the entry before.
-      for (const one of element.querySelectorAll('[aria-label], [title]'))
-        if (one.checkVisibility())
-          said.push(one.getAttribute('aria-label') ?? '', one.getAttribute('title') ?? '');
-    }
-    return said;
-  });
+  const texts: string[] = await where.evaluateAll(textsOf);
   const english = [...new Set(texts)].filter((text) =>
     /\b[a-z]{3,}\b/i.test(text.replace(data, '')),
   );

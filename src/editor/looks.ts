@@ -10,7 +10,8 @@ import { lookState, type LookSubject, type LookWording } from '../runbook/look/s
 import type { Backups } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { earlierBackup } from './earlier.ts';
-import { commands, lookView } from './ids.ts';
+import { commands } from './contributed.ts';
+import { lookView } from './ids.ts';
 import { inertLine, notify } from './inert.ts';
 import { livePathOf } from './livePath.ts';
 import { lookSubject } from './lookSubject.ts';

@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
 import { keepRules, type Policy } from '../core/catalog/retention.ts';
 import type { Compression, Method } from '../core/manifest/manifest.ts';
-import { section, settingKeys } from './ids.ts';
+import type { SettingKey, SettingValues } from './contributed.ts';
+import { section } from './ids.ts';
 
 const longestTimerMs = 2_147_483_647;
 const dayMs = 24 * 60 * 60 * 1000;
@@ -36,23 +37,23 @@ export interface RestoreSettings {
 export class Settings {
   /** As written; see `expandFolder` for what it may contain. Empty when none is chosen. */
   backupsFolder(scope: vscode.ConfigurationScope | undefined): string {
-    return read<string>(settingKeys.backupsFolder, scope);
+    return read('backupsFolder', scope);
   }
 
   /** True when the workspace, and not the person, has chosen the backups folder. */
   isFolderOfWorkspace(scope: vscode.ConfigurationScope | undefined): boolean {
     const found = vscode.workspace
       .getConfiguration(section, scope)
-      .inspect<string>(settingKeys.backupsFolder);
+      .inspect<string>('backupsFolder');
     return found?.workspaceValue !== undefined || found?.workspaceFolderValue !== undefined;
   }
 
   include(scope: vscode.ConfigurationScope): string[] {
-    return read<string[]>(settingKeys.include, scope);
+    return read('include', scope);
   }
 
   exclude(scope: vscode.ConfigurationScope): string[] {
-    return read<string[]>(settingKeys.exclude, scope);
+    return read('exclude', scope);
   }
 
   /** The globs of `files.exclude` that are switched on. */
@@ -64,60 +65,60 @@ export class Settings {
   }
 
   method(scope: vscode.ConfigurationScope | undefined): Method {
-    return read<Method>(settingKeys.method, scope);
+    return read('method', scope);
   }
 
   verifyAfterBackup(scope: vscode.ConfigurationScope | undefined): boolean {
-    return read<boolean>(settingKeys.verifyAfterBackup, scope);
+    return read('verifyAfterBackup', scope);
   }
 
   /** How long a backup may take, in ms; undefined for as long as it likes. */
   deadlineMs(scope: vscode.ConfigurationScope | undefined): number | undefined {
-    const minutes = read<number>(settingKeys.deadline, scope);
+    const minutes = read('deadline', scope);
     return minutes > 0 ? Math.min(minutes * 60_000, longestTimerMs) : undefined;
   }
 
   largestBytes(scope: vscode.ConfigurationScope | undefined): number {
-    return read<number>(settingKeys.maxSize, scope) * 1e9;
+    return read('maxSize', scope) * 1e9;
   }
 
   snapshotsShown(): number {
-    return read<number>(settingKeys.snapshotsShown, undefined);
+    return read('snapshotsShown', undefined);
   }
 
   autoRefresh(): boolean {
-    return read<boolean>(settingKeys.autoRefresh, undefined);
+    return read('autoRefresh', undefined);
   }
 
   /** Age in ms from which the newest backup counts as old; undefined when no age does. */
   staleAfterMs(scope: vscode.ConfigurationScope | undefined): number | undefined {
-    const days = read<number>(settingKeys.staleAfter, scope);
+    const days = read('staleAfter', scope);
     return days > 0 ? days * dayMs : undefined;
   }
 
   sortDatabases(): SortBy {
-    return read<SortBy>(settingKeys.sortDatabases, undefined);
+    return read('databases.sortBy', undefined);
   }
 
   sortBackups(): SortBy {
-    return read<SortBy>(settingKeys.sortBackups, undefined);
+    return read('backups.sortBy', undefined);
   }
 
   statusBar(): StatusBarSettings {
     return {
-      visible: read<boolean>(settingKeys.statusBarVisible, undefined),
-      text: read<StatusBarSettings['text']>(settingKeys.statusBarText, undefined),
-      click: read<StatusBarSettings['click']>(settingKeys.statusBarClick, undefined),
+      visible: read('statusBar.visible', undefined),
+      text: read('statusBar.text', undefined),
+      click: read('statusBar.click', undefined),
     };
   }
 
   compression(scope: vscode.ConfigurationScope | undefined): Compression {
-    return read<Compression>(settingKeys.compression, scope);
+    return read('bundle.compression', scope);
   }
 
   /** The bundles that the setting describes; what is not a description is left out. */
   bundles(scope: vscode.ConfigurationScope | undefined): SavedBundle[] {
-    const all = read<Partial<SavedBundle>[]>(settingKeys.bundles, scope);
+    const all = read('bundles', scope) as Partial<SavedBundle>[];
     return all.flatMap(({ name, databases, companions, method }) =>
       typeof name !== 'string' || !isTexts(databases)
         ? []
@@ -132,20 +133,20 @@ export class Settings {
 
   /** Whether to ask also before what can be undone. */
   confirmsAlways(): boolean {
-    return read<string>(settingKeys.confirmations, undefined) === 'always';
+    return read('confirmations', undefined) === 'always';
   }
 
   /** Whether the person, and not a workspace, has switched retention on for after each backup. */
   retainsAfterBackup(): boolean {
-    return read<boolean>(settingKeys.retainAfterBackup, undefined);
+    return read('retention.afterBackup', undefined);
   }
 
   restore(scope: vscode.ConfigurationScope | undefined): RestoreSettings {
     return {
-      stopTask: read<string>(settingKeys.stopTask, scope).trim(),
-      startTask: read<string>(settingKeys.startTask, scope).trim(),
-      healthUrl: read<string>(settingKeys.healthUrl, scope).trim(),
-      spotChecks: read<string[]>(settingKeys.spotChecks, scope),
+      stopTask: read('restore.stopTask', scope).trim(),
+      startTask: read('restore.startTask', scope).trim(),
+      healthUrl: read('restore.healthUrl', scope).trim(),
+      spotChecks: read('restore.spotChecks', scope),
     };
   }
 
@@ -153,10 +154,10 @@ export class Settings {
   retention(scope: vscode.ConfigurationScope | undefined): Policy {
     const policy: Policy = {};
     for (const rule of keepRules) {
-      const value = read<number>(settingKeys[rule], scope);
+      const value = read(`retention.${rule}`, scope);
       if (value > 0) policy[rule] = value;
     }
-    const gigabytes = read<number>(settingKeys.maxTotalSize, scope);
+    const gigabytes = read('retention.maxTotalSize', scope);
     if (gigabytes > 0) policy.maxTotalSize = gigabytes * 1e9;
     return policy;
   }
@@ -169,16 +170,11 @@ export class Settings {
         : (vscode.workspace.workspaceFolders ?? []).length > 1
           ? vscode.ConfigurationTarget.WorkspaceFolder
           : vscode.ConfigurationTarget.Workspace;
-    await vscode.workspace
-      .getConfiguration(section, folder)
-      .update(settingKeys.backupsFolder, value, target);
+    await vscode.workspace.getConfiguration(section, folder).update('backupsFolder', value, target);
   }
 
   /** Writes a choice of the person's, for all their workspaces. */
-  async remember(
-    key: (typeof settingKeys)[keyof typeof settingKeys],
-    value: unknown,
-  ): Promise<void> {
+  async remember(key: SettingKey, value: unknown): Promise<void> {
     await vscode.workspace
       .getConfiguration(section)
       .update(key, value, vscode.ConfigurationTarget.Global);
@@ -191,8 +187,11 @@ export class Settings {
   }
 }
 
-function read<T>(key: string, scope: vscode.ConfigurationScope | undefined): T {
-  const value = vscode.workspace.getConfiguration(section, scope).get<T>(key);
+function read<K extends SettingKey>(
+  key: K,
+  scope: vscode.ConfigurationScope | undefined,
+): SettingValues[K] {
+  const value = vscode.workspace.getConfiguration(section, scope).get<SettingValues[K]>(key);
   if (value === undefined) throw new Error(`The manifest has no default for ${section}.${key}.`);
   return value;
 }

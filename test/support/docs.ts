@@ -1,5 +1,6 @@
-// npm run docs: writes what docs/ says of settings and of the command line, from package.json and from the verbs.
-import { readFileSync, writeFileSync } from 'node:fs';
+// npm run docs: writes what docs/ says of settings and of the command line, and the names and types of commands and
+// settings for the code, from package.json and from the verbs.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import manifest from '../../package.json' with { type: 'json' };
@@ -7,12 +8,17 @@ import words from '../../package.nls.json' with { type: 'json' };
 import { verbs } from '../../src/cli/verbs.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+const prefix = 'sqliteBackup.';
 const begin = '<!-- Made by `npm run docs`: -->';
 const end = '<!-- Up to here. -->';
 
+const contributed = 'src/editor/contributed.ts';
+
 interface Setting {
+  type: string;
   default: unknown;
   enum?: string[];
+  items?: { type: string };
   order: number;
   description?: string;
   markdownDescription?: string;
@@ -23,8 +29,25 @@ const pages: Record<string, () => string> = {
   'docs/cli.md': verbList,
 };
 
-/** Each page that has a made part, as it is and as it must be. */
-export async function madePages(): Promise<{ path: string; is: string; mustBe: string }[]> {
+const settings = Object.entries(
+  manifest.contributes.configuration.properties as unknown as Record<string, Setting>,
+);
+
+interface Made {
+  path: string;
+  is: string;
+  mustBe: string;
+}
+
+/** Each file that is made, whole or in part, as it is and as it must be. */
+export async function madeFiles(): Promise<Made[]> {
+  const path = join(root, contributed);
+  const options = { ...(await resolveConfig(path)), filepath: path };
+  const is = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return [...(await madePages()), { path, is, mustBe: await format(contributions(), options) }];
+}
+
+function madePages(): Promise<Made[]> {
   return Promise.all(
     Object.entries(pages).map(async ([page, make]) => {
       const path = join(root, page);
@@ -39,11 +62,32 @@ export async function madePages(): Promise<{ path: string; is: string; mustBe: s
   );
 }
 
+function contributions(): string {
+  const ids = manifest.contributes.commands.map(({ command }) => command).sort();
+  const commands = ids.map((id) => `${id.slice(prefix.length)}: '${id}',`);
+  const values = settings.map(
+    ([key, setting]) => `'${key.slice(prefix.length)}': ${typeOf(setting)};`,
+  );
+  return [
+    '// Made by `npm run docs` from package.json, which is the place for changes.',
+    `export const commands = {\n${commands.join('\n')}\n} as const;`,
+    'export type CommandId = (typeof commands)[keyof typeof commands];\n',
+    `/** What the settings hold by their schemas. A person may have written anything. */`,
+    `export interface SettingValues {\n${values.join('\n')}\n}`,
+    'export type SettingKey = keyof SettingValues;\n',
+  ].join('\n');
+}
+
+function typeOf({ type, enum: choices, items }: Setting): string {
+  if (choices !== undefined) return choices.map((one) => `'${one}'`).join(' | ');
+  if (type === 'integer') return 'number';
+  if (type === 'array') return items?.type === 'string' ? 'string[]' : 'unknown[]';
+  return type;
+}
+
 function settingsTable(): string {
-  const settings = Object.entries(
-    manifest.contributes.configuration.properties as unknown as Record<string, Setting>,
-  ).sort(([, left], [, right]) => left.order - right.order);
-  const rows = settings.map(([key, setting]) => {
+  const sorted = settings.toSorted(([, left], [, right]) => left.order - right.order);
+  const rows = sorted.map(([key, setting]) => {
     const value = JSON.stringify(setting.default);
     const isNone = value === '""' || value === '[]' || value === '{}';
     const choices = setting.enum?.map((one) => `\`${one}\``).join(', ');
@@ -81,5 +125,5 @@ function verbList(): string {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  for (const { path, mustBe } of await madePages()) writeFileSync(path, mustBe);
+  for (const { path, mustBe } of await madeFiles()) writeFileSync(path, mustBe);
 }

@@ -3,7 +3,7 @@ import { ownLosses } from '../../core/manifest/loss.ts';
 import type { Method } from '../../core/manifest/manifest.ts';
 import type { BackUpResult } from '../backupJobs.ts';
 import { shouldOfferIgnoring } from '../backupsFolder.ts';
-import { commands } from '../ids.ts';
+import { commands } from '../contributed.ts';
 import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName, resultMessage } from '../messages.ts';
 import { errorMessage } from '../errorMessages.ts';

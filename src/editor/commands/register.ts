@@ -1,7 +1,7 @@
 /** The table of commands and the boundary where errors become words. */
 import * as vscode from 'vscode';
 import { isBackupError } from '../../core/errors.ts';
-import { type CommandId, commands, settingKeys } from '../ids.ts';
+import { type CommandId, commands } from '../contributed.ts';
 import { notify } from '../inert.ts';
 import { databaseName } from '../messages.ts';
 import { errorMessage } from '../errorMessages.ts';
@@ -87,10 +87,8 @@ const table: Record<CommandId, Command> = {
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),
   [commands.sort]: sort,
-  [commands.showInEditorTitle]: ({ settings }) =>
-    settings.remember(settingKeys.editorTitleButton, true),
-  [commands.hideFromEditorTitle]: ({ settings }) =>
-    settings.remember(settingKeys.editorTitleButton, false),
+  [commands.showInEditorTitle]: ({ settings }) => settings.remember('editorTitleButton', true),
+  [commands.hideFromEditorTitle]: ({ settings }) => settings.remember('editorTitleButton', false),
 };
 
 export function registerCommands(parts: Parts): vscode.Disposable {

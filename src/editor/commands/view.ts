@@ -1,5 +1,4 @@
 import * as vscode from 'vscode';
-import { settingKeys } from '../ids.ts';
 import { type SortBy, sortOrders } from '../settings.ts';
 import type { Parts } from './parts.ts';
 
@@ -35,7 +34,7 @@ export async function sort({ settings }: Parts): Promise<void> {
   };
   const group = (
     label: string,
-    key: typeof settingKeys.sortDatabases | typeof settingKeys.sortBackups,
+    key: 'databases.sortBy' | 'backups.sortBy',
     current: SortBy,
     say: Readonly<Record<SortBy, string>>,
   ): (vscode.QuickPickItem & { key?: typeof key; order?: SortBy })[] => [
@@ -48,13 +47,8 @@ export async function sort({ settings }: Parts): Promise<void> {
   ];
   const picked = await vscode.window.showQuickPick(
     [
-      ...group(
-        t('Databases'),
-        settingKeys.sortDatabases,
-        settings.sortDatabases(),
-        words.databases,
-      ),
-      ...group(t('Backups'), settingKeys.sortBackups, settings.sortBackups(), words.backups),
+      ...group(t('Databases'), 'databases.sortBy', settings.sortDatabases(), words.databases),
+      ...group(t('Backups'), 'backups.sortBy', settings.sortBackups(), words.backups),
     ],
     { placeHolder: t('Order of the rows') },
   );

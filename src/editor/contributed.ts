@@ -1,0 +1,86 @@
+// Made by `npm run docs` from package.json, which is the place for changes.
+export const commands = {
+  applyRetention: 'sqliteBackup.applyRetention',
+  backUp: 'sqliteBackup.backUp',
+  backUpAll: 'sqliteBackup.backUpAll',
+  backUpCompact: 'sqliteBackup.backUpCompact',
+  cancel: 'sqliteBackup.cancel',
+  chooseBackupsFolder: 'sqliteBackup.chooseBackupsFolder',
+  chooseForBundle: 'sqliteBackup.chooseForBundle',
+  clearFilter: 'sqliteBackup.clearFilter',
+  compareSelected: 'sqliteBackup.compareSelected',
+  compareWithLive: 'sqliteBackup.compareWithLive',
+  copyPath: 'sqliteBackup.copyPath',
+  copySha256: 'sqliteBackup.copySha256',
+  createBundle: 'sqliteBackup.createBundle',
+  delete: 'sqliteBackup.delete',
+  deleteSetAside: 'sqliteBackup.deleteSetAside',
+  doctor: 'sqliteBackup.doctor',
+  exportRunbook: 'sqliteBackup.exportRunbook',
+  extract: 'sqliteBackup.extract',
+  filter: 'sqliteBackup.filter',
+  hideFromEditorTitle: 'sqliteBackup.hideFromEditorTitle',
+  lookInside: 'sqliteBackup.lookInside',
+  note: 'sqliteBackup.note',
+  openBackupsFolder: 'sqliteBackup.openBackupsFolder',
+  openReadOnly: 'sqliteBackup.openReadOnly',
+  pin: 'sqliteBackup.pin',
+  proveRestorable: 'sqliteBackup.proveRestorable',
+  quickBackUp: 'sqliteBackup.quickBackUp',
+  recoverRestore: 'sqliteBackup.recoverRestore',
+  refresh: 'sqliteBackup.refresh',
+  release: 'sqliteBackup.release',
+  rename: 'sqliteBackup.rename',
+  restore: 'sqliteBackup.restore',
+  revealBackup: 'sqliteBackup.revealBackup',
+  saveCopyAs: 'sqliteBackup.saveCopyAs',
+  saveOpenFiles: 'sqliteBackup.saveOpenFiles',
+  setDatabase: 'sqliteBackup.setDatabase',
+  showAll: 'sqliteBackup.showAll',
+  showHolders: 'sqliteBackup.showHolders',
+  showInEditorTitle: 'sqliteBackup.showInEditorTitle',
+  showLog: 'sqliteBackup.showLog',
+  sort: 'sqliteBackup.sort',
+  stopChoosing: 'sqliteBackup.stopChoosing',
+  undoRestore: 'sqliteBackup.undoRestore',
+  unpin: 'sqliteBackup.unpin',
+  verify: 'sqliteBackup.verify',
+  verifyAll: 'sqliteBackup.verifyAll',
+} as const;
+export type CommandId = (typeof commands)[keyof typeof commands];
+
+/** What the settings hold by their schemas. A person may have written anything. */
+export interface SettingValues {
+  backupsFolder: string;
+  include: string[];
+  exclude: string[];
+  autoRefresh: boolean;
+  method: 'exact' | 'compact';
+  verifyAfterBackup: boolean;
+  deadline: number;
+  maxSize: number;
+  staleAfter: number;
+  snapshotsShown: number;
+  'databases.sortBy': 'name' | 'size' | 'age';
+  'backups.sortBy': 'name' | 'size' | 'age';
+  'retention.keepLast': number;
+  'retention.keepHourly': number;
+  'retention.keepDaily': number;
+  'retention.keepWeekly': number;
+  'retention.keepMonthly': number;
+  'retention.keepYearly': number;
+  'retention.maxTotalSize': number;
+  'retention.afterBackup': boolean;
+  'statusBar.visible': boolean;
+  'statusBar.text': 'lastBackup' | 'attention' | 'icon';
+  'statusBar.click': 'quickBackUp' | 'backUpAll' | 'backUp' | 'showView';
+  editorTitleButton: boolean;
+  confirmations: 'always' | 'irreversible';
+  'bundle.compression': 'store' | 'fast' | 'balanced' | 'small';
+  bundles: unknown[];
+  'restore.stopTask': string;
+  'restore.startTask': string;
+  'restore.healthUrl': string;
+  'restore.spotChecks': string[];
+}
+export type SettingKey = keyof SettingValues;

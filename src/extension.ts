@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import type { Api } from './api.d.ts';
+import { makeApi } from './editor/api.ts';
 import { Audit } from './editor/audit.ts';
 import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
 import { BackupsView } from './editor/backupsView.ts';
-import type { PlainResult } from './editor/commands/backUp.ts';
+import { protectionLines } from './editor/commands/protection.ts';
 import { registerCommands } from './editor/commands/register.ts';
 import { offerRecoveries } from './editor/commands/restore.ts';
 import { DatabasesView } from './editor/databasesView.ts';
+import { Disposables } from './editor/disposables.ts';
 import { Documents } from './editor/documents.ts';
 import { Filter } from './editor/filter.ts';
 import { commands } from './editor/contributed.ts';
@@ -15,25 +18,19 @@ import { views } from './editor/ids.ts';
 import { Looks } from './editor/looks.ts';
 import { Log } from './editor/log.ts';
 import { sweepPrivateCopies } from './editor/privateCopies.ts';
+import { Checkpoints } from './editor/protection/checkpoints.ts';
+import { LossAlarm } from './editor/protection/lossAlarm.ts';
+import { Protection } from './editor/protection/protection.ts';
+import { registerTasks } from './editor/protection/tasks.ts';
 import { Runbooks } from './editor/runbooks.ts';
 import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
 import { useLanguage } from './core/units.ts';
 import { said } from './editor/said.ts';
 import { WorkerClient } from './worker/client.ts';
+import { ResidentClient } from './worker/residentClient.ts';
 
-/** For other extensions: `vscode.extensions.getExtension('sqlite-backup.sqlite-backup')?.exports`. */
-export interface Api {
-  readonly apiVersion: 1;
-  /** Backs up these database files, as the command Back Up does. Never rejects for what can go wrong with a backup. */
-  backUp(uris: vscode.Uri[]): Thenable<PlainResult>;
-  /** The databases that the last search found. */
-  readonly databases: readonly vscode.Uri[];
-  /** Fires after each search, and when a backup begins or ends. */
-  readonly onDidChange: vscode.Event<void>;
-  /** The file that has one JSON line for each backup, restore, deletion and prune. */
-  readonly auditLog: string;
-}
+export type { Api };
 
 export function activate(context: vscode.ExtensionContext): Api {
   useLanguage(vscode.env.language);
@@ -41,8 +38,9 @@ export function activate(context: vscode.ExtensionContext): Api {
   const settings = new Settings();
   const memory = context.workspaceState;
   const folder = new BackupsFolder(settings, memory, log);
+  const entry = join(context.extensionPath, 'dist', 'worker.cjs');
   const worker = new WorkerClient({
-    entry: join(context.extensionPath, 'dist', 'worker.cjs'),
+    entry,
     translate: vscode.l10n.bundle === undefined ? undefined : said,
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
     onNote: (text) => log.info(text),
@@ -52,7 +50,18 @@ export function activate(context: vscode.ExtensionContext): Api {
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const documents = new Documents();
   const filter = new Filter();
-  const databasesView = new DatabasesView(backups, settings, filter, memory);
+  const resident = new ResidentClient({ entry });
+  const checkpoints = new Checkpoints({
+    ...{ audit, backups, log, resident, settings, toolVersion, worker },
+  });
+  const protection = new Protection({
+    ...{ backups, checkpoints, log, settings, memory: context.globalState },
+    turns: join(context.globalStorageUri.fsPath, 'turns'),
+  });
+  const alarm = new LossAlarm({
+    ...{ backups, checkpoints, log, memory, protection, resident, settings, worker },
+  });
+  const databasesView = new DatabasesView(backups, checkpoints, settings, filter, memory);
   const backupsView = new BackupsView(backups, settings, filter);
   const shared = { audit, backups, documents, folder, log, memory, settings, toolVersion, worker };
   const runbooks = new Runbooks({ ...shared, extensionUri: context.extensionUri });
@@ -61,12 +70,19 @@ export function activate(context: vscode.ExtensionContext): Api {
     storage: context.globalStorageUri,
   });
   const parts = {
-    ...{ ...shared, backupsView, databasesView, filter, looks, runbooks },
+    ...{ ...shared, backupsView, checkpoints, databasesView, filter, looks, protection, runbooks },
     ...{ storage: context.globalStorageUri, viewId: views.databases },
   };
+  const owned = new Disposables();
   context.subscriptions.push(
+    owned,
     ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
-    new StatusBar(backups, settings),
+    ...[resident, checkpoints, protection, alarm],
+    new StatusBar(backups, settings, {
+      lines: () => protectionLines({ checkpoints, protection, settings }),
+      changes: [checkpoints.onDidChange, protection.onDidChange],
+    }),
+    registerTasks({ backups, checkpoints, folder }),
     registerCommands(parts),
   );
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
@@ -75,13 +91,5 @@ export function activate(context: vscode.ExtensionContext): Api {
   offerRecoveries(parts).catch((error: unknown) =>
     log.error('Looking for interrupted restores failed', error),
   );
-  return {
-    apiVersion: 1,
-    auditLog: audit.path,
-    backUp: (uris) => vscode.commands.executeCommand<PlainResult>(commands.backUp, uris),
-    get databases() {
-      return backups.databases.map(({ uri }) => uri);
-    },
-    onDidChange: backups.onDidChange,
-  };
+  return makeApi({ alarm, auditLog: audit.path, backups, checkpoints }, owned);
 }

@@ -70,6 +70,9 @@ export class Backups implements vscode.Disposable {
   #refreshing: Promise<void> | undefined;
   #refreshAgain = false;
   readonly onDidChange: vscode.Event<void>;
+  readonly #backedUp = this.#owned.add(new vscode.EventEmitter<BackUpResult['done'][number]>());
+  /** Fires for each database that was backed up. */
+  readonly onDidBackUp = this.#backedUp.event;
 
   constructor(parts: {
     worker: WorkerClient;
@@ -223,6 +226,7 @@ export class Backups implements vscode.Disposable {
     options: BackUpOptions,
   ): Promise<BackUpResult> {
     const result = await this.#jobs.backUp(uris, folders, options);
+    for (const done of result.done) this.#backedUp.fire(done);
     await this.refresh();
     return result;
   }

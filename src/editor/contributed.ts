@@ -5,6 +5,7 @@ export const commands = {
   backUpAll: 'sqliteBackup.backUpAll',
   backUpCompact: 'sqliteBackup.backUpCompact',
   cancel: 'sqliteBackup.cancel',
+  checkpointNow: 'sqliteBackup.checkpointNow',
   chooseBackupsFolder: 'sqliteBackup.chooseBackupsFolder',
   chooseForBundle: 'sqliteBackup.chooseForBundle',
   clearFilter: 'sqliteBackup.clearFilter',
@@ -14,6 +15,8 @@ export const commands = {
   copySha256: 'sqliteBackup.copySha256',
   createBundle: 'sqliteBackup.createBundle',
   delete: 'sqliteBackup.delete',
+  deleteEveryCopy: 'sqliteBackup.deleteEveryCopy',
+  deleteGoneCheckpoints: 'sqliteBackup.deleteGoneCheckpoints',
   deleteSetAside: 'sqliteBackup.deleteSetAside',
   doctor: 'sqliteBackup.doctor',
   exportRunbook: 'sqliteBackup.exportRunbook',
@@ -24,6 +27,7 @@ export const commands = {
   note: 'sqliteBackup.note',
   openBackupsFolder: 'sqliteBackup.openBackupsFolder',
   openReadOnly: 'sqliteBackup.openReadOnly',
+  pauseProtection: 'sqliteBackup.pauseProtection',
   pin: 'sqliteBackup.pin',
   proveRestorable: 'sqliteBackup.proveRestorable',
   quickBackUp: 'sqliteBackup.quickBackUp',
@@ -32,6 +36,8 @@ export const commands = {
   release: 'sqliteBackup.release',
   rename: 'sqliteBackup.rename',
   restore: 'sqliteBackup.restore',
+  restoreCheckpoint: 'sqliteBackup.restoreCheckpoint',
+  resumeProtection: 'sqliteBackup.resumeProtection',
   revealBackup: 'sqliteBackup.revealBackup',
   saveCopyAs: 'sqliteBackup.saveCopyAs',
   saveOpenFiles: 'sqliteBackup.saveOpenFiles',
@@ -82,5 +88,10 @@ export interface SettingValues {
   'restore.startTask': string;
   'restore.healthUrl': string;
   'restore.spotChecks': string[];
+  schedule: string;
+  'before.debug': 'off' | 'onlyIfChanged';
+  checkpointsFolder: string;
+  'checkpoints.maxDisk': number;
+  lossAlarm: boolean;
 }
 export type SettingKey = keyof SettingValues;

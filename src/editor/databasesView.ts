@@ -26,6 +26,8 @@ import {
   problemItem,
   type Row,
 } from './rows.ts';
+import { checkpointItem, checkpointRows, checkpointsItem } from './protection/checkpointRows.ts';
+import type { Checkpoints } from './protection/checkpoints.ts';
 import type { Settings, SortBy } from './settings.ts';
 
 const tickedKey = 'tickedForBundle';
@@ -55,7 +57,17 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   /** Whether rows have boxes that say what goes into the next bundle. */
   #isChoosing: boolean;
 
-  constructor(backups: Backups, settings: Settings, filter: Filter, memory: vscode.Memento) {
+  readonly #checkpoints: Checkpoints;
+
+  constructor(
+    backups: Backups,
+    checkpoints: Checkpoints,
+    settings: Settings,
+    filter: Filter,
+    memory: vscode.Memento,
+  ) {
+    this.#checkpoints = checkpoints;
+    this.#owned.add(checkpoints.onDidChange(() => this.#changed.fire(undefined)));
     this.#memory = memory;
     this.#backups = backups;
     this.#settings = settings;
@@ -231,11 +243,18 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'others':
         return others.filter(isIn(row.folder)).map(({ uri }) => this.#rowOf(uri));
       case 'database':
-        return this.#snapshotRows(
-          this.#backups.find(row.uri)?.snapshots ?? [],
-          databaseId(row.uri),
-          row.uri,
-        );
+        return [
+          ...(this.#checkpoints.of(row.uri).length > 0
+            ? [{ kind: 'checkpoints', uri: row.uri } as const]
+            : []),
+          ...this.#snapshotRows(
+            this.#backups.find(row.uri)?.snapshots ?? [],
+            databaseId(row.uri),
+            row.uri,
+          ),
+        ];
+      case 'checkpoints':
+        return checkpointRows(row, this.#checkpoints.of(row.uri));
       case 'gone':
         return this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row));
       case 'snapshot':
@@ -267,7 +286,11 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
           this.#backups.sawAllFiles,
         );
       case 'snapshot':
-        return backupItem(row.entry, 'database');
+        return row.entry.kept?.cause === undefined
+          ? backupItem(row.entry, 'database')
+          : checkpointItem(row.entry);
+      case 'checkpoints':
+        return checkpointsItem(row, this.#checkpoints.of(row.uri));
       case 'member':
         return memberItem(row);
       case 'problem':

@@ -24,6 +24,8 @@ export const contextKeys = {
   running: 'sqliteBackup.running',
   /** Whether rows have boxes for the next bundle. */
   choosing: 'sqliteBackup.choosing',
+  /** Whether automatic checkpoints are paused. */
+  paused: 'sqliteBackup.paused',
   /** Whether a filter leaves rows out. */
   filtered: 'sqliteBackup.filtered',
 } as const;
@@ -33,6 +35,8 @@ export const rowContext = {
   folder: 'folder',
   database: 'database',
   running: 'running',
+  /** All checkpoints of a database, or those of a day. */
+  checkpoints: 'checkpoints',
   /** Any backup: a snapshot, a bundle, a file of others. */
   backup: 'backup',
   snapshot: 'snapshot',

@@ -11,6 +11,7 @@ export function livePathOf(
 ): string | undefined {
   const isIt = ({ path }: CatalogEntry): boolean => path === entry.path;
   if (member === undefined) {
+    if (entry.kept?.livePath !== undefined) return entry.kept.livePath;
     const known = backups.databases.find(({ snapshots }) => snapshots.some(isIt));
     if (known !== undefined) return known.uri.fsPath;
     const gone = backups.gone.find(({ snapshots }) => snapshots.some(isIt));

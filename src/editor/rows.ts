@@ -25,6 +25,11 @@ export type Row =
       /** Undefined where the view shows one folder. */ folder?: vscode.WorkspaceFolder;
     }
   | { kind: 'day'; label: string; entries: readonly CatalogEntry[] }
+  | {
+      kind: 'checkpoints';
+      uri: vscode.Uri;
+      /** Undefined for the level above the days. */ day?: string;
+    }
   | BackupRow
   | MemberRow
   | { kind: 'problem'; /** The id of the row above. */ parent: string; text: string; why: string }

@@ -25,6 +25,16 @@ export interface SavedBundle {
   method?: Method;
 }
 
+export interface ProtectionSettings {
+  /** For checkpoints; undefined for the data folder's. */
+  folder: string | undefined;
+  largestTotalBytes: number;
+  beforeDebug: boolean;
+  /** As written; empty for none. */
+  schedule: string;
+  lossAlarm: boolean;
+}
+
 /** Empty where nothing was set. */
 export interface RestoreSettings {
   stopTask: string;
@@ -147,6 +157,18 @@ export class Settings {
       startTask: read('restore.startTask', scope).trim(),
       healthUrl: read('restore.healthUrl', scope).trim(),
       spotChecks: read('restore.spotChecks', scope),
+    };
+  }
+
+  /** All of scope machine: a repository does not decide what is protected, nor where copies go. */
+  protection(): ProtectionSettings {
+    const folder = read('checkpointsFolder', undefined).trim();
+    return {
+      folder: folder === '' ? undefined : folder,
+      largestTotalBytes: read('checkpoints.maxDisk', undefined) * 1e9,
+      beforeDebug: read('before.debug', undefined) !== 'off',
+      schedule: read('schedule', undefined).trim(),
+      lossAlarm: read('lossAlarm', undefined),
     };
   }
 

@@ -20,8 +20,13 @@ export class StatusBar implements vscode.Disposable {
 
   readonly #settings: Settings;
 
-  constructor(backups: Backups, settings: Settings) {
+  /** What else to say in the tooltip. */
+  readonly #more: () => string[];
+
+  constructor(backups: Backups, settings: Settings, more: StatusBarMore) {
     this.#backups = backups;
+    this.#more = more.lines;
+    for (const onDidChange of more.changes) this.#owned.add(onDidChange(() => this.#show()));
     this.#settings = settings;
     this.#item = this.#owned.add(
       vscode.window.createStatusBarItem('sqliteBackup.status', vscode.StatusBarAlignment.Left),
@@ -48,7 +53,7 @@ export class StatusBar implements vscode.Disposable {
     const said = inertLine(look.text);
     const text = settings.text === 'icon' && !look.isWarning ? '' : ` ${said}`;
     this.#item.text = `$(${look.icon})${text}`;
-    this.#item.tooltip = inert(look.tooltip);
+    this.#item.tooltip = inert([look.tooltip, ...this.#more()].join('\n'));
     this.#item.accessibilityInformation = { label: `SQLite Backup: ${said}` };
     this.#item.command = look.command;
     this.#item.backgroundColor = look.isWarning
@@ -56,6 +61,11 @@ export class StatusBar implements vscode.Disposable {
       : undefined;
     this.#item.show();
   }
+}
+
+export interface StatusBarMore {
+  lines: () => string[];
+  changes: vscode.Event<void>[];
 }
 
 interface Look {

@@ -4,7 +4,7 @@ import { extractBundle, extractMember } from '../core/bundle/extract.ts';
 import { withBundle } from '../core/bundle/openBundle.ts';
 import { adopt } from '../core/catalog/adopt.ts';
 import { findByContent } from '../core/catalog/byContent.ts';
-import { listAll } from '../core/catalog/catalog.ts';
+import { listAll, listBackups } from '../core/catalog/catalog.ts';
 import { findDatabases, inspectFiles } from '../core/catalog/discovery.ts';
 import {
   copyOut,
@@ -15,7 +15,7 @@ import {
 } from '../core/catalog/keeping.ts';
 import { release } from '../core/catalog/release.ts';
 import { takeCheckpoints } from '../core/checkpoint/checkpoint.ts';
-import { lossesAfter } from '../core/checkpoint/rows.ts';
+import { countRows, lossesAfter } from '../core/checkpoint/rows.ts';
 import {
   checkpointsFolder,
   findCheckpoint,
@@ -25,8 +25,10 @@ import {
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { examine } from '../core/doctor/doctor.ts';
 import { sha256File } from '../core/files/digests.ts';
+import { realPathOf } from '../core/files/paths.ts';
 import { lookInside, rowsInside, schemaInside } from '../core/inspect/inspect.ts';
 import type { RestoreHooks } from '../core/job.ts';
+import { allIdentitiesOf } from '../core/manifest/identity.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
 import { archiveSetAside } from '../core/restore/archive.ts';
 import { sweepClaims } from '../core/restore/claim.ts';
@@ -56,9 +58,19 @@ const handlers: Handlers = {
     const all = storedIn(checkpointsFolder(checkpoints));
     return database === undefined ? all : thoseOfDatabase(all, database);
   },
+  catalogCheckpoints({ checkpoints, databases }) {
+    const folder = checkpointsFolder(checkpoints);
+    const ids = databases.map((path) => [path, [...allIdentitiesOf(realPathOf(path))]]);
+    return {
+      folder,
+      entries: listBackups(folder),
+      ids: Object.fromEntries(ids) as Record<string, string[]>,
+    };
+  },
   findCheckpoint: ({ checkpoints, named }) => findCheckpoint(checkpointsFolder(checkpoints), named),
   lossesAfter: ({ checkpoint, database, busyTimeoutMs }) =>
     lossesAfter(checkpoint, database, busyTimeoutMs),
+  countRows: ({ database, busyTimeoutMs }) => countRows(database, busyTimeoutMs),
   examine: (subject) => examine(subject),
   inspect: ({ paths }) => inspectFiles(paths),
   findByContent,

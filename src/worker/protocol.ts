@@ -16,12 +16,13 @@ import type {
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { Adopted, AdoptRequest } from '../core/catalog/adopt.ts';
 import type { ContentSearch, FoundByContent } from '../core/catalog/byContent.ts';
-import type { Listing, ListOptions } from '../core/catalog/catalog.ts';
+import type { CatalogEntry, Listing, ListOptions } from '../core/catalog/catalog.ts';
 import type { Inspection } from '../core/catalog/discovery.ts';
 import type { Pruned, Remark } from '../core/catalog/keeping.ts';
 import type { ReleaseRequest } from '../core/catalog/release.ts';
 import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
 import type { CheckpointRequest, Checkpoints } from '../core/checkpoint/checkpoint.ts';
+import type { Counted } from '../core/checkpoint/rows.ts';
 import type { StoredCheckpoint } from '../core/checkpoint/store.ts';
 import type { Comparison } from '../core/compare/compare.ts';
 import type { Check } from '../core/doctor/check.ts';
@@ -141,8 +142,15 @@ export interface Methods {
     checkpoints?: string | undefined;
     database?: string | undefined;
   }) => StoredCheckpoint[];
+  /** All checkpoints as a list of backups has them, newest first, and which ids these databases have. */
+  catalogCheckpoints: (params: {
+    checkpoints?: string | undefined;
+    databases: string[];
+  }) => { folder: string; entries: CatalogEntry[]; ids: Record<string, string[]> };
   /** The path of a backup: as named, or of the checkpoint whose id begins so. */
   findCheckpoint: (params: { checkpoints?: string | undefined; named: string }) => string;
+  /** The rows of each table of a database now. */
+  countRows: (params: { database: string; busyTimeoutMs: number }) => Counted;
   /** Which tables have lost rows since a checkpoint. */
   lossesAfter: (params: { checkpoint: string; database: string; busyTimeoutMs: number }) => Loss[];
   /** What Doctor has to say of the machine, a database or a backups folder. */
@@ -160,8 +168,10 @@ const methodNames = [
   'inspect',
   'checkpoint',
   'listCheckpoints',
+  'catalogCheckpoints',
   'findCheckpoint',
   'lossesAfter',
+  'countRows',
   'examine',
   'findByContent',
   'find',

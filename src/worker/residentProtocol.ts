@@ -14,7 +14,9 @@ import type { Method } from './protocol.ts';
 
 /** The calls of a worker that are short enough for the warm one. `checkpoint` answers what is unchanged by itself. */
 export const residentMethods = [
+  'catalogCheckpoints',
   'checkpoint',
+  'countRows',
   'findCheckpoint',
   'listCheckpoints',
   'lossesAfter',

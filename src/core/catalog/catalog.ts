@@ -8,6 +8,7 @@ import { isPrivateFolderName } from '../files/workplace.ts';
 import type {
   BundleContents,
   BundleManifest,
+  Cause,
   CutLabel,
   Drill,
   Manifest,
@@ -71,6 +72,10 @@ export interface Kept {
   note?: string;
   losses?: RecordedLoss[];
   released?: Released[];
+  /** Of a checkpoint. */
+  cause?: Cause;
+  /** Of a checkpoint: the real path of its database. */
+  livePath?: string;
 }
 
 export interface BundleInfo {
@@ -238,7 +243,7 @@ function ours({ path, sizeBytes, stamp }: FoundFile, manifest: Manifest): Catalo
     ...(source.workspace !== undefined && { workspace: source.workspace }),
     ...verdictOf(sizeBytes, manifest),
     foreign: false,
-    kept: keptOf(manifest),
+    kept: { ...keptOf(manifest), ...whyOf(manifest) },
     ...(source.id !== undefined && { group: source.id }),
     ...(after !== undefined && { after }),
     stamp,
@@ -267,6 +272,10 @@ function keptOf(manifest: Manifest | BundleManifest): Kept {
     ...(losses !== undefined && { losses }),
     ...(released !== undefined && { released }),
   };
+}
+
+function whyOf({ cause, livePath }: Manifest): Pick<Kept, 'cause' | 'livePath'> {
+  return { ...(cause !== undefined && { cause }), ...(livePath !== undefined && { livePath }) };
 }
 
 function ourBundle(

@@ -10,6 +10,8 @@ import type { Documents } from '../documents.ts';
 import type { Filter } from '../filter.ts';
 import type { Log } from '../log.ts';
 import type { Looks } from '../looks.ts';
+import type { Checkpoints } from '../protection/checkpoints.ts';
+import type { Protection } from '../protection/protection.ts';
 import type { Runbooks } from '../runbooks.ts';
 import type { Settings } from '../settings.ts';
 
@@ -21,6 +23,8 @@ export interface Parts {
   log: Log;
   looks: Looks;
   memory: vscode.Memento;
+  checkpoints: Checkpoints;
+  protection: Protection;
   runbooks: Runbooks;
   toolVersion: string;
   viewId: string;

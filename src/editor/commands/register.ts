@@ -17,6 +17,13 @@ import { note, pin, remove, rename } from './keep.ts';
 import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
 import type { Parts } from './parts.ts';
+import {
+  checkpointNow,
+  deleteEveryCopy,
+  deleteGoneCheckpoints,
+  pauseProtection,
+  restoreCheckpoint,
+} from './protection.ts';
 import { refresh } from './refresh.ts';
 import {
   deleteSetAside,
@@ -84,6 +91,12 @@ const table: Record<CommandId, Command> = {
   [commands.recoverRestore]: recoverRestore,
   [commands.deleteSetAside]: deleteSetAside,
   [commands.exportRunbook]: exportRunbook,
+  [commands.checkpointNow]: checkpointNow,
+  [commands.pauseProtection]: pauseProtection,
+  [commands.resumeProtection]: ({ protection }) => protection.resume(),
+  [commands.restoreCheckpoint]: restoreCheckpoint,
+  [commands.deleteGoneCheckpoints]: deleteGoneCheckpoints,
+  [commands.deleteEveryCopy]: deleteEveryCopy,
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),
   [commands.sort]: sort,

@@ -38,7 +38,11 @@ export async function restore(parts: Parts, target?: unknown): Promise<{ runbook
   const [row] = memberRows(target, undefined);
   const entry = row?.entry ?? (await backupToRestore(parts, target));
   if (entry === undefined) return {};
-  const items = await itemsFor(parts, entry, row?.member.name);
+  const own = isRow(target) && target.kind === 'snapshot' ? target.uri?.fsPath : undefined;
+  // A checkpoint knows where its database is, or was; its row knows better where that is now.
+  const live = entry.kept?.livePath === undefined ? undefined : (own ?? entry.kept.livePath);
+  const items =
+    live === undefined ? await itemsFor(parts, entry, row?.member.name) : [{ live, chosen: true }];
   if (items.length === 0) return {};
   const { restore: opened } = await parts.runbooks.open(entry.path, items);
   return { runbook: opened.run.id };

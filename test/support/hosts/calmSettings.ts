@@ -11,3 +11,6 @@ export const calmSettings = {
   'workbench.startupEditor': 'none',
   'workbench.tips.enabled': false,
 };
+
+/** Of scope machine. Tests empty tables all the time; that of the alarm switches it on. */
+export const machineSettings = { 'sqliteBackup.lossAlarm': false };

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadAndUnzipVSCode, ProgressReportStage, SilentReporter } from '@vscode/test-electron';
 import type { ProgressReport } from '@vscode/test-electron';
-import { calmSettings } from './calmSettings.ts';
+import { calmSettings, machineSettings } from './calmSettings.ts';
 import { spawnTree, temporaryFolder } from './lifetime.ts';
 
 const NETWORK_TIMEOUT_MS = 5_000;
@@ -51,7 +51,10 @@ export function openDesktop(
 ): { closed: Promise<number>; close: () => void } {
   const profile = temporaryFolder('code');
   mkdirSync(join(profile.path, 'User'));
-  writeFileSync(join(profile.path, 'User/settings.json'), JSON.stringify(calmSettings));
+  writeFileSync(
+    join(profile.path, 'User/settings.json'),
+    JSON.stringify({ ...calmSettings, ...machineSettings }),
+  );
   const { child, kill } = spawnTree(
     desktop.command,
     [

@@ -8,7 +8,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { calmSettings } from './calmSettings.ts';
+import { calmSettings, machineSettings } from './calmSettings.ts';
 import { spawnTree, temporaryFolder } from './lifetime.ts';
 
 const PACKAGE = 'code-server@4.139.1';
@@ -68,6 +68,10 @@ export async function startServer(options: ServerOptions = {}): Promise<VSCodeSe
     join(user, 'settings.json'),
     JSON.stringify({ ...calmSettings, ...options.settings }),
   );
+  // Those of scope machine are read from here only.
+  const machine = join(data.path, 'server/data/Machine');
+  await mkdir(machine, { recursive: true });
+  await writeFile(join(machine, 'settings.json'), JSON.stringify(machineSettings));
 
   const main = join(home, 'out/server-main.js');
   for (const vsix of options.extensions ?? []) {

@@ -1,0 +1,88 @@
+/** How checkpoints look: in the view below their database, and in the list of the palette. */
+import { basename } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../../core/catalog/catalog.ts';
+import type { Cause } from '../../core/manifest/manifest.ts';
+import { formatBytes } from '../../core/units.ts';
+import { rowContext } from '../ids.ts';
+import { inertLine } from '../inert.ts';
+import { backupItem, type Row, tooltip } from '../rows.ts';
+import { dayAndTime, dayName, timeOfDay } from '../times.ts';
+
+export type CheckpointsRow = Extract<Row, { kind: 'checkpoints' }>;
+
+/** `before npm test`, `agent: clean up`, `schedule`: why it was taken. */
+export function causeText({ kind, text }: Cause): string {
+  const { t } = vscode.l10n;
+  const said = text === undefined || text === '' ? undefined : text;
+  switch (kind) {
+    case 'run':
+    case 'terminal':
+      return said === undefined ? t('before a command') : t('before {0}', said);
+    case 'debug':
+      return said === undefined ? t('before debugging') : t('before debugging {0}', said);
+    case 'task':
+      return said === undefined ? t('by a task') : t('task: {0}', said);
+    case 'schedule':
+      return t('by schedule');
+    case 'manual':
+      return said ?? t('by hand');
+    default:
+      return said === undefined ? kind : `${kind}: ${said}`;
+  }
+}
+
+/** `10:02, before prisma migrate reset`. */
+export function checkpointLabel(entry: CatalogEntry, time: (iso: string) => string): string {
+  const { cause } = entry.kept ?? {};
+  const at = time(entry.createdAt);
+  return cause === undefined ? at : vscode.l10n.t('{0}, {1}', at, causeText(cause));
+}
+
+/** The level below a database; then days; then the checkpoints of a day. */
+export function checkpointRows(row: CheckpointsRow, entries: readonly CatalogEntry[]): Row[] {
+  const now = Date.now();
+  const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
+  if (row.day === undefined)
+    return [...days.keys()].map((day) => ({ kind: 'checkpoints', uri: row.uri, day }));
+  return (days.get(row.day) ?? []).map((entry) => ({ kind: 'snapshot', entry, uri: row.uri }));
+}
+
+export function checkpointsItem(
+  { uri, day }: CheckpointsRow,
+  entries: readonly CatalogEntry[],
+): vscode.TreeItem {
+  const { t } = vscode.l10n;
+  const now = Date.now();
+  const own =
+    day === undefined ? entries : entries.filter((one) => dayName(one.createdAt, now) === day);
+  const item = new vscode.TreeItem(
+    day ?? t('Checkpoints'),
+    day === undefined
+      ? vscode.TreeItemCollapsibleState.Collapsed
+      : vscode.TreeItemCollapsibleState.Expanded,
+  );
+  item.id = `checkpoints:${uri.toString()}:${day ?? ''}`;
+  item.contextValue = rowContext.checkpoints;
+  const [newest] = own;
+  const last =
+    day === undefined && newest && checkpointLabel(newest, (iso) => dayAndTime(iso, now));
+  item.description = inertLine([String(own.length), ...(last ? [last] : [])].join(' · '));
+  if (day === undefined) item.iconPath = new vscode.ThemeIcon('history');
+  const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  item.tooltip = tooltip([
+    t('{0} checkpoints of {1}, {2}', own.length, basename(uri.fsPath), formatBytes(bytes)),
+    t('They are taken by themselves, kept outside of the workspace, and thinned out.'),
+  ]);
+  item.accessibilityInformation = { label: `${day ?? t('Checkpoints')}, ${item.description}` };
+  return item;
+}
+
+/** A checkpoint is a backup, whose label says why it was taken. */
+export function checkpointItem(entry: CatalogEntry): vscode.TreeItem {
+  const item = backupItem(entry, 'database');
+  const label = inertLine(checkpointLabel(entry, timeOfDay));
+  item.label = label;
+  item.accessibilityInformation = { label: `${label}, ${String(item.description)}` };
+  return item;
+}

@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import * as vscode from 'vscode';
+import {
+  inWorkspace,
+  makeDatabase,
+  manifestOf,
+  removeLater,
+  run,
+  until,
+  uriOf,
+  withSetting,
+  workspaceFolder,
+  writeFile,
+} from './workspace.ts';
+
+interface Result {
+  checkpoints: { id: string; path: string; database: string }[];
+  unchanged: { id: string; database: string }[];
+  failures: { database: string; code: string; message: string }[];
+}
+
+const { Global, Workspace } = vscode.ConfigurationTarget;
+
+function change(path: string, sql = "INSERT INTO t (text) VALUES ('more')"): void {
+  const db = new Database(inWorkspace(path));
+  db.exec(sql);
+  db.close();
+}
+
+const checkpoint = (path: string): Promise<Result> => run<Result>('checkpointNow', uriOf(path));
+
+/** What a tasks.json has, by label. */
+const tasks: Record<string, Record<string, unknown>> = {
+  'no such database': { action: 'checkpoint', databases: ['data/none.db'] },
+  'no such action': { action: 'restore' },
+  // VS Code takes tasks of the same definition for one task.
+  'no folder': { action: 'backUp', databases: ['data/guarde?.db'] },
+  'no backup': { action: 'verify', databases: ['data/guarde?.db'] },
+  'no such bundle': { action: 'bundle', bundle: 'no such bundle' },
+  checkpoint: { action: 'checkpoint', databases: ['data/guard*.db'] },
+  'back up': { action: 'backUp', databases: ['data/guarded.db'] },
+  verify: { action: 'verify', databases: ['data/guarded.db'] },
+  bundle: { action: 'bundle', databases: ['data/guarded.db'] },
+};
+
+/** The exit code of a task of tasks.json. */
+async function runTask(label: string): Promise<number | undefined> {
+  let task: vscode.Task | undefined;
+  await until(async () => {
+    task = (await vscode.tasks.fetchTasks()).find(({ name }) => name === label);
+    return task !== undefined;
+  }, `there is the task ${label}`);
+  const ended = new Promise<number | undefined>((resolve) => {
+    const listener = vscode.tasks.onDidEndTaskProcess(({ execution, exitCode }) => {
+      if (execution.task.name !== label) return;
+      listener.dispose();
+      resolve(exitCode);
+    });
+  });
+  assert.ok(task);
+  await vscode.tasks.executeTask(task);
+  return ended;
+}
+
+describe('Protection', () => {
+  before(() => {
+    makeDatabase('data/guarded.db');
+    writeFile('data/program.js', '');
+    removeLater('.vscode');
+    mkdirSync(inWorkspace('.vscode'), { recursive: true });
+    const all = Object.entries(tasks).map(([label, definition]) => ({
+      ...{ label, type: 'sqliteBackup', ...definition },
+    }));
+    writeFile('.vscode/tasks.json', JSON.stringify({ version: '2.0.0', tasks: all }));
+  });
+
+  it('takes a checkpoint outside of the workspace, and none of what has not changed', async () => {
+    const first = await checkpoint('data/guarded.db');
+    assert.deepEqual(first.failures, []);
+    const [one] = first.checkpoints;
+    assert.ok(one);
+    assert.equal(one.database, inWorkspace('data/guarded.db'));
+    assert.ok(!one.path.startsWith(workspaceFolder().uri.fsPath), one.path);
+    if (process.platform !== 'win32') assert.equal(statSync(one.path).mode & 0o777, 0o400);
+    const again = await checkpoint('data/guarded.db');
+    assert.deepEqual([again.checkpoints, again.unchanged.map(({ id }) => id)], [[], [one.id]]);
+    change('data/guarded.db');
+    assert.equal((await checkpoint('data/guarded.db')).checkpoints.length, 1);
+  });
+
+  it('says why there is none', async () => {
+    writeFile('data/notes2.db', 'just some notes');
+    const { failures } = await run<Result>('checkpointNow', [
+      uriOf('data/notes2.db'),
+      uriOf('data/none.db'),
+    ]);
+    assert.deepEqual(failures.map(({ code }) => code).sort(), ['not-a-database', 'source-missing']);
+  });
+
+  it('opens the runbook of a checkpoint for the database that it is of', async () => {
+    change('data/guarded.db');
+    const [one] = (await checkpoint('data/guarded.db')).checkpoints;
+    assert.ok(one);
+    const { runbook } = await run<{ runbook?: string }>('restore', vscode.Uri.file(one.path));
+    assert.ok(runbook);
+    await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+  });
+
+  it('is not decided by a workspace: neither the folder, nor the schedule, nor what is left out', async () => {
+    const elsewhere = inWorkspace('stolen');
+    const properties = ['checkpointsFolder', 'schedule', 'before.debug', 'checkpoints.maxDisk'];
+    for (const key of properties) {
+      const { workspaceValue } = vscode.workspace.getConfiguration('sqliteBackup').inspect(key) ?? {
+        workspaceValue: undefined,
+      };
+      assert.equal(workspaceValue, undefined, key);
+      await assert.rejects(
+        withSetting(key, 'x', () => Promise.resolve(), Workspace),
+        key,
+      );
+    }
+    // As a repository brings it along.
+    writeFile(
+      '.vscode/settings.json',
+      JSON.stringify({
+        'sqliteBackup.checkpointsFolder': elsewhere,
+        'sqliteBackup.schedule': 'every 1m',
+        'sqliteBackup.before.debug': 'off',
+      }),
+    );
+    try {
+      await withSetting(
+        'before.debug',
+        'onlyIfChanged',
+        async () => {
+          change('data/guarded.db');
+          const [one] = (await checkpoint('data/guarded.db')).checkpoints;
+          assert.ok(one && !one.path.startsWith(elsewhere));
+          const configuration = vscode.workspace.getConfiguration('sqliteBackup');
+          assert.equal(configuration.get('before.debug'), 'onlyIfChanged');
+          assert.equal(configuration.get('schedule'), '');
+          assert.equal(existsSync(elsewhere), false);
+        },
+        Global,
+      );
+    } finally {
+      rmSync(inWorkspace('.vscode/settings.json'), { force: true });
+    }
+  });
+
+  describe('as a task', () => {
+    for (const label of Object.keys(tasks).filter((one) => one.startsWith('no ')))
+      it(`fails: ${label}`, async () => {
+        assert.equal(await runTask(label), 1);
+      });
+
+    it('holds a launch back when it fails', async () => {
+      const debug = vscode.workspace.getConfiguration('debug');
+      await debug.update('onTaskErrors', 'abort', Global);
+      const launch = (preLaunchTask: string): Thenable<boolean> =>
+        vscode.debug.startDebugging(workspaceFolder(), {
+          ...{ type: 'node', request: 'launch', name: 'under test', preLaunchTask },
+          program: inWorkspace('data/program.js'),
+        });
+      try {
+        assert.equal(await launch('no such database'), false);
+        assert.equal(await launch('checkpoint'), true);
+      } finally {
+        await debug.update('onTaskErrors', undefined, Global);
+      }
+    });
+
+    it('takes a checkpoint of what its globs match', async () => {
+      change('data/guarded.db');
+      assert.equal(await runTask('checkpoint'), 0);
+      const again = await checkpoint('data/guarded.db');
+      assert.equal(again.checkpoints.length, 0);
+    });
+
+    it('is offered for the databases that are found', async () => {
+      const found = await vscode.tasks.fetchTasks({ type: 'sqliteBackup' });
+      const provided = found.map(({ definition }) => String(definition['action']));
+      assert.ok(provided.includes('checkpoint') && provided.includes('backUp'));
+    });
+
+    it('backs up, bundles and verifies', async () => {
+      removeLater('task-backups');
+      await withSetting('backupsFolder', 'task-backups', async () => {
+        for (const label of ['back up', 'verify', 'bundle'])
+          assert.equal(await runTask(label), 0, label);
+      });
+      const names = readdirSync(inWorkspace('task-backups'));
+      assert.ok(names.some((name) => name.endsWith('.zip')));
+    });
+  });
+
+  describe('before a debug session', () => {
+    const debug = (): Thenable<boolean> =>
+      vscode.debug.startDebugging(workspaceFolder(), {
+        type: 'node',
+        request: 'launch',
+        name: 'under test',
+        program: inWorkspace('data/program.js'),
+      });
+
+    it('takes a checkpoint, but not when it is off or paused', async () => {
+      change('data/guarded.db');
+      const [first] = (await checkpoint('data/guarded.db')).checkpoints;
+      assert.ok(first);
+      change('data/guarded.db');
+      await debug();
+      await withSetting(
+        'before.debug',
+        'onlyIfChanged',
+        async () => {
+          await run('pauseProtection', 10);
+          await debug();
+          await run('resumeProtection');
+          await debug();
+        },
+        Global,
+      );
+      const [newest] = (await checkpoint('data/guarded.db')).unchanged;
+      assert.ok(newest, 'the debug session has taken one');
+      const taken = readdirSync(dirname(first.path)).map((name) => join(dirname(first.path), name));
+      const causes = taken
+        .filter((path) => existsSync(`${path}.json`))
+        .map((path) => manifestOf(path) as { cause?: { kind: string; text?: string } });
+      assert.equal(causes.filter(({ cause }) => cause?.kind === 'debug').length, 1);
+    });
+  });
+
+  it('takes a checkpoint by its schedule', async () => {
+    change('data/guarded.db');
+    await withSetting(
+      'schedule',
+      'every 3h',
+      async () => {
+        let taken: Result | undefined;
+        await until(async () => {
+          taken = await checkpoint('data/guarded.db');
+          return taken.unchanged.length === 1;
+        }, 'nothing is left to take');
+        assert.ok(taken);
+      },
+      Global,
+    );
+  });
+
+  it('deletes every copy of a database after a question, and those of databases that are gone', async () => {
+    makeDatabase('data/short.db');
+    const { checkpoints } = await checkpoint('data/short.db');
+    const path = checkpoints[0]?.path ?? '';
+    assert.ok(manifestOf(path));
+    const missing = inWorkspace('data/short.db');
+    rmSync(missing);
+    await run('refresh');
+    const { removed } = await run<{ removed: string[] }>('deleteGoneCheckpoints', [missing]);
+    assert.deepEqual([removed, existsSync(path)], [[path], false]);
+  });
+});

@@ -143,10 +143,11 @@ export interface Methods {
     database?: string | undefined;
   }) => StoredCheckpoint[];
   /** All checkpoints as a list of backups has them, newest first, and which ids these databases have. */
-  catalogCheckpoints: (params: {
-    checkpoints?: string | undefined;
-    databases: string[];
-  }) => { folder: string; entries: CatalogEntry[]; ids: Record<string, string[]> };
+  catalogCheckpoints: (params: { checkpoints?: string | undefined; databases: string[] }) => {
+    folder: string;
+    entries: CatalogEntry[];
+    ids: Record<string, string[]>;
+  };
   /** The path of a backup: as named, or of the checkpoint whose id begins so. */
   findCheckpoint: (params: { checkpoints?: string | undefined; named: string }) => string;
   /** The rows of each table of a database now. */

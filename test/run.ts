@@ -1,6 +1,6 @@
 // npm test runs everything; one part runs with: node test/run.ts checks|unit|extension|browser|faults
 // Arguments after unit, browser and faults go to mocha; extension takes --grep PATTERN.
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { temporaryFolder } from './support/hosts/lifetime.ts';
@@ -86,7 +86,8 @@ const faults = (args: string[]): Step => ({
 });
 
 const [part, ...args] = process.argv.slice(2);
-process.exit(await runSteps(stepsOf(part, args), JOBS + 1));
+// Two more than there are cores: tests wait for processes and windows half of the time.
+process.exit(await runSteps(stepsOf(part, args), JOBS + 2));
 
 /** In the order in which they begin: the longest first, and what is short fills the gaps. */
 function stepsOf(part: string | undefined, args: string[]): Step[] {
@@ -122,12 +123,13 @@ function windows(args: string[]): Step[] {
 
 /**
  * Mocha on the files of `pattern`, or on the ones named in `args`. Files run side by side: each test has its own
- * folder, processes and windows, and waits for them most of the time.
+ * folder, processes and windows, and waits for them most of the time. The largest files come first, as the likely
+ * longest, so that none is left to run alone at the end.
  */
 function mocha(pattern: string, timeoutMs: number, args: string[]): string[] {
   const files = args.some((argument) => existsSync(argument))
     ? []
-    : globSync(pattern, { cwd: ROOT }).sort();
+    : globSync(pattern, { cwd: ROOT }).sort((left, right) => sizeOf(right) - sizeOf(left));
   return [
     'node_modules/mocha/bin/mocha.js',
     ...['--reporter', 'test/support/reporter.cjs', '--timeout', String(timeoutMs)],
@@ -135,4 +137,8 @@ function mocha(pattern: string, timeoutMs: number, args: string[]): string[] {
     ...args,
     ...files,
   ];
+}
+
+function sizeOf(file: string): number {
+  return statSync(resolve(ROOT, file)).size;
 }

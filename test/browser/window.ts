@@ -101,7 +101,8 @@ async function newPage(
 
 async function open(window: Window, url: string, folder?: string): Promise<void> {
   try {
-    await window.page.goto(url);
+    // What is shown tells that it is loaded; the event for that waits for everything.
+    await window.page.goto(url, { waitUntil: 'commit', timeout: OPEN_TIMEOUT_MS });
     await window.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
     if (folder !== undefined && listsFolders(folder)) await window.untilFoldersAreThere();
   } catch (error) {

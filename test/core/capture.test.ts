@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import {
   copyFileSync,
   existsSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -25,6 +27,7 @@ import {
   endProcessesAfterEach,
   fixture,
   holdOpen,
+  kill,
   run,
   start,
   workerEntry,
@@ -36,6 +39,7 @@ const nextGeneration = `BEGIN;
   INSERT INTO log SELECT generation, NULL FROM left LIMIT 1;
   UPDATE right SET generation = generation + 1;
   COMMIT;`;
+const smallSql = generationsSql.replace('i < 1600', 'i < 60');
 const pinned = ['BEGIN', 'SELECT count(*) FROM left'];
 
 describe('a capture by a second process', () => {
@@ -109,6 +113,24 @@ describe('a capture by a second process', () => {
         assert.deepEqual([taken.frames, taken.generations], [0, '1']);
       });
     }
+
+    it('needs no frames of a WAL that began anew after its index was read', async () => {
+      await holdOpen(
+        database,
+        'PRAGMA wal_autocheckpoint = 0',
+        nextGeneration,
+        'PRAGMA wal_checkpoint(PASSIVE)',
+      );
+      await holdOpen(database, ...pinned);
+      const wal = readWalIndex(database);
+      assert.ok(wal !== undefined && wal.frames > 0);
+      commit();
+      const order = { path: database, copy: folder('copy.db'), wal };
+      const { frames } = await captureFiles(order, () => ({ gently: false }));
+      assert.equal(frames, 0);
+      withDatabase(order.copy, (db) => db.pragma('journal_mode = delete'));
+      assert.equal(generationsIn(order.copy), '1');
+    });
 
     it('is a mixture without a pin: that is what the pin is for', async () => {
       await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', 'UPDATE left SET generation = 1');
@@ -185,6 +207,13 @@ describe('a capture by a second process', () => {
       fewestBytes: 0,
       start: () => change(by.start()),
     });
+
+    let notes: string[] = [];
+    /** What the log is told goes to `notes`. */
+    const noted = (): { onNote: (text: string) => void } => {
+      notes = [];
+      return { onNote: (text) => void notes.push(text) };
+    };
 
     it('is byte for byte a database that stands alone, in both modes', async () => {
       for (const path of [database, createDatabase(folder('old.db'), { sql: generationsSql })]) {
@@ -263,6 +292,68 @@ describe('a capture by a second process', () => {
       assert.equal(taken.generations, '1');
     });
 
+    it('is taken of a database in WAL mode that is closed, or whose WAL is empty', async () => {
+      withDatabase(database, (db) => db.exec(nextGeneration));
+      for (const isOpen of [false, true]) {
+        if (isOpen) await holdOpen(database, nextGeneration, 'PRAGMA wal_checkpoint(TRUNCATE)');
+        const hooks = { ...noted(), capturing: small() };
+        const { path: copy, manifest } = await snapshot(database, {}, hooks);
+        assert.deepEqual([manifest.verdict.status, notes], ['ok', []]);
+        assert.equal(generationsIn(copy), isOpen ? '2' : '1');
+      }
+    });
+
+    it('is whole with a WAL that is larger than the database', async () => {
+      const path = createDatabase(folder('small.db'), { journalMode: 'wal', sql: smallSql });
+      const rewrite = 'UPDATE filler SET data = randomblob(8000);';
+      await holdOpen(path, 'PRAGMA wal_autocheckpoint = 0', rewrite.repeat(5), nextGeneration);
+      assert.ok(statSync(`${path}-wal`).size > 4 * statSync(path).size);
+      const { path: copy, manifest } = await snapshot(path, {}, { ...noted(), capturing: small() });
+      assert.deepEqual([manifest.verdict.status, notes], ['ok', []]);
+      assert.equal(generationsIn(copy), '1');
+    });
+
+    for (const [what, damage] of [
+      ['missing', (shm: string): void => rmSync(shm)],
+      ['empty', (shm: string): void => truncateSync(shm, 0)],
+      ['of before the last commits', (shm: string): void => copyFileSync(folder('early-shm'), shm)],
+      ['full of other bytes', (shm: string): void => writeFileSync(shm, Buffer.alloc(32768, 7))],
+    ] as const) {
+      it(`has all commits of a program that was killed when the -shm is ${what}`, async () => {
+        const path = createDatabase(folder('small.db'), { journalMode: 'wal', sql: smallSql });
+        const keepFrames = 'PRAGMA wal_autocheckpoint = 0';
+        const keeper = await holdOpen(path, keepFrames, nextGeneration);
+        copyFileSync(`${path}-shm`, folder('early-shm'));
+        const writer = await holdOpen(path, keepFrames, nextGeneration);
+        await Promise.all([keeper, writer].map(kill));
+        damage(`${path}-shm`);
+        const { path: copy } = await snapshot(path, {}, { ...noted(), capturing: small() });
+        assert.deepEqual([generationsIn(copy), notes], ['2', []]);
+      });
+    }
+
+    it('is none when the file is cut off while it is held', async () => {
+      for (const at of ['before', 'while'] as const) {
+        const path = createDatabase(folder(`${at}.db`), { sql: generationsSql });
+        const half = statSync(path).size / 2;
+        const cutting = small((one) => ({
+          ...one,
+          capture: async (order, onStep) => {
+            if (at === 'before') truncateSync(path, half);
+            const captured = await one.capture(order, onStep);
+            if (at === 'while') truncateSync(order.copy, half);
+            return captured;
+          },
+        }));
+        await assert.rejects(snapshot(path, { folder: folder(at) }, { capturing: cutting }));
+        const left = existsSync(folder(at)) ? readdirSync(folder(at)) : [];
+        assert.deepEqual(
+          left.filter((name) => !/\.suspect(\.json)?$/.test(name)),
+          [],
+        );
+      }
+    });
+
     it('drops what the file has behind its last page', async () => {
       const path = createDatabase(folder('long.db'), { sql: generationsSql });
       const { size } = statSync(path);
@@ -322,9 +413,7 @@ describe('a capture by a second process', () => {
       it(`is taken by SQLite page by page when ${what}`, async () => {
         await holdOpen(database, nextGeneration);
         const by = what.includes('stopped') ? hasty : capturing;
-        const notes: string[] = [];
-        const onNote = (text: string): void => void notes.push(text);
-        const hooks = { capturing: small(change, by), onNote };
+        const hooks = { ...noted(), capturing: small(change, by) };
         const { path: copy, manifest } = await snapshot(database, {}, hooks);
         assert.equal(manifest.verdict.status, 'ok');
         assert.equal(generationsIn(copy), '1');

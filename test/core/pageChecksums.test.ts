@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { applyRestore } from '../../src/core/restore/apply.ts';
 import { checkDatabase } from '../../src/core/sqlite/check.ts';
 import { verifyBackup } from '../../src/core/verify/verifyBackup.ts';
+import { captureWith } from '../../src/worker/captureProcess.ts';
 import { bundleOf } from '../support/bundles.ts';
 import {
   createDatabase,
@@ -11,6 +12,7 @@ import {
   snapshot,
   withDatabase,
 } from '../support/databases.ts';
+import { workerEntry } from '../support/processes.ts';
 import { applyRequest, quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -84,6 +86,16 @@ describe('a database with a checksum in each page', () => {
         assert.deepEqual([status, drill?.status], ['ok', 'ok']);
       });
     }
+
+    it(`is captured by a second process with right checksums (${journalMode})`, async () => {
+      const path = createWithChecksums(folder('app.db'), { journalMode });
+      const capturing = { ...captureWith(workerEntry), fewestBytes: 0 };
+      const notes: string[] = [];
+      const onNote = (text: string): void => void notes.push(text);
+      const { path: copy, manifest } = await snapshot(path, {}, { capturing, onNote });
+      assert.deepEqual([manifest.verdict.status, notes], ['ok', []]);
+      assert.deepEqual(wrongPages(copy), []);
+    });
 
     it(`is restored with right checksums (${journalMode})`, async () => {
       const path = createWithChecksums(folder('app.db'), { journalMode });

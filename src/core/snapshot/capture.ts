@@ -75,9 +75,11 @@ export async function capture(
   onNote: (text: string) => void = () => undefined,
 ): Promise<Captured | undefined> {
   const isWal = facts.journalMode === 'wal';
+  // The index of an empty WAL knows no page size, and the file has all.
+  const isUnderstood = wal !== undefined && (wal.frames === 0 || wal.pageSize === facts.pageSize);
   let ended: unknown;
   try {
-    if (isWal && wal?.pageSize !== facts.pageSize)
+    if (isWal && !isUnderstood)
       throw new Error('The index of its WAL could not be read, or is of an unknown version.');
     const captured = await capturing.capture(
       { path: source.path, copy, wal: isWal ? wal : undefined },
@@ -116,8 +118,8 @@ export function settleCaptured(
   const { pageCount, pageSize } = contents.facts;
   // The file of a database may go on behind its last page.
   if (statSync(copy).size > pageCount * pageSize) truncateSync(copy, pageCount * pageSize);
-  const expected =
-    isExact || wal === undefined ? facts : { ...contents.facts, pageCount: wal.pages };
+  const isPinned = isExact || wal === undefined || wal.frames === 0;
+  const expected = isPinned ? facts : { ...contents.facts, pageCount: wal.pages };
   const differing = differingFacts(expected, contents.facts);
   const isWhole = statSync(copy).size === pageCount * pageSize;
   if (differing.length === 0 && isWhole) return contents;

@@ -133,7 +133,7 @@ export function isAsItWas(path: string, was: FileState): boolean {
 
 /** A sibling that was there before, or that a roll-back has put there again. */
 function isKnown(path: string, was: FileState, kept: string | undefined): boolean {
-  if (isUnchanged(path, was)) return true;
+  if (isAsItWas(path, was)) return true;
   if (kept === undefined || !existsSync(kept + was.part)) return false;
   // One file under two names follows what is written to it, so that they are equal proves nothing.
   return (

@@ -7,6 +7,7 @@ import { compare } from './compare.ts';
 import { doctor } from './doctor.ts';
 import { extract } from './extract.ts';
 import { find } from './find.ts';
+import { hook } from './hook.ts';
 import { list } from './list.ts';
 import { prune } from './prune.ts';
 import { release } from './release.ts';
@@ -27,6 +28,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   checkpoint,
   run,
   watch,
+  hook,
   list,
   verify,
   extract,

@@ -15,7 +15,7 @@ import {
 } from '../core/catalog/keeping.ts';
 import { release } from '../core/catalog/release.ts';
 import { takeCheckpoints } from '../core/checkpoint/checkpoint.ts';
-import { countRows, lossesAfter } from '../core/checkpoint/rows.ts';
+import { changesAfter, countRows, lossesAfter } from '../core/checkpoint/rows.ts';
 import {
   checkpointsFolder,
   findCheckpoint,
@@ -71,6 +71,8 @@ const handlers: Handlers = {
   lossesAfter: ({ checkpoint, database, busyTimeoutMs }) =>
     lossesAfter(checkpoint, database, busyTimeoutMs),
   countRows: ({ database, busyTimeoutMs }) => countRows(database, busyTimeoutMs),
+  changesAfter: ({ checkpoint, database, busyTimeoutMs }) =>
+    changesAfter(checkpoint, database, busyTimeoutMs),
   examine: (subject) => examine(subject),
   inspect: ({ paths }) => inspectFiles(paths),
   findByContent,

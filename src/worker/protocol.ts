@@ -22,7 +22,7 @@ import type { Pruned, Remark } from '../core/catalog/keeping.ts';
 import type { ReleaseRequest } from '../core/catalog/release.ts';
 import type { Policy, RetentionPlan } from '../core/catalog/retention.ts';
 import type { CheckpointRequest, Checkpoints } from '../core/checkpoint/checkpoint.ts';
-import type { Counted } from '../core/checkpoint/rows.ts';
+import type { Counted, RowChange } from '../core/checkpoint/rows.ts';
 import type { StoredCheckpoint } from '../core/checkpoint/store.ts';
 import type { Comparison } from '../core/compare/compare.ts';
 import type { Check } from '../core/doctor/check.ts';
@@ -154,6 +154,12 @@ export interface Methods {
   countRows: (params: { database: string; busyTimeoutMs: number }) => Counted;
   /** Which tables have lost rows since a checkpoint. */
   lossesAfter: (params: { checkpoint: string; database: string; busyTimeoutMs: number }) => Loss[];
+  /** Which tables have other numbers of rows than in a checkpoint. */
+  changesAfter: (params: {
+    checkpoint: string;
+    database: string;
+    busyTimeoutMs: number;
+  }) => RowChange[];
   /** What Doctor has to say of the machine, a database or a backups folder. */
   examine: (params: DoctorSubject) => Check[];
   /** What of a folder may go, or of the groups `only` in it. */
@@ -173,6 +179,7 @@ const methodNames = [
   'findCheckpoint',
   'lossesAfter',
   'countRows',
+  'changesAfter',
   'examine',
   'findByContent',
   'find',

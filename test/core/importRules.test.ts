@@ -119,6 +119,15 @@ describe('the import rules', () => {
     );
   });
 
+  it('give what answers agents the files of the core that read no database, and no worker', () => {
+    const allowed = new RegExp(
+      `^(node:|agents/|valibot$|core/(checkpoint/(stamp|store|unchanged)|files/\\w+|${pureCore.join('|')})\\.ts)`,
+    );
+    expectNone(
+      ({ file, target, isType }) => file.startsWith('agents/') && !isType && !allowed.test(target),
+    );
+  });
+
   it('keep the pages to themselves, their protocols and what runs in a browser', () => {
     const allowed = /^(runbook\/page\/|runbook\/(look\/)?protocol\.ts$)/;
     expectNone(({ file, target }) => file.startsWith('runbook/page/') && !allowed.test(target));

@@ -11,15 +11,10 @@ import type { Cause, Trigger } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifestFile.ts';
 import type { CopyFailure } from '../snapshot/copying.ts';
 import { takeSnapshots } from '../snapshot/snapshot.ts';
-import { readStamp, type StampOptions } from './stamp.ts';
-import {
-  idOf,
-  makeCheckpointsFolder,
-  type StoredCheckpoint,
-  storedIn,
-  thoseOfDatabase,
-} from './store.ts';
+import type { StampOptions } from './stamp.ts';
+import { idOf, makeCheckpointsFolder, type StoredCheckpoint, storedIn } from './store.ts';
 import { thin } from './thinning.ts';
+import { newestOf, stateOf } from './unchanged.ts';
 
 export interface CheckpointRequest {
   databases: { database: string; recordAs: RecordAs }[];
@@ -63,12 +58,10 @@ export async function takeCheckpoints(
   const result: Checkpoints = { checkpoints: [], unchanged: [], failures: [] };
   const wanted: ((typeof request.databases)[number] & { stamp: string | undefined })[] = [];
   for (const one of request.databases) {
-    const database = realPathOf(one.database);
-    const { text, isSettled } = readStamp(database, options);
-    const newest = newestOf(thoseOfDatabase(stored, database), now());
-    if (!request.force && newest !== undefined && isEqual(newest, text))
+    const { database, stamp, newest, isUnchanged } = stateOf(one.database, stored, options);
+    if (!request.force && newest !== undefined && isUnchanged)
       result.unchanged.push({ database, id: newest.id, path: newest.path });
-    else wanted.push({ ...one, stamp: isSettled ? text : undefined });
+    else wanted.push({ ...one, stamp: stamp.isSettled ? stamp.text : undefined });
   }
   if (wanted.length === 0) return result;
   const same: { database: string; of: StoredCheckpoint }[] = [];
@@ -122,23 +115,8 @@ function snapshotOptions({
   };
 }
 
-/** One that is dated in the future, because a clock was ahead, is not the state of now. */
-function newestOf(
-  ofDatabase: readonly StoredCheckpoint[],
-  now: number,
-): StoredCheckpoint | undefined {
-  return ofDatabase.find(
-    ({ manifest: { source, createdAt }, isUsable }) =>
-      isUsable && source.id !== undefined && Date.parse(createdAt) <= now,
-  );
-}
-
 /** The same content is often that of another database, as of a copied project: the name does not tell them apart. */
 function knownToBeOf(stored: readonly StoredCheckpoint[], database: string): StoredCheckpoint[] {
   const id = knownIdentityOf(database);
   return stored.filter(({ manifest: { source } }) => id !== undefined && source.id === id);
-}
-
-function isEqual({ manifest }: StoredCheckpoint, stamp: string): boolean {
-  return manifest.stamp !== undefined && manifest.stamp === stamp;
 }

@@ -25,3 +25,33 @@ export function lossesAfter(checkpoint: string, database: string, busyTimeoutMs:
   );
   return before === undefined || now === undefined ? [] : findLosses(before, now);
 }
+
+/** Of one table; undefined where it is not there, or its rows could not be counted. */
+export interface RowChange {
+  table: string;
+  before: number | undefined;
+  now: number | undefined;
+}
+
+/** Which tables have other numbers of rows than in a checkpoint, those that have lost most first. */
+export function changesAfter(
+  checkpoint: string,
+  database: string,
+  busyTimeoutMs: number,
+): RowChange[] {
+  const [before, now] = [checkpoint, database].map((path) => {
+    const { tables } = withReadable([path], ([readable = path]) =>
+      describeDatabase(readable, busyTimeoutMs, { countRows: 'any' }),
+    );
+    return new Map(tables.map(({ name, rows }) => [name, rows]));
+  });
+  if (before === undefined || now === undefined) return [];
+  return [...new Set([...before.keys(), ...now.keys()])]
+    .map((table) => ({ table, before: before.get(table), now: now.get(table) }))
+    .filter(
+      ({ table, before: rows, now: rowsNow }) =>
+        rows !== rowsNow &&
+        (before.has(table) !== now.has(table) || (rows !== undefined && rowsNow !== undefined)),
+    )
+    .sort((a, b) => (a.now ?? 0) - (a.before ?? 0) - ((b.now ?? 0) - (b.before ?? 0)));
+}

@@ -1,0 +1,100 @@
+import { stdin } from 'node:process';
+import { type Answer, ask, nothing } from '../agents/answers.ts';
+import { type HookOptions, type HookWorker, respond } from '../agents/hook.ts';
+import { type HookEvent, parseHookEvent } from '../agents/hookEvent.ts';
+import { defaultBusyTimeoutMs } from './backUp.ts';
+import { askedCheckpoints, takeAll } from './checkpoint.ts';
+import { type Context, exitCodes, parse, type Verb } from './verb.ts';
+
+/** Agents wait for their hooks, and go on after 20 to 30 s whatever they say. */
+const answerWithinMs = 14_000;
+const countWithinMs = 8_000;
+const findWithinMs = 5_000;
+/** An event with more is none that has to be understood. */
+const mostInputBytes = 64 * 1024 * 1024;
+
+export const hook: Verb = {
+  isQuestion: true,
+  examples: ['hook < event.json'],
+  summary:
+    'Answer one event of a coding agent: save what a tool is about to change, and say afterwards what has changed.',
+  usage: 'hook [--when-not-saved ask|continue] [--checkpoints DIR]',
+  /** Whatever goes wrong: one JSON object, and exit code 0. An agent takes any other code for a reason to stop, or to go on. */
+  async run(args, context) {
+    const answer = await answerTo(args, context).catch((error: unknown) => {
+      context.tell(`sqlite-backup hook: ${error instanceof Error ? error.message : String(error)}`);
+      return nothing;
+    });
+    context.print(JSON.stringify(answer));
+    return exitCodes.ok;
+  },
+};
+
+async function answerTo(args: string[], context: Context): Promise<Answer> {
+  const { values } = parse({
+    args,
+    allowPositionals: true,
+    strict: false,
+    options: { 'when-not-saved': { type: 'string' }, checkpoints: { type: 'string' } },
+  });
+  const { checkpoints } = values;
+  const event = parseHookEvent(await readInput());
+  if (event === undefined) return nothing;
+  const abort = new AbortController();
+  const late = setTimeout(() => abort.abort(), answerWithinMs);
+  try {
+    const asked = askedCheckpoints(typeof checkpoints === 'string' ? { checkpoints } : {});
+    const options: HookOptions = {
+      worker: workerOf({ ...context, signal: abort.signal }, asked),
+      checkpoints: asked,
+      whenNotSaved: values['when-not-saved'] === 'continue' ? 'continue' : 'ask',
+      now: Date.now,
+    };
+    return await Promise.race([respond(event, options), tooLate(event, options, abort.signal)]);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** Settles only when the time is over. */
+function tooLate(
+  event: HookEvent,
+  { whenNotSaved }: HookOptions,
+  signal: AbortSignal,
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      const isAsked = event.name === 'PreToolUse' && whenNotSaved === 'ask';
+      const reason = 'The databases could not be saved before this in time.';
+      resolve(isAsked ? ask(event, reason) : nothing);
+    });
+  });
+}
+
+async function readInput(): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of stdin as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > mostInputBytes) return '';
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+function workerOf(context: Context, checkpoints: string | undefined): HookWorker {
+  const { worker, signal } = context;
+  return {
+    find: async (folder) =>
+      (await worker.call('find', { folder }, { signal, deadlineMs: findWithinMs })).databases.map(
+        ({ path }) => path,
+      ),
+    checkpoint: (databases, cause) => takeAll(databases, { cause, checkpoints }, context),
+    changes: (checkpoint, database) =>
+      worker.call(
+        'changesAfter',
+        { checkpoint, database, busyTimeoutMs: defaultBusyTimeoutMs },
+        { signal, deadlineMs: countWithinMs },
+      ),
+  };
+}

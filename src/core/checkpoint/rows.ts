@@ -18,11 +18,7 @@ export function countRows(database: string, busyTimeoutMs: number): Counted {
 
 /** Counts the rows of both. Throws when one of them cannot be read. */
 export function lossesAfter(checkpoint: string, database: string, busyTimeoutMs: number): Loss[] {
-  const [before, now] = [checkpoint, database].map((path) =>
-    withReadable([path], ([readable = path]) =>
-      describeDatabase(readable, busyTimeoutMs, { countRows: 'any' }),
-    ),
-  );
+  const [before, now] = [checkpoint, database].map((path) => countRows(path, busyTimeoutMs));
   return before === undefined || now === undefined ? [] : findLosses(before, now);
 }
 
@@ -40,9 +36,7 @@ export function changesAfter(
   busyTimeoutMs: number,
 ): RowChange[] {
   const [before, now] = [checkpoint, database].map((path) => {
-    const { tables } = withReadable([path], ([readable = path]) =>
-      describeDatabase(readable, busyTimeoutMs, { countRows: 'any' }),
-    );
+    const { tables } = countRows(path, busyTimeoutMs);
     return new Map(tables.map(({ name, rows }) => [name, rows]));
   });
   if (before === undefined || now === undefined) return [];

@@ -28,6 +28,8 @@ export async function runTask(
       hint: vscode.l10n.t('Check its name in tasks.json and in the settings.'),
     });
   }
+  // The search for tasks takes seconds on a busy machine.
+  if (signal?.aborted === true) throw cancelled();
   return waitFor(task, patienceMs[purpose], signal);
 }
 
@@ -43,7 +45,7 @@ async function waitFor(
     if (!outcomes.has(one)) outcomes.set(one, outcome);
     if (one === execution) resolve(outcomes.get(one) ?? outcome);
   };
-  const stopWaiting = (): void => reject(new BackupError('cancelled', 'Cancelled.'));
+  const stopWaiting = (): void => reject(cancelled());
   const timers = [setTimeout(() => resolve({ ended: false }), timeoutMs)];
   const listeners = [
     vscode.tasks.onDidEndTaskProcess(({ execution: one, exitCode }) =>
@@ -69,6 +71,10 @@ async function waitFor(
     for (const timer of timers) clearTimeout(timer);
     for (const listener of listeners) listener.dispose();
   }
+}
+
+function cancelled(): BackupError {
+  return new BackupError('cancelled', 'Cancelled.');
 }
 
 function notStarted(task: vscode.Task, cause: unknown): BackupError {

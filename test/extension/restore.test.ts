@@ -249,7 +249,27 @@ describe('tasks that stop and start an application', () => {
     assert.deepEqual(await runTask('serve', 'start'), { ended: false });
     for (const execution of vscode.tasks.taskExecutions) execution.terminate();
     const cancel = new AbortController();
-    setTimeout(() => cancel.abort(), 300);
-    await assert.rejects(runTask('serve', 'stop', cancel.signal), { code: 'cancelled' });
+    const listener = vscode.tasks.onDidStartTask(() => cancel.abort());
+    try {
+      await assert.rejects(runTask('serve', 'stop', cancel.signal), { code: 'cancelled' });
+    } finally {
+      listener.dispose();
+    }
+  });
+
+  it('are not started when the person cancels while they are searched for', async () => {
+    const begun: string[] = [];
+    const listener = vscode.tasks.onDidStartTask(({ execution }) =>
+      begun.push(execution.task.name),
+    );
+    const cancel = new AbortController();
+    const running = runTask('serve', 'stop', cancel.signal);
+    cancel.abort();
+    try {
+      await assert.rejects(running, { code: 'cancelled' });
+      assert.deepEqual(begun, []);
+    } finally {
+      listener.dispose();
+    }
   });
 });

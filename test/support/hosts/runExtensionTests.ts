@@ -12,6 +12,7 @@ import { createSampleWorkspace } from '../sampleWorkspace.ts';
 const ROOT = resolve(import.meta.dirname, '../../..');
 const SUITE = join(ROOT, 'out/extension/index.cjs');
 const TIMEOUT_MS = 20 * 60_000;
+const OPEN_TIMEOUT_MS = 120_000;
 
 /** What starts the suite's lines in the log of a web window, where VS Code writes much as well. */
 const MARK = '[suite] ';
@@ -60,8 +61,11 @@ async function runInServer(workspace: string, env: Record<string, string>): Prom
   });
   const otherLog: string[] = [];
   try {
-    const page = await browser.newPage();
+    // Each frame of an animation, such as that of a search for databases, takes time from the tests.
+    const page = await browser.newPage({ reducedMotion: 'reduce' });
     const ended = Promise.withResolvers<number>();
+    // The page that is closed after another failure rejects it as well.
+    ended.promise.catch(() => undefined);
     await page.exposeFunction('codeAutomationLog', (_type: string, args: unknown[]) => {
       const line = format(...args);
       if (line.startsWith(MARK)) console.log(line.slice(MARK.length));
@@ -72,7 +76,8 @@ async function runInServer(workspace: string, env: Record<string, string>): Prom
     page.once('close', () => ended.reject(new Error('The window was closed')));
     void server.exited.then(() => ended.reject(new Error('The VS Code server ended')));
 
-    await page.goto(windowUrl(server, workspace, { extension: ROOT, tests: SUITE }));
+    const url = windowUrl(server, workspace, { extension: ROOT, tests: SUITE });
+    await page.goto(url, { waitUntil: 'commit', timeout: OPEN_TIMEOUT_MS });
     const exitCode = await beforeTimeout(ended.promise);
     if (exitCode !== 0) printLog(otherLog);
     return exitCode;

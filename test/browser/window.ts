@@ -96,13 +96,15 @@ async function newPage(
   });
   if (language !== undefined)
     await context.addInitScript(`globalThis._VSCODE_NLS_LANGUAGE = ${JSON.stringify(language)}`);
+  // For what is opened and for what is loaded again, also beside other work.
+  context.setDefaultNavigationTimeout(OPEN_TIMEOUT_MS);
   return { context, page: await context.newPage() };
 }
 
 async function open(window: Window, url: string, folder?: string): Promise<void> {
   try {
     // What is shown tells that it is loaded; the event for that waits for everything.
-    await window.page.goto(url, { waitUntil: 'commit', timeout: OPEN_TIMEOUT_MS });
+    await window.page.goto(url, { waitUntil: 'commit' });
     await window.statusBar.waitFor({ timeout: OPEN_TIMEOUT_MS });
     if (folder !== undefined && listsFolders(folder)) await window.untilFoldersAreThere();
   } catch (error) {

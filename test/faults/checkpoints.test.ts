@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { storedIn } from '../../src/core/checkpoint/store.ts';
+import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
+import { bytesOf, createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import {
   cliEntry,
   endAfterEach,
   endProcessesAfterEach,
+  fixture,
   isLinuxRoot,
+  needProgram,
+  run,
   runCli,
   type Ended,
 } from '../support/processes.ts';
+import { disturb, inLanes, operationsOn, sampleOf, traced } from '../support/operations.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const count = 'SELECT count(*) FROM items';
@@ -125,6 +132,51 @@ describe('a checkpoint before a command', function () {
         assert.equal(valueOf(path, count), 50);
       });
     }
+  });
+
+  it('that is killed at any operation on its folder leaves only good ones, and the next one is taken', async function () {
+    if (process.platform !== 'linux') this.skip(); // strace exists there only.
+    this.timeout(30 * 60_000);
+    needProgram('strace', 'strace');
+    const database = createDatabase(folder('app.db'), { rows: 20 });
+    const before = bytesOf(database);
+    const at = (lane: number): string => folder(`cp${lane}`);
+    const job = (lane: number, force: boolean, ...strace: string[]): Promise<Ended> => {
+      const request = {
+        databases: [{ database, recordAs: { path: 'app.db' } }],
+        ...{ checkpoints: at(lane), cause: { kind: 'manual' }, trigger: 'cli', force },
+        ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 0, toolVersion: '0' },
+      };
+      return run(
+        [...strace, process.execPath, fixture('checkpointJob.ts'), JSON.stringify(request)],
+        { env: env() },
+      );
+    };
+    const prepare = async (lane: number): Promise<void> => {
+      rmSync(at(lane), { recursive: true, force: true });
+      for (let n = 0; n < 2; n++) assert.equal((await job(lane, true)).code, 0);
+    };
+    await prepare(0);
+    const { code, stdout } = await job(0, true, ...traced(folder('trace')));
+    assert.equal(code, 0, stdout);
+    const wrong: string[] = [];
+    await inLanes(2, sampleOf(operationsOn(at(0), folder('trace')), 8), async (one, lane) => {
+      await prepare(lane);
+      await job(lane, true, ...traced(folder(`trace${lane}`), ...disturb(one, 'signal=KILL')));
+      const next = await job(lane, true);
+      const names = readdirSync(at(lane)).filter((name) => !name.endsWith('.json'));
+      const found = names.flatMap((name) => {
+        if (name.startsWith('.tmp-')) return [`${name} is left`];
+        const { status } = verifySnapshot(join(at(lane), name), () => undefined);
+        // A copy whose manifest was not published is no checkpoint, and is whole.
+        return status === 'ok' || status === 'partial' ? [] : [`${name} is ${status}`];
+      });
+      if (next.code !== 0) found.push(`the next one failed: ${next.stdout}`);
+      if (storedIn(at(lane)).length === 0) found.push('none is left');
+      wrong.push(...found.map((text) => `${text} <- ${one.line.slice(0, 120)}`));
+    });
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(bytesOf(database), before);
   });
 
   it('is not had on a full disk: without a terminal nothing runs, and nothing is left', async function () {

@@ -228,8 +228,12 @@ describe('Protection', () => {
       const taken = readdirSync(dirname(first.path)).map((name) => join(dirname(first.path), name));
       const causes = taken
         .filter((path) => existsSync(`${path}.json`))
-        .map((path) => manifestOf(path) as { cause?: { kind: string; text?: string } });
-      assert.equal(causes.filter(({ cause }) => cause?.kind === 'debug').length, 1);
+        .map((path) => manifestOf(path) as { cause?: { kind: string }; livePath?: string });
+      const own = causes.filter(
+        ({ cause, livePath }) =>
+          cause?.kind === 'debug' && livePath === inWorkspace('data/guarded.db'),
+      );
+      assert.equal(own.length, 1);
     });
   });
 

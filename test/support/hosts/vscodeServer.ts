@@ -16,7 +16,15 @@ const CACHE = resolve(import.meta.dirname, '../../../.vscode-test');
 const START_TIMEOUT_MS = 60_000;
 
 /** The extensions of VS Code itself that a test can notice. A window loads all 95 in twice the time. */
-const NEEDED_BUILT_INS = ['git', 'git-base', 'json', 'sql', 'theme-defaults', 'theme-seti'];
+const NEEDED_BUILT_INS = [
+  'git',
+  'git-base',
+  'json',
+  'ms-vscode.js-debug',
+  'sql',
+  'theme-defaults',
+  'theme-seti',
+];
 
 export interface ServerOptions {
   /** False leaves workspace trust on, so that a folder opens in Restricted Mode. Default: true. */

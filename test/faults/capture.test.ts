@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { listBackups } from '../../src/core/catalog/catalog.ts';
 import { applyRestore } from '../../src/core/restore/apply.ts';
 import { captureWith } from '../../src/worker/captureProcess.ts';
@@ -15,6 +15,7 @@ import {
 } from '../support/databases.ts';
 import { isThorough } from '../support/operations.ts';
 import {
+  asNobody,
   endProcessesAfterEach,
   fixture,
   isAlive,
@@ -161,6 +162,26 @@ describe('captures by a second process, in great numbers,', function () {
     );
     assert.deepEqual([manifest.verdict.status, notes], ['ok', []]);
     assert.equal(generationsIn(copy), '0');
+  });
+
+  it('by a user who may not read the -shm have one generation, or are none', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root can become another user.
+    const path = createDatabase(folder('app.db'), { journalMode: 'wal', sql: smallSql });
+    await start('writer.ts', path, '5');
+    chmodSync(folder(), 0o755);
+    chmodSync(path, 0o644);
+    chmodSync(`${path}-wal`, 0o644);
+    chmodSync(`${path}-shm`, 0o600);
+    mkdirSync(folder('b'));
+    chmodSync(folder('b'), 0o777);
+    const args = [fixture('captures.ts'), '2', slowly, folder('b'), path];
+    const { code, stdout, stderr } = await run([...asNobody, process.execPath, ...args]);
+    assert.equal(code, 0, stderr);
+    for (const text of stdout.trim().split('\n')) {
+      const line = JSON.parse(text) as Partial<Line> & { error?: { code: string } };
+      if (line.error === undefined) assert.match(String(line.generations), /^\d+$/, text);
+      else assert.match(line.error.code, /^(access|incomplete|source-busy|read-only-media)$/, text);
+    }
   });
 
   for (const phase of ['index', 'start', 'copy', 'captured']) {

@@ -252,7 +252,7 @@ describe('a restore that is disturbed', function () {
     tally = { runs: operations.length, missed };
     assert.deepEqual(wrong, []);
     assert.ok(
-      missed < Math.max(2, operations.length / 5),
+      missed < Math.max(2, operations.length / 3),
       `${missed} of ${operations.length} missed`,
     );
   };

@@ -27,6 +27,7 @@ import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
 import { useLanguage } from './core/units.ts';
 import { said } from './editor/said.ts';
+import { tellAgentsHook } from './worker/agentsRuntime.ts';
 import { WorkerClient } from './worker/client.ts';
 import { ResidentClient } from './worker/residentClient.ts';
 
@@ -88,8 +89,20 @@ export function activate(context: vscode.ExtensionContext): Api {
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
   void vscode.commands.executeCommand(commands.refresh);
   void sweepPrivateCopies(parts);
+  context.subscriptions.push(settings.onDidChange(() => tellHook(settings, log)));
+  tellHook(settings, log);
   offerRecoveries(parts).catch((error: unknown) =>
     log.error('Looking for interrupted restores failed', error),
   );
   return makeApi({ alarm, auditLog: audit.path, backups, checkpoints }, owned);
+}
+
+/** The hook of agents runs outside of the editor, and has to know where a Node is. */
+function tellHook(settings: Settings, log: Log): void {
+  const { protect, whenNotSaved } = settings.agents();
+  try {
+    tellAgentsHook(protect ? { execPath: process.execPath, whenNotSaved } : undefined);
+  } catch (error) {
+    log.error('The hook of agents was not told which Node to use', error);
+  }
 }

@@ -29,6 +29,7 @@ export const commands = {
   openReadOnly: 'sqliteBackup.openReadOnly',
   pauseProtection: 'sqliteBackup.pauseProtection',
   pin: 'sqliteBackup.pin',
+  protectAgents: 'sqliteBackup.protectAgents',
   proveRestorable: 'sqliteBackup.proveRestorable',
   quickBackUp: 'sqliteBackup.quickBackUp',
   recoverRestore: 'sqliteBackup.recoverRestore',
@@ -50,6 +51,7 @@ export const commands = {
   stopChoosing: 'sqliteBackup.stopChoosing',
   undoRestore: 'sqliteBackup.undoRestore',
   unpin: 'sqliteBackup.unpin',
+  unprotectAgents: 'sqliteBackup.unprotectAgents',
   verify: 'sqliteBackup.verify',
   verifyAll: 'sqliteBackup.verifyAll',
 } as const;
@@ -93,5 +95,7 @@ export interface SettingValues {
   checkpointsFolder: string;
   'checkpoints.maxDisk': number;
   lossAlarm: boolean;
+  'agents.protect': boolean;
+  'agents.whenNotSaved': 'ask' | 'continue';
 }
 export type SettingKey = keyof SettingValues;

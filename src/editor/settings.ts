@@ -172,6 +172,14 @@ export class Settings {
     };
   }
 
+  /** Of scope application: neither a repository nor an agent that edits it can change them. */
+  agents(): { protect: boolean; whenNotSaved: 'ask' | 'continue' } {
+    return {
+      protect: read('agents.protect', undefined),
+      whenNotSaved: read('agents.whenNotSaved', undefined),
+    };
+  }
+
   /** The rules that are switched on; 0 in the settings switches one off. */
   retention(scope: vscode.ConfigurationScope | undefined): Policy {
     const policy: Policy = {};

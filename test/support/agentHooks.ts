@@ -49,16 +49,21 @@ export interface Answered {
   answer: { hookSpecificOutput?: Decision } & Record<string, unknown>;
 }
 
+interface SendOptions {
+  args?: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+  /** The program that is the hook, with its arguments. */
+  program?: string[];
+}
+
 /** Sends an event, or any text, to the hook. */
 export async function sendToHook(
   event: object | string | Buffer,
-  {
-    args = [],
-    env = {},
-    cwd,
-  }: { args?: string[]; env?: Record<string, string>; cwd?: string } = {},
+  { args = [], env = {}, cwd, program = [process.execPath, cliEntry, 'hook'] }: SendOptions = {},
 ): Promise<Answered> {
-  const child = spawn(process.execPath, [cliEntry, 'hook', ...args], {
+  const [command = '', ...own] = program;
+  const child = spawn(command, [...own, ...args], {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],

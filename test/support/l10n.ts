@@ -14,7 +14,7 @@ export type Texts = Record<string, string>;
 const noSentences =
   /core\/(runbook\/(?!runbook)|compare\/(rowDigest|rows|identity|pair))|restartManager/;
 const looksLikeSql =
-  /\b(SELECT|PRAGMA|CREATE|INSERT|ATTACH|VACUUM|WHERE|JOIN|INDEXED|DROP|CAST|UNION|EXPLAIN)\b|^[a-z_]+ = |^BEGIN|^SQLite format|INTEGER PRIMARY|^no such tokenizer|^Application Support|^set -|^\$/;
+  /\b(SELECT|PRAGMA|CREATE|INSERT|ATTACH|VACUUM|WHERE|JOIN|INDEXED|DROP|CAST|UNION|EXPLAIN)\b|^[a-z_]+ = |^BEGIN|^SQLite format|INTEGER PRIMARY|typeof\(|octet_length|^type IN|^user_version|^no such tokenizer|^Application Support|^set -|^\$/;
 
 /** The English of the bundle, sorted. */
 export async function englishOf(): Promise<string[]> {

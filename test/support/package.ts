@@ -18,7 +18,7 @@ import manifest from '../../package.json' with { type: 'json' };
 const ROOT = resolve(import.meta.dirname, '../..');
 const INPUTS = [
   ...['package.json', 'package.nls*.json', 'README.md', 'CHANGELOG.md', 'LICENSE', '.vscodeignore'],
-  ...['esbuild.mjs', 'notices.mjs', 'tsconfig.json', 'src', 'media', 'l10n'],
+  ...['esbuild.mjs', 'notices.mjs', 'tsconfig.json', 'src', 'media', 'l10n', 'agent-plugin'],
 ];
 
 /** Builds for production and packs; returns the path of the `.vsix`, at the root of the project. */

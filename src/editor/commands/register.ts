@@ -6,6 +6,7 @@ import { notify } from '../inert.ts';
 import { databaseName } from '../messages.ts';
 import { errorMessage } from '../errorMessages.ts';
 import { isRow } from '../rows.ts';
+import { protectAgents, unprotectAgents } from './agents.ts';
 import { backUp, backUpAll, quickBackUp } from './backUp.ts';
 import { chooseBackupsFolder, openBackupsFolder } from './backupsFolder.ts';
 import { createBundle } from './bundle.ts';
@@ -92,6 +93,8 @@ const table: Record<CommandId, Command> = {
   [commands.deleteSetAside]: deleteSetAside,
   [commands.exportRunbook]: exportRunbook,
   [commands.checkpointNow]: checkpointNow,
+  [commands.protectAgents]: protectAgents,
+  [commands.unprotectAgents]: unprotectAgents,
   [commands.pauseProtection]: pauseProtection,
   [commands.resumeProtection]: ({ protection }) => protection.resume(),
   [commands.restoreCheckpoint]: restoreCheckpoint,

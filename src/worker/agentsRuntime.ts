@@ -1,0 +1,25 @@
+/** What the hook of agents has to know of the editor: `runtime/agents` in the data folder, two lines. */
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { dataFolderPath, makeDataFolder } from '../core/files/dataFolder.ts';
+import { writePrivateFile } from '../core/files/publish.ts';
+
+export interface AgentsRuntime {
+  /** The program that runs the editor's extensions, which is a Node. */
+  execPath: string;
+  whenNotSaved: 'ask' | 'continue';
+}
+
+/** Writes it for the hook, or takes it away. Throws when the data folder cannot be written. */
+export function tellAgentsHook(runtime: AgentsRuntime | undefined): void {
+  const path = join(dataFolderPath(), 'runtime', 'agents');
+  if (runtime === undefined) return rmSync(path, { force: true });
+  makeDataFolder('runtime');
+  const scratch = `${path}.${process.pid}`;
+  try {
+    writePrivateFile(scratch, `${runtime.execPath}\n${runtime.whenNotSaved}\n`);
+    renameSync(scratch, path);
+  } finally {
+    rmSync(scratch, { force: true });
+  }
+}

@@ -72,6 +72,11 @@ async function backUpByKeys(window: Window): Promise<void> {
   // The database has been found.
   await window.statusBarItem(/Back Up$/).waitFor();
   await keysOf(window).command('SQLite Backup: Quick Backup');
-  await window.option(/shop\.db/).waitFor();
-  await window.page.keyboard.press('Enter');
+  // Only a list of databases that is not complete yet makes it ask.
+  const asked = window.option(/shop\.db/);
+  await asked
+    .or(window.notification(/Backed up shop\.db/))
+    .first()
+    .waitFor();
+  if (await asked.isVisible()) await window.page.keyboard.press('Enter');
 }

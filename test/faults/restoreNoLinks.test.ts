@@ -126,45 +126,49 @@ describe('without hard links', function () {
     });
   }
 
-  it('a roll-back that is stopped while it removes the kept copy is told as it is, and can be finished instead', async () => {
-    reset();
-    const killWhen = async (
-      isLate: (step: Step) => boolean,
-      action: () => Promise<unknown>,
-    ): Promise<void> => {
-      let isKilled = false;
-      const hook = withoutHardLinks((step) => {
-        isKilled ||= isLate(step);
-        if (isKilled) throw new Killed(step.name);
-      });
-      await whileDisturbed(folder('d'), hook, action).catch(() => undefined);
-      assert.ok(isKilled);
-    };
-    const offer = (): Interrupted => {
-      const [found] = findInterrupted(folder('d'));
-      assert.ok(found);
-      return found;
-    };
-    let renames = 0;
-    await killWhen(
-      ({ call, name }) => call === 'rename' && name === '/app.db' && ++renames === 2,
-      restore,
-    );
-    const { intent } = offer();
-    await killWhen(
-      ({ call, name }) => call === 'unlink' && /bad-\w+-shm$/.test(name),
-      () => recoverInterrupted({ intent, how: 'roll-back' }, quiet),
-    );
-    assert.match(offer().words, /app\.db: the previous database is live\.$/);
-    assert.deepEqual(offer().can, ['finish', 'roll-back']);
-    const finish = { intent: offer().intent, how: 'finish' } as const;
-    await whileDisturbed(folder('d'), withoutHardLinks(), () => recoverInterrupted(finish, quiet));
-    assert.equal(rowsOf(live()), newRows);
-    assert.deepEqual(
-      setAsidesIn(folder('d')).map((name) => rowsOf(folder('d', name))),
-      [oldRows],
-    );
-  });
+  for (const last of ['-shm', '.json'])
+    it(`a roll-back that is stopped while it removes the kept copy (${last}) is told as it is, and can be finished instead`, async () => {
+      reset();
+      const killWhen = async (
+        isLate: (step: Step) => boolean,
+        action: () => Promise<unknown>,
+      ): Promise<void> => {
+        let isKilled = false;
+        const hook = withoutHardLinks((step) => {
+          isKilled ||= isLate(step);
+          if (isKilled) throw new Killed(step.name);
+        });
+        await whileDisturbed(folder('d'), hook, action).catch(() => undefined);
+        assert.ok(isKilled);
+      };
+      const offer = (): Interrupted => {
+        const [found] = findInterrupted(folder('d'));
+        assert.ok(found);
+        return found;
+      };
+      let renames = 0;
+      await killWhen(
+        ({ call, name }) => call === 'rename' && name === '/app.db' && ++renames === 2,
+        restore,
+      );
+      const { intent } = offer();
+      await killWhen(
+        ({ call, name }) =>
+          /^(unlink|rm)$/.test(call) && name.includes('.bad-') && name.endsWith(last),
+        () => recoverInterrupted({ intent, how: 'roll-back' }, quiet),
+      );
+      assert.match(offer().words, /app\.db: the previous database is live\.$/);
+      assert.deepEqual(offer().can, ['finish', 'roll-back']);
+      const finish = { intent: offer().intent, how: 'finish' } as const;
+      await whileDisturbed(folder('d'), withoutHardLinks(), () =>
+        recoverInterrupted(finish, quiet),
+      );
+      assert.equal(rowsOf(live()), newRows);
+      assert.deepEqual(
+        setAsidesIn(folder('d')).map((name) => rowsOf(folder('d', name))),
+        [oldRows],
+      );
+    });
 
   it('restores, undoes and recovers on exFAT', async function () {
     if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.

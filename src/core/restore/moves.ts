@@ -41,6 +41,8 @@ export function keepOld(
       const { part } = was;
       if (isEmptyClaim(kept + part, was)) unlinkSync(kept + part);
       if (!existsSync(kept + part)) {
+        // A roll-back without hard links does not put it back, and SQLite makes a new one.
+        if (isResumed && part === '-shm' && !existsSync(live + part)) continue;
         if (!existsSync(live + part)) throw part === '' ? lostFile(live) : changedMeanwhile(live);
         linkOrCopy(live + part, kept + part, stageFolder(id, item));
       } else if (!isResumed && existsSync(live + part) && !isSame(live + part, kept + part)) {

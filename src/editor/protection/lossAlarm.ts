@@ -41,6 +41,8 @@ interface Parts extends Omit<CheckpointParts, 'toolVersion' | 'audit'> {
 
 const lookMs = 1000;
 const largestBytes = 1e9;
+/** In rollback mode a reader keeps writers waiting: only what is counted in a moment is counted. */
+const largestRollbackBytes = 50e6;
 const quietAfterAlarmMs = 10 * 60_000;
 /** A file that came and went, as those of tests do, is no loss. */
 const matureMs = 10 * 60_000;
@@ -108,8 +110,13 @@ export class LossAlarm implements vscode.Disposable {
       if (!watched.isDue({ state: state?.text, at })) continue;
       watched.settle(state?.text);
       if (state === undefined) await this.#noteGone(path);
-      else if (state.sizeBytes <= largestBytes) await this.#count(path);
+      else if (state.sizeBytes <= this.#largestOf(path)) await this.#count(path);
     }
+  }
+
+  #largestOf(path: string): number {
+    const file = this.#parts.backups.find(vscode.Uri.file(path))?.file;
+    return file?.journalMode === 'wal' ? largestBytes : largestRollbackBytes;
   }
 
   async #count(path: string): Promise<void> {

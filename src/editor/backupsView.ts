@@ -120,7 +120,8 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
 
   getTreeItem(row: Row): vscode.TreeItem {
     if (row.kind === 'snapshot') {
-      return backupItem(row.entry, this.#settings.sortBackups() === 'age' ? 'day' : 'list');
+      const place = this.#settings.sortBackups() === 'age' ? 'day' : 'list';
+      return backupItem(row.entry, place, this.#backups.names);
     }
     if (row.kind === 'member') return memberItem(row);
     if (row.kind === 'problem') return problemItem(row);
@@ -141,7 +142,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   }
 
   async resolveTreeItem(item: vscode.TreeItem, row: Row): Promise<vscode.TreeItem> {
-    if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry);
+    if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry, this.#backups.names);
     return item;
   }
 

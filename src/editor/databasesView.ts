@@ -287,7 +287,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         );
       case 'snapshot':
         return row.entry.kept?.cause === undefined
-          ? backupItem(row.entry, 'database')
+          ? backupItem(row.entry, 'database', this.#backups.names)
           : checkpointItem(row.entry);
       case 'checkpoints':
         return checkpointsItem(row, this.#checkpoints.of(row.uri));
@@ -303,7 +303,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   }
 
   async resolveTreeItem(item: vscode.TreeItem, row: Row): Promise<vscode.TreeItem> {
-    if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry);
+    if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry, this.#backups.names);
     return item;
   }
 

@@ -91,16 +91,8 @@ function outcomeMessage({ done, failed, cut }: BackUpResult): string {
     return done.length === 1
       ? t('Backed up {0}: {1} in {2}, {3}.', databaseName(uri), size, duration, verdict)
       : cut === 'one-instant'
-        ? t(
-            'Backed up {0} databases at the same moment: {1}.',
-            done.length,
-            formatBytes(totalBytes(done)),
-          )
-        : t(
-            'Backed up {0} databases, each consistent in itself: {1}.',
-            done.length,
-            formatBytes(totalBytes(done)),
-          );
+        ? t('Backed up {0} databases at the same moment: {1}.', done.length, totals(done))
+        : t('Backed up {0} databases, each consistent in itself: {1}.', done.length, totals(done));
   }
   const reason = errorMessage(firstFailure.error, databaseName(firstFailure.uri));
   if (done.length === 0 && failed.length === 1) return reason;
@@ -108,6 +100,22 @@ function outcomeMessage({ done, failed, cut }: BackUpResult): string {
   return cut === 'one-instant'
     ? t('Backed up {0} of {1} databases at the same moment. {2}', done.length, all, reason)
     : t('Backed up {0} of {1} databases. {2}', done.length, all, reason);
+}
+
+/** `3.7 MB in 0.4 s, verified`; the weakest verdict counts for all. */
+function totals(done: BackUpResult['done']): string {
+  const verdicts = done.map(({ snapshot }) => snapshot.manifest.verdict);
+  const weakest = verdicts.find(({ status }) => status !== 'ok') ?? verdicts[0];
+  const seconds = formatDuration(Math.max(...done.map(({ snapshot }) => snapshot.durationMs)));
+  const size = formatBytes(totalBytes(done));
+  return weakest === undefined
+    ? size
+    : t(
+        '{0} in {1}, {2}',
+        size,
+        seconds,
+        verdictWord(weakest.status, weakest.outOfStep, weakest.findings),
+      );
 }
 
 function totalBytes(done: BackUpResult['done']): number {

@@ -11,10 +11,12 @@ import { commands } from './contributed.ts';
 import { rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
 import { lossText } from './lossMessages.ts';
+import type { ShortNames } from '../core/manifest/shortNames.ts';
 import { readManifest } from './manifests.ts';
 import { databaseCount, fileCount, verdictWord } from './messages.ts';
 import { said } from './said.ts';
 import { dayAndTime, exactTime, timeOfDay } from './times.ts';
+import { databaseOf } from './whichDatabase.ts';
 
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
@@ -65,9 +67,9 @@ export type Place = 'database' | 'day' | 'list';
  * The file name is in the tooltip and in what a screen reader says: a narrow view has no room for it. The tooltip is made
  * when it is asked for: `backupTooltip`.
  */
-export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
+export function backupItem(entry: CatalogEntry, place: Place, names: ShortNames): vscode.TreeItem {
   const { path, foreign, kept, bundle, setAside } = entry;
-  const label = inertLine(labelOf(entry, place));
+  const label = inertLine(labelOf(entry, place, names));
   const item = new vscode.TreeItem(
     label,
     bundle === undefined
@@ -82,7 +84,7 @@ export function backupItem(entry: CatalogEntry, place: Place): vscode.TreeItem {
     ...(kept === undefined ? [] : [kept.pinned ? 'pinned' : 'unpinned']),
     ...(openLosses(kept?.losses ?? [], kept?.released ?? []).length > 0 ? [rowContext.loss] : []),
   ].join(' ');
-  item.description = descriptionOf(entry);
+  item.description = descriptionOf(entry, place, names);
   if (bundle === undefined) item.command = lookCommand({ kind: 'snapshot', entry });
   item.iconPath = iconOf(entry);
   const name = place === 'database' ? label : inertLine(basename(path));
@@ -180,22 +182,21 @@ export function moreItem({ parent, count }: Extract<Row, { kind: 'more' }>): vsc
   return item;
 }
 
-/** A name that a person has given says more than the time. */
-function labelOf(entry: CatalogEntry, place: Place): string {
-  const { path, createdAt, database, bundle } = entry;
+/** The time comes first: a narrow view cuts the end off. A name that a person has given says more than the database. */
+function labelOf(entry: CatalogEntry, place: Place, names: ShortNames): string {
+  const { path, createdAt, bundle, workspace } = entry;
   const now = Date.now();
   if (place === 'database') return dayAndTime(createdAt, now);
-  const what = bundle?.name ?? (bundle === undefined ? database : entry.workspace);
-  if (what === undefined || !hasNameOfOurs(path)) return basename(path);
+  const what = bundle === undefined ? databaseOf(names, entry) : (bundle.name ?? workspace);
   const time = place === 'day' ? timeOfDay(createdAt) : dayAndTime(createdAt, now);
-  return `${bundle === undefined ? basename(what) : what} ${time}`;
+  return `${time} ${what === undefined || !hasNameOfOurs(path) ? basename(path) : what}`;
 }
 
 /** What is wrong comes first, then what people say of it, then size and verdict. */
-function descriptionOf(entry: CatalogEntry): string {
+function descriptionOf(entry: CatalogEntry, place: Place, names: ShortNames): string {
   const { t } = vscode.l10n;
   if (entry.unreadable !== undefined) return t('cannot be read now');
-  const { sizeBytes, verified, foreign, setAside, kept, bundle } = entry;
+  const { path, sizeBytes, verified, foreign, setAside, kept, bundle } = entry;
   const size = formatBytes(sizeBytes);
   const state =
     setAside === true
@@ -204,7 +205,10 @@ function descriptionOf(entry: CatalogEntry): string {
         ? t('not made by SQLite Backup')
         : stateWord(entry);
   const lost = lossesOf(entry).map(({ table }) => table);
+  const database = databaseOf(names, entry);
   const parts = [
+    place !== 'database' && database !== undefined && !hasNameOfOurs(path) ? database : undefined,
+    kept?.trigger === 'pre-restore' ? t('before a restore') : undefined,
     lost.length > 0 ? t('lost rows in {0}', lost.slice(0, mostTables).join(', ')) : undefined,
     bundle?.complete === false ? t('incomplete') : undefined,
     kept?.pinned === true ? t('pinned') : undefined,
@@ -262,16 +266,21 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
 }
 
 /** All that is known about a backup, read when its tooltip is shown. */
-export async function backupTooltip(entry: CatalogEntry): Promise<string> {
+export async function backupTooltip(entry: CatalogEntry, names: ShortNames): Promise<string> {
   const { path, createdAt, verified, outOfStep, kept, unreadable } = entry;
   const { t } = vscode.l10n;
-  if (unreadable !== undefined) return tooltip([path, exactTime(createdAt), said(unreadable)]);
+  const { database: recorded } = entry;
+  const database = databaseOf(names, entry);
+  const whose = database === undefined ? undefined : t('Database: {0}', recorded ?? database);
+  if (unreadable !== undefined) return tooltip([whose, exactTime(createdAt), path, said(unreadable)]);
   const manifest = kept === undefined ? undefined : await readManifest(path);
   const verdict = manifest?.verdict;
   const word = verdictWord(verified, outOfStep, verdict?.findings);
   return tooltip([
-    path,
+    whose,
     exactTime(createdAt),
+    path,
+    kept?.trigger === 'pre-restore' ? t('Made before a restore replaced the database') : undefined,
     factsLine(entry, manifest),
     verdict?.checkedAt === undefined ? word : t('{0} at {1}', word, exactTime(verdict.checkedAt)),
     manifest?.drill &&

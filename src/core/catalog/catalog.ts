@@ -16,6 +16,7 @@ import type {
   OutOfStep,
   RecordedLoss,
   Released,
+  Trigger,
   VerdictStatus,
 } from '../manifest/manifest.ts';
 import { readManifestOf } from '../manifest/manifestFile.ts';
@@ -63,6 +64,7 @@ export interface CatalogEntry {
 
 export interface Kept {
   method: Method;
+  trigger: Trigger;
   sha256: string;
   checkedAt?: string;
   /** It shares its unchanged blocks with the database. */
@@ -261,10 +263,10 @@ function verdictOf(
 }
 
 function keptOf(manifest: Manifest | BundleManifest): Kept {
-  const { method, sha256, verdict, drill, pinned = false, note, losses, released } = manifest;
+  const { method, trigger, sha256, verdict, drill, pinned = false, note, losses, released } = manifest;
   const { checkedAt } = verdict;
   return {
-    ...{ method, sha256, pinned },
+    ...{ method, trigger, sha256, pinned },
     ...(checkedAt !== undefined && { checkedAt }),
     ...('cloned' in manifest && manifest.cloned === true && { cloned: true as const }),
     ...(drill !== undefined && { drill: { status: drill.status, at: drill.at } }),

@@ -5,6 +5,8 @@ import type { Comparison } from '../../core/compare/compare.ts';
 import { BackupError } from '../../core/errors.ts';
 import { notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
+import { databaseName } from '../messages.ts';
+import { backupTitle } from '../whichDatabase.ts';
 import { privateCopy } from '../privateCopies.ts';
 import { memberRows } from './members.ts';
 import type { Parts } from './parts.ts';
@@ -20,10 +22,17 @@ export async function compareWithLive(
     const { entry, member } = row;
     const copy = await privateCopy(parts, entry, member.name);
     const live = liveOf(parts, entry, member.name);
-    const name = vscode.l10n.t('{0} in {1}', basename(member.name), basename(entry.path));
-    return compare(parts, live, copy, [basename(live), name]);
+    const name = vscode.l10n.t(
+      '{0} in {1}',
+      backupTitle(parts.backups.names, entry, member.name),
+      basename(entry.path),
+    );
+    return compare(parts, live, copy, withLive(live, name));
   }
-  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    title: vscode.l10n.t('Compare with Live'),
+  });
   if (entry === undefined) return undefined;
   if (entry.bundle !== undefined) {
     void notify.info(
@@ -31,7 +40,26 @@ export async function compareWithLive(
     );
     return undefined;
   }
-  return compare(parts, liveOf(parts, entry), entry.path);
+  const live = liveOf(parts, entry);
+  return compare(parts, live, entry.path, withLive(live, nameOf(parts, entry)));
+}
+
+function withLive(live: string, backup: string): readonly [Compared, Compared] {
+  const { t } = vscode.l10n;
+  return [
+    {
+      ...{ side: t('Live'), only: t('only live'), name: databaseName(vscode.Uri.file(live)) },
+      tables: t('Tables only in the live database:'),
+    },
+    {
+      ...{ side: t('Backup'), only: t('only backup'), name: backup },
+      tables: t('Tables only in the backup:'),
+    },
+  ];
+}
+
+function nameOf({ backups }: Parts, entry: CatalogEntry): string {
+  return `${backupTitle(backups.names, entry)} (${basename(entry.path)})`;
 }
 
 /** Compares two backups, the older one on the left. */
@@ -40,7 +68,10 @@ export async function compareSelected(
   target: unknown,
   selection: unknown,
 ): Promise<Comparison | undefined> {
-  const entries = await backupsFor(parts, target, selection, { several: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    title: vscode.l10n.t('Compare Two Backups'),
+  });
   const [older, newer, ...rest] = entries.toSorted((a, b) =>
     a.createdAt.localeCompare(b.createdAt),
   );
@@ -48,7 +79,17 @@ export async function compareSelected(
     void notify.info(vscode.l10n.t('Select two backups to compare.'));
     return undefined;
   }
-  return compare(parts, older.path, newer.path);
+  const { t } = vscode.l10n;
+  return compare(parts, older.path, newer.path, [
+    {
+      ...{ side: t('Older'), only: t('only older'), name: nameOf(parts, older) },
+      tables: t('Tables only in the older backup:'),
+    },
+    {
+      ...{ side: t('Newer'), only: t('only newer'), name: nameOf(parts, newer) },
+      tables: t('Tables only in the newer backup:'),
+    },
+  ]);
 }
 
 function liveOf({ backups }: Parts, entry: CatalogEntry, member?: string): string {
@@ -56,20 +97,29 @@ function liveOf({ backups }: Parts, entry: CatalogEntry, member?: string): strin
   if (live !== undefined) return live;
   const message = vscode.l10n.t(
     'The database of {0} is not in this workspace.',
-    basename(member ?? entry.path),
+    backupTitle(backups.names, entry, member),
   );
   throw new BackupError('access', message, { path: entry.path });
 }
 
-/** `titles` are what the two are called where their file names do not tell them apart. */
+/** One of the two in a comparison, as people tell it from the other. */
+interface Compared {
+  side: string;
+  /** Heads the column of rows that only it has. */
+  only: string;
+  /** Heads the tables that only it has. */
+  tables: string;
+  name: string;
+}
+
 async function compare(
   parts: Parts,
   left: string,
   right: string,
-  titles: readonly [string, string] = [basename(left), basename(right)],
+  sides: readonly [Compared, Compared],
 ): Promise<Comparison> {
   const { t } = vscode.l10n;
-  const names = [printable(titles[0]), printable(titles[1])] as const;
+  const names = [printable(sides[0].name), printable(sides[1].name)] as const;
   const title = t('Comparing {0} with {1}', ...names);
   const { comparison, schemas } = await withCancel(title, async (signal, report) => {
     const found = await parts.worker.call(
@@ -88,7 +138,7 @@ async function compare(
     ] as const;
     return { comparison: found, schemas: texts };
   });
-  await parts.documents.show(t('{0} and {1}.txt', ...names), report(comparison, names));
+  await parts.documents.show(t('{0} ↔ {1}.txt', ...names), report(comparison, sides));
   if (schemas !== undefined) {
     const uris = schemas.map((text, index) =>
       parts.documents.add(`${names[index] ?? ''}.sql`, text),
@@ -101,7 +151,7 @@ async function compare(
 
 function report(
   { schema, tables, notCompared }: Comparison,
-  [left, right]: readonly [string, string],
+  [left, right]: readonly [Compared, Compared],
 ): string {
   const { t } = vscode.l10n;
   const compared = tables.filter((one) => one.compared);
@@ -111,17 +161,17 @@ function report(
   );
   const same = compared.length - differing.length - oneSided.length;
   const lines = [
-    t('Left:  {0}', left),
-    t('Right: {0}', right),
+    t('{0}: {1}', left.side, printable(left.name)),
+    t('{0}: {1}', right.side, printable(right.name)),
     '',
     schema.same ? t('The schemas are the same.') : t('The schemas differ: see the diff.'),
-    t('{0} tables differ, {1} hold the same rows.', differing.length, same),
+    differing.length === 1
+      ? t('1 table differs, {0} hold the same rows.', same)
+      : t('{0} tables differ, {1} hold the same rows.', differing.length, same),
   ];
   if (differing.length > 0) {
     const width = Math.max(...differing.map(({ name }) => printable(name).length));
-    const head = [t('only left'), t('only right'), t('changed')]
-      .map((text) => text.padStart(12))
-      .join('');
+    const head = [left.only, right.only, t('changed')].map((text) => text.padStart(12)).join('');
     lines.push('', ' '.repeat(width) + head);
     for (const { name, onlyLeft, onlyRight, changed } of differing) {
       const numbers = [onlyLeft, onlyRight, changed].map((n) => String(n).padStart(12)).join('');
@@ -129,8 +179,8 @@ function report(
     }
   }
   for (const [side, title] of [
-    ['left', t('Tables only left:')],
-    ['right', t('Tables only right:')],
+    ['left', left.tables],
+    ['right', right.tables],
   ] as const) {
     const names = oneSided
       .filter(({ only }) => only === side)

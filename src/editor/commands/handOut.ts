@@ -10,7 +10,7 @@ import { backupsFor } from './selection.ts';
 
 /** Hands a private read-only copy to whatever viewer the person uses for such files. */
 export async function openReadOnly(parts: Parts, target: unknown): Promise<{ path?: string }> {
-  const chosen = await oneFor(parts, target);
+  const chosen = await oneFor(parts, target, vscode.l10n.t('Open a Copy in a Viewer'));
   if (chosen === undefined) return {};
   if (chosen.entry.bundle !== undefined && chosen.member === undefined) {
     void notify.info(vscode.l10n.t('Open the bundle in the view Backups, and then a file in it.'));
@@ -25,10 +25,11 @@ export async function openReadOnly(parts: Parts, target: unknown): Promise<{ pat
 async function oneFor(
   parts: Parts,
   target: unknown,
+  title: string,
 ): Promise<{ entry: CatalogEntry; member?: string } | undefined> {
   const [row] = memberRows(target, undefined);
   if (row !== undefined) return { entry: row.entry, member: row.member.name };
-  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  const [entry] = await backupsFor(parts, target, undefined, { several: false, title: title });
   return entry && { entry };
 }
 
@@ -38,7 +39,7 @@ export async function saveCopyAs(
   target: unknown,
   to?: unknown,
 ): Promise<{ path?: string }> {
-  const chosen = await oneFor(parts, target);
+  const chosen = await oneFor(parts, target, vscode.l10n.t('Save a Copy of a Backup'));
   if (chosen === undefined) return {};
   const { entry, member } = chosen;
   const name = basename(member ?? entry.path);
@@ -63,12 +64,18 @@ export async function saveCopyAs(
 }
 
 export async function revealBackup(parts: Parts, target: unknown): Promise<void> {
-  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    title: vscode.l10n.t('Reveal a Backup'),
+  });
   if (entry !== undefined) await reveal(vscode.Uri.file(entry.path));
 }
 
 export async function copyPath(parts: Parts, target: unknown, selection: unknown): Promise<string> {
-  const entries = await backupsFor(parts, target, selection, { several: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    title: vscode.l10n.t('Copy Paths of Backups'),
+  });
   return toClipboard(entries.map(({ path }) => path));
 }
 
@@ -78,7 +85,11 @@ export async function copySha256(
   target: unknown,
   selection: unknown,
 ): Promise<string> {
-  const entries = await backupsFor(parts, target, selection, { several: true, own: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    own: true,
+    title: vscode.l10n.t('Copy SHA-256 of Backups'),
+  });
   const [only, ...rest] = entries;
   if (only?.kept !== undefined && rest.length === 0) return toClipboard([only.kept.sha256]);
   return toClipboard(entries.map(({ path, kept }) => `${kept?.sha256 ?? ''}  ${path}`));

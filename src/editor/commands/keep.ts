@@ -8,6 +8,7 @@ import { inertLine, notify } from '../inert.ts';
 import { backupCount } from '../messages.ts';
 import { said } from '../said.ts';
 import type { Parts } from './parts.ts';
+import { backupTitle } from '../whichDatabase.ts';
 import { backupsFor } from './selection.ts';
 
 /** How many files a question names one by one. */
@@ -19,7 +20,12 @@ export async function pin(
   selection: unknown,
   { pinned }: { pinned: boolean },
 ): Promise<{ paths: string[] }> {
-  const entries = await backupsFor(parts, target, selection, { several: true, own: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    own: true,
+    title: pinned ? vscode.l10n.t('Pin Backups') : vscode.l10n.t('Unpin Backups'),
+    fits: ({ kept }) => kept?.pinned !== pinned,
+  });
   for (const { path } of entries) await parts.worker.call('remark', { path, remark: { pinned } });
   await parts.backups.refresh();
   return { paths: entries.map(({ path }) => path) };
@@ -31,13 +37,17 @@ export async function note(
   target: unknown,
   text?: unknown,
 ): Promise<{ note?: string }> {
-  const [entry] = await backupsFor(parts, target, undefined, { several: false, own: true });
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    own: true,
+    title: vscode.l10n.t('Note on a Backup'),
+  });
   if (entry === undefined) return {};
   const answer =
     typeof text === 'string'
       ? text
       : await vscode.window.showInputBox({
-          title: vscode.l10n.t('Note on {0}', inertLine(basename(entry.path))),
+          title: vscode.l10n.t('Note on {0}', inertLine(backupTitle(parts.backups.names, entry))),
           value: entry.kept?.note ?? '',
           placeHolder: vscode.l10n.t('before migration 0042'),
         });
@@ -56,7 +66,11 @@ export async function rename(
   target: unknown,
   to?: unknown,
 ): Promise<{ path?: string }> {
-  const [entry] = await backupsFor(parts, target, undefined, { several: false, own: true });
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    own: true,
+    title: vscode.l10n.t('Rename a Backup'),
+  });
   if (entry === undefined) return {};
   const current = basename(entry.path);
   const name =
@@ -91,7 +105,11 @@ export async function remove(
   selection: unknown,
 ): Promise<{ paths: string[] }> {
   const { t } = vscode.l10n;
-  const entries = await backupsFor(parts, target, selection, { several: true, own: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    own: true,
+    title: vscode.l10n.t('Delete Backups'),
+  });
   const paths: string[] = [];
   if (entries.length === 0) return { paths };
   const yes = t('Move to Trash');

@@ -16,7 +16,11 @@ export async function release(
   target: unknown,
   chosen?: unknown,
 ): Promise<{ tables: string[] }> {
-  const [entry] = await backupsFor(parts, target, undefined, { several: false, own: true });
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    own: true,
+    title: vscode.l10n.t('Release Lost Rows'),
+  });
   if (entry === undefined) return { tables: [] };
   const tables = Array.isArray(chosen) ? chosen.map(String) : await askWhich(parts, entry);
   if (tables === undefined || tables.length === 0) return { tables: [] };
@@ -74,7 +78,11 @@ export async function setDatabase(
   selection: unknown,
   database?: unknown,
 ): Promise<{ backups: string[] }> {
-  const entries = await backupsFor(parts, target, selection, { several: true, own: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    own: true,
+    title: vscode.l10n.t('Set the Database of Backups'),
+  });
   if (entries.length === 0) return { backups: [] };
   const uri = database instanceof vscode.Uri ? database : await pickDatabase(parts);
   if (uri === undefined) return { backups: [] };

@@ -16,7 +16,10 @@ export async function lookInside(
     await parts.looks.show(row.entry, row.member.name);
     return { path: row.entry.path, member: row.member.name };
   }
-  const [entry] = await backupsFor(parts, target, undefined, { several: false });
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    title: vscode.l10n.t('Look Inside a Backup'),
+  });
   if (entry === undefined) return {};
   if (entry.bundle === undefined) {
     await parts.looks.show(entry);

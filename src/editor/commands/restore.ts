@@ -6,6 +6,7 @@ import { BackupError, isBackupError } from '../../core/errors.ts';
 import type { RestorePlan } from '../../core/restore/plan.ts';
 import type { Interrupted, Recovered } from '../../core/restore/recovery.ts';
 import type { SetAside } from '../../core/restore/setAside.ts';
+import { formatBytes } from '../../core/units.ts';
 import { exportedRunbook } from '../../runbook/exportedRunbook.ts';
 import type { Question } from '../../runbook/host.ts';
 import { withoutData } from '../../runbook/lastCopy.ts';
@@ -57,11 +58,14 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
     row?.kind === 'gone' ? backups.gone.find(({ path }) => path === row.path) : undefined;
   const own = uri === undefined ? gone?.snapshots : backups.find(uri)?.snapshots;
   if (own === undefined) {
-    const [entry] = await backupsFor(parts, target, undefined, { several: false });
+    const [entry] = await backupsFor(parts, target, undefined, {
+      several: false,
+      title: vscode.l10n.t('Restore a Backup'),
+    });
     return entry;
   }
   if (own.length === 0) {
-    void notify.info(vscode.l10n.t('There is no backup of it.'));
+    void notify.info(vscode.l10n.t('There is no backup of this database yet.'));
     return undefined;
   }
   // Damaged ones come last: they can only be restored to a new file.
@@ -69,12 +73,15 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
   const items = [...own.filter((one) => !isDamaged(one)), ...own.filter(isDamaged)].map(
     (entry) => ({
       label: dayAndTime(entry.createdAt, Date.now()),
-      description: `${inertLine(basename(entry.path))} · ${verdictWord(entry.verified)}`,
+      description: `${formatBytes(entry.sizeBytes)} · ${verdictWord(entry.verified)}`,
+      detail: inertLine(basename(entry.path)),
       entry,
     }),
   );
-  const placeHolder = vscode.l10n.t('Backup to restore');
-  return (await vscode.window.showQuickPick(items, { placeHolder }))?.entry;
+  const name = uri === undefined ? (row?.kind === 'gone' ? row.path : '') : databaseName(uri);
+  const title = vscode.l10n.t('Restore {0}', inertLine(name));
+  const placeHolder = vscode.l10n.t('Choose the backup to restore');
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.entry;
 }
 
 /** The live databases that a backup is of, whether they exist or not; asks where nothing tells. */

@@ -6,15 +6,25 @@ import { formatBytes } from '../../core/units.ts';
 import { inertLine, notify } from '../inert.ts';
 import { verdictWord } from '../messages.ts';
 import { dayName } from '../times.ts';
+import { backupTitle } from '../whichDatabase.ts';
 import { isRow } from '../rows.ts';
 import type { Parts } from './parts.ts';
+
+/** What a command may be about, and what the list says that will happen. */
+interface Choice {
+  several: boolean;
+  /** Files of other programs do not count. */
+  own?: boolean;
+  title: string;
+  fits?: (entry: CatalogEntry) => boolean;
+}
 
 /** The backups that a command is about: the selected rows, else the row, else what the person picks. */
 export async function backupsFor(
   parts: Parts,
   target: unknown,
   selection: unknown,
-  { several, own }: { several: boolean; own?: boolean },
+  { several, own, title, fits = () => true }: Choice,
 ): Promise<CatalogEntry[]> {
   const rows =
     Array.isArray(selection) && selection.length > 0 ? (selection as unknown[]) : [target].flat();
@@ -24,7 +34,8 @@ export async function backupsFor(
     else if (row instanceof vscode.Uri) entries.push(await entryOf(parts, row));
   }
   const unique = [...new Map(entries.map((entry) => [entry.path, entry])).values()];
-  const chosen = unique.length > 0 ? unique : await pick(parts, { several, own: own === true });
+  const chosen =
+    unique.length > 0 ? unique : await pick(parts, { several, own: own === true, title, fits });
   const usable = own === true ? chosen.filter(({ kept }) => kept !== undefined) : chosen;
   if (usable.length < chosen.length) {
     void notify.info(vscode.l10n.t('Files of other programs are not changed.'));
@@ -48,12 +59,18 @@ async function entryOf({ backups, worker }: Parts, { fsPath }: vscode.Uri): Prom
 
 async function pick(
   { backups }: Parts,
-  { several, own }: { several: boolean; own: boolean },
+  { several, own, title, fits }: Required<Choice>,
 ): Promise<CatalogEntry[]> {
   if (!backups.isReady) await backups.refresh();
-  const entries = backups.entries.filter(({ kept }) => !own || kept !== undefined);
+  const entries = backups.entries.filter(
+    (entry) => (!own || entry.kept !== undefined) && fits(entry),
+  );
   if (entries.length === 0) {
-    void notify.info(vscode.l10n.t('There are no backups yet.'));
+    void notify.info(
+      backups.entries.length === 0
+        ? vscode.l10n.t('There are no backups yet.')
+        : vscode.l10n.t('No backup fits: {0}.', title),
+    );
     return [];
   }
   const now = Date.now();
@@ -61,17 +78,26 @@ async function pick(
   const items = [...days].flatMap(([label, some]) => [
     { label, kind: vscode.QuickPickItemKind.Separator },
     ...some.map((entry) => ({
-      label: inertLine(basename(entry.path)),
-      description: `${formatBytes(entry.sizeBytes)} · ${verdictWord(entry.verified)}`,
+      label: inertLine(backupTitle(backups.names, entry)),
+      description: inertLine(
+        [formatBytes(entry.sizeBytes), verdictWord(entry.verified), basename(entry.path)].join(
+          ' · ',
+        ),
+      ),
       entry,
     })),
   ]);
   if (several) {
-    const placeHolder = vscode.l10n.t('Backups');
-    const picked = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder });
+    const placeHolder = vscode.l10n.t('Choose backups');
+    const picked = await vscode.window.showQuickPick(items, {
+      ...{ canPickMany: true, title, placeHolder, matchOnDescription: true },
+    });
     return (picked ?? []).flatMap((item) => ('entry' in item ? [item.entry] : []));
   }
-  const picked = await vscode.window.showQuickPick(items, { placeHolder: vscode.l10n.t('Backup') });
+  const placeHolder = vscode.l10n.t('Choose a backup');
+  const picked = await vscode.window.showQuickPick(items, {
+    ...{ title, placeHolder, matchOnDescription: true },
+  });
   return picked !== undefined && 'entry' in picked ? [picked.entry] : [];
 }
 

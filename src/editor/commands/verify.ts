@@ -9,6 +9,7 @@ import { notify } from '../inert.ts';
 import { backupCount, fileCount, outOfStepName } from '../messages.ts';
 import type { MemberRow } from '../rows.ts';
 import { said } from '../said.ts';
+import { backupTitle } from '../whichDatabase.ts';
 import { memberRows, withFreshCopy } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
@@ -32,7 +33,10 @@ export async function verify(
 ): Promise<VerifyResult> {
   const members = memberRows(target, selection);
   if (members.length > 0) return verifyMembers(parts, members);
-  const entries = await backupsFor(parts, target, selection, { several: true });
+  const entries = await backupsFor(parts, target, selection, {
+    several: true,
+    title: drill ? vscode.l10n.t('Test the Restore of Backups') : vscode.l10n.t('Verify Backups'),
+  });
   return verifyEntries(parts, entries, { drill });
 }
 
@@ -145,18 +149,26 @@ function reasonOf({ status, findings }: VerifyResult['results'][number]): string
 
 /** `count` says how many of what there are. */
 async function tell(
-  { log }: Parts,
+  { log, backups }: Parts,
   results: VerifyResult['results'],
   count = backupCount,
 ): Promise<void> {
   const { t } = vscode.l10n;
   const showLog = t('Show Log');
+  /** Of which database and time a backup is; `path#member` for a member. */
+  const nameOf = (path: string): string => {
+    const [file = path, member] = path.split('#');
+    const entry = backups.entries.find((one) => one.path === file || one.path === path);
+    if (entry === undefined) return basename(path);
+    const isMember = entry.path !== path;
+    return `${backupTitle(backups.names, entry, isMember ? member : undefined)} (${basename(path)})`;
+  };
   const bad = results.filter(({ status, drill }) => status === 'damaged' || drill === 'failed');
   const [first] = bad;
   if (first !== undefined) {
     const message = t(
       '{0} is damaged: {1} It is kept, and no longer counts as a good backup.',
-      basename(first.path),
+      nameOf(first.path),
       first.findings[0]?.message ?? t('The test restore failed.'),
     );
     const more = bad.length > 1 ? t('{0} And {1} more.', message, bad.length - 1) : message;
@@ -170,7 +182,7 @@ async function tell(
   if (firstUnchecked !== undefined) {
     const message = t(
       '{0} could not be checked: {1} Its earlier verdict stays.',
-      basename(firstUnchecked.path),
+      nameOf(firstUnchecked.path),
       reasonOf(firstUnchecked),
     );
     const more =

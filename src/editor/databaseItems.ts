@@ -7,7 +7,13 @@ import type { Database } from './backups.ts';
 import { errorMessage } from './errorMessages.ts';
 import { rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
-import { attentionSummary, backupCount, databaseDescription, verdictWord } from './messages.ts';
+import {
+  attentionSummary,
+  backupCount,
+  databaseCount,
+  databaseDescription,
+  verdictWord,
+} from './messages.ts';
 import { type Row, tooltip } from './rows.ts';
 import { exactTime } from './times.ts';
 
@@ -40,6 +46,22 @@ export function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vs
   return item;
 }
 
+export function databaseFolderItem(
+  { folder, prefix, label, count }: Extract<Row, { kind: 'databaseFolder' }>,
+  isOpen: boolean,
+): vscode.TreeItem {
+  const name = inertLine(label);
+  const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(name, isOpen ? Expanded : Collapsed);
+  item.id = `databases:${folder?.uri.toString() ?? ''}:${prefix}:${isOpen}`;
+  item.contextValue = rowContext.databaseFolder;
+  item.description = databaseCount(count);
+  item.iconPath = new vscode.ThemeIcon('folder');
+  item.tooltip = tooltip([prefix]);
+  item.accessibilityInformation = { label: `${name}, ${item.description}` };
+  return item;
+}
+
 export function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
   const name = inertLine(folder.name);
   const item = new vscode.TreeItem(name, vscode.TreeItemCollapsibleState.Expanded);
@@ -51,11 +73,12 @@ export function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
   return item;
 }
 
-export function databaseItem(database: Database): vscode.TreeItem {
+/** `prefix` is what the folder above it says already. */
+export function databaseItem(database: Database, prefix = ''): vscode.TreeItem {
   const { uri, path, snapshots, job, attention } = database;
   const now = Date.now();
   const item = new vscode.TreeItem(
-    inertLine(path),
+    inertLine(path.slice(prefix.length)),
     snapshots.length > 0
       ? vscode.TreeItemCollapsibleState.Collapsed
       : vscode.TreeItemCollapsibleState.None,

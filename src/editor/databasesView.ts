@@ -1,11 +1,13 @@
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import { levelOf } from '../core/catalog/folderLevels.ts';
 import { newestGood } from './attention.ts';
 import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { setContext } from './contexts.ts';
 import {
   badgeFor,
   databaseId,
+  databaseFolderItem,
   databaseItem,
   folderItem,
   goneId,
@@ -50,6 +52,9 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   #said = new Map<string, string>();
   #toldExplorer = '';
   readonly #rows = new Map<string, Row>();
+
+  /** What the folder above a database says already, by Uri. */
+  readonly #prefixes = new Map<string, string>();
 
   readonly #filter: Filter;
 
@@ -217,6 +222,23 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     return row;
   }
 
+  /** In folders where there are many. */
+  #databaseRows(
+    databases: readonly Database[],
+    folder: vscode.WorkspaceFolder | undefined,
+    prefix: string,
+  ): Row[] {
+    const { folders, items } = levelOf(databases, prefix, ({ path }) => path);
+    for (const { uri } of items) this.#prefixes.set(uri.toString(), prefix);
+    return [
+      ...folders.map(({ items: some, ...level }): Row => ({
+        ...{ kind: 'databaseFolder', folder, count: some.length },
+        ...level,
+      })),
+      ...items.map(({ uri }) => this.#rowOf(uri)),
+    ];
+  }
+
   /** Shows all backups of the database whose row has this id, until the window is closed. */
   showAll(id: string): void {
     this.#unfolded.add(id);
@@ -226,7 +248,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   getChildren(row?: Row): Row[] {
     const { databases, gone, others } = this.#shown();
     const rows = (parent?: vscode.WorkspaceFolder): Row[] => [
-      ...databases.filter(isIn(parent)).map(({ uri }) => this.#rowOf(uri)),
+      ...this.#databaseRows(databases.filter(isIn(parent)), parent, ''),
       ...gone.filter(isIn(parent)).map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),
       ...(others.some(isIn(parent)) ? [this.#othersRow(parent)] : []),
     ];
@@ -240,6 +262,12 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     switch (row.kind) {
       case 'folder':
         return rows(row.folder);
+      case 'databaseFolder': {
+        const inside = databases
+          .filter(isIn(row.folder))
+          .filter(({ path }) => path.startsWith(row.prefix));
+        return this.#databaseRows(inside, row.folder, row.prefix);
+      }
       case 'others':
         return others.filter(isIn(row.folder)).map(({ uri }) => this.#rowOf(uri));
       case 'database':
@@ -273,10 +301,12 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'database': {
         const database = this.#backups.find(row.uri);
         if (database === undefined) return new vscode.TreeItem(row.uri);
-        const item = databaseItem(database);
+        const item = databaseItem(database, this.#prefixes.get(row.uri.toString()));
         if (this.#isChoosing) item.checkboxState = this.#checkboxFor(database);
         return item;
       }
+      case 'databaseFolder':
+        return databaseFolderItem(row, this.#filter.text !== '');
       case 'gone':
         return goneItem(row, this.#findGone(row)?.snapshots.length ?? 0);
       case 'others':

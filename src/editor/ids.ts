@@ -52,4 +52,6 @@ export const rowContext = {
   others: 'others',
   more: 'more',
   day: 'day',
+  /** A folder with databases in it. */
+  databaseFolder: 'databaseFolder',
 } as const;

@@ -21,6 +21,14 @@ import { databaseOf } from './whichDatabase.ts';
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
   | { kind: 'database'; uri: vscode.Uri }
+  | {
+      /** A folder with databases in it, where there are many. */
+      kind: 'databaseFolder';
+      folder: vscode.WorkspaceFolder | undefined;
+      prefix: string;
+      label: string;
+      count: number;
+    }
   | { kind: 'gone'; folder: vscode.WorkspaceFolder; path: string }
   | {
       kind: 'others';

@@ -54,7 +54,13 @@ describe('the list of backups', () => {
       sizeBytes,
       verified: 'ok',
       foreign: false,
-      kept: { method: 'exact', sha256, pinned: false, checkedAt: verdict.checkedAt },
+      kept: {
+        method: 'exact',
+        trigger: 'cli',
+        sha256,
+        pinned: false,
+        checkedAt: verdict.checkedAt,
+      },
       group: source.id,
     });
   });

@@ -7,6 +7,7 @@ const root = resolve(import.meta.dirname, '../..');
 /** The core's files without any effect, which faces may use at run time. */
 const pureCore = [
   'catalog/candidate',
+  'catalog/folderLevels',
   'catalog/folderSetting',
   'catalog/protection',
   'catalog/retention',

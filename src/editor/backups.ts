@@ -15,7 +15,7 @@ import {
   type BackUpResult,
   type LastFailure,
 } from './backupJobs.ts';
-import type { BackupsFolder } from './backupsFolder.ts';
+import { type BackupsFolder, workTreeOf } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
 import { candidatesIn, mayHoldCandidates, searchedFolders } from './candidates.ts';
 import { Catalogs } from './catalogs.ts';
@@ -60,6 +60,7 @@ export class Backups implements vscode.Disposable {
   readonly #lists: Catalogs;
   #revision = '';
   #names = new ShortNames([]);
+  #inWorkTree: string[] = [];
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   /** The newest bundle of each database that is not damaged. */
@@ -148,6 +149,11 @@ export class Backups implements vscode.Disposable {
   /** Changes with what is in the backups folders: for listeners whom nothing else concerns. */
   get revision(): string {
     return this.#revision;
+  }
+
+  /** The backups folders that are in a git work tree. */
+  get inWorkTree(): readonly string[] {
+    return this.#inWorkTree;
   }
 
   /** What tells the databases apart, those that only backups tell of included. */
@@ -328,6 +334,9 @@ export class Backups implements vscode.Disposable {
     const catalogs = new Map<string, CatalogEntry[]>();
     for (const [key, path] of backupsFolders) catalogs.set(key, await this.#lists.list(path));
     this.#catalogs = catalogs;
+    const places = [...new Set(backupsFolders.values())];
+    const trees = await Promise.all(places.map(workTreeOf));
+    this.#inWorkTree = places.filter((_, index) => trees[index] !== undefined);
     this.#revision = this.entries.map(({ path, stamp }) => `${path}\0${stamp}`).join('\n');
     this.#byDatabase = new Map(
       [...catalogs].flatMap(([key, entries]) =>

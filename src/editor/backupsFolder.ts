@@ -1,15 +1,18 @@
 /** Where backups go: the setting, else `BACKUPS_DIR` in `.env`, else what the person answers, which is remembered. */
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import * as vscode from 'vscode';
+import { mountedFolders, namesFor, type Place, placesFor } from '../core/catalog/backupPlaces.ts';
 import {
   environmentVariable,
   expandFolder,
   folderFromEnv,
   isInside,
 } from '../core/catalog/folderSetting.ts';
-import { notify } from './inert.ts';
+import { dataFolderIn } from '../core/files/dataFolderPath.ts';
+import { commands } from './ids.ts';
+import { inertLine, notify } from './inert.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
 
@@ -93,34 +96,77 @@ export class BackupsFolder {
       if (answer === use) return this.#consent(choice.path);
       return answer === choose ? this.choose(folder) : undefined;
     }
-    const useDefault = vscode.l10n.t('Use "{0}"', defaultName);
-    const choose = vscode.l10n.t('Choose Folder…');
-    const openEnv = vscode.l10n.t('Open .env');
-    const answers = folder === undefined ? [choose] : [useDefault, choose, openEnv];
-    const answer = await notify.info(
-      isOneOfSeveral(folder)
-        ? vscode.l10n.t(
-            'Where should backups of {0} go? Set {1}, or {2} in .env.',
-            folder?.name ?? '',
-            'sqliteBackup.backupsFolder',
-            environmentVariable,
-          )
-        : folder === undefined
-          ? vscode.l10n.t('Where should backups go? Set {0}.', 'sqliteBackup.backupsFolder')
-          : vscode.l10n.t(
-              'Where should backups go? Set {0}, or {1} in .env.',
-              'sqliteBackup.backupsFolder',
-              environmentVariable,
-            ),
-      ...answers,
-    );
-    if (answer === useDefault) return this.#remember(folder, defaultName);
-    if (answer === choose) return this.choose(folder);
-    if (answer === openEnv && folder !== undefined) {
-      await openEnvFile(folder);
-      void notify.info(vscode.l10n.t('Save .env, then press Back Up again.'));
+    return this.#askPlace(folder);
+  }
+
+  /**
+   * A list that stays until the person has answered, with what follows from each answer. The first answer is the safest.
+   */
+  async #askPlace(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
+    if (folder === undefined) return this.choose(folder);
+    const { t } = vscode.l10n;
+    const current = await this.resolve(folder);
+    const places = await placesOf(folder);
+    const another: Answer = {
+      ...{ label: t('Another Folder…'), iconPath: new vscode.ThemeIcon('folder-opened') },
+      detail: t('Choose any folder, such as one on another disk.'),
+      answer: 'another',
+    };
+    const env: Answer = {
+      label: t('{0} in .env', environmentVariable),
+      iconPath: new vscode.ThemeIcon('edit'),
+      detail: t('Opens .env. The command line and scripts then use the same folder.'),
+      answer: 'env',
+    };
+    const items = [
+      ...places.map((place) => answerFor(place, current)),
+      another,
+      // In Restricted Mode .env does not count.
+      ...(vscode.workspace.isTrusted ? [env] : []),
+    ];
+    const picked = await vscode.window.showQuickPick(items, {
+      title: isOneOfSeveral(folder)
+        ? t('Where should backups of {0} go?', inertLine(folder.name))
+        : t('Where should backups go?'),
+      placeHolder: t('Asked once for this workspace. Choose Backups Folder… changes it later.'),
+      ignoreFocusOut: true,
+    });
+    if (picked === undefined) {
+      void this.#tellWaiting(current);
+      return undefined;
     }
-    return undefined;
+    if (picked.answer === 'another') return this.choose(folder);
+    if (picked.answer === 'env') {
+      await this.#memory.update(memoryKey(folder), undefined);
+      await this.#settings.clearBackupsFolder(folder);
+      await openEnvFile(folder);
+      void notify.info(t('Save .env, then press Back Up again.'));
+      return undefined;
+    }
+    const { kind, path } = picked.answer;
+    if (kind === 'workspace') return this.#remember(folder, defaultName);
+    // A path of this machine does not belong into settings that a team shares.
+    if (vscode.workspace.isTrusted) await this.#settings.clearBackupsFolder(folder);
+    await this.#memory.update(memoryKey(folder), path);
+    await this.#consent(path);
+    // A setting of the person for all workspaces would win.
+    if ((await this.resolve(folder)) !== path) await this.#settings.setBackupsFolder(folder, path);
+    this.#log.info(`The backups folder is now ${path}.`);
+    return path;
+  }
+
+  /** Asks again where backups should go, however it was answered before. */
+  change(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
+    return this.#askPlace(folder);
+  }
+
+  async #tellWaiting(current: string | undefined): Promise<void> {
+    if (current !== undefined) return;
+    const { t } = vscode.l10n;
+    const choose = t('Choose Folder…');
+    const text = t('Nothing was backed up: no backups folder is chosen yet.');
+    if ((await notify.info(text, choose)) === choose)
+      await vscode.commands.executeCommand(commands.chooseBackupsFolder);
   }
 
   /** Lets the person pick a folder and remembers it. Undefined when the person turns away. */
@@ -171,6 +217,72 @@ export class BackupsFolder {
   }
 }
 
+type Answer = vscode.QuickPickItem & { answer: Place | 'another' | 'env' };
+
+function answerFor(place: Place, current: string | undefined): Answer {
+  const { t } = vscode.l10n;
+  const { kind, path, diesWithContainer } = place;
+  const labels: Record<Place['kind'], string> = {
+    outside: t('Outside the Work Tree'),
+    'outside-used': t('Outside the Work Tree, with Backups That Are There'),
+    mounted: t('On a Mounted Disk'),
+    workspace: t('In the Workspace: {0}', defaultName),
+  };
+  const consequence = diesWithContainer
+    ? t('Lost when the container is rebuilt.')
+    : kind === 'workspace'
+      ? t(
+          'Removed together with the database by "git clean -fdX", or when the checkout is deleted.',
+        )
+      : kind === 'outside-used'
+        ? t('A workspace of the same name has backups there already.')
+        : kind === 'mounted'
+          ? t('Stays when the container is rebuilt and when the checkout is deleted.')
+          : t('Stays when the checkout is deleted or cleaned. Recommended.');
+  return {
+    label: labels[kind],
+    description: path === current ? t('{0} (now)', inertLine(path)) : inertLine(path),
+    detail: consequence,
+    iconPath: new vscode.ThemeIcon(
+      kind === 'workspace' || diesWithContainer ? 'warning' : 'shield',
+    ),
+    answer: place,
+  };
+}
+
+/** The places for the backups of a workspace folder, with what this machine says of them. */
+async function placesOf({ uri }: vscode.WorkspaceFolder): Promise<Place[]> {
+  const workspace = uri.fsPath;
+  const isContainer =
+    /^(dev-container|attached-container|codespaces)$/.test(vscode.env.remoteName ?? '') ||
+    [process.env['REMOTE_CONTAINERS'], process.env['CODESPACES']].includes('true');
+  const facts = { workspace, dataFolder: dataFolder() };
+  const used = new Set<string>();
+  for (const path of namesFor(facts)) {
+    const names = await readdir(path).catch(() => []);
+    if (names.length > 0) used.add(path);
+  }
+  const mounts = isContainer ? await readFile('/proc/mounts', 'utf8').catch(() => '') : '';
+  return placesFor({ ...facts, isContainer, used, mounted: mountedFolders(mounts, workspace) });
+}
+
+function dataFolder(): string {
+  const { env, platform } = process;
+  return dataFolderIn({ env, platform, homes: () => [homedir()] });
+}
+
+/** The git work tree that a folder is in, which need not exist; undefined outside of any. */
+export async function workTreeOf(folder: string): Promise<string | undefined> {
+  for (let at = folder; ; at = dirname(at)) {
+    const isRoot = await stat(join(at, '.git')).then(
+      () => true,
+      () => false,
+    );
+    if (isRoot) return at;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
 /** Where a path leads to when links are followed, those of its parents too while it is not there itself. */
 async function realPlace(path: string): Promise<string> {
   try {
@@ -211,11 +323,16 @@ async function openEnvFile(folder: vscode.WorkspaceFolder): Promise<void> {
     exists ? uri : uri.with({ scheme: 'untitled' }),
   );
   const editor = await vscode.window.showTextDocument(document);
-  const end = document.lineAt(document.lineCount - 1).range.end;
-  const separator = end.character > 0 ? '\n' : '';
-  await editor.edit((edit) =>
-    edit.insert(end, `${separator}${environmentVariable}=${defaultName}\n`),
+  const blank = new RegExp(`^\\s*(?:export\\s+)?${environmentVariable}[ \\t]*=[ \\t]*$`, 'm').exec(
+    document.getText(),
   );
+  const last = document.lineAt(document.lineCount - 1).range.end;
+  const separator = last.character > 0 ? '\n' : '';
+  const [place, text] =
+    blank === null
+      ? [last, `${separator}${environmentVariable}=${defaultName}\n`]
+      : [document.positionAt(blank.index + blank[0].length), defaultName];
+  await editor.edit((edit) => edit.insert(place, text));
 }
 
 /** True when `folder` lies in a git work tree and has no `.gitignore` of its own. */
@@ -225,11 +342,7 @@ export async function shouldOfferIgnoring(folder: string): Promise<boolean> {
       () => true,
       () => false,
     );
-  if (await exists(join(folder, '.gitignore'))) return false;
-  for (let at = folder; ; at = dirname(at)) {
-    if (await exists(join(at, '.git'))) return true;
-    if (dirname(at) === at) return false;
-  }
+  return !(await exists(join(folder, '.gitignore'))) && (await workTreeOf(folder)) !== undefined;
 }
 
 /** The name people know a folder by: relative to the workspace where it is inside, else its last part. */

@@ -4,10 +4,11 @@ import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { isBackupError } from '../core/errors.ts';
 import type { Backups } from './backups.ts';
+import { folderName } from './backupsFolder.ts';
 import { setContext } from './contexts.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
-import { contextKeys, rowContext, views } from './ids.ts';
+import { commands, contextKeys, rowContext, views } from './ids.ts';
 import { readManifest } from './manifests.ts';
 import { backupCount, damagedCount } from './messages.ts';
 import { dayName } from './times.ts';
@@ -38,6 +39,18 @@ const orders: Readonly<Record<Exclude<SortBy, 'age'>, typeof byName>> = {
 };
 
 const rowOf = (entry: CatalogEntry): Row => ({ kind: 'snapshot', entry });
+
+/** Says what may happen to a backups folder in a work tree; a click chooses another. */
+function workTreeRow(folder: string): Row {
+  const { t } = vscode.l10n;
+  return {
+    ...{ kind: 'problem', parent: 'backups', command: commands.chooseBackupsFolder },
+    text: t('{0} is in the work tree', folderName(folder)),
+    why: t(
+      '"git clean -fdX", or deleting the checkout, removes these backups together with the database. Click to choose another folder for new backups.',
+    ),
+  };
+}
 
 /** How long after midnight Today may still be called so. */
 const dayRefreshMs = 60_000;
@@ -108,10 +121,14 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     if (row !== undefined) return [];
     const entries = this.#shown();
     const sortBy = this.#settings.sortBackups();
-    if (sortBy !== 'age') return entries.sort(orders[sortBy]).map(rowOf);
+    const marks = entries.length === 0 ? [] : this.#backups.inWorkTree.map(workTreeRow);
+    if (sortBy !== 'age') return [...entries.sort(orders[sortBy]).map(rowOf), ...marks];
     const now = Date.now();
     const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
-    return [...days].map(([label, some]) => ({ kind: 'day', label, entries: some }));
+    return [
+      ...[...days].map(([label, some]): Row => ({ kind: 'day', label, entries: some })),
+      ...marks,
+    ];
   }
 
   #shown(): CatalogEntry[] {

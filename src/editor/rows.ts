@@ -42,7 +42,15 @@ export type Row =
     }
   | BackupRow
   | MemberRow
-  | { kind: 'problem'; /** The id of the row above. */ parent: string; text: string; why: string }
+  | {
+      kind: 'problem';
+      /** The id of the row above. */
+      parent: string;
+      text: string;
+      why: string;
+      /** What a click does about it. */
+      command?: string;
+    }
   | { kind: 'more'; /** The id of the row above. */ parent: string; count: number };
 
 /** A snapshot or a bundle. */
@@ -146,11 +154,13 @@ export function problemItem({
   parent,
   text,
   why,
+  command,
 }: Extract<Row, { kind: 'problem' }>): vscode.TreeItem {
   const item = new vscode.TreeItem(inertLine(text));
   item.id = `problem:${parent}:${text}`;
   item.iconPath = new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
   item.tooltip = tooltip([text, why]);
+  if (command !== undefined) item.command = { command, title: '' };
   item.accessibilityInformation = { label: inertLine(`${text}, ${why}`) };
   return item;
 }

@@ -203,6 +203,19 @@ export class Settings {
     await vscode.workspace.getConfiguration(section, folder).update('backupsFolder', value, target);
   }
 
+  /** Takes the folder out of the settings of the workspace, where it is in them. */
+  async clearBackupsFolder(folder: vscode.WorkspaceFolder): Promise<void> {
+    const settings = vscode.workspace.getConfiguration(section, folder);
+    const found = settings.inspect<string>(settingKeys.backupsFolder);
+    const { Workspace, WorkspaceFolder } = vscode.ConfigurationTarget;
+    for (const [value, target] of [
+      [found?.workspaceFolderValue, WorkspaceFolder],
+      [found?.workspaceValue, Workspace],
+    ] as const) {
+      if (value !== undefined) await settings.update(settingKeys.backupsFolder, undefined, target);
+    }
+  }
+
   /** Writes a choice of the person's, for all their workspaces. */
   async remember(key: SettingKey, value: unknown): Promise<void> {
     await vscode.workspace

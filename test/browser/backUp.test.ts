@@ -22,11 +22,10 @@ describe('backing up in a window', () => {
         await window.treeItem(/^data\/sessions\.db, /).waitFor();
         await window.statusBarItem(/Back Up$/).click();
         await window.option(/data\/app\.db/).click();
-        const question = window.notification('Where should backups go?');
-        await question.waitFor();
-        await question.hover();
+        await window.quickInput.getByText('Where should backups go?').waitFor();
+        await window.option(/^Outside the Work Tree/).waitFor();
         await inEachTheme(window, folder, (look) => window.screenshot(`where-${look}`));
-        await question.getByRole('button', { name: 'Use "backups"' }).click();
+        await window.option(/^In the Workspace: backups/).click();
 
         const done = window.notification(/Backed up data\/app\.db: .* in .* s, verified\./);
         await done.waitFor();
@@ -81,8 +80,7 @@ describe('backing up in a window', () => {
       await window.treeItem(/^data\/app\.db, /).waitFor();
       await window.runCommand('SQLite Backup: Quick Backup');
       await window.option(/data\/app\.db/).click();
-      const question = window.notification('Where should backups go?');
-      await question.getByRole('button', { name: 'Use "backups"' }).click();
+      await window.option(/^In the Workspace: backups/).click();
       await window.notification(/Backed up data\/app\.db/).waitFor();
       assert.deepEqual(
         readdirSync(folder).filter((name) => name === 'chosen-by-workspace'),

@@ -266,7 +266,10 @@ describe('living with backups, in a window', () => {
       const app = window.treeItem(/^data\/app\.db, /);
       await app.hover();
       await app.getByRole('button', { name: /Back Up/ }).click();
-      await window.notification('Where should backups go?').waitFor();
+      await window.quickInput.getByText('Where should backups go?').waitFor();
+      assert.equal(await window.option(/BACKUPS_DIR/).count(), 0);
+      await window.page.keyboard.press('Escape');
+      await window.notification('Nothing was backed up').waitFor();
       assert.equal(await window.page.getByText('wants its backups').count(), 0);
       assert.equal(existsSync(outside), false);
       const backups = window.view('Backups');

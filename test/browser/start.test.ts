@@ -37,8 +37,7 @@ describe('npm start', function () {
         const row = window.treeItem(/^data\/app\.db, .*never backed up/);
         await row.hover();
         await row.getByRole('button', { name: /Back Up/ }).click();
-        const question = window.notification('Where should backups go?');
-        await question.getByRole('button', { name: 'Use "backups"' }).click();
+        await window.option(/^In the Workspace: backups/).click();
         await window.notification(/Backed up data\/app\.db: .* verified\./).waitFor();
         await window.screenshot('npm-start');
       } catch (error) {

@@ -170,6 +170,7 @@ describe('the views in a window', () => {
       assert.deepEqual(await accessibilityProblems(window.page, panes), []);
       assert.equal(await window.statusBarItem(/Back Up/).count(), 0);
       await backups.getByRole('button', { name: 'Choose Backups Folder…' }).click();
+      await window.option(/^Another Folder…/).click();
       await window.quickInput.getByRole('button', { name: 'Keep Backups Here' }).waitFor();
       await window.page.keyboard.press('Escape');
 

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
-import {
-  dataFolderPath,
-  makeDataFolder,
-  type Surroundings,
-} from '../../src/core/files/dataFolder.ts';
+import { dataFolderPath, makeDataFolder } from '../../src/core/files/dataFolder.ts';
+import type { Surroundings } from '../../src/core/files/dataFolderPath.ts';
 import { withDataFolder } from '../support/dataFolders.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 

@@ -8,7 +8,7 @@ import { reveal } from './reveal.ts';
 export async function chooseBackupsFolder(parts: Parts): Promise<{ path?: string }> {
   const folder = await pickWorkspaceFolder();
   if (folder === 'none') return {};
-  const path = await parts.folder.choose(folder);
+  const path = await parts.folder.change(folder);
   await parts.backups.refresh();
   return path === undefined ? {} : { path };
 }

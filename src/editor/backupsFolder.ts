@@ -231,9 +231,7 @@ function answerFor(place: Place, current: string | undefined): Answer {
   const consequence = diesWithContainer
     ? t('Lost when the container is rebuilt.')
     : kind === 'workspace'
-      ? t(
-          'Removed together with the database by "git clean -fdX", or when the checkout is deleted.',
-        )
+      ? t('"git clean -fdX" or deleting the checkout removes it with the database.')
       : kind === 'outside-used'
         ? t('A workspace of the same name has backups there already.')
         : kind === 'mounted'

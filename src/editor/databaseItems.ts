@@ -91,7 +91,7 @@ export function databaseItem(database: Database, prefix = ''): vscode.TreeItem {
     job !== undefined
       ? new vscode.ThemeIcon('sync~spin')
       : attention === 'failed' || attention === 'damaged'
-        ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'))
+        ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('editorWarning.foreground'))
         : new vscode.ThemeIcon('database');
   item.tooltip = databaseTooltip(database);
   item.accessibilityInformation = { label: inertLine(`${path}, ${item.description}`) };

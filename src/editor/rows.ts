@@ -158,7 +158,10 @@ export function problemItem({
 }: Extract<Row, { kind: 'problem' }>): vscode.TreeItem {
   const item = new vscode.TreeItem(inertLine(text));
   item.id = `problem:${parent}:${text}`;
-  item.iconPath = new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
+  item.iconPath = new vscode.ThemeIcon(
+    'warning',
+    new vscode.ThemeColor('editorWarning.foreground'),
+  );
   item.tooltip = tooltip([text, why]);
   if (command !== undefined) item.command = { command, title: '' };
   item.accessibilityInformation = { label: inertLine(`${text}, ${why}`) };
@@ -274,7 +277,7 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
   }
   const isWarned = entry.unreadable !== undefined || bundle?.complete === false;
   if (isWarned || lossesOf(entry).length > 0) {
-    return new vscode.ThemeIcon('warning', new vscode.ThemeColor('list.warningForeground'));
+    return new vscode.ThemeIcon('warning', new vscode.ThemeColor('editorWarning.foreground'));
   }
   if (kept?.pinned === true) return new vscode.ThemeIcon('pinned');
   if (bundle !== undefined) return new vscode.ThemeIcon('package');

@@ -19,9 +19,9 @@ function database(folder: string, path: string): void {
 
 /** Two databases of the same name with a backup each, and many more in folders, in a git work tree. */
 async function create(folder: string): Promise<void> {
-  for (const path of ['api/prisma/dev.db', 'web/prisma/dev.db']) {
+  for (const [index, path] of ['api/prisma/dev.db', 'web/prisma/dev.db'].entries()) {
     database(folder, path);
-    await backUpAsOf(folder, path, 60_000);
+    await backUpAsOf(folder, path, (index + 1) * 60_000);
   }
   for (let index = 0; index < 34; index++)
     database(folder, `services/s${index % 2}/db${index}/app.db`);

@@ -4,6 +4,9 @@ export const views = {
   backups: 'sqliteBackup.backups',
 } as const;
 
+/** With the name of the extension before it. */
+export const walkthrough = 'sqlite-backup.sqlite-backup#start';
+
 /** The type of the runbook's panel. */
 export const runbookView = 'sqliteBackup.runbook';
 
@@ -22,6 +25,8 @@ export const contextKeys = {
   /** Paths of the databases whose extensions do not tell that they are. */
   byContent: 'sqliteBackup.byContent',
   running: 'sqliteBackup.running',
+  /** Set once a restore has been done in this window. */
+  restored: 'sqliteBackup.restored',
   /** Whether rows have boxes for the next bundle. */
   choosing: 'sqliteBackup.choosing',
   /** Whether automatic checkpoints are paused. */

@@ -30,9 +30,10 @@ import type { WorkerClient } from '../worker/client.ts';
 import type { Audit } from './audit.ts';
 import type { Backups } from './backups.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
+import { setContext } from './contexts.ts';
 import { Disposables } from './disposables.ts';
 import type { Documents } from './documents.ts';
-import { runbookView } from './ids.ts';
+import { contextKeys, runbookView } from './ids.ts';
 import { inertLine, notify } from './inert.ts';
 import { recordAs } from './located.ts';
 import type { Log } from './log.ts';
@@ -296,6 +297,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         const code = isBackupError(result) ? result.code : result;
         void audit.record({ what, path: run.backup, trigger: 'manual', result: code });
         if (!isBackupError(result)) {
+          if (what === 'restore') setContext(contextKeys.restored, true);
           this.#parts.backups
             .refresh()
             .catch((error: unknown) => log.error('The refresh failed', error));

@@ -28,7 +28,8 @@ const looks = {
   'high-contrast-light': 'Default High Contrast Light',
 };
 
-describe('a look inside a backup, in a window', () => {
+describe('a look inside a backup, in a window', function () {
+  this.timeout(240_000);
   const withShared = useWindows();
 
   it('opens by a click on its row: what it is, what changed, and the rows of its tables', async () => {

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { isBackupError } from '../../core/errors.ts';
 import { type CommandId, commands } from '../contributed.ts';
+import { walkthrough } from '../ids.ts';
 import { notify } from '../inert.ts';
 import { databaseName } from '../messages.ts';
 import { errorMessage } from '../errorMessages.ts';
@@ -55,6 +56,8 @@ const table: Record<CommandId, Command> = {
   [commands.openBackupsFolder]: openBackupsFolder,
   [commands.showLog]: ({ log }) => log.show(),
   [commands.doctor]: doctor,
+  [commands.getStarted]: () =>
+    vscode.commands.executeCommand('workbench.action.openWalkthrough', walkthrough, false),
   [commands.showAll]: ({ databasesView, backupsView }, id) => {
     databasesView.showAll(String(id));
     backupsView.showMore(String(id));

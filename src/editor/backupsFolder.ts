@@ -11,7 +11,7 @@ import {
   isInside,
 } from '../core/catalog/folderSetting.ts';
 import { dataFolderIn } from '../core/files/dataFolderPath.ts';
-import { commands } from './ids.ts';
+import { commands } from './contributed.ts';
 import { inertLine, notify } from './inert.ts';
 import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';

@@ -22,6 +22,7 @@ export const commands = {
   exportRunbook: 'sqliteBackup.exportRunbook',
   extract: 'sqliteBackup.extract',
   filter: 'sqliteBackup.filter',
+  getStarted: 'sqliteBackup.getStarted',
   hideFromEditorTitle: 'sqliteBackup.hideFromEditorTitle',
   lookInside: 'sqliteBackup.lookInside',
   note: 'sqliteBackup.note',

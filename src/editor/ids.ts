@@ -4,8 +4,11 @@ export const views = {
   backups: 'sqliteBackup.backups',
 } as const;
 
+/** The name of this extension, with its publisher. */
+export const extensionId = 'sqlite-backup.sqlite-backup';
+
 /** With the name of the extension before it. */
-export const walkthrough = 'sqlite-backup.sqlite-backup#start';
+export const walkthrough = `${extensionId}#start`;
 
 /** The type of the runbook's panel. */
 export const runbookView = 'sqliteBackup.runbook';

@@ -293,7 +293,8 @@ export async function backupTooltip(entry: CatalogEntry, names: ShortNames): Pro
   const { database: recorded } = entry;
   const database = databaseOf(names, entry);
   const whose = database === undefined ? undefined : t('Database: {0}', recorded ?? database);
-  if (unreadable !== undefined) return tooltip([whose, exactTime(createdAt), path, said(unreadable)]);
+  if (unreadable !== undefined)
+    return tooltip([whose, exactTime(createdAt), path, said(unreadable)]);
   const manifest = kept === undefined ? undefined : await readManifest(path);
   const verdict = manifest?.verdict;
   const word = verdictWord(verified, outOfStep, verdict?.findings);

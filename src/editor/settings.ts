@@ -2,7 +2,9 @@ import * as vscode from 'vscode';
 import { keepRules, type Policy } from '../core/catalog/retention.ts';
 import type { Compression, Method } from '../core/manifest/manifest.ts';
 import type { SettingKey, SettingValues } from './contributed.ts';
-import { section } from './ids.ts';
+import { extensionId, section } from './ids.ts';
+import { notify } from './inert.ts';
+import { problemWith, type SettingProblem, type SettingSchema } from './settingCheck.ts';
 
 const longestTimerMs = 2_147_483_647;
 const dayMs = 24 * 60 * 60 * 1000;
@@ -206,13 +208,13 @@ export class Settings {
   /** Takes the folder out of the settings of the workspace, where it is in them. */
   async clearBackupsFolder(folder: vscode.WorkspaceFolder): Promise<void> {
     const settings = vscode.workspace.getConfiguration(section, folder);
-    const found = settings.inspect<string>(settingKeys.backupsFolder);
+    const found = settings.inspect<string>('backupsFolder');
     const { Workspace, WorkspaceFolder } = vscode.ConfigurationTarget;
     for (const [value, target] of [
       [found?.workspaceFolderValue, WorkspaceFolder],
       [found?.workspaceValue, Workspace],
     ] as const) {
-      if (value !== undefined) await settings.update(settingKeys.backupsFolder, undefined, target);
+      if (value !== undefined) await settings.update('backupsFolder', undefined, target);
     }
   }
 
@@ -230,13 +232,56 @@ export class Settings {
   }
 }
 
+/** A value of another kind than the manifest says does not count: the default does, and a person is told. */
 function read<K extends SettingKey>(
   key: K,
   scope: vscode.ConfigurationScope | undefined,
 ): SettingValues[K] {
-  const value = vscode.workspace.getConfiguration(section, scope).get<SettingValues[K]>(key);
-  if (value === undefined) throw new Error(`The manifest has no default for ${section}.${key}.`);
-  return value;
+  const settings = vscode.workspace.getConfiguration(section, scope);
+  const value = settings.get<SettingValues[K]>(key);
+  const standard = settings.inspect<SettingValues[K]>(key)?.defaultValue;
+  if (standard === undefined) throw new Error(`The manifest has no default for ${section}.${key}.`);
+  const problem = value === undefined ? undefined : problemWith(value, schemaOf(key));
+  if (problem !== undefined) tellBad(key, problem);
+  return value === undefined || problem !== undefined ? standard : value;
+}
+
+function schemaOf(key: SettingKey): SettingSchema | undefined {
+  const { contributes } = (vscode.extensions.getExtension(extensionId)?.packageJSON ?? {}) as {
+    contributes?: { configuration?: { properties?: Record<string, SettingSchema> } };
+  };
+  return contributes?.configuration?.properties?.[`${section}.${key}`];
+}
+
+const toldBad = new Map<string, string>();
+
+/** Once for each setting, until it is wrong in another way. */
+function tellBad(key: SettingKey, { expected, found }: SettingProblem): void {
+  if (toldBad.get(key) === found) return;
+  toldBad.set(key, found);
+  const { t } = vscode.l10n;
+  const openSettings = t('Open Settings');
+  const wanted: Record<SettingProblem['expected'], string> = {
+    text: t('a text'),
+    number: t('a number'),
+    boolean: t('true or false'),
+    texts: t('a list of texts'),
+    list: t('a list'),
+    choice: t('one of its choices'),
+    range: t('a number within its limits'),
+  };
+  void notify
+    .warn(
+      t(
+        'The setting {0} is {1}, but must be {2}. Its default counts until you change it.',
+        ...[`${section}.${key}`, found, wanted[expected]],
+      ),
+      openSettings,
+    )
+    .then((answer) => {
+      if (answer === openSettings)
+        void vscode.commands.executeCommand('workbench.action.openSettings', `${section}.${key}`);
+    });
 }
 
 function isTexts(value: unknown): value is string[] {

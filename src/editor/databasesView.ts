@@ -1,6 +1,5 @@
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import { levelOf } from '../core/catalog/folderLevels.ts';
 import { newestGood } from './attention.ts';
 import type { Backups, Database, GoneDatabase } from './backups.ts';
 import { setContext } from './contexts.ts';
@@ -13,6 +12,7 @@ import {
   goneId,
   goneItem,
 } from './databaseItems.ts';
+import { DatabaseFolders } from './databaseFolders.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { contextKeys, views } from './ids.ts';
@@ -53,8 +53,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   #toldExplorer = '';
   readonly #rows = new Map<string, Row>();
 
-  /** What the folder above a database says already, by Uri. */
-  readonly #prefixes = new Map<string, string>();
+  readonly #folders = new DatabaseFolders();
 
   readonly #filter: Filter;
 
@@ -222,23 +221,6 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     return row;
   }
 
-  /** In folders where there are many. */
-  #databaseRows(
-    databases: readonly Database[],
-    folder: vscode.WorkspaceFolder | undefined,
-    prefix: string,
-  ): Row[] {
-    const { folders, items } = levelOf(databases, prefix, ({ path }) => path);
-    for (const { uri } of items) this.#prefixes.set(uri.toString(), prefix);
-    return [
-      ...folders.map(({ items: some, ...level }): Row => ({
-        ...{ kind: 'databaseFolder', folder, count: some.length },
-        ...level,
-      })),
-      ...items.map(({ uri }) => this.#rowOf(uri)),
-    ];
-  }
-
   /** Shows all backups of the database whose row has this id, until the window is closed. */
   showAll(id: string): void {
     this.#unfolded.add(id);
@@ -247,8 +229,9 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
 
   getChildren(row?: Row): Row[] {
     const { databases, gone, others } = this.#shown();
+    const rowOf = (uri: vscode.Uri): Row => this.#rowOf(uri);
     const rows = (parent?: vscode.WorkspaceFolder): Row[] => [
-      ...this.#databaseRows(databases.filter(isIn(parent)), parent, ''),
+      ...this.#folders.rowsOf(databases.filter(isIn(parent)), parent, '', rowOf),
       ...gone.filter(isIn(parent)).map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),
       ...(others.some(isIn(parent)) ? [this.#othersRow(parent)] : []),
     ];
@@ -262,12 +245,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     switch (row.kind) {
       case 'folder':
         return rows(row.folder);
-      case 'databaseFolder': {
-        const inside = databases
-          .filter(isIn(row.folder))
-          .filter(({ path }) => path.startsWith(row.prefix));
-        return this.#databaseRows(inside, row.folder, row.prefix);
-      }
+      case 'databaseFolder':
+        return this.#folders.rowsOf(
+          databases.filter(isIn(row.folder)),
+          row.folder,
+          row.prefix,
+          rowOf,
+        );
       case 'others':
         return others.filter(isIn(row.folder)).map(({ uri }) => this.#rowOf(uri));
       case 'database':
@@ -301,7 +285,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'database': {
         const database = this.#backups.find(row.uri);
         if (database === undefined) return new vscode.TreeItem(row.uri);
-        const item = databaseItem(database, this.#prefixes.get(row.uri.toString()));
+        const item = databaseItem(database, this.#folders.prefixOf(row.uri));
         if (this.#isChoosing) item.checkboxState = this.#checkboxFor(database);
         return item;
       }
@@ -318,7 +302,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'snapshot':
         return row.entry.kept?.cause === undefined
           ? backupItem(row.entry, 'database', this.#backups.names)
-          : checkpointItem(row.entry);
+          : checkpointItem(row.entry, this.#backups.names);
       case 'checkpoints':
         return checkpointsItem(row, this.#checkpoints.of(row.uri));
       case 'member':

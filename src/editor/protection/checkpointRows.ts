@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import type { Cause } from '../../core/manifest/manifest.ts';
+import type { ShortNames } from '../../core/manifest/shortNames.ts';
 import { formatBytes } from '../../core/units.ts';
 import { rowContext } from '../ids.ts';
 import { inertLine } from '../inert.ts';
@@ -79,8 +80,8 @@ export function checkpointsItem(
 }
 
 /** A checkpoint is a backup, whose label says why it was taken. */
-export function checkpointItem(entry: CatalogEntry): vscode.TreeItem {
-  const item = backupItem(entry, 'database');
+export function checkpointItem(entry: CatalogEntry, names: ShortNames): vscode.TreeItem {
+  const item = backupItem(entry, 'database', names);
   const label = inertLine(checkpointLabel(entry, timeOfDay));
   item.label = label;
   item.accessibilityInformation = { label: `${label}, ${String(item.description)}` };

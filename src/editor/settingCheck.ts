@@ -33,7 +33,7 @@ function whatIsWrong(
   { type, enum: choices, minimum, maximum, items }: SettingSchema,
 ): SettingProblem['expected'] | undefined {
   if (choices !== undefined) return choices.includes(value) ? undefined : 'choice';
-  switch (type) {
+  switch (type ?? '') {
     case 'string':
       return typeof value === 'string' ? undefined : 'text';
     case 'boolean':

@@ -263,7 +263,17 @@ function verdictOf(
 }
 
 function keptOf(manifest: Manifest | BundleManifest): Kept {
-  const { method, trigger, sha256, verdict, drill, pinned = false, note, losses, released } = manifest;
+  const {
+    method,
+    trigger,
+    sha256,
+    verdict,
+    drill,
+    pinned = false,
+    note,
+    losses,
+    released,
+  } = manifest;
   const { checkedAt } = verdict;
   return {
     ...{ method, trigger, sha256, pinned },

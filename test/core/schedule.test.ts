@@ -12,6 +12,7 @@ describe('the schedule of checkpoints', () => {
     for (const text of [
       ...['', 'every', 'every 0m', 'every 15', 'every 15 s', '15m', 'daily', 'daily 24:00'],
       ...['daily 12:60', 'every -5m', 'every 1.5h', 'always', '99999999m', '* * *', 'every m'],
+      ...['61 * * * *', '* * * * * *', '0 0 31 2 *', 'a b c d e', '*/0 * * * *', '@reboot'],
     ])
       assert.equal(parseSchedule(text), undefined, text);
   });
@@ -23,6 +24,13 @@ describe('the schedule of checkpoints', () => {
     assert.equal(parseSchedule('daily 02:30')?.(at), new Date(2026, 5, 16, 2, 30).getTime());
     assert.equal(parseSchedule('daily 12:01')?.(at), at + minuteMs);
     assert.equal(parseSchedule('daily 12:00')?.(at), new Date(2026, 5, 16, 12, 0).getTime());
+  });
+
+  it('follows a cron pattern, also one that matches every minute', () => {
+    const at = new Date(2026, 5, 15, 12, 0).getTime();
+    assert.equal(parseSchedule('30 2 * * *')?.(at), new Date(2026, 5, 16, 2, 30).getTime());
+    assert.equal(parseSchedule('*/20 9-17 * * 1-5')?.(at), at + 20 * minuteMs);
+    assert.equal(parseSchedule('* * * * *')?.(at), at + minuteMs);
   });
 
   it('gives the turn to one of two windows, and once after a sleep', () => {

@@ -96,7 +96,7 @@ export class Protection implements vscode.Disposable {
     if (text === this.#toldSchedule) return;
     this.#toldSchedule = text;
     const message = vscode.l10n.t(
-      'The setting sqliteBackup.schedule cannot be read: "{0}". Write "every 15m" or "daily 02:00". No checkpoints are scheduled.',
+      'The setting sqliteBackup.schedule cannot be read: "{0}". Write "every 15m", "daily 02:00" or a cron pattern. No checkpoints are scheduled.',
       text,
     );
     this.#parts.log.warn(message);

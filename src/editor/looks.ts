@@ -51,7 +51,8 @@ export class Looks implements vscode.Disposable {
     this.#owned.add(parts.backups.onDidChange(() => void this.#renew()));
   }
 
-  async show(entry: CatalogEntry, member?: string): Promise<void> {
+  /** `keepsFocus`: the keyboard stays where it is, as in the row that was clicked. */
+  async show(entry: CatalogEntry, member?: string, keepsFocus = false): Promise<void> {
     const manifest = await readManifest(entry.path);
     this.#shown?.session.dispose();
     const { backups } = this.#parts;
@@ -69,9 +70,9 @@ export class Looks implements vscode.Disposable {
     );
     const subject = lookSubject(backups, entry, member, manifest);
     this.#shown = { entry, member, session, subject };
-    const panel = this.#panel ?? this.#newPanel();
+    const panel = this.#panel ?? this.#newPanel(keepsFocus);
     panel.title = inertLine(subject.title);
-    panel.reveal();
+    panel.reveal(undefined, keepsFocus);
     this.#draw();
     await this.#guard(session.start());
   }
@@ -159,11 +160,12 @@ export class Looks implements vscode.Disposable {
     this.#drawSoon(shown.session);
   }
 
-  #newPanel(): vscode.WebviewPanel {
+  #newPanel(preserveFocus: boolean): vscode.WebviewPanel {
     const { extensionUri, log } = this.#parts;
     const at = (...path: string[]): vscode.Uri => vscode.Uri.joinPath(extensionUri, ...path);
     const title = vscode.l10n.t('Backup');
-    const panel = vscode.window.createWebviewPanel(lookView, title, vscode.ViewColumn.Active, {
+    const place = { viewColumn: vscode.ViewColumn.Active, preserveFocus };
+    const panel = vscode.window.createWebviewPanel(lookView, title, place, {
       enableScripts: true,
       enableForms: false,
       localResourceRoots: [at('dist'), at('media')],

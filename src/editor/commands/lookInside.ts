@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { formatBytes } from '../../core/units.ts';
 import { inertLine, notify } from '../inert.ts';
+import { isRow } from '../rows.ts';
 import { memberRows } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor } from './selection.ts';
@@ -10,10 +11,13 @@ import { backupsFor } from './selection.ts';
 export async function lookInside(
   parts: Parts,
   target: unknown,
+  selection: unknown,
 ): Promise<{ path?: string; member?: string }> {
+  // A click on a row leaves the keyboard there, for the next row or for a key of the row. A menu passes a selection.
+  const keepsFocus = isRow(target) && selection === undefined;
   const [row] = memberRows(target, undefined);
   if (row !== undefined) {
-    await parts.looks.show(row.entry, row.member.name);
+    await parts.looks.show(row.entry, row.member.name, keepsFocus);
     return { path: row.entry.path, member: row.member.name };
   }
   const [entry] = await backupsFor(parts, target, undefined, {
@@ -22,12 +26,12 @@ export async function lookInside(
   });
   if (entry === undefined) return {};
   if (entry.bundle === undefined) {
-    await parts.looks.show(entry);
+    await parts.looks.show(entry, undefined, keepsFocus);
     return { path: entry.path };
   }
   const member = await databaseIn(entry);
   if (member === undefined) return {};
-  await parts.looks.show(entry, member);
+  await parts.looks.show(entry, member, keepsFocus);
   return { path: entry.path, member };
 }
 

@@ -139,7 +139,7 @@ describe('living with backups, in a window', () => {
       await axe('databases to pick', ...picks);
       await page.keyboard.press('Escape');
       await window.runCommand('SQLite Backup: Verify');
-      await window.option(/sessions\.db/).waitFor();
+      await window.quickInput.getByText(/^sessions\.db · /).waitFor();
       await window.screenshot('pick-backups');
       await axe('backups to pick', ...picks);
       await page.keyboard.press('Escape');

@@ -62,7 +62,7 @@ const table: Record<CommandId, Command> = {
     databasesView.showAll(String(id));
     backupsView.showMore(String(id));
   },
-  [commands.lookInside]: (parts, target) => lookInside(parts, target),
+  [commands.lookInside]: lookInside,
   [commands.verify]: (parts, target, selection) =>
     verify(parts, target, selection, { drill: false }),
   [commands.proveRestorable]: (parts, target, selection) =>

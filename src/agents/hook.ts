@@ -190,10 +190,10 @@ async function projectOf(root: string, mostMs: number, options: HookOptions): Pr
     found = await options.worker.find(root);
   } catch (error) {
     if (!isBackupError(error)) throw error;
-    // What was known stays protected.
-    return known ?? { root, at: 0, databases: [] };
+    // What was known stays protected, and not every tool waits for a folder that is too large to be searched.
+    found = [];
   }
-  // One that is gone now is still known: it may come back, and an agent is told that it is gone.
+  // What was known and is there stays, also where this search did not come to it.
   const databases = [
     ...new Set([...found, ...(known?.databases.filter((path) => existsSync(path)) ?? [])]),
   ];

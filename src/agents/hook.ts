@@ -13,7 +13,7 @@ import { stateOf } from '../core/checkpoint/unchanged.ts';
 import { type ErrorCode, isBackupError, toPlainError } from '../core/errors.ts';
 import type { Cause } from '../core/manifest/manifest.ts';
 import { type Answer, ask, context, nothing } from './answers.ts';
-import { type HookEvent, onlyReads } from './hookEvent.ts';
+import { type HookEvent, oneLine, onlyReads } from './hookEvent.ts';
 import {
   forgetOld,
   type Project,
@@ -173,7 +173,7 @@ const numbers = new Intl.NumberFormat('en');
 
 /** `orders −120 rows (12,133 → 12,013)` */
 function changeText({ table, before, now }: RowChange): string {
-  const name = table.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').slice(0, 60);
+  const name = oneLine(table, 60);
   if (now === undefined) return `table ${name} is gone (${numbers.format(before ?? 0)} rows)`;
   if (before === undefined) return `table ${name} is new (${numbers.format(now)} rows)`;
   const by = now - before;

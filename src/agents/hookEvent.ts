@@ -77,8 +77,9 @@ function impliedBy(fields: Readonly<Record<string, unknown>>): EventName | undef
   return has('source') ? 'SessionStart' : undefined;
 }
 
-function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').slice(0, longestName);
+/** Text from outside, as a part of a line. */
+export function oneLine(text: string, most = longestName): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').slice(0, most);
 }
 
 /**

@@ -1,11 +1,11 @@
 /** The databases that an agent can reach, and what its session has come to: both remembered in the data folder. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { dataFolderPath, makeDataFolder } from '../core/files/dataFolder.ts';
 import { realPathOf } from '../core/files/paths.ts';
-import { writePrivateFile } from '../core/files/publish.ts';
+import { replacePrivateFile } from '../core/files/publish.ts';
 
 const text = v.string();
 const projectSchema = v.object({
@@ -68,16 +68,9 @@ function pathOf(kind: 'project' | 'session', id: string): string {
   return join(dataFolderPath(), 'agents', `${kind}-${hash}.json`);
 }
 
-/** Whole or not at all: several hooks of one session may run at once. */
 function write(path: string, value: object): void {
   makeDataFolder('agents');
-  const scratch = `${path}.${process.pid}`;
-  try {
-    writePrivateFile(scratch, JSON.stringify(value));
-    renameSync(scratch, path);
-  } finally {
-    rmSync(scratch, { force: true });
-  }
+  replacePrivateFile(path, JSON.stringify(value));
 }
 
 /** Undefined for what is not there, or cannot be understood. */

@@ -1,8 +1,8 @@
 /** What the hook of agents has to know of the editor: `runtime/agents` in the data folder, two lines. */
-import { renameSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { dataFolderPath, makeDataFolder } from '../core/files/dataFolder.ts';
-import { writePrivateFile } from '../core/files/publish.ts';
+import { replacePrivateFile } from '../core/files/publish.ts';
 
 export interface AgentsRuntime {
   /** The program that runs the editor's extensions, which is a Node. */
@@ -15,11 +15,5 @@ export function tellAgentsHook(runtime: AgentsRuntime | undefined): void {
   const path = join(dataFolderPath(), 'runtime', 'agents');
   if (runtime === undefined) return rmSync(path, { force: true });
   makeDataFolder('runtime');
-  const scratch = `${path}.${process.pid}`;
-  try {
-    writePrivateFile(scratch, `${runtime.execPath}\n${runtime.whenNotSaved}\n`);
-    renameSync(scratch, path);
-  } finally {
-    rmSync(scratch, { force: true });
-  }
+  replacePrivateFile(path, `${runtime.execPath}\n${runtime.whenNotSaved}\n`);
 }

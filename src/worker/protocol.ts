@@ -243,7 +243,7 @@ const progressSchema = v.object({
   totalBytes: v.number(),
 });
 
-const errorSchema = v.object({
+export const errorSchema = v.object({
   code: v.picklist(errorCodes),
   message: v.string(),
   path: v.exactOptional(v.string()),

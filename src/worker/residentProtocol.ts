@@ -8,9 +8,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { errorCodes } from '../core/errors.ts';
 import { dataFolderPath } from '../core/files/dataFolder.ts';
-import type { Method } from './protocol.ts';
+import { errorSchema, type Method } from './protocol.ts';
 
 /** The calls of a worker that are short enough for the warm one. `checkpoint` answers what is unchanged by itself. */
 export const residentMethods = [
@@ -67,16 +66,7 @@ export function parseToken(line: string): string | undefined {
 const answerSchema = v.object({
   id: v.number(),
   ok: v.optional(v.unknown()),
-  error: v.optional(
-    v.object({
-      code: v.picklist(errorCodes),
-      message: v.string(),
-      path: v.exactOptional(v.string()),
-      hint: v.exactOptional(v.string()),
-      facts: v.exactOptional(v.record(v.string(), v.union([v.string(), v.number(), v.boolean()]))),
-      detail: v.exactOptional(v.string()),
-    }),
-  ),
+  error: v.optional(errorSchema),
 });
 export type ResidentAnswer = v.InferOutput<typeof answerSchema>;
 

@@ -1,8 +1,29 @@
 /** How a file of ours gets its final name: in one step, and never over another file. */
-import { closeSync, linkSync, openSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 
 export function writePrivateFile(path: string, text: string): void {
   writeFileSync(path, text, { flag: 'wx', mode: 0o600, flush: true });
+}
+
+/** Gives a small file of ours another content, whole or not at all, also when several processes do it at once. */
+export function replacePrivateFile(path: string, text: string): void {
+  const scratch = `${path}.${process.pid}`;
+  try {
+    // A process of the same number may have been killed here.
+    rmSync(scratch, { force: true });
+    writePrivateFile(scratch, text);
+    renameSync(scratch, path);
+  } finally {
+    rmSync(scratch, { force: true });
+  }
 }
 
 /** Creates the empty file that SQLite will fill: 0600 from its first moment, whatever the umask or the source's mode. */

@@ -19,9 +19,12 @@ const running = new Set<ChildProcess>();
 
 /** Ends what a test started and did not end itself. Call it once in a suite that starts processes. */
 export function endProcessesAfterEach(): void {
-  afterEach(async () => {
-    await Promise.all([...running].map(kill));
-  });
+  afterEach(killRunning);
+}
+
+/** Ends all that this test has started, as a person who stops the application. */
+export async function killRunning(): Promise<void> {
+  await Promise.all([...running].map(kill));
 }
 
 /** For a process that is started elsewhere. */

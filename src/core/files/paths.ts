@@ -55,7 +55,7 @@ export function resolveRegularFile(path: string): string {
     const word = kind.isDirectory() ? 'a folder' : kind.isFIFO() ? 'a pipe' : 'a special file';
     throw new BackupError('not-a-database', `${wanted} is ${word}, not a database file.`, {
       path: wanted,
-      hint: 'Name the database file itself.',
+      hint: 'Name the database file itself. If the database was there, rename the folder first.',
       facts: { reason: 'not-a-file' },
     });
   } catch (error) {

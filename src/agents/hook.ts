@@ -169,7 +169,7 @@ async function changeOf(database: string, checkpoint: string, worker: HookWorker
   }
 }
 
-const numbers = new Intl.NumberFormat('en');
+const numbers = { format: (rows: number): string => rows.toLocaleString('en') };
 
 /** `orders −120 rows (12,133 → 12,013)` */
 function changeText({ table, before, now }: RowChange): string {

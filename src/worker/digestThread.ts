@@ -4,15 +4,19 @@
  * that is why it is only for private copies, which no other process opens.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { statSync } from 'node:fs';
 import { digestFile, type Digests } from '../core/files/digests.ts';
 
 interface Task {
   digest: string;
 }
 
+/** Below it, the digests take less time than the start of a thread. */
+const THREAD_PAYS_BYTES = 16 * 1024 * 1024;
+
 export async function digestBeside(path: string): Promise<Digests> {
   const entry = process.argv[1];
-  if (entry === undefined) return digestFile(path);
+  if (entry === undefined || statSync(path).size < THREAD_PAYS_BYTES) return digestFile(path);
   const thread = new Worker(entry, { workerData: { digest: path } satisfies Task });
   return new Promise((resolve, reject) => {
     thread.once('message', resolve);

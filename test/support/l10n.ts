@@ -18,15 +18,18 @@ const looksLikeSql =
 
 /** The English of the bundle, sorted. */
 export async function englishOf(): Promise<string[]> {
-  const faces = globSync('src/{editor,runbook}/**/*.ts', { cwd: root }).map((file) => ({
-    extension: '.ts',
-    // Both `t` of `vscode.l10n` and `t` of the runbook's host are functions by another name.
-    contents: `import * as vscode from 'vscode';\n${read(file).replace(
-      /(?<![\w$#])(?:vscode\.l10n\.|host\.|this\.#host\.|words\.|restore\.host\.)?t\(/g,
-      'vscode.l10n.t(',
-    )}`,
-  }));
-  const called = Object.keys(await getL10nJson(faces));
+  // As one file with one import: the scanner compiles its query for each import, which takes 0.2 s.
+  const faces = globSync('src/{editor,runbook}/**/*.ts', { cwd: root }).map((file) =>
+    read(file)
+      .replace(/^import [^;]*'vscode';$/gm, '')
+      // Both `t` of `vscode.l10n` and `t` of the runbook's host are functions by another name.
+      .replace(
+        /(?<![\w$#])(?:vscode\.l10n\.|host\.|this\.#host\.|words\.|restore\.host\.)?t\(/g,
+        'vscode.l10n.t(',
+      ),
+  );
+  const contents = ["import * as vscode from 'vscode';", ...faces].join('\n');
+  const called = Object.keys(await getL10nJson([{ extension: '.ts', contents }]));
   const said = globSync('src/core/**/*.ts', { cwd: root })
     .filter((file) => !noSentences.test(file))
     .flatMap((file) => sentencesIn(file));

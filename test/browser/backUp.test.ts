@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { startWriter } from '../support/sampleWorkspace.ts';
 import { inEachTheme, useWindows, waitUntil, withWindow } from './setup.ts';
 import type { Window } from './window.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('backing up in a window', () => {
   const withShared = useWindows();
@@ -46,7 +47,7 @@ describe('backing up in a window', () => {
     });
   });
 
-  it('works with the keyboard alone, and offers to ignore backups in git', async () => {
+  itInPart('works with the keyboard alone, and offers to ignore backups in git', async () => {
     await withShared(
       { settings: { 'sqliteBackup.backupsFolder': 'kept' } },
       async (window, folder) => {
@@ -71,29 +72,32 @@ describe('backing up in a window', () => {
     );
   });
 
-  it('backs up by hand in Restricted Mode, asks for the folder that the workspace chose, and prunes nothing', async () => {
-    const settings = { 'sqliteBackup.retention.keepLast': 1 };
-    const setup = { trusted: false, workspaceSettings: true, settings };
-    await withWindow(setup, async (window, folder) => {
-      await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
-      await window.openSidebar();
-      await window.treeItem(/^data\/app\.db, /).waitFor();
-      await window.runCommand('SQLite Backup: Quick Backup');
-      await window.option(/data\/app\.db/).click();
-      await window.option(/^In the Workspace: backups/).click();
-      await window.notification(/Backed up data\/app\.db/).waitFor();
-      assert.deepEqual(
-        readdirSync(folder).filter((name) => name === 'chosen-by-workspace'),
-        [],
-      );
-      await window.runCommand('Notifications: Clear All Notifications');
-      await window.notification(/Backed up/).waitFor({ state: 'detached' });
-      await window.runCommand('SQLite Backup: Quick Backup');
-      // It is told when retention is over.
-      await window.notification(/Backed up data\/app\.db/).waitFor();
-      assert.equal(readdirSync(join(folder, 'backups')).length, 4);
-    });
-  });
+  itInPart(
+    'backs up by hand in Restricted Mode, asks for the folder that the workspace chose, and prunes nothing',
+    async () => {
+      const settings = { 'sqliteBackup.retention.keepLast': 1 };
+      const setup = { trusted: false, workspaceSettings: true, settings };
+      await withWindow(setup, async (window, folder) => {
+        await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
+        await window.openSidebar();
+        await window.treeItem(/^data\/app\.db, /).waitFor();
+        await window.runCommand('SQLite Backup: Quick Backup');
+        await window.option(/data\/app\.db/).click();
+        await window.option(/^In the Workspace: backups/).click();
+        await window.notification(/Backed up data\/app\.db/).waitFor();
+        assert.deepEqual(
+          readdirSync(folder).filter((name) => name === 'chosen-by-workspace'),
+          [],
+        );
+        await window.runCommand('Notifications: Clear All Notifications');
+        await window.notification(/Backed up/).waitFor({ state: 'detached' });
+        await window.runCommand('SQLite Backup: Quick Backup');
+        // It is told when retention is over.
+        await window.notification(/Backed up data\/app\.db/).waitFor();
+        assert.equal(readdirSync(join(folder, 'backups')).length, 4);
+      });
+    },
+  );
 });
 
 /** The package brings the licences of all that it contains of others. */

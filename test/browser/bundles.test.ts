@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { bundleOf } from '../support/bundles.ts';
 import { forgeBundle } from '../support/forgedBundles.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems, namesWithoutTheirText } from './axe.ts';
 import { inEachTheme, useWindows, waitUntil } from './setup.ts';
@@ -123,47 +123,50 @@ describe('bundles in a window', () => {
     });
   });
 
-  it('are made without what fails when a person says so, and show that they are incomplete', async () => {
-    const create = (folder: string): Promise<void> => {
-      createSampleWorkspace(folder);
-      cpSync(join(folder, 'data/sessions.db'), join(folder, 'data/$(bug) <b>.db'));
-      return Promise.resolve();
-    };
-    await withShared({ settings, create }, async (window, folder) => {
-      const { page } = window;
-      await window.openSidebar();
-      await window.treeItem(/<b>\.db, /).waitFor();
-      await window.runCommand('SQLite Backup: Create Bundle…');
-      await window.quickInput.getByText('3 Selected').waitFor();
-      await window.screenshot('bundle-databases');
-      // Gone between the choice and the bundle.
-      rmSync(join(folder, 'data/$(bug) <b>.db'));
-      await page.keyboard.press('Enter');
-      await window.answer('Create Bundle (2/3)', '');
-      await window.answer('Create Bundle (3/3)', 'part');
-      const failed = window.notification(/No bundle was made\. .*<b>\.db does not exist/);
-      await failed.waitFor();
-      await window.screenshot('bundle-failed');
-      assert.equal(await page.locator('.notification-toast .codicon-bug').count(), 0);
-      await failed.getByRole('button', { name: /Create without .*<b>\.db/ }).click();
-      await window
-        .notification(/Bundled 2 databases .* It is incomplete, without .*<b>\.db\./)
-        .waitFor();
-      await open(window, /^part_.*incomplete · 2 databases/);
-      await window.treeItem(/^left out: .*<b>\.db, /).waitFor();
-      await window.screenshot('bundle-incomplete');
-      await page.mouse.move(800, 300);
-      await window.treeItem(/^part_/).hover();
-      await page.locator('.workbench-hover', { hasText: 'Left out:' }).waitFor();
-      await window.screenshot('bundle-incomplete-tooltip');
+  itInPart(
+    'are made without what fails when a person says so, and show that they are incomplete',
+    async () => {
+      const create = (folder: string): Promise<void> => {
+        createSampleWorkspace(folder);
+        cpSync(join(folder, 'data/sessions.db'), join(folder, 'data/$(bug) <b>.db'));
+        return Promise.resolve();
+      };
+      await withShared({ settings, create }, async (window, folder) => {
+        const { page } = window;
+        await window.openSidebar();
+        await window.treeItem(/<b>\.db, /).waitFor();
+        await window.runCommand('SQLite Backup: Create Bundle…');
+        await window.quickInput.getByText('3 Selected').waitFor();
+        await window.screenshot('bundle-databases');
+        // Gone between the choice and the bundle.
+        rmSync(join(folder, 'data/$(bug) <b>.db'));
+        await page.keyboard.press('Enter');
+        await window.answer('Create Bundle (2/3)', '');
+        await window.answer('Create Bundle (3/3)', 'part');
+        const failed = window.notification(/No bundle was made\. .*<b>\.db does not exist/);
+        await failed.waitFor();
+        await window.screenshot('bundle-failed');
+        assert.equal(await page.locator('.notification-toast .codicon-bug').count(), 0);
+        await failed.getByRole('button', { name: /Create without .*<b>\.db/ }).click();
+        await window
+          .notification(/Bundled 2 databases .* It is incomplete, without .*<b>\.db\./)
+          .waitFor();
+        await open(window, /^part_.*incomplete · 2 databases/);
+        await window.treeItem(/^left out: .*<b>\.db, /).waitFor();
+        await window.screenshot('bundle-incomplete');
+        await page.mouse.move(800, 300);
+        await window.treeItem(/^part_/).hover();
+        await page.locator('.workbench-hover', { hasText: 'Left out:' }).waitFor();
+        await window.screenshot('bundle-incomplete-tooltip');
 
-      await window.runCommand('SQLite Backup: Filter…');
-      await window.answer('Filter Databases and Backups', 'incomplete');
-      await window.treeItem(/^part_/).waitFor();
-    });
-  });
+        await window.runCommand('SQLite Backup: Filter…');
+        await window.answer('Filter Databases and Backups', 'incomplete');
+        await window.treeItem(/^part_/).waitFor();
+      });
+    },
+  );
 
-  it('remember boxes over a reload, and offer saved bundles by name', async () => {
+  itInPart('remember boxes over a reload, and offer saved bundles by name', async () => {
     const bundles = [
       { name: 'night', databases: ['data/*.db'], companions: ['uploads/*-1.txt'] },
       { name: '$(bug) [x](command:x)', databases: ['nowhere/*.db'] },
@@ -226,99 +229,106 @@ describe('bundles in a window', () => {
     );
   });
 
-  it('have menus for what is in them, by mouse and keyboard, and can be deleted', async () => {
-    const create = async (folder: string): Promise<void> => void (await bundleSample(folder));
-    await withShared({ settings, create }, async (window, folder) => {
-      const { page } = window;
-      await window.openSidebar();
-      await open(window, /^shop_/);
-      const member = window.treeItem(/^data\/sessions\.db, .* verified$/);
-      await member.click({ button: 'right' });
-      await page.getByRole('menuitem', { name: 'Extract…' }).waitFor();
-      await window.screenshot('bundle-member-menu');
-      await window.chooseFromMenu('Verify');
-      await window.notification('Verified 1 file: nothing is wrong.').waitFor();
-      const same = page.getByText('The schemas are the same.');
-      await window.chooseFromRow(member, 'Compare with Live', same);
-      await window.screenshot('bundle-compare');
-      // Both databases, with the keyboard.
-      await member.click();
-      await page.keyboard.press('Shift+ArrowUp');
-      await page.keyboard.press('Shift+F10');
-      await window.chooseFromMenu('Verify');
-      await window.notification('Verified 2 files: nothing is wrong.').waitFor();
+  itInPart(
+    'have menus for what is in them, by mouse and keyboard, and can be deleted',
+    async () => {
+      const create = async (folder: string): Promise<void> => void (await bundleSample(folder));
+      await withShared({ settings, create }, async (window, folder) => {
+        const { page } = window;
+        await window.openSidebar();
+        await open(window, /^shop_/);
+        const member = window.treeItem(/^data\/sessions\.db, .* verified$/);
+        await member.click({ button: 'right' });
+        await page.getByRole('menuitem', { name: 'Extract…' }).waitFor();
+        await window.screenshot('bundle-member-menu');
+        await window.chooseFromMenu('Verify');
+        await window.notification('Verified 1 file: nothing is wrong.').waitFor();
+        const same = page.getByText('The schemas are the same.');
+        await window.chooseFromRow(member, 'Compare with Live', same);
+        await window.screenshot('bundle-compare');
+        // Both databases, with the keyboard.
+        await member.click();
+        await page.keyboard.press('Shift+ArrowUp');
+        await page.keyboard.press('Shift+F10');
+        await window.chooseFromMenu('Verify');
+        await window.notification('Verified 2 files: nothing is wrong.').waitFor();
 
-      // Without dialogs of the system, VS Code asks for a folder itself.
-      mkdirSync(join(folder, 'out/inside'), { recursive: true });
-      await window.treeItem(/^shop_/).click({ button: 'right' });
-      await window.screenshot('bundle-menu');
-      await window.chooseFromMenu('Extract…');
-      await window.chooseFolder(join(folder, 'out'), 'inside', 'Extract Here');
-      await window.notification(/Extracted 2 files to out, each checked\./).waitFor();
-      assert.deepEqual(readdirSync(join(folder, 'out/data')).sort(), ['app.db', 'sessions.db']);
+        // Without dialogs of the system, VS Code asks for a folder itself.
+        mkdirSync(join(folder, 'out/inside'), { recursive: true });
+        await window.treeItem(/^shop_/).click({ button: 'right' });
+        await window.screenshot('bundle-menu');
+        await window.chooseFromMenu('Extract…');
+        await window.chooseFolder(join(folder, 'out'), 'inside', 'Extract Here');
+        await window.notification(/Extracted 2 files to out, each checked\./).waitFor();
+        assert.deepEqual(readdirSync(join(folder, 'out/data')).sort(), ['app.db', 'sessions.db']);
 
-      await window.chooseFromRow(window.treeItem(/^shop_/), 'Delete…', window.dialog);
-      await window.dialog.getByRole('button', { name: 'Move to Trash' }).click();
-      await window.dialog.getByRole('button', { name: 'Delete Permanently' }).click();
-      await window.treeItem(/^shop_/).waitFor({ state: 'detached' });
-      assert.deepEqual(zipsIn(folder), []);
-    });
-  });
+        await window.chooseFromRow(window.treeItem(/^shop_/), 'Delete…', window.dialog);
+        await window.dialog.getByRole('button', { name: 'Move to Trash' }).click();
+        await window.dialog.getByRole('button', { name: 'Delete Permanently' }).click();
+        await window.treeItem(/^shop_/).waitFor({ state: 'detached' });
+        assert.deepEqual(zipsIn(folder), []);
+      });
+    },
+  );
 
-  it('with very many files, with forged names, or gone meanwhile, leave the tree quick and whole', async () => {
-    const link = '[x](command:workbench.action.terminal.new)';
-    const create = async (folder: string): Promise<void> => {
-      const bundle = await bundleSample(folder);
-      const names = Array.from({ length: many }, (_, index) => `files/${index}.txt`);
-      const to = (name: string): string => join(folder, 'backups', `${name}_20261120_120000Z.zip`);
-      forgeBundle(bundle, to('many'), names, { inZip: true, changes: { name: 'many' } });
-      const odd = [
-        'twice',
-        'twice',
-        '',
-        `${link} <img src=x> $(bug) \u202egpj`,
-        'a\nb',
-        '../../up',
-      ];
-      forgeBundle(bundle, to('odd'), odd, { changes: { name: `${link} $(bug)` } });
-      forgeBundle(bundle, to('gone'), [], { changes: { name: 'gone' } });
-    };
-    const calm = { ...settings, 'sqliteBackup.autoRefresh': false };
-    await withShared({ settings: calm, create }, async (window, folder) => {
-      const { page } = window;
-      await window.openSidebar();
-      await open(window, /^odd_/);
-      const acting = page.locator(
-        '.pane-body a:text-is("x"), img[src="x"], .pane-body .codicon-bug',
-      );
-      await window.treeItem(/^twice, /).waitFor();
-      await window.treeItem(/^a↵b, /).waitFor();
-      assert.equal(await window.treeItem(/^twice, /).count(), 1);
-      assert.equal(await acting.count(), 0);
-      assert.equal(await page.getByText('\u202e').count(), 0);
-      await window.screenshot('bundle-forged');
-      await window.treeItem(/^odd_/).click();
-      await page.keyboard.press('ArrowLeft');
+  itInPart(
+    'with very many files, with forged names, or gone meanwhile, leave the tree quick and whole',
+    async () => {
+      const link = '[x](command:workbench.action.terminal.new)';
+      const create = async (folder: string): Promise<void> => {
+        const bundle = await bundleSample(folder);
+        const names = Array.from({ length: many }, (_, index) => `files/${index}.txt`);
+        const to = (name: string): string =>
+          join(folder, 'backups', `${name}_20261120_120000Z.zip`);
+        forgeBundle(bundle, to('many'), names, { inZip: true, changes: { name: 'many' } });
+        const odd = [
+          'twice',
+          'twice',
+          '',
+          `${link} <img src=x> $(bug) \u202egpj`,
+          'a\nb',
+          '../../up',
+        ];
+        forgeBundle(bundle, to('odd'), odd, { changes: { name: `${link} $(bug)` } });
+        forgeBundle(bundle, to('gone'), [], { changes: { name: 'gone' } });
+      };
+      const calm = { ...settings, 'sqliteBackup.autoRefresh': false };
+      await withShared({ settings: calm, create }, async (window, folder) => {
+        const { page } = window;
+        await window.openSidebar();
+        await open(window, /^odd_/);
+        const acting = page.locator(
+          '.pane-body a:text-is("x"), img[src="x"], .pane-body .codicon-bug',
+        );
+        await window.treeItem(/^twice, /).waitFor();
+        await window.treeItem(/^a↵b, /).waitFor();
+        assert.equal(await window.treeItem(/^twice, /).count(), 1);
+        assert.equal(await acting.count(), 0);
+        assert.equal(await page.getByText('\u202e').count(), 0);
+        await window.screenshot('bundle-forged');
+        await window.treeItem(/^odd_/).click();
+        await page.keyboard.press('ArrowLeft');
 
-      rmSync(join(folder, 'backups/gone_20261120_120000Z.zip'));
-      await open(window, /^gone_/);
-      await window.treeItem(/^This bundle cannot be read\., /).waitFor();
-      await window.screenshot('bundle-gone');
+        rmSync(join(folder, 'backups/gone_20261120_120000Z.zip'));
+        await open(window, /^gone_/);
+        await window.treeItem(/^This bundle cannot be read\., /).waitFor();
+        await window.screenshot('bundle-gone');
 
-      const before = performance.now();
-      await open(window, /^many_/);
-      await window.treeItem(/^files\/1\.txt, /).waitFor();
-      const openedMs = Math.round(performance.now() - before);
-      assert.ok(openedMs < 10_000, `${openedMs} ms`);
-      const more = (count: number): Locator => window.treeItem(`${count} more…`);
-      await toTheEnd(window, more(many - 100));
-      await more(many - 100).click();
-      await toTheEnd(window, more(many - 1100));
-      await window.screenshot('bundle-many');
-    });
-  });
+        const before = performance.now();
+        await open(window, /^many_/);
+        await window.treeItem(/^files\/1\.txt, /).waitFor();
+        const openedMs = Math.round(performance.now() - before);
+        assert.ok(openedMs < 10_000, `${openedMs} ms`);
+        const more = (count: number): Locator => window.treeItem(`${count} more…`);
+        await toTheEnd(window, more(many - 100));
+        await more(many - 100).click();
+        await toTheEnd(window, more(many - 1100));
+        await window.screenshot('bundle-many');
+      });
+    },
+  );
 
-  it('follow each other in two windows', async () => {
+  itInPart('follow each other in two windows', async () => {
     const create = async (folder: string): Promise<void> => void (await bundleSample(folder));
     await withShared({ settings, create }, async (window, folder) => {
       const page = await window.page.context().newPage();
@@ -365,7 +375,7 @@ describe('bundles in a window', () => {
     });
   });
 
-  it('take databases of several workspace folders, each with its files', async () => {
+  itInPart('take databases of several workspace folders, each with its files', async () => {
     await withShared({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
       rmSync(join(folder, 'blog/uploads'), { recursive: true });
       await window.openSidebar();

@@ -5,7 +5,7 @@ import { getL10nPseudoLocalized } from '@vscode/l10n-dev';
 import type { Locator } from 'playwright-core';
 import { temporaryFolder } from '../support/hosts/lifetime.ts';
 import { createLivedInWorkspace } from '../support/livedInWorkspace.ts';
-import { everyNth } from '../support/operations.ts';
+import { everyNth, itInPart } from '../support/operations.ts';
 import { changeSettings } from './setup.ts';
 import { openWindow, startHost, type Host, type Window } from './window.ts';
 
@@ -35,7 +35,7 @@ describe('another language in a window', () => {
     workspace.remove();
   });
 
-  it('is German, or Chinese, in views and the runbook', async () => {
+  itInPart('is German, or Chinese, in views and the runbook', async () => {
     for (const language of everyNth(['de', 'zh-cn'], 2, 0)) {
       await inLanguage(language, async (window, { nls, bundle }) => {
         await window.openSidebar(nls('displayName'));
@@ -77,7 +77,7 @@ describe('another language in a window', () => {
     }
   };
 
-  it('leaves nothing in English in views, messages, pick lists and the runbook', async () => {
+  itInPart('leaves nothing in English in views, messages, pick lists and the runbook', async () => {
     await inLanguage(pseudo, async (window, { nls }) => {
       await window.openSidebar(nls('displayName'));
       const row = window.treeItem(/^data\/app\.db, /);

@@ -10,6 +10,7 @@ import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems, namesWithoutTheirText } from './axe.ts';
 import { changeSettings, inEachTheme, useWindows, waitUntil, withWindow } from './setup.ts';
 import type { Window } from './window.ts';
+import { itInPart } from '../support/operations.ts';
 
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
 /** What we show all the time. */
@@ -21,7 +22,7 @@ const backupsIn = (folder: string): string[] =>
 describe('living with backups, in a window', () => {
   const withShared = useWindows();
 
-  it('reads well, wide and narrow, and axe finds nothing', async () => {
+  itInPart('reads well, wide and narrow, and axe finds nothing', async () => {
     await withShared({ settings, create: createLivedInWorkspace }, async (window, folder) => {
       await window.openSidebar();
       await window.treeItem(/^data\/app\.db, /).click();
@@ -46,7 +47,7 @@ describe('living with backups, in a window', () => {
     });
   });
 
-  it('filters, sorts, selects, deletes, prunes, and follows its settings', async () => {
+  itInPart('filters, sorts, selects, deletes, prunes, and follows its settings', async () => {
     const create = (folder: string): Promise<void> => createLivedInWorkspace(folder, 8);
     await withShared({ settings, create }, async (window, folder) => {
       await window.openSidebar();
@@ -64,7 +65,7 @@ describe('living with backups, in a window', () => {
     });
   });
 
-  it('works with the keyboard alone, menus included', async () => {
+  itInPart('works with the keyboard alone, menus included', async () => {
     await withShared({ settings }, async (window, folder) => {
       const { keyboard } = window.page;
       const focusView = async (): Promise<void> => {
@@ -91,138 +92,144 @@ describe('living with backups, in a window', () => {
     });
   });
 
-  it('is accessible while a backup runs, after it has failed, and in all that asks and tells', async () => {
-    await withShared({ settings }, async (window, folder) => {
-      const { page } = window;
-      const axe = async (what: string, ...parts: string[]): Promise<void> =>
-        assert.deepEqual(await accessibilityProblems(page, parts), [], what);
-      await window.openSidebar();
-      const row = window.treeItem(/^data\/sessions\.db, /);
-      await row.hover();
-      const locker = await lock(join(folder, 'data/sessions.db'));
-      try {
-        await row.getByRole('button', { name: 'Back Up' }).click();
-        await window.statusBarItem(/sessions\.db starting/).waitFor();
-        await window.treeItem(/^data\/sessions\.db, starting/).waitFor();
-        await row.getByRole('button', { name: 'Cancel Backup' }).waitFor();
-        await window.screenshot('running');
-        await axe('running', ...views);
-        const failed = window.notification(/sessions\.db is locked by another program/);
-        await failed.waitFor();
-        await failed.hover();
-        await window.treeItem(/^data\/sessions\.db, backup failed/).waitFor();
-        const item = window.statusBar.locator('[id*="sqliteBackup"]');
-        assert.match((await item.getAttribute('class')) ?? '', /\bwarning-kind\b/);
-        await window.statusBarItem(/^SQLite Backup: data\/sessions\.db: backup failed/).waitFor();
-        await inEachTheme(window, folder, async (look) => {
-          await window.screenshot(`failed-${look}`);
-          await axe(`failed, ${look}`, ...views, '.notification-list-item');
-        });
-        locker.kill();
-        await failed.getByRole('button', { name: 'Retry' }).click();
-      } finally {
-        locker.kill();
-      }
-      await window.notification(/Backed up data\/sessions\.db/).waitFor();
-      await window.statusBarItem(/sessions\.db just now/).waitFor();
-      assert.doesNotMatch(
-        (await window.statusBar.locator('[id*="sqliteBackup"]').getAttribute('class')) ?? '',
-        /\bwarning-kind\b/,
-      );
+  itInPart(
+    'is accessible while a backup runs, after it has failed, and in all that asks and tells',
+    async () => {
+      await withShared({ settings }, async (window, folder) => {
+        const { page } = window;
+        const axe = async (what: string, ...parts: string[]): Promise<void> =>
+          assert.deepEqual(await accessibilityProblems(page, parts), [], what);
+        await window.openSidebar();
+        const row = window.treeItem(/^data\/sessions\.db, /);
+        await row.hover();
+        const locker = await lock(join(folder, 'data/sessions.db'));
+        try {
+          await row.getByRole('button', { name: 'Back Up' }).click();
+          await window.statusBarItem(/sessions\.db starting/).waitFor();
+          await window.treeItem(/^data\/sessions\.db, starting/).waitFor();
+          await row.getByRole('button', { name: 'Cancel Backup' }).waitFor();
+          await window.screenshot('running');
+          await axe('running', ...views);
+          const failed = window.notification(/sessions\.db is locked by another program/);
+          await failed.waitFor();
+          await failed.hover();
+          await window.treeItem(/^data\/sessions\.db, backup failed/).waitFor();
+          const item = window.statusBar.locator('[id*="sqliteBackup"]');
+          assert.match((await item.getAttribute('class')) ?? '', /\bwarning-kind\b/);
+          await window.statusBarItem(/^SQLite Backup: data\/sessions\.db: backup failed/).waitFor();
+          await inEachTheme(window, folder, async (look) => {
+            await window.screenshot(`failed-${look}`);
+            await axe(`failed, ${look}`, ...views, '.notification-list-item');
+          });
+          locker.kill();
+          await failed.getByRole('button', { name: 'Retry' }).click();
+        } finally {
+          locker.kill();
+        }
+        await window.notification(/Backed up data\/sessions\.db/).waitFor();
+        await window.statusBarItem(/sessions\.db just now/).waitFor();
+        assert.doesNotMatch(
+          (await window.statusBar.locator('[id*="sqliteBackup"]').getAttribute('class')) ?? '',
+          /\bwarning-kind\b/,
+        );
 
-      // The list around the entries is VS Code's own, and axe does not like it for any extension.
-      const picks = ['.quick-input-list .monaco-icon-label', '.quick-input-box'];
-      await window.runCommand('SQLite Backup: Back Up');
-      await window.quickInput.getByPlaceholder('Databases to back up').waitFor();
-      await window.quickInput.getByText('data/app.db').waitFor();
-      await window.screenshot('pick-databases');
-      await axe('databases to pick', ...picks);
-      await page.keyboard.press('Escape');
-      await window.runCommand('SQLite Backup: Verify');
-      await window.quickInput.getByText(/^sessions\.db · /).waitFor();
-      await window.screenshot('pick-backups');
-      await axe('backups to pick', ...picks);
-      await page.keyboard.press('Escape');
-      await window.runCommand('SQLite Backup: Filter…');
-      await window.quickInput.getByText('Filter Databases and Backups').waitFor();
-      await axe('filter', '.quick-input-titlebar', '.quick-input-message');
-      await page.keyboard.press('Escape');
-      const sessions = window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /);
-      const question = window.dialog.getByText(/Move sessions_.* to the trash\?/);
-      await window.chooseFromRow(sessions, 'Delete…', question);
-      await axe('delete', '.dialog-message-container', '.dialog-buttons-row');
-      await page.keyboard.press('Escape');
-      assert.equal(backupsIn(folder).length, 1);
-    });
-  });
+        // The list around the entries is VS Code's own, and axe does not like it for any extension.
+        const picks = ['.quick-input-list .monaco-icon-label', '.quick-input-box'];
+        await window.runCommand('SQLite Backup: Back Up');
+        await window.quickInput.getByPlaceholder('Databases to back up').waitFor();
+        await window.quickInput.getByText('data/app.db').waitFor();
+        await window.screenshot('pick-databases');
+        await axe('databases to pick', ...picks);
+        await page.keyboard.press('Escape');
+        await window.runCommand('SQLite Backup: Verify');
+        await window.quickInput.getByText(/^sessions\.db · /).waitFor();
+        await window.screenshot('pick-backups');
+        await axe('backups to pick', ...picks);
+        await page.keyboard.press('Escape');
+        await window.runCommand('SQLite Backup: Filter…');
+        await window.quickInput.getByText('Filter Databases and Backups').waitFor();
+        await axe('filter', '.quick-input-titlebar', '.quick-input-message');
+        await page.keyboard.press('Escape');
+        const sessions = window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /);
+        const question = window.dialog.getByText(/Move sessions_.* to the trash\?/);
+        await window.chooseFromRow(sessions, 'Delete…', question);
+        await axe('delete', '.dialog-message-container', '.dialog-buttons-row');
+        await page.keyboard.press('Escape');
+        assert.equal(backupsIn(folder).length, 1);
+      });
+    },
+  );
 
-  it('prunes after a backup when told to, says so, and asks only before what cannot be undone', async () => {
-    const create = (folder: string): Promise<void> => createLivedInWorkspace(folder, 4);
-    const own = {
-      ...settings,
-      'sqliteBackup.confirmations': 'irreversible',
-      'sqliteBackup.retention.keepLast': 1.5,
-    };
-    await withWindow({ settings: own, create }, async (window, folder) => {
-      await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
-      await window.openSidebar();
-      const app = window.treeItem(/^data\/app\.db, /);
-      const backUp = async (): Promise<void> => {
-        await app.hover();
-        await app.getByRole('button', { name: 'Back Up' }).click();
+  itInPart(
+    'prunes after a backup when told to, says so, and asks only before what cannot be undone',
+    async () => {
+      const create = (folder: string): Promise<void> => createLivedInWorkspace(folder, 4);
+      const own = {
+        ...settings,
+        'sqliteBackup.confirmations': 'irreversible',
+        'sqliteBackup.retention.keepLast': 1.5,
       };
-      const before = backupsIn(folder);
-      await backUp();
-      await window
-        .notification(
-          /Backed up data\/app\.db: .*, verified\. Retention could not delete some backups: keepLast must be a whole number/,
-        )
-        .waitFor();
-      await window.screenshot('retention-failed');
-      assert.equal(backupsIn(folder).length, before.length + 1);
+      await withWindow({ settings: own, create }, async (window, folder) => {
+        await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
+        await window.openSidebar();
+        const app = window.treeItem(/^data\/app\.db, /);
+        const backUp = async (): Promise<void> => {
+          await app.hover();
+          await app.getByRole('button', { name: 'Back Up' }).click();
+        };
+        const before = backupsIn(folder);
+        await backUp();
+        await window
+          .notification(
+            /Backed up data\/app\.db: .*, verified\. Retention could not delete some backups: keepLast must be a whole number/,
+          )
+          .waitFor();
+        await window.screenshot('retention-failed');
+        assert.equal(backupsIn(folder).length, before.length + 1);
 
-      changeSettings(folder, {
-        'sqliteBackup.retention.keepLast': 1,
-        'sqliteBackup.statusBar.text': 'attention',
+        changeSettings(folder, {
+          'sqliteBackup.retention.keepLast': 1,
+          'sqliteBackup.statusBar.text': 'attention',
+        });
+        await window.statusBarItem(/attention$/).waitFor();
+        // The pinned one stays, and so does what is not of this database.
+        const gone = before.filter((name) => {
+          const { pinned, source } = readManifest(join(folder, 'backups', name)) ?? {};
+          return source?.path === 'data/app.db' && pinned !== true;
+        });
+        assert.equal(gone.length, 3);
+        await backUp();
+        await window
+          .notification(/Backed up data\/app\.db: .*, verified\. Retention deleted 4 backups \(/)
+          .waitFor();
+        await window.screenshot('retention-after-backup');
+        for (const name of before) {
+          const isThere = existsSync(join(folder, 'backups', name));
+          assert.equal(isThere, !gone.includes(name), name);
+        }
+
+        await window.runCommand('SQLite Backup: Filter…');
+        await window.answer('Filter Databases and Backups', 'old.db');
+        const old = window.treeItem(/^old_\d{8}_\d{6}Z\.db, /);
+        await old.first().waitFor();
+        const left = backupsIn(folder).length;
+        // A server has no trash, so this cannot be undone, and is asked about at once.
+        const question = /There is no trash here\. Delete old_.* permanently\?/;
+        await window.chooseFromRow(old.first(), 'Delete…', window.dialog.getByText(question));
+        assert.equal(await window.dialog.getByText(/to the trash\?/).count(), 0);
+        await window.page.keyboard.press('Escape');
+        await window.dialog.waitFor({ state: 'detached' });
+        assert.equal(backupsIn(folder).length, left);
+        await window.runCommand('SQLite Backup: Apply Retention…');
+        await window.dialog.getByText(/Retention would delete 2 backups/).waitFor();
+        await window.page.keyboard.press('Escape');
+        await window.dialog.waitFor({ state: 'detached' });
+        assert.equal(backupsIn(folder).length, left);
       });
-      await window.statusBarItem(/attention$/).waitFor();
-      // The pinned one stays, and so does what is not of this database.
-      const gone = before.filter((name) => {
-        const { pinned, source } = readManifest(join(folder, 'backups', name)) ?? {};
-        return source?.path === 'data/app.db' && pinned !== true;
-      });
-      assert.equal(gone.length, 3);
-      await backUp();
-      await window
-        .notification(/Backed up data\/app\.db: .*, verified\. Retention deleted 4 backups \(/)
-        .waitFor();
-      await window.screenshot('retention-after-backup');
-      for (const name of before) {
-        const isThere = existsSync(join(folder, 'backups', name));
-        assert.equal(isThere, !gone.includes(name), name);
-      }
+    },
+  );
 
-      await window.runCommand('SQLite Backup: Filter…');
-      await window.answer('Filter Databases and Backups', 'old.db');
-      const old = window.treeItem(/^old_\d{8}_\d{6}Z\.db, /);
-      await old.first().waitFor();
-      const left = backupsIn(folder).length;
-      // A server has no trash, so this cannot be undone, and is asked about at once.
-      const question = /There is no trash here\. Delete old_.* permanently\?/;
-      await window.chooseFromRow(old.first(), 'Delete…', window.dialog.getByText(question));
-      assert.equal(await window.dialog.getByText(/to the trash\?/).count(), 0);
-      await window.page.keyboard.press('Escape');
-      await window.dialog.waitFor({ state: 'detached' });
-      assert.equal(backupsIn(folder).length, left);
-      await window.runCommand('SQLite Backup: Apply Retention…');
-      await window.dialog.getByText(/Retention would delete 2 backups/).waitFor();
-      await window.page.keyboard.press('Escape');
-      await window.dialog.waitFor({ state: 'detached' });
-      assert.equal(backupsIn(folder).length, left);
-    });
-  });
-
-  it('asks before a folder outside that the workspace chose is used, once', async () => {
+  itInPart('asks before a folder outside that the workspace chose is used, once', async () => {
     const outside = join(tmpdir(), `outside-${process.pid}`);
     try {
       const create = (folder: string): Promise<void> => {

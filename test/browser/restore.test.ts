@@ -10,6 +10,7 @@ import { accessibilityProblems } from './axe.ts';
 import { themes, withWindow } from './setup.ts';
 import { setAsidesIn, type Shop, withShop } from './shop.ts';
 import { thePackage, type Window } from './window.ts';
+import { itInPart } from '../support/operations.ts';
 
 async function openRunbook(window: Window): Promise<void> {
   await window
@@ -135,16 +136,19 @@ describe('the runbook in a window', () => {
     });
   });
 
-  it('in a folder that is not trusted, makes a new file by keyboard alone, and restores without tasks', async () => {
-    const setup = { theme: themes['high-contrast'], trusted: false };
-    await withShop(setup, async (window, shop, folder) => {
-      await window.page.setViewportSize({ width: 1280, height: 1200 });
-      await restoreBeside(window, shop, folder);
-      await restoreByHand(window, shop, folder);
-    });
-  });
+  itInPart(
+    'in a folder that is not trusted, makes a new file by keyboard alone, and restores without tasks',
+    async () => {
+      const setup = { theme: themes['high-contrast'], trusted: false };
+      await withShop(setup, async (window, shop, folder) => {
+        await window.page.setViewportSize({ width: 1280, height: 1200 });
+        await restoreBeside(window, shop, folder);
+        await restoreByHand(window, shop, folder);
+      });
+    },
+  );
 
-  it('offers to finish what a crash has left in the middle', async () => {
+  itInPart('offers to finish what a crash has left in the middle', async () => {
     const create = async (folder: string): Promise<void> => {
       createSampleWorkspace(folder);
       const database = join(folder, 'data/sessions.db');

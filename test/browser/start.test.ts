@@ -5,6 +5,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { spawnTree, temporaryFolder } from '../support/hosts/lifetime.ts';
 import { openAddress } from './window.ts';
+import { itInPart } from '../support/operations.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -14,46 +15,49 @@ const fromNothing = process.env['FAULTS'] === 'all';
 describe('npm start', function () {
   this.timeout(300_000);
 
-  it('shows a fresh clone at the address that it prints, where a first backup takes a few clicks', async () => {
-    const { path, remove } = temporaryFolder('clone');
-    const clone = join(path, 'sqlite-backup');
-    const env = environmentOfAPerson();
-    cloneTo(clone);
-    if (fromNothing) execFileSync('npm', ['ci'], { cwd: clone, env, stdio: 'inherit' });
-    else for (const made of ['node_modules', '.vscode-test']) link(made, clone);
+  itInPart(
+    'shows a fresh clone at the address that it prints, where a first backup takes a few clicks',
+    async () => {
+      const { path, remove } = temporaryFolder('clone');
+      const clone = join(path, 'sqlite-backup');
+      const env = environmentOfAPerson();
+      cloneTo(clone);
+      if (fromNothing) execFileSync('npm', ['ci'], { cwd: clone, env, stdio: 'inherit' });
+      else for (const made of ['node_modules', '.vscode-test']) link(made, clone);
 
-    const { child, kill } = spawnTree('npm', ['start'], {
-      cwd: clone,
-      env: { ...env, VSCODE_HOST: 'server' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    try {
-      assert.ok(child.stdout);
-      const url = await printedAddress(child.stdout);
-      const window = await openAddress(url);
+      const { child, kill } = spawnTree('npm', ['start'], {
+        cwd: clone,
+        env: { ...env, VSCODE_HOST: 'server' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       try {
-        await window.openSidebar();
-        await window.treeItem(/^data\/sessions\.db, .*never backed up/).waitFor();
-        const row = window.treeItem(/^data\/app\.db, .*never backed up/);
-        await row.hover();
-        await row.getByRole('button', { name: /Back Up/ }).click();
-        await window.option(/^In the Workspace: backups/).click();
-        await window.notification(/Backed up data\/app\.db: .* verified\./).waitFor();
-        await window.screenshot('npm-start');
-      } catch (error) {
-        await window.screenshot('failed');
-        throw error;
+        assert.ok(child.stdout);
+        const url = await printedAddress(child.stdout);
+        const window = await openAddress(url);
+        try {
+          await window.openSidebar();
+          await window.treeItem(/^data\/sessions\.db, .*never backed up/).waitFor();
+          const row = window.treeItem(/^data\/app\.db, .*never backed up/);
+          await row.hover();
+          await row.getByRole('button', { name: /Back Up/ }).click();
+          await window.option(/^In the Workspace: backups/).click();
+          await window.notification(/Backed up data\/app\.db: .* verified\./).waitFor();
+          await window.screenshot('npm-start');
+        } catch (error) {
+          await window.screenshot('failed');
+          throw error;
+        } finally {
+          await window.close();
+        }
+        const folder = new URL(url).searchParams.get('folder') ?? '';
+        const names = readdirSync(join(folder, 'backups')).sort();
+        assert.match(names.join(' '), /^app_\d{8}_\d{6}Z\.db app_\d{8}_\d{6}Z\.db\.json$/);
       } finally {
-        await window.close();
+        kill();
+        remove();
       }
-      const folder = new URL(url).searchParams.get('folder') ?? '';
-      const names = readdirSync(join(folder, 'backups')).sort();
-      assert.match(names.join(' '), /^app_\d{8}_\d{6}Z\.db app_\d{8}_\d{6}Z\.db\.json$/);
-    } finally {
-      kill();
-      remove();
-    }
-  });
+    },
+  );
 });
 
 /** A clone, with the changes to its files that are not committed yet. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backUpAsOf, readManifest } from '../support/livedInWorkspace.ts';
-import { everyNth } from '../support/operations.ts';
+import { everyNth, itInPart } from '../support/operations.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems } from './axe.ts';
 import { changeSettings, inEachTheme, useWindows } from './setup.ts';
@@ -14,7 +14,7 @@ const panes = ['.part.sidebar .pane-body'];
 describe('the views in a window', () => {
   const withShared = useWindows();
 
-  it('show names that could act as text that cannot', async () => {
+  itInPart('show names that could act as text that cannot', async () => {
     await withShared({ settings }, async (window, folder) => {
       const name = '[Fix it](command:workbench.action.terminal.new) $(bug).db';
       cpSync(join(folder, 'data/sessions.db'), join(folder, name));
@@ -32,7 +32,7 @@ describe('the views in a window', () => {
     });
   });
 
-  it('show forged backups as text that does nothing, wherever they are named', async () => {
+  itInPart('show forged backups as text that does nothing, wherever they are named', async () => {
     const link = '[x](command:workbench.action.terminal.new)';
     const name = `${link} <b>b $(bug) \u202egpj.db`;
     const create = async (folder: string): Promise<void> => {
@@ -144,7 +144,7 @@ describe('the views in a window', () => {
     });
   });
 
-  it('say in words what is missing, with a way on, in every state without rows', async () => {
+  itInPart('say in words what is missing, with a way on, in every state without rows', async () => {
     const noFolder = async (window: Window): Promise<void> => {
       await window.openSidebar();
       for (const [view, text] of [
@@ -200,57 +200,63 @@ describe('the views in a window', () => {
     });
   });
 
-  it('show each workspace folder when there are several, and follow files that come and go', async () => {
-    await withShared({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
-      await window.openSidebar();
-      await window.treeItem(/^shop/).waitFor();
-      await window.treeItem(/^blog/).waitFor();
-      assert.equal(await window.treeItem(/app\.db, .*never backed up/).count(), 2);
-      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/late.sqlite'));
-      await window.treeItem(/^late\.sqlite, /).waitFor();
-      rmSync(join(folder, 'blog/late.sqlite'));
-      await window.treeItem(/^late\.sqlite, /).waitFor({ state: 'detached' });
-      // A program that opens its file first and writes to it later. What is found after it tells that it was looked at.
-      writeFileSync(join(folder, 'blog/slow.db'), '');
-      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/after.db'));
-      await window.treeItem(/^after\.db, /).waitFor();
-      assert.equal(await window.treeItem(/^slow\.db, /).count(), 0);
-      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/slow.db'));
-      await window.treeItem(/^slow\.db, /).waitFor();
-      await window.screenshot('several-folders');
-      // Of a whole folder that is moved or deleted, VS Code tells the folder alone.
-      mkdirSync(join(folder, 'aside'));
-      cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'aside/moved.db'));
-      renameSync(join(folder, 'aside'), join(folder, 'blog/v1.2'));
-      await window.treeItem(/^v1\.2\/moved\.db, /).waitFor();
-      rmSync(join(folder, 'blog/v1.2'), { recursive: true });
-      await window.treeItem(/^v1\.2\/moved\.db, /).waitFor({ state: 'detached' });
-    });
-  });
+  itInPart(
+    'show each workspace folder when there are several, and follow files that come and go',
+    async () => {
+      await withShared({ folders: ['shop', 'blog'], settings }, async (window, folder) => {
+        await window.openSidebar();
+        await window.treeItem(/^shop/).waitFor();
+        await window.treeItem(/^blog/).waitFor();
+        assert.equal(await window.treeItem(/app\.db, .*never backed up/).count(), 2);
+        cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/late.sqlite'));
+        await window.treeItem(/^late\.sqlite, /).waitFor();
+        rmSync(join(folder, 'blog/late.sqlite'));
+        await window.treeItem(/^late\.sqlite, /).waitFor({ state: 'detached' });
+        // A program that opens its file first and writes to it later. What is found after it tells that it was looked at.
+        writeFileSync(join(folder, 'blog/slow.db'), '');
+        cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/after.db'));
+        await window.treeItem(/^after\.db, /).waitFor();
+        assert.equal(await window.treeItem(/^slow\.db, /).count(), 0);
+        cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'blog/slow.db'));
+        await window.treeItem(/^slow\.db, /).waitFor();
+        await window.screenshot('several-folders');
+        // Of a whole folder that is moved or deleted, VS Code tells the folder alone.
+        mkdirSync(join(folder, 'aside'));
+        cpSync(join(folder, 'shop/data/sessions.db'), join(folder, 'aside/moved.db'));
+        renameSync(join(folder, 'aside'), join(folder, 'blog/v1.2'));
+        await window.treeItem(/^v1\.2\/moved\.db, /).waitFor();
+        rmSync(join(folder, 'blog/v1.2'), { recursive: true });
+        await window.treeItem(/^v1\.2\/moved\.db, /).waitFor({ state: 'detached' });
+      });
+    },
+  );
 
-  it('show a file once that several workspace folders have, and backups that several share', async () => {
-    const create = (folder: string): Promise<void> => {
-      createSampleWorkspace(join(folder, 'shop'));
-      return Promise.resolve();
-    };
-    // One folder is within the other, so both find the databases in it.
-    const folders = ['shop', 'shop/data'];
-    await withShared({ create, folders }, async (window, folder) => {
-      for (const name of folders) {
-        const kept = join(folder, 'shop/kept');
-        changeSettings(join(folder, name), { 'sqliteBackup.backupsFolder': kept });
-      }
-      await window.openSidebar();
-      await window.treeItem(/^app\.db, never backed up/).waitFor();
-      assert.equal(await window.treeItem(/app\.db, /).count(), 1);
-      await window.view('Backups').getByText('No backups yet. Your backups appear').waitFor();
-      await window.runCommand('SQLite Backup: Back Up All');
-      await window.notification(/Backed up 2 databases at the same moment/).waitFor();
-      await window.treeItem(/^app\.db, .*backed up just now/).waitFor();
-      const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, /);
-      await backup.waitFor();
-      assert.equal(await backup.count(), 1);
-      assert.equal(readdirSync(join(folder, 'shop/kept')).length, 4);
-    });
-  });
+  itInPart(
+    'show a file once that several workspace folders have, and backups that several share',
+    async () => {
+      const create = (folder: string): Promise<void> => {
+        createSampleWorkspace(join(folder, 'shop'));
+        return Promise.resolve();
+      };
+      // One folder is within the other, so both find the databases in it.
+      const folders = ['shop', 'shop/data'];
+      await withShared({ create, folders }, async (window, folder) => {
+        for (const name of folders) {
+          const kept = join(folder, 'shop/kept');
+          changeSettings(join(folder, name), { 'sqliteBackup.backupsFolder': kept });
+        }
+        await window.openSidebar();
+        await window.treeItem(/^app\.db, never backed up/).waitFor();
+        assert.equal(await window.treeItem(/app\.db, /).count(), 1);
+        await window.view('Backups').getByText('No backups yet. Your backups appear').waitFor();
+        await window.runCommand('SQLite Backup: Back Up All');
+        await window.notification(/Backed up 2 databases at the same moment/).waitFor();
+        await window.treeItem(/^app\.db, .*backed up just now/).waitFor();
+        const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, /);
+        await backup.waitFor();
+        assert.equal(await backup.count(), 1);
+        assert.equal(readdirSync(join(folder, 'shop/kept')).length, 4);
+      });
+    },
+  );
 });

@@ -8,6 +8,7 @@ import { backUpAsOf } from '../support/livedInWorkspace.ts';
 import { accessibilityProblems } from './axe.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 import { inEachTheme, useWindows, withWindow } from './setup.ts';
+import { itInPart } from '../support/operations.ts';
 
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
 const panes = ['.part.sidebar .pane-body'];
@@ -32,38 +33,43 @@ describe('which database it is, in a window', function () {
   this.timeout(240_000);
   const withShared = useWindows();
 
-  it('is told by rows, lists and tooltips in the fewest words, also where there is little room', async () => {
-    await withShared({ settings, create }, async (window, folder) => {
-      const { page } = window;
-      await window.openSidebar();
-      const backups = window.view('Backups');
-      const api = backups.getByRole('treeitem', { name: /\d\d:\d\d api\/prisma\/dev\.db/ });
-      const web = backups.getByRole('treeitem', { name: /\d\d:\d\d web\/prisma\/dev\.db/ });
-      await api.waitFor();
-      await web.waitFor();
-      await backups.getByRole('treeitem', { name: /backups is in the work tree/ }).waitFor();
-      // Many databases are in folders that begin where their paths differ.
-      await window.treeItem(/^services, 34 databases/).click();
-      await window.treeItem(/^s0, 17 databases/).click();
-      await window.treeItem(/^services\/s0\/db0\/app\.db, /).waitFor();
-      await web.hover();
-      await page.locator('.workbench-hover', { hasText: 'Database: web/prisma/dev.db' }).waitFor();
-      await inEachTheme(window, folder, (look) => window.screenshot(`which-${look}`));
-      assert.deepEqual(await accessibilityProblems(page, panes), []);
+  itInPart(
+    'is told by rows, lists and tooltips in the fewest words, also where there is little room',
+    async () => {
+      await withShared({ settings, create }, async (window, folder) => {
+        const { page } = window;
+        await window.openSidebar();
+        const backups = window.view('Backups');
+        const api = backups.getByRole('treeitem', { name: /\d\d:\d\d api\/prisma\/dev\.db/ });
+        const web = backups.getByRole('treeitem', { name: /\d\d:\d\d web\/prisma\/dev\.db/ });
+        await api.waitFor();
+        await web.waitFor();
+        await backups.getByRole('treeitem', { name: /backups is in the work tree/ }).waitFor();
+        // Many databases are in folders that begin where their paths differ.
+        await window.treeItem(/^services, 34 databases/).click();
+        await window.treeItem(/^s0, 17 databases/).click();
+        await window.treeItem(/^services\/s0\/db0\/app\.db, /).waitFor();
+        await web.hover();
+        await page
+          .locator('.workbench-hover', { hasText: 'Database: web/prisma/dev.db' })
+          .waitFor();
+        await inEachTheme(window, folder, (look) => window.screenshot(`which-${look}`));
+        assert.deepEqual(await accessibilityProblems(page, panes), []);
 
-      await window.runCommand('SQLite Backup: Delete…');
-      await window.quickInput.getByText('Delete Backups').waitFor();
-      await window.quickInput.getByText(/^api\/prisma\/dev\.db · Today \d\d:\d\d/).waitFor();
-      await window.screenshot('which-list');
-      await page.keyboard.press('Escape');
+        await window.runCommand('SQLite Backup: Delete…');
+        await window.quickInput.getByText('Delete Backups').waitFor();
+        await window.quickInput.getByText(/^api\/prisma\/dev\.db · Today \d\d:\d\d/).waitFor();
+        await window.screenshot('which-list');
+        await page.keyboard.press('Escape');
 
-      await window.resizeSidebar(170);
-      const label = web.locator('.label-name');
-      const time = /^\d\d:\d\d/.exec((await label.textContent()) ?? '')?.[0];
-      assert.ok(time !== undefined, 'the time comes first, and what is cut is the end');
-      await window.screenshot('which-170');
-    });
-  });
+        await window.resizeSidebar(170);
+        const label = web.locator('.label-name');
+        const time = /^\d\d:\d\d/.exec((await label.textContent()) ?? '')?.[0];
+        assert.ok(time !== undefined, 'the time comes first, and what is cut is the end');
+        await window.screenshot('which-170');
+      });
+    },
+  );
 });
 
 describe('the first question', function () {

@@ -88,6 +88,15 @@ export async function inLanes<T>(
 /** True with FAULTS=all in the environment: then nothing is sampled and nothing that takes minutes is left out. */
 export const isThorough = process.env['FAULTS'] === 'all';
 
+/**
+ * A test that `npm test` leaves to its part of the run, and to the workflow: `npm run test:browser` runs it. A window
+ * keeps a core busy for twenty seconds before it is of use.
+ */
+export function itInPart(title: string, test: Mocha.AsyncFunc): void {
+  if (process.env['TEST_ESSENTIALS'] === undefined || isThorough) it(title, test);
+  else it.skip(title, test);
+}
+
 /** About `most` items, evenly spread; all of them with FAULTS=all in the environment. */
 export function sampleOf<T>(items: readonly T[], most: number): T[] {
   const step = isThorough ? 1 : Math.max(1, items.length / most);

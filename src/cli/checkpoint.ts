@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
+import type { CheckpointRequest, Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { isBackupError, toPlainError } from '../core/errors.ts';
 import type { Cause } from '../core/manifest/manifest.ts';
 import {
@@ -24,10 +24,15 @@ import {
 const largestTotalBytes = 2e9;
 
 export const checkpoint: Verb = {
-  examples: ['checkpoint data/app.db', "checkpoint data/*.db --reason 'before the import'"],
+  examples: [
+    'checkpoint data/app.db',
+    "checkpoint data/*.db --reason 'before the import'",
+    'checkpoint test.db --baseline seeded   # stays, and restore --baseline brings it back',
+  ],
   summary:
     'Save the current state of databases outside the work tree, unless it is unchanged since the last checkpoint.',
-  usage: `checkpoint DATABASE… [--reason TEXT] [--session ID] [--force] [--checkpoints DIR] [--json]`,
+  usage: `checkpoint DATABASE… [--reason TEXT] [--session ID] [--force] [--checkpoints DIR] [--json]
+  checkpoint DATABASE… --baseline NAME [--replace] [--reason TEXT] [--checkpoints DIR] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({
       args,
@@ -36,6 +41,8 @@ export const checkpoint: Verb = {
         reason: { type: 'string' },
         session: { type: 'string' },
         force: { type: 'boolean' },
+        baseline: { type: 'string' },
+        replace: { type: 'boolean' },
         checkpoints: { type: 'string' },
         json: { type: 'boolean' },
       },
@@ -47,8 +54,14 @@ export const checkpoint: Verb = {
       ...(reason !== undefined && { text: reason.slice(0, longestText) }),
       ...(session !== undefined && { session: session.slice(0, longestText) }),
     };
+    const { baseline, replace = false } = values;
+    if (replace && baseline === undefined) throw new UsageError('--replace goes with --baseline.');
+    if (baseline !== undefined && (values.force === true || session !== undefined))
+      throw new UsageError('--baseline takes neither --force nor --session.');
     const options = { cause, force: values.force === true, checkpoints: askedCheckpoints(values) };
-    const result = await takeAll(positionals, options, context);
+    const result = await (baseline === undefined
+      ? takeAll(positionals, options, context)
+      : keepBaseline(positionals, { name: baseline, replace, ...options }, context));
     if (values.json) context.print(JSON.stringify(resultJson(result)));
     else printResult(result, context);
     if (context.signal.aborted) return exitCodes.interrupted;
@@ -73,23 +86,11 @@ export async function takeAll(
   options: { cause: Cause; force?: boolean; checkpoints: string | undefined },
   context: Context,
 ): Promise<Checkpoints> {
-  const databases = withoutRepeats(paths).map((path) => ({
-    database: resolve(path),
-    recordAs: nameFor(path),
-  }));
+  const databases = allOf(paths);
   try {
     return await context.worker.call(
       'checkpoint',
-      {
-        databases,
-        ...options,
-        force: options.force === true,
-        trigger: 'cli',
-        busyTimeoutMs: defaultBusyTimeoutMs,
-        largestBytes: defaultLargestBytes,
-        largestTotalBytes,
-        toolVersion: context.toolVersion,
-      },
+      { ...takingFor(options, context), databases, force: options.force === true },
       callOptions(context, defaultDeadlineMs),
     );
   } catch (error) {
@@ -97,6 +98,43 @@ export async function takeAll(
     const failures = databases.map(({ database }) => ({ database, error: toPlainError(error) }));
     return { checkpoints: [], unchanged: [], failures };
   }
+}
+
+function allOf(paths: readonly string[]): CheckpointRequest['databases'] {
+  return withoutRepeats(paths).map((path) => ({
+    database: resolve(path),
+    recordAs: nameFor(path),
+  }));
+}
+
+/** How the command line takes checkpoints. */
+export function takingFor(
+  { cause, checkpoints }: { cause: Cause; checkpoints: string | undefined },
+  { toolVersion }: Pick<Context, 'toolVersion'>,
+): Omit<CheckpointRequest, 'databases' | 'force'> {
+  return {
+    ...{ cause, checkpoints, largestTotalBytes, toolVersion },
+    trigger: 'cli',
+    busyTimeoutMs: defaultBusyTimeoutMs,
+    largestBytes: defaultLargestBytes,
+  };
+}
+
+function keepBaseline(
+  paths: readonly string[],
+  {
+    name,
+    replace,
+    ...options
+  }: Parameters<typeof takingFor>[0] & { name: string; replace: boolean },
+  context: Context,
+): Promise<Checkpoints> {
+  const taking = takingFor(options, context);
+  return context.worker.call(
+    'keepBaseline',
+    { name, replace, databases: allOf(paths), taking },
+    callOptions(context, defaultDeadlineMs),
+  );
 }
 
 export function printResult(

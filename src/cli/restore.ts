@@ -6,6 +6,7 @@ import type { RestorePlan } from '../core/restore/plan.ts';
 import type { Interrupted } from '../core/restore/recovery.ts';
 import type { RestoreRequest } from '../core/restore/request.ts';
 import { runbookSteps, unseenWords } from '../core/runbook/runbook.ts';
+import { baselineVerb } from './baseline.ts';
 import { backupNamed, askedCheckpoints } from './checkpoint.ts';
 import { type Context, exitCodes, parse, seconds, UsageError, type Verb } from './verb.ts';
 
@@ -17,12 +18,15 @@ export const restore: Verb = {
     'restore backups/app_2026-03-01T08-00-00Z.db data/app.db --yes --to backups',
     'restore 3f2a data/app.db --yes   # a checkpoint, by the beginning of its id',
     'restore --recover data --finish',
+    'restore --baseline seeded test.db --yes --discard   # before each run of the tests',
   ],
-  summary: 'Replace a database with a backup, undo a restore, or recover an interrupted one.',
+  summary:
+    'Replace a database with a backup or a baseline, undo a restore, or recover an interrupted one.',
   usage: `restore BACKUP TARGET --plan|--yes [--member NAME] [--unproved] [--ignore-holders] [--to DIR] [--deadline SECONDS] [--checkpoints DIR] [--json]
   restore BACKUP NEW_FILE --yes --damaged [--json]
   restore --undo PREVIOUS_DATABASE [--unproved] [--ignore-holders] [--json]
-  restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]`,
+  restore --recover FOLDER [--finish|--roll-back] [--ignore-holders] [--json]
+  restore --baseline NAME TARGET --yes|--check [--discard] [--checkpoints DIR] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({
       args,
@@ -42,8 +46,13 @@ export const restore: Verb = {
         finish: { type: 'boolean' },
         'roll-back': { type: 'boolean' },
         json: { type: 'boolean' },
+        baseline: { type: 'string' },
+        check: { type: 'boolean' },
+        discard: { type: 'boolean' },
       },
     });
+    if (values.baseline !== undefined || values.check === true || values.discard === true)
+      return baselineVerb(values, positionals, context);
     const json = values.json === true;
     const ignoreHolders = values['ignore-holders'] === true;
     const acceptUnproved = values.unproved === true;

@@ -42,6 +42,7 @@ import { undoRestore } from '../core/restore/undo.ts';
 import { lostFilesOf, saveOpen } from '../core/snapshot/saveOpen.ts';
 import { takeSnapshot, takeSnapshots } from '../core/snapshot/snapshot.ts';
 import { liveStateOf } from '../core/sqlite/siblings.ts';
+import { checkBaseline, keepBaseline, restoreBaseline } from '../core/states/baseline.ts';
 import { verifyBackup } from '../core/verify/verifyBackup.ts';
 import type { Method, Methods, Params } from './protocol.ts';
 
@@ -73,6 +74,9 @@ const handlers: Handlers = {
   countRows: ({ database, busyTimeoutMs }) => countRows(database, busyTimeoutMs),
   changesAfter: ({ checkpoint, database, busyTimeoutMs }) =>
     changesAfter(checkpoint, database, busyTimeoutMs),
+  keepBaseline,
+  restoreBaseline,
+  checkBaseline,
   examine: (subject) => examine(subject),
   inspect: ({ paths }) => inspectFiles(paths),
   findByContent,

@@ -43,6 +43,12 @@ import type { SetAside } from '../core/restore/setAside.ts';
 import type { Undone, UndoRequest } from '../core/restore/undo.ts';
 import type { SaveOpenRequest } from '../core/snapshot/saveOpen.ts';
 import type {
+  BaselineCheck,
+  BaselineRestored,
+  KeepBaselineRequest,
+  RestoreBaselineRequest,
+} from '../core/states/baseline.ts';
+import type {
   Snapshot,
   SnapshotRequest,
   Snapshots,
@@ -137,6 +143,15 @@ export interface Methods {
   };
   /** Checkpoints of what has changed since the last ones. */
   checkpoint: (params: CheckpointRequest) => Checkpoints;
+  /** Checkpoints with a name, proved whole. */
+  keepBaseline: (params: KeepBaselineRequest) => Checkpoints;
+  restoreBaseline: (params: RestoreBaselineRequest) => BaselineRestored;
+  /** Whether a database still equals its baseline. Only reads. */
+  checkBaseline: (params: {
+    name: string;
+    target: string;
+    checkpoints?: string | undefined;
+  }) => BaselineCheck;
   /** Newest first; of one database, or all. */
   listCheckpoints: (params: {
     checkpoints?: string | undefined;
@@ -174,6 +189,9 @@ export type Result<M extends Method> = ReturnType<Methods[M]>;
 const methodNames = [
   'inspect',
   'checkpoint',
+  'keepBaseline',
+  'restoreBaseline',
+  'checkBaseline',
   'listCheckpoints',
   'catalogCheckpoints',
   'findCheckpoint',

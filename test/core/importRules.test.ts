@@ -42,6 +42,7 @@ const floors = [
   ['bundle'],
   ['verify', 'catalog'],
   ['restore', 'checkpoint'],
+  ['states'],
   ['runbook', 'doctor', 'inspect'],
 ];
 

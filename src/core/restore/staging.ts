@@ -1,6 +1,6 @@
 /** The backup as a private, proved and synced file beside its target: all that a restore does before it touches a name. */
 import { chmodSync, chownSync, existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { fileIdentity } from '../files/paths.ts';
@@ -60,7 +60,7 @@ export async function stageBackup(
       proveContent(staged, facts, backup);
     }
     for (const { part } of statesOf(staged)) {
-      giveModeAndOwner(staged + part, item, facts);
+      giveModeAndOwner(staged + part, livePath(item), recordedFor(item, facts));
       syncFile(staged + part);
     }
     syncFolder(stageFolder(id, item));
@@ -112,9 +112,13 @@ function damaged(backup: string, why: string): BackupError {
 const onlyTheUser = 0o600;
 
 /** As the old file had them, or the one that was backed up where that is gone; a new file belongs to whom its folder belongs to, where that can be. */
-function giveModeAndOwner(staged: string, item: IntentItem, facts?: SourceFacts): void {
-  const old = statSync(livePath(item), { throwIfNoEntry: false }) ?? recordedFor(item, facts);
-  const owner = old ?? statSync(item.folder);
+export function giveModeAndOwner(
+  staged: string,
+  live: string,
+  recorded: Permissions | undefined,
+): void {
+  const old = statSync(live, { throwIfNoEntry: false }) ?? recorded;
+  const owner = old ?? statSync(dirname(live));
   const own = statSync(staged);
   const isRoot = process.getuid?.() === 0;
   if (process.platform !== 'win32' && (own.uid !== owner.uid || own.gid !== owner.gid)) {
@@ -209,7 +213,7 @@ export function stageWhole(
   makeStage(id, item);
   try {
     const copy = makeReadableCopy(source, stageFolder(id, item));
-    giveModeAndOwner(copy, item);
+    giveModeAndOwner(copy, livePath(item), undefined);
     syncFile(copy);
     renameSync(copy, whole);
     syncFolder(stageFolder(id, item));

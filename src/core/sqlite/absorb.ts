@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
 import { BackupError, explain } from '../errors.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
-import { openPrivate, sideOf } from './driver.ts';
+import { openLive, openPrivate, sideOf } from './driver.ts';
 
 /**
  * Brings what the `-wal` says into the private file `path`, rolls back what the `-journal` says, and removes both.
@@ -24,6 +24,25 @@ export function absorbSiblings(path: string, shown: string): void {
     throw explain(error, side, side === 'source' ? shown : path);
   }
   for (const suffix of siblingSuffixes) rmSync(path + suffix, { force: true });
+}
+
+/**
+ * Does with a live database what the next program that opens it does: brings its `-wal` into it, or rolls its `-journal`
+ * back. The journal mode stays.
+ */
+export function absorbInPlace(path: string): void {
+  refuseSuperJournal(`${path}-journal`, path);
+  try {
+    const db = openLive(path, { timeout: 0 });
+    try {
+      db.exec('BEGIN IMMEDIATE; ROLLBACK');
+      db.pragma('wal_checkpoint(TRUNCATE)');
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw explain(error, 'source', path);
+  }
 }
 
 const journalMagic = 'd9d505f920a163d7';

@@ -1,0 +1,53 @@
+/** The states of a database that checkpoints have, by name. */
+import { existsSync } from 'node:fs';
+import { type CheckpointRequest, takeCheckpoints } from '../checkpoint/checkpoint.ts';
+import { readStamp } from '../checkpoint/stamp.ts';
+import { type StoredCheckpoint, storedIn, thoseOfDatabase } from '../checkpoint/store.ts';
+import { fromPlainError } from '../errors.ts';
+import type { RecordAs, SnapshotHooks } from '../job.ts';
+import { editManifest } from '../manifest/manifestFile.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+
+/** How checkpoints are taken; of which databases is said apart. */
+export type Taking = Omit<CheckpointRequest, 'databases' | 'force'>;
+
+/** The usable checkpoints of a database, newest first. */
+export function keptOf(folder: string, database: string): StoredCheckpoint[] {
+  return thoseOfDatabase(storedIn(folder), database).filter(({ isUsable }) => isUsable);
+}
+
+/** The checkpoint that has the state that lies there, told without SQLite. */
+export function keeperOf(
+  kept: readonly StoredCheckpoint[],
+  database: string,
+): StoredCheckpoint | undefined {
+  const { text } = readStamp(database);
+  return kept.find(({ manifest }) => manifest.stamp === text);
+}
+
+/** Takes a checkpoint of one database, and throws when there is none. Undefined where there is no file. */
+export async function keepFirst(
+  database: string,
+  recordAs: RecordAs,
+  taking: Taking,
+  hooks: SnapshotHooks,
+): Promise<{ id: string; path: string } | undefined> {
+  if (!existsSync(database)) return undefined;
+  const { checkpoints, unchanged, failures } = await takeCheckpoints(
+    { ...taking, databases: [{ database, recordAs }], force: false },
+    // The point of no return comes later.
+    { ...hooks, beforePublish: () => Promise.resolve() },
+  );
+  const [failure] = failures;
+  if (failure !== undefined) throw fromPlainError(failure.error);
+  const [one] = [...checkpoints, ...unchanged];
+  return one === undefined ? undefined : { id: one.id, path: one.path };
+}
+
+/** Writes names, or the state that was put back, into the manifest of a checkpoint. */
+export function label(
+  { path }: Pick<StoredCheckpoint, 'path'>,
+  edit: (before: Manifest) => Partial<Manifest>,
+): void {
+  editManifest(path, (before) => ({ ...before, ...edit(before as Manifest) }));
+}

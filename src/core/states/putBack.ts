@@ -1,0 +1,211 @@
+/*
+ * Putting a kept state back under a live name in one step, without a previous database beside it: what lay there is in a
+ * checkpoint, or a person has said that it may go. In this order: no program has the database open -> stage the state
+ * beside it -> bring into the file what its -wal holds, so that one rename replaces all of it -> SQLite's lock keeps other
+ * programs out -> nothing was written since the first look -> rename. A program that opens the file in that very moment
+ * keeps it.
+ */
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { readStamp } from '../checkpoint/stamp.ts';
+import { BackupError, explain } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
+import { sha256File } from '../files/digests.ts';
+import { lacksHardLinks, linkWithoutOverwriting } from '../files/publish.ts';
+import { siblingSuffixes } from '../files/siblingNames.ts';
+import { requireSpace } from '../files/space.ts';
+import { syncFileBeside, syncFolder } from '../files/sync.ts';
+import { makePrivateFolder, sweepLeftovers } from '../files/workplace.ts';
+import type { KeepOut, KeptOut } from '../job.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { changedMeanwhile } from '../restore/moves.ts';
+import { requireSettled } from '../restore/setAside.ts';
+import { giveModeAndOwner } from '../restore/staging.ts';
+import { inUse, requireFree, requireReplaceable } from '../restore/target.ts';
+import { absorbInPlace } from '../sqlite/absorb.ts';
+import { requireDatabase } from '../sqlite/header.ts';
+import { renewFirstChecksum } from '../sqlite/pageChecksums.ts';
+import { liveStateOf, siblingsOf } from '../sqlite/siblings.ts';
+
+export interface KeptState {
+  /** The file of a checkpoint. */
+  path: string;
+  manifest: Manifest;
+  /** The stamp of that file when its content was hashed. Where it is the same, the content is not hashed again. */
+  copy?: string | undefined;
+}
+
+export interface PutBackOptions {
+  keepOut: KeepOut;
+  /** What `liveStateOf` said when the state that lies there was found to be kept: another one is not replaced. */
+  expected: string;
+  /** What lies there may go, whatever it is. */
+  mayGo?: boolean;
+}
+
+/** Refuses, before anything is done, what cannot be replaced now: a file of others, one half-way restored, one in use. */
+export function requireIdle(live: string): void {
+  requireReplaceable(live);
+  requireSettled(live);
+  requireFree([live], { probe: true });
+}
+
+/** The stamp of a file of ours that no program writes: of a checkpoint. */
+export function copyStampOf(path: string): string {
+  const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+  return [ino, size, mtimeNs, ctimeNs].join();
+}
+
+/** Puts the state under the real path `live`, which is claimed. Returns the stamp of the database afterwards. */
+export async function putBack(
+  state: KeptState,
+  live: string,
+  { keepOut, expected, mayGo = false }: PutBackOptions,
+): Promise<string> {
+  const folder = dirname(live);
+  await sweepLeftovers(folder);
+  const place = makePrivateFolder(folder);
+  try {
+    const staged = join(place.path, 'state');
+    const second = join(place.path, 'before');
+    if (existsSync(live)) {
+      const now = settled(live, { expected, mayGo });
+      // Its process starts while this one copies.
+      const keeping = keepOut(isDatabase(live) ? [live] : []);
+      keeping.catch(() => undefined);
+      try {
+        const synced = stage(state, staged, live);
+        const kept = await keeping;
+        await synced;
+        replace({ staged, live, second, now, mayGo }, kept);
+      } finally {
+        await keeping.then(
+          ({ letGo }) => letGo(),
+          () => undefined,
+        );
+      }
+    } else {
+      await stage(state, staged, live);
+      if (liveStateOf(live) !== expected && !mayGo) throw changedMeanwhile(live);
+      for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
+      linkWithoutOverwriting(staged, live);
+    }
+    syncFolder(folder);
+  } catch (error) {
+    throw explain(error, 'target', live);
+  } finally {
+    place.remove();
+  }
+  return readStamp(live).text;
+}
+
+/** A copy of the state, with mode and owner of the live file, as the application had it. Resolves when it is synced. */
+function stage({ path, manifest, copy }: KeptState, staged: string, live: string): Promise<void> {
+  const { sizeBytes, sha256, facts, createdAt, permissions } = manifest;
+  requireSpace(dirname(live), sizeBytes);
+  const isTrusted = copy !== undefined && copy === copyStampOf(path);
+  copyWhole(path, staged, { isSynced: false });
+  if (statSync(staged).size !== sizeBytes || !(isTrusted || sha256File(staged) === sha256))
+    throw new BackupError('backup-damaged', `${path} is not as it was kept.`, {
+      path,
+      hint: 'Choose another state: sqlite-backup list --checkpoints',
+    });
+  if (facts.journalMode === 'wal') {
+    const handle = openSync(staged, 'r+');
+    try {
+      // https://sqlite.org/fileformat2.html: the versions to write and to read; 2 is WAL.
+      writeSync(handle, Buffer.from([2, 2]), 0, 2, 18);
+    } finally {
+      closeSync(handle);
+    }
+    renewFirstChecksum(staged);
+  }
+  giveModeAndOwner(staged, live, permissions);
+  // Of the past, so that each later write leaves another time, however coarse the clock is.
+  const at = new Date(Math.min(Date.parse(createdAt), Date.now() - aDayMs));
+  utimesSync(staged, at, at);
+  const synced = syncFileBeside(staged);
+  synced.catch(() => undefined); // It is awaited later; until then a failure must not count as unhandled.
+  return synced;
+}
+
+const aDayMs = 86_400_000;
+
+/** Brings into the file what its siblings hold, and returns what `liveStateOf` says then. */
+function settled(live: string, { expected, mayGo }: { expected: string; mayGo: boolean }): string {
+  const before = liveStateOf(live);
+  if (before !== expected && !mayGo) throw changedMeanwhile(live);
+  if (!hasContentBeside(live)) return before;
+  requireFree([live], { probe: false });
+  try {
+    absorbInPlace(live);
+  } catch (error) {
+    if (!mayGo) throw error;
+  }
+  return liveStateOf(live);
+}
+
+interface Replacement {
+  staged: string;
+  live: string;
+  /** Where the file that is replaced gets a second name meanwhile. */
+  second: string;
+  /** What `liveStateOf` says as long as no program has written. */
+  now: string;
+  mayGo: boolean;
+}
+
+function replace(
+  { staged, live, second, now, mayGo }: Replacement,
+  { outcomes, pid }: Pick<KeptOut, 'outcomes' | 'pid'>,
+): void {
+  if (outcomes.includes('busy'))
+    throw inUse(live, `${live} is locked by a program that cannot be seen from here.`, {});
+  if (liveStateOf(live) !== now || (hasContentBeside(live) && !mayGo)) throw changedMeanwhile(live);
+  const hasSecondName = tryToLink(live, second);
+  for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
+  renameSync(staged, live);
+  if (!hasSecondName) return;
+  try {
+    requireFree([second], { probe: false, besides: pid });
+  } catch (error) {
+    // It has waited for the lock, so it has written nothing yet.
+    renameSync(second, live);
+    throw error;
+  }
+}
+
+function hasContentBeside(live: string): boolean {
+  const siblings = siblingsOf(live);
+  return (['-wal', '-journal'] as const).some((one) => (siblings.get(one)?.sizeBytes ?? 0) > 0);
+}
+
+function isDatabase(live: string): boolean {
+  try {
+    requireDatabase(live);
+    return true;
+  } catch {
+    return false; // SQLite has no lock on it.
+  }
+}
+
+/** False where a file has one name only: then a program that opens it in this moment cannot be given way to. */
+function tryToLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if (!lacksHardLinks(error)) throw error;
+    return false;
+  }
+}

@@ -100,8 +100,10 @@ export function activate(context: vscode.ExtensionContext): Api {
 /** The hook of agents runs outside of the editor, and has to know where a Node is. */
 function tellHook(settings: Settings, log: Log): void {
   const { protect, whenNotSaved } = settings.agents();
+  const { folder: checkpoints, largestTotalBytes } = settings.protection();
   try {
-    tellAgentsHook(protect ? { execPath: process.execPath, whenNotSaved } : undefined);
+    const told = { execPath: process.execPath, whenNotSaved, checkpoints, largestTotalBytes };
+    tellAgentsHook(protect ? told : undefined);
   } catch (error) {
     log.error('The hook of agents was not told which Node to use', error);
   }

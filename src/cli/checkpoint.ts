@@ -83,7 +83,12 @@ export function askedCheckpoints({
 
 export async function takeAll(
   paths: readonly string[],
-  options: { cause: Cause; force?: boolean; checkpoints: string | undefined },
+  options: {
+    cause: Cause;
+    force?: boolean;
+    checkpoints: string | undefined;
+    largestTotalBytes?: number | undefined;
+  },
   context: Context,
 ): Promise<Checkpoints> {
   const databases = allOf(paths);
@@ -109,11 +114,15 @@ function allOf(paths: readonly string[]): CheckpointRequest['databases'] {
 
 /** How the command line takes checkpoints. */
 export function takingFor(
-  { cause, checkpoints }: { cause: Cause; checkpoints: string | undefined },
+  {
+    cause,
+    checkpoints,
+    largestTotalBytes: mostBytes = largestTotalBytes,
+  }: { cause: Cause; checkpoints: string | undefined; largestTotalBytes?: number | undefined },
   { toolVersion }: Pick<Context, 'toolVersion'>,
 ): Omit<CheckpointRequest, 'databases' | 'force'> {
   return {
-    ...{ cause, checkpoints, largestTotalBytes, toolVersion },
+    ...{ cause, checkpoints, largestTotalBytes: mostBytes, toolVersion },
     trigger: 'cli',
     busyTimeoutMs: defaultBusyTimeoutMs,
     largestBytes: defaultLargestBytes,

@@ -2,8 +2,10 @@ import { stdin } from 'node:process';
 import { type Answer, ask, nothing } from '../agents/answers.ts';
 import { type HookOptions, type HookWorker, respond } from '../agents/hook.ts';
 import { type HookEvent, parseHookEvent } from '../agents/hookEvent.ts';
+import { checkpointsOfEditor } from '../worker/agentsRuntime.ts';
 import { defaultBusyTimeoutMs } from './backUp.ts';
 import { askedCheckpoints, takeAll } from './checkpoint.ts';
+import { ResidentFirst } from './residentFirst.ts';
 import { type Context, exitCodes, parse, type Verb } from './verb.ts';
 
 /** Agents wait for their hooks, and go on after 20 to 30 s whatever they say. */
@@ -42,10 +44,17 @@ async function answerTo(args: string[], context: Context): Promise<Answer> {
   if (event === undefined) return nothing;
   const abort = new AbortController();
   const late = setTimeout(() => abort.abort(), answerWithinMs);
+  const worker = new ResidentFirst(context.worker, context.workerEntry);
   try {
-    const asked = askedCheckpoints(typeof checkpoints === 'string' ? { checkpoints } : {});
+    const ofEditor = checkpointsOfEditor();
+    const asked =
+      askedCheckpoints(typeof checkpoints === 'string' ? { checkpoints } : {}) ??
+      ofEditor.checkpoints;
     const options: HookOptions = {
-      worker: workerOf({ ...context, signal: abort.signal }, asked),
+      worker: workerOf(
+        { ...context, worker, signal: abort.signal },
+        { checkpoints: asked, largestTotalBytes: ofEditor.largestTotalBytes },
+      ),
       checkpoints: asked,
       whenNotSaved: values['when-not-saved'] === 'continue' ? 'continue' : 'ask',
       now: Date.now,
@@ -53,6 +62,7 @@ async function answerTo(args: string[], context: Context): Promise<Answer> {
     return await Promise.race([respond(event, options), tooLate(event, options, abort.signal)]);
   } finally {
     clearTimeout(late);
+    worker.dispose();
   }
 }
 
@@ -82,14 +92,17 @@ async function readInput(): Promise<string> {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-function workerOf(context: Context, checkpoints: string | undefined): HookWorker {
+function workerOf(
+  context: Context,
+  options: { checkpoints: string | undefined; largestTotalBytes: number | undefined },
+): HookWorker {
   const { worker, signal } = context;
   return {
     find: async (folder) =>
       (await worker.call('find', { folder }, { signal, deadlineMs: findWithinMs })).databases.map(
         ({ path }) => path,
       ),
-    checkpoint: (databases, cause) => takeAll(databases, { cause, checkpoints }, context),
+    checkpoint: (databases, cause) => takeAll(databases, { cause, ...options }, context),
     changes: (checkpoint, database) =>
       worker.call(
         'changesAfter',

@@ -107,9 +107,11 @@ const clearProgress = (): void => {
   progressShown = false;
 };
 
+const entry = workerEntry();
 process.exitCode = await run(process.argv.slice(2), {
+  workerEntry: entry,
   worker: new WorkerClient({
-    entry: workerEntry(),
+    entry,
     onLog: (text) => process.stderr.write(text),
   }),
   signal: abort.signal,

@@ -5,7 +5,9 @@ import type { WorkerClient } from '../worker/client.ts';
 
 /** What a verb gets to work with; tests and main make it. */
 export interface Context {
-  worker: WorkerClient;
+  worker: Pick<WorkerClient, 'call'>;
+  /** What the worker runs, and a resident one of this version. */
+  workerEntry: string;
   signal: AbortSignal;
   toolVersion: string;
   /** `print` shows nothing: what needs attention goes to `tell`. */

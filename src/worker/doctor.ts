@@ -23,7 +23,7 @@ interface DoctorOptions {
 }
 
 export async function runDoctor(
-  worker: WorkerClient,
+  worker: Pick<WorkerClient, 'call'>,
   { toolVersion, databases, folders }: DoctorRequest,
   { signal, patienceMs = 15_000 }: DoctorOptions = {},
 ): Promise<Section[]> {
@@ -45,7 +45,7 @@ export async function runDoctor(
 }
 
 async function examine(
-  worker: WorkerClient,
+  worker: Pick<WorkerClient, 'call'>,
   subject: DoctorSubject,
   { signal, patienceMs }: { signal: AbortSignal | undefined; patienceMs: number },
 ): Promise<Check[]> {

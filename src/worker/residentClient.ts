@@ -18,6 +18,8 @@ export interface ResidentOptions {
   entry: string;
   /** It ends after so many ms without work. */
   idleMs?: number;
+  /** Without it, only one that runs is asked. */
+  mayStart?: boolean;
 }
 
 const defaultIdleMs = 120_000;
@@ -26,11 +28,14 @@ const startMs = 15_000;
 export class ResidentClient {
   readonly #entry: string;
   readonly #idleMs: number;
+  readonly #mayStart: boolean;
   #connecting: Promise<Connection> | undefined;
+  #isDisposed = false;
 
-  constructor({ entry, idleMs = defaultIdleMs }: ResidentOptions) {
+  constructor({ entry, idleMs = defaultIdleMs, mayStart = true }: ResidentOptions) {
     this.#entry = entry;
     this.#idleMs = idleMs;
+    this.#mayStart = mayStart;
   }
 
   /** Rejects with a BackupError: the worker's own, or `worker-died` when there is no way to one. */
@@ -47,7 +52,9 @@ export class ResidentClient {
     return answer.ok as Result<M>;
   }
 
+  /** What is not answered yet is rejected. */
   dispose(): void {
+    this.#isDisposed = true;
     void this.#connecting?.then(
       (connection) => connection.end(),
       () => undefined,
@@ -65,6 +72,7 @@ export class ResidentClient {
   }
 
   async #open(): Promise<Connection> {
+    if (this.#isDisposed) throw new BackupError('worker-died', 'The conversation was ended.');
     const known = readAddress();
     if (known?.entry === this.#entry) {
       try {
@@ -73,6 +81,7 @@ export class ResidentClient {
         // It has ended, or was killed.
       }
     }
+    if (!this.#mayStart) throw new BackupError('worker-died', 'No resident worker runs.');
     return Connection.to(await this.#start());
   }
 

@@ -14,6 +14,7 @@ import { errorSchema, type Method } from './protocol.ts';
 /** The calls of a worker that are short enough for the warm one. `checkpoint` answers what is unchanged by itself. */
 export const residentMethods = [
   'catalogCheckpoints',
+  'changesAfter',
   'checkpoint',
   'countRows',
   'findCheckpoint',
@@ -21,6 +22,10 @@ export const residentMethods = [
   'lossesAfter',
 ] as const satisfies Method[];
 export type ResidentMethod = (typeof residentMethods)[number];
+
+export function isResidentMethod(method: Method): method is ResidentMethod {
+  return (residentMethods as readonly Method[]).includes(method);
+}
 
 /** In the environment it makes a process of the worker's entry a resident one, that ends after so many ms without work. */
 export const residentRole = 'SQLITE_BACKUP_RESIDENT';

@@ -3,7 +3,6 @@ import { isBackupError } from '../core/errors.ts';
 import type { CallOptions, WorkerClient } from '../worker/client.ts';
 import type { Method, Params, Result } from '../worker/protocol.ts';
 import { ResidentClient } from '../worker/residentClient.ts';
-import { isResidentMethod } from '../worker/residentProtocol.ts';
 
 type Caller = Pick<WorkerClient, 'call'>;
 
@@ -25,7 +24,7 @@ export class ResidentFirst implements Caller {
     params: Params<M>,
     options?: CallOptions,
   ): Promise<Result<M>> {
-    const answered = isResidentMethod(method)
+    const answered = ResidentClient.answers(method)
       ? ((await this.#ask(method, params as never)) as { ok: Result<M> } | undefined)
       : undefined;
     return answered === undefined ? this.#alone.call(method, params, options) : answered.ok;

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { createConnection, type Socket } from 'node:net';
 import { BackupError, fromPlainError } from '../core/errors.ts';
-import type { Params, Result } from './protocol.ts';
+import type { Method, Params, Result } from './protocol.ts';
 import {
   type Address,
   linesOf,
@@ -10,6 +10,7 @@ import {
   readAddress,
   type ResidentAnswer,
   type ResidentMethod,
+  residentMethods,
   residentRole,
 } from './residentProtocol.ts';
 
@@ -36,6 +37,10 @@ export class ResidentClient {
     this.#entry = entry;
     this.#idleMs = idleMs;
     this.#mayStart = mayStart;
+  }
+
+  static answers(method: Method): method is ResidentMethod {
+    return (residentMethods as readonly Method[]).includes(method);
   }
 
   /** Rejects with a BackupError: the worker's own, or `worker-died` when there is no way to one. */

@@ -23,10 +23,6 @@ export const residentMethods = [
 ] as const satisfies Method[];
 export type ResidentMethod = (typeof residentMethods)[number];
 
-export function isResidentMethod(method: Method): method is ResidentMethod {
-  return (residentMethods as readonly Method[]).includes(method);
-}
-
 /** In the environment it makes a process of the worker's entry a resident one, that ends after so many ms without work. */
 export const residentRole = 'SQLITE_BACKUP_RESIDENT';
 

@@ -34,9 +34,9 @@ describe('the hook of agents, in trouble', function () {
 
   const send = (
     event: 'SessionStart' | 'PreToolUse' | 'PostToolUse',
-    { cwd = folder('work'), cli = cliEntry, dialect = 'claude' as Dialect } = {},
+    { cwd = folder('work'), cli = cliEntry } = {},
   ): Promise<Answered> =>
-    sendToHook(dialects[dialect]({ event, cwd, tool: 'Bash' }), {
+    sendToHook(dialects.claude({ event, cwd, tool: 'Bash' }), {
       program: [process.execPath, cli, 'hook'],
     });
   const checkpoints = async (): Promise<number> => {

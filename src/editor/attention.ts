@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import type * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import type { FoundDatabase } from '../core/catalog/discovery.ts';
+import { isRestoredName } from '../core/manifest/names.ts';
 import { databaseKey, folderKey } from './located.ts';
 
 /** `never` and `stale` are about the newest backup that is not damaged. */
@@ -23,7 +24,7 @@ export function newestGood({ snapshots, bundle }: KnownBackups): CatalogEntry | 
 }
 
 export function attentionFor(
-  { modifiedAt }: FoundDatabase,
+  { modifiedAt, path }: FoundDatabase,
   backups: KnownBackups,
   staleAfterMs: number | undefined,
 ): Attention | undefined {
@@ -31,7 +32,8 @@ export function attentionFor(
   const [newest] = backups.snapshots;
   if (newest?.verified === 'damaged' && newest.createdAt > newestAt) return 'damaged';
   if (staleAfterMs === undefined) return undefined;
-  if (newestAt === '') return 'never';
+  // A restore to a new file is a copy of a backup.
+  if (newestAt === '') return isRestoredName(path) ? undefined : 'never';
   const isOld = Date.now() - Date.parse(newestAt) > staleAfterMs;
   // What was not written since is as good as backed up just now.
   return isOld && modifiedAt > newestAt ? 'stale' : undefined;

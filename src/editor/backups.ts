@@ -1,11 +1,12 @@
 /** The one owner of what is known: databases and their backups. Views and status bar listen. */
-import { basename, extname } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ShortNames } from '../core/manifest/shortNames.ts';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { isInside } from '../core/catalog/folderSetting.ts';
 import type { Trigger } from '../core/manifest/manifest.ts';
+import type { SetAside } from '../core/restore/setAside.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import { type Attention, attentionFor, type KnownBackups, newestBundles } from './attention.ts';
 import type { Audit } from './audit.ts';
@@ -23,8 +24,10 @@ import { ContentSearch } from './contentSearch.ts';
 import { Disposables } from './disposables.ts';
 import { FileWatch } from './fileWatch.ts';
 import { databaseKey, folderKey, isOfWorkspace, locate, type Located } from './located.ts';
+import { findGone, type GoneDatabase } from './gone.ts';
 import type { Log } from './log.ts';
 import type { Job } from './runningJobs.ts';
+import { previousIn } from './previous.ts';
 import type { Settings } from './settings.ts';
 
 export interface Database extends Located, KnownBackups {
@@ -32,14 +35,6 @@ export interface Database extends Located, KnownBackups {
   readonly failure: LastFailure | undefined;
   /** Why a person should look at it. */
   readonly attention: Attention | undefined;
-}
-
-/** A database whose file is not there any more, but whose backups are. */
-export interface GoneDatabase {
-  readonly folder: vscode.WorkspaceFolder;
-  readonly path: string;
-  /** Newest first. */
-  readonly snapshots: readonly CatalogEntry[];
 }
 
 export class Backups implements vscode.Disposable {
@@ -61,6 +56,8 @@ export class Backups implements vscode.Disposable {
   #revision = '';
   #names = new ShortNames([]);
   #inWorkTree: string[] = [];
+  #troubled: { folder: string; why: string }[] = [];
+  #previous = new Map<string, SetAside[]>();
   /** The same, by the path of the database they are of. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   /** The newest bundle of each database that is not damaged. */
@@ -156,6 +153,20 @@ export class Backups implements vscode.Disposable {
     return this.#inWorkTree;
   }
 
+  /** The backups folders that cannot be listed, and why. */
+  get troubledFolders(): readonly { folder: string; why: string }[] {
+    return this.#troubled;
+  }
+
+  /** What restores have kept of databases of the workspace, newest first. */
+  get previous(): SetAside[] {
+    return [...this.#previous.values()].flat();
+  }
+
+  previousOf({ fsPath }: vscode.Uri): readonly SetAside[] {
+    return this.#previous.get(fsPath) ?? [];
+  }
+
   /** What tells the databases apart, those that only backups tell of included. */
   get names(): ShortNames {
     return this.#names;
@@ -175,24 +186,6 @@ export class Backups implements vscode.Disposable {
   /** The databases that only backups tell of. */
   get gone(): readonly GoneDatabase[] {
     return this.#gone;
-  }
-
-  #findGone(): GoneDatabase[] {
-    const present = new Set(
-      [...(this.#located ?? []), ...this.#others].map(({ folder, path }) =>
-        databaseKey(folder, path),
-      ),
-    );
-    return (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
-      const own = (this.#catalogs.get(folderKey(folder)) ?? []).filter(
-        ({ database, workspace }) =>
-          database !== undefined && workspace === basename(folder.uri.fsPath),
-      );
-      const groups = Map.groupBy(own, ({ database }) => database ?? '');
-      return [...groups]
-        .filter(([path]) => !present.has(databaseKey(folder, path)))
-        .map(([path, snapshots]) => ({ folder, path, snapshots }));
-    });
   }
 
   get isRunning(): boolean {
@@ -335,9 +328,18 @@ export class Backups implements vscode.Disposable {
     for (const [key, path] of backupsFolders) catalogs.set(key, await this.#lists.list(path));
     this.#catalogs = catalogs;
     const places = [...new Set(backupsFolders.values())];
+    this.#troubled = places.flatMap((folder) => {
+      const why = this.#lists.problemOf(folder);
+      return why === undefined ? [] : [{ folder, why }];
+    });
     const trees = await Promise.all(places.map(workTreeOf));
-    this.#inWorkTree = places.filter((_, index) => trees[index] !== undefined);
-    this.#revision = this.entries.map(({ path, stamp }) => `${path}\0${stamp}`).join('\n');
+    this.#inWorkTree = places.filter(
+      (place, index) => trees[index] !== undefined && this.#lists.problemOf(place) === undefined,
+    );
+    this.#revision = [
+      ...this.#troubled.map(({ folder, why }) => `${folder}\0${why}`),
+      ...this.entries.map(({ path, stamp }) => `${path}\0${stamp}`),
+    ].join('\n');
     this.#byDatabase = new Map(
       [...catalogs].flatMap(([key, entries]) =>
         [...Map.groupBy(entries, ({ database }) => database)].map(
@@ -356,7 +358,15 @@ export class Backups implements vscode.Disposable {
       this.#bundles.has(databaseKey(folder, path));
     this.#located = located.filter(isShown);
     this.#others = located.filter((one) => !isShown(one));
-    this.#gone = this.#findGone();
+    this.#gone = await findGone(catalogs, located, new Set(skipped.map(({ path }) => path)));
+    this.#previous = await previousIn(
+      [
+        ...folders.map(({ uri }) => uri.fsPath),
+        ...located.map(({ uri }) => dirname(uri.fsPath)),
+        ...this.#gone.map(({ folder, path }) => dirname(join(folder.uri.fsPath, path))),
+      ],
+      this.#worker,
+    );
     this.#names = new ShortNames([
       ...located.map(({ path, folder }) => ({
         ...{ path, workspace: folder && basename(folder.uri.fsPath) },

@@ -22,6 +22,7 @@ import {
   problemItem,
   type Row,
 } from './rows.ts';
+import { said } from './said.ts';
 import type { Settings, SortBy } from './settings.ts';
 
 /** Days are open as long as they are needed to show this many backups. */
@@ -53,6 +54,16 @@ function workTreeRow(folder: string): Row {
   };
 }
 
+/** Says that a backups folder cannot be listed; a click chooses another. */
+function troubledRow({ folder, why }: { folder: string; why: string }): Row {
+  const { t } = vscode.l10n;
+  return {
+    ...{ kind: 'problem', parent: 'backups', command: commands.chooseBackupsFolder },
+    text: t('The backups folder {0} cannot be used', folderName(folder)),
+    why: [said(why), t('Click to choose another folder.')].join(' '),
+  };
+}
+
 /** How long after midnight Today may still be called so. */
 const dayRefreshMs = 60_000;
 
@@ -61,6 +72,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   readonly #backups: Backups;
   readonly #settings: Settings;
   readonly #filter: Filter;
+  readonly #tree: vscode.TreeView<Row>;
   readonly #owned = new Disposables();
   readonly #changed = this.#owned.add(new vscode.EventEmitter<void>());
   readonly onDidChangeTreeData = this.#changed.event;
@@ -80,6 +92,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
         showCollapseAll: true,
       }),
     );
+    this.#tree = tree;
     let shown: string | undefined;
     const showFilter = (): void => {
       filter.tell(tree, this.#shown().length, backups.entries.length);
@@ -109,6 +122,8 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
         this.#forgetClosed();
         showFilter();
         setContext(contextKeys.backups, backups.entries.length > 0 ? 'some' : 'none');
+        const files = backups.entries.map(({ path }) => path);
+        setContext(contextKeys.backupFiles, files);
         const damaged = backups.entries.filter(({ verified }) => verified === 'damaged').length;
         tree.badge = damaged === 0 ? undefined : { value: damaged, tooltip: damagedCount(damaged) };
         this.#changed.fire();
@@ -122,14 +137,30 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     if (row !== undefined) return [];
     const entries = this.#shown();
     const sortBy = this.#settings.sortBackups();
-    const marks = entries.length === 0 ? [] : this.#backups.inWorkTree.map(workTreeRow);
-    if (sortBy !== 'age') return [...entries.sort(orders[sortBy]).map(rowOf), ...marks];
-    const now = Date.now();
-    const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
-    return [
-      ...[...days].map(([label, some]): Row => ({ kind: 'day', label, entries: some })),
-      ...marks,
+    const marks = [
+      ...this.#backups.troubledFolders.map(troubledRow),
+      ...(entries.length === 0 ? [] : this.#backups.inWorkTree.map(workTreeRow)),
     ];
+    if (sortBy !== 'age') return [...entries.sort(orders[sortBy]).map(rowOf), ...marks];
+    return [...this.#days(), ...marks];
+  }
+
+  /** Selects the row of a backup, below its day. A filter that hides it is taken away. */
+  async showBackup(entry: CatalogEntry): Promise<void> {
+    if (!this.#filter.matchesBackup(entry)) this.#filter.set('');
+    await this.#tree.reveal(rowOf(entry), { select: true, focus: true });
+  }
+
+  getParent(row: Row): Row | undefined {
+    if (row.kind === 'member') return rowOf(row.entry);
+    if (row.kind !== 'snapshot' || this.#settings.sortBackups() !== 'age') return undefined;
+    return this.#days().find(({ entries }) => entries.some(({ path }) => path === row.entry.path));
+  }
+
+  #days(): Extract<Row, { kind: 'day' }>[] {
+    const now = Date.now();
+    const days = Map.groupBy(this.#shown(), ({ createdAt }) => dayName(createdAt, now));
+    return [...days].map(([label, entries]) => ({ kind: 'day', label, entries }));
   }
 
   #shown(): CatalogEntry[] {

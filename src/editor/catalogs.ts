@@ -18,6 +18,7 @@ export class Catalogs {
   readonly #worker: WorkerClient;
   readonly #log: Pick<Log, 'error'>;
   readonly #seen = new Map<string, SeenFolder>();
+  readonly #problems = new Map<string, string>();
 
   constructor(worker: WorkerClient, log: Pick<Log, 'error'>) {
     this.#worker = worker;
@@ -25,8 +26,7 @@ export class Catalogs {
   }
 
   /**
-   * The backups in `folder`, newest first. An unusable folder has none: the first attempt to write there says what is
-   * wrong with it.
+   * The backups in `folder`, newest first. An unusable folder has none: `problemOf` says what is wrong with it.
    */
   async list(folder: string): Promise<CatalogEntry[]> {
     // First: what changes while the list is made is seen by the next look.
@@ -43,12 +43,19 @@ export class Catalogs {
         changed,
       );
       this.#seen.set(folder, { entries, look });
+      this.#problems.delete(folder);
       return entries;
     } catch (error) {
       this.#log.error(`The backups in ${folder} could not be listed`, error);
       this.#seen.delete(folder);
+      this.#problems.set(folder, error instanceof Error ? error.message : String(error));
       return [];
     }
+  }
+
+  /** Why the folder could not be listed when that was tried last. */
+  problemOf(folder: string): string | undefined {
+    return this.#problems.get(folder);
   }
 }
 

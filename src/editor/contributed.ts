@@ -46,6 +46,7 @@ export const commands = {
   setDatabase: 'sqliteBackup.setDatabase',
   showAll: 'sqliteBackup.showAll',
   showHolders: 'sqliteBackup.showHolders',
+  showInBackups: 'sqliteBackup.showInBackups',
   showInEditorTitle: 'sqliteBackup.showInEditorTitle',
   showLog: 'sqliteBackup.showLog',
   sort: 'sqliteBackup.sort',

@@ -3,8 +3,11 @@ import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { formatBytes } from '../core/units.ts';
 import { newestGood } from './attention.ts';
+import type { SetAside } from '../core/restore/setAside.ts';
+import type { Absence } from './absence.ts';
 import type { Database } from './backups.ts';
 import { errorMessage } from './errorMessages.ts';
+import type { GoneDatabase } from './gone.ts';
 import { rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
 import {
@@ -12,10 +15,11 @@ import {
   backupCount,
   databaseCount,
   databaseDescription,
+  databaseName,
   verdictWord,
 } from './messages.ts';
-import { type Row, tooltip } from './rows.ts';
-import { exactTime } from './times.ts';
+import { type PreviousRow, type Row, tooltip } from './rows.ts';
+import { dayAndTime, exactTime } from './times.ts';
 
 export function databaseId(uri: vscode.Uri): string {
   return `database:${uri.toString()}`;
@@ -32,17 +36,82 @@ export function badgeFor(databases: Database[]): vscode.ViewBadge | undefined {
   return { value: needing.length, tooltip: attentionSummary(needing) };
 }
 
+export function goneRow({ folder, path, why }: GoneDatabase): Row {
+  return { kind: 'gone', folder, path, why };
+}
+
+export function uriOfGone({ folder, path }: Extract<Row, { kind: 'gone' }>): vscode.Uri {
+  return vscode.Uri.joinPath(folder.uri, path);
+}
+
+export function previousRows(all: readonly SetAside[]): Row[] {
+  return all.map((previous) => ({ kind: 'previous', previous }));
+}
+
 export function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vscode.TreeItem {
   const item = new vscode.TreeItem(inertLine(row.path), vscode.TreeItemCollapsibleState.Collapsed);
   item.id = goneId(row);
   item.contextValue = rowContext.gone;
-  item.description = vscode.l10n.t('file not found · {0}', backupCount(count));
+  const { said, more } = absenceWords(row.why);
+  item.description = `${said} · ${backupCount(count)}`;
   item.iconPath = new vscode.ThemeIcon('circle-slash');
-  item.tooltip = tooltip([
-    row.path,
-    vscode.l10n.t('Not found: deleted, or excluded by a setting. Its backups are still here.'),
-  ]);
+  item.tooltip = tooltip([row.path, more]);
   item.accessibilityInformation = { label: inertLine(`${row.path}, ${item.description}`) };
+  return item;
+}
+
+function absenceWords(why: Absence): { said: string; more: string } {
+  const { t } = vscode.l10n;
+  switch (why) {
+    case 'deleted':
+      return {
+        said: t('deleted'),
+        more: t('The file does not exist. Its backups are still here.'),
+      };
+    case 'excluded':
+      return {
+        said: t('excluded'),
+        more: t(
+          'The file exists, but a setting excludes it: sqliteBackup.exclude, sqliteBackup.include or files.exclude. Its backups are still here.',
+        ),
+      };
+    case 'no-database':
+      return {
+        said: t('not a database now'),
+        more: t(
+          'The file exists, but its content is not that of a SQLite database. Its backups are still here.',
+        ),
+      };
+    case 'unknown':
+      return {
+        said: t('cannot be read now'),
+        more: t('The file cannot be looked at now. Its backups are still here.'),
+      };
+  }
+}
+
+/** The previous database that a restore has kept: below its database, or by itself where that is missing. */
+export function previousItem({ previous }: PreviousRow): vscode.TreeItem {
+  const { t } = vscode.l10n;
+  const { path, target, createdAt, sizeBytes, isRecorded } = previous;
+  const label = t('Previous database');
+  const item = new vscode.TreeItem(label);
+  item.id = `previous:${path}`;
+  item.contextValue = rowContext.previous;
+  item.description = t(
+    'kept by a restore {0} · {1}',
+    dayAndTime(createdAt, Date.now()),
+    formatBytes(sizeBytes),
+  );
+  item.iconPath = new vscode.ThemeIcon('discard');
+  item.tooltip = tooltip([
+    t('What {0} was before a restore.', databaseName(vscode.Uri.file(target))),
+    path,
+    exactTime(createdAt),
+    isRecorded ? undefined : t('No record says which restore kept it.'),
+    t('Undo Restore… puts it back. Delete Previous Database… removes it.'),
+  ]);
+  item.accessibilityInformation = { label: inertLine(`${label}, ${item.description}`) };
   return item;
 }
 
@@ -74,12 +143,15 @@ export function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
 }
 
 /** `prefix` is what the folder above it says already. */
-export function databaseItem(database: Database, prefix = ''): vscode.TreeItem {
+export function databaseItem(
+  database: Database,
+  { prefix = '', hasPrevious = false }: { prefix?: string; hasPrevious?: boolean } = {},
+): vscode.TreeItem {
   const { uri, path, snapshots, job, attention } = database;
   const now = Date.now();
   const item = new vscode.TreeItem(
     inertLine(path.slice(prefix.length)),
-    snapshots.length > 0
+    snapshots.length > 0 || hasPrevious
       ? vscode.TreeItemCollapsibleState.Collapsed
       : vscode.TreeItemCollapsibleState.None,
   );

@@ -1,7 +1,6 @@
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import { newestGood } from './attention.ts';
-import type { Backups, Database, GoneDatabase } from './backups.ts';
+import type { Backups, Database } from './backups.ts';
 import { setContext } from './contexts.ts';
 import {
   badgeFor,
@@ -11,10 +10,16 @@ import {
   folderItem,
   goneId,
   goneItem,
+  goneRow,
+  previousItem,
+  previousRows,
+  uriOfGone,
 } from './databaseItems.ts';
 import { DatabaseFolders } from './databaseFolders.ts';
+import { databaseOrders, isIn } from './databaseOrder.ts';
 import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
+import type { GoneDatabase } from './gone.ts';
 import { contextKeys, views } from './ids.ts';
 import { inertLine } from './inert.ts';
 import { databaseDescription } from './messages.ts';
@@ -30,7 +35,7 @@ import {
 } from './rows.ts';
 import { checkpointItem, checkpointRows, checkpointsItem } from './protection/checkpointRows.ts';
 import type { Checkpoints } from './protection/checkpoints.ts';
-import type { Settings, SortBy } from './settings.ts';
+import type { Settings } from './settings.ts';
 
 const tickedKey = 'tickedForBundle';
 const choosingKey = 'choosingForBundle';
@@ -98,6 +103,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
               : 'none',
         );
         setContext(contextKeys.running, backups.isRunning);
+        setContext(contextKeys.previous, backups.previous.length > 0);
         this.#tellExplorer();
         tree.badge = badgeFor(backups.databases);
         this.#tellFilter(tree);
@@ -172,7 +178,8 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       [this.#settings.sortDatabases(), this.#settings.snapshotsShown()],
       (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString()),
       this.#backups.databases.map(({ uri }) => uri.toString()),
-      this.#backups.gone.map((row) => [goneId(row), row.snapshots.length]),
+      this.#backups.gone.map((row) => [goneId(row), row.why, row.snapshots.length]),
+      this.#backups.previous.map(({ path }) => path),
       this.#backups.others.map(({ uri }) => uri.toString()),
       this.#backups.sawAllFiles,
     ]);
@@ -232,7 +239,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     const rowOf = (uri: vscode.Uri): Row => this.#rowOf(uri);
     const rows = (parent?: vscode.WorkspaceFolder): Row[] => [
       ...this.#folders.rowsOf(databases.filter(isIn(parent)), parent, '', rowOf),
-      ...gone.filter(isIn(parent)).map(({ folder, path }): Row => ({ kind: 'gone', folder, path })),
+      ...gone.filter(isIn(parent)).map(goneRow),
       ...(others.some(isIn(parent)) ? [this.#othersRow(parent)] : []),
     ];
     if (row === undefined) {
@@ -256,6 +263,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return others.filter(isIn(row.folder)).map(({ uri }) => this.#rowOf(uri));
       case 'database':
         return [
+          ...previousRows(this.#backups.previousOf(row.uri)),
           ...(this.#checkpoints.of(row.uri).length > 0
             ? [{ kind: 'checkpoints', uri: row.uri } as const]
             : []),
@@ -268,8 +276,12 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'checkpoints':
         return checkpointRows(row, this.#checkpoints.of(row.uri));
       case 'gone':
-        return this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row));
+        return [
+          ...previousRows(this.#backups.previousOf(uriOfGone(row))),
+          ...this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row)),
+        ];
       case 'snapshot':
+      case 'previous':
       case 'member':
       case 'problem':
       case 'more':
@@ -285,7 +297,10 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'database': {
         const database = this.#backups.find(row.uri);
         if (database === undefined) return new vscode.TreeItem(row.uri);
-        const item = databaseItem(database, this.#folders.prefixOf(row.uri));
+        const item = databaseItem(database, {
+          prefix: this.#folders.prefixOf(row.uri),
+          hasPrevious: this.#backups.previousOf(row.uri).length > 0,
+        });
         if (this.#isChoosing) item.checkboxState = this.#checkboxFor(database);
         return item;
       }
@@ -305,6 +320,8 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
           : checkpointItem(row.entry, this.#backups.names);
       case 'checkpoints':
         return checkpointsItem(row, this.#checkpoints.of(row.uri));
+      case 'previous':
+        return previousItem(row);
       case 'member':
         return memberItem(row);
       case 'problem':
@@ -336,7 +353,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   #shown(): { databases: Database[]; gone: GoneDatabase[]; others: Database[] } {
     const isShown = ({ path, snapshots }: Pick<Database, 'path' | 'snapshots'>): boolean =>
       this.#filter.matches([path]) || snapshots.some((entry) => this.#filter.matchesBackup(entry));
-    const inOrder = orders[this.#settings.sortDatabases()];
+    const inOrder = databaseOrders[this.#settings.sortDatabases()];
     return {
       databases: this.#backups.databases.filter(isShown).sort(inOrder),
       gone: this.#backups.gone.filter(isShown),
@@ -378,19 +395,3 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     this.#owned.dispose();
   }
 }
-
-/** Whether something belongs below a row; undefined stands for the whole workspace. */
-function isIn(
-  parent: vscode.WorkspaceFolder | undefined,
-): (one: { folder: vscode.WorkspaceFolder | undefined }) => boolean {
-  return ({ folder }) => parent === undefined || folder?.uri.toString() === parent.uri.toString();
-}
-
-const byPath = (a: Database, b: Database): number => a.path.localeCompare(b.path, 'en');
-
-const orders: Readonly<Record<SortBy, (a: Database, b: Database) => number>> = {
-  name: byPath,
-  size: (a, b) => b.file.sizeBytes - a.file.sizeBytes || byPath(a, b),
-  age: (a, b) =>
-    (newestGood(a)?.createdAt ?? '').localeCompare(newestGood(b)?.createdAt ?? '') || byPath(a, b),
-};

@@ -25,8 +25,12 @@ export const contextKeys = {
   backups: 'sqliteBackup.backups',
   /** `none` or `some`: whether a backups folder is chosen. */
   backupsFolder: 'sqliteBackup.backupsFolder',
-  /** Paths of the databases whose extensions do not tell that they are. */
+  /** Paths of the databases, told by their content. */
   byContent: 'sqliteBackup.byContent',
+  /** Paths of everything in the backups folders. */
+  backupFiles: 'sqliteBackup.backupFiles',
+  /** Whether a restore has kept a previous database that is still there. */
+  previous: 'sqliteBackup.previous',
   running: 'sqliteBackup.running',
   /** Set once a restore has been done in this window. */
   restored: 'sqliteBackup.restored',
@@ -53,6 +57,8 @@ export const rowContext = {
   memberDatabase: 'memberDatabase',
   memberFile: 'memberFile',
   setAside: 'setAside',
+  /** A previous database beside the live one. */
+  previous: 'previous',
   /** Tells of rows that are gone. */
   loss: 'loss',
   gone: 'gone',

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { ownLosses } from '../core/manifest/loss.ts';
 import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../core/manifest/manifest.ts';
+import { isRestoredName } from '../core/manifest/names.ts';
 import { outOfStepNames } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import { type Attention, newestGood } from './attention.ts';
@@ -228,6 +229,7 @@ export function databaseDescription(database: Database, now: number): string {
   const age = good && relativeTime(good.createdAt, now);
   if (database.failure !== undefined) return t('backup failed · {0}', size);
   if (age === undefined) {
+    if (isRestoredName(database.path)) return t('copy of a backup · {0}', size);
     return database.attention === 'damaged'
       ? t('only damaged backups · {0}', size)
       : t('never backed up · {0}', size);

@@ -6,7 +6,9 @@ import type { CatalogEntry } from '../core/catalog/catalog.ts';
 import { openLosses, ownLosses } from '../core/manifest/loss.ts';
 import type { BundleManifest, Manifest, RecordedLoss } from '../core/manifest/manifest.ts';
 import { hasNameOfOurs } from '../core/manifest/names.ts';
+import type { SetAside } from '../core/restore/setAside.ts';
 import { formatBytes } from '../core/units.ts';
+import type { Absence } from './absence.ts';
 import { commands } from './contributed.ts';
 import { rowContext } from './ids.ts';
 import { inertLine } from './inert.ts';
@@ -29,7 +31,7 @@ export type Row =
       label: string;
       count: number;
     }
-  | { kind: 'gone'; folder: vscode.WorkspaceFolder; path: string }
+  | { kind: 'gone'; folder: vscode.WorkspaceFolder; path: string; why: Absence }
   | {
       kind: 'others';
       /** Undefined where the view shows one folder. */ folder?: vscode.WorkspaceFolder;
@@ -40,6 +42,7 @@ export type Row =
       uri: vscode.Uri;
       /** Undefined for the level above the days. */ day?: string;
     }
+  | PreviousRow
   | BackupRow
   | MemberRow
   | {
@@ -59,6 +62,12 @@ export interface BackupRow {
   entry: CatalogEntry;
   /** The database, where it is known. */
   uri?: vscode.Uri;
+}
+
+/** The previous database that a restore has kept beside a live one. */
+export interface PreviousRow {
+  kind: 'previous';
+  previous: SetAside;
 }
 
 /** Something inside a bundle. */

@@ -57,6 +57,17 @@ describe('finding databases in a window', () => {
         const journal = explorer.getByRole('treeitem', { name: 'travel-journal', exact: true });
         const told = window.notification(/Backed up data\/travel-journal/);
         await window.chooseFromRow(journal, 'Back Up', told);
+        // A backup has what a backup is for, and no backup of itself.
+        await explorer.getByRole('treeitem', { name: 'backups', exact: true }).click();
+        const backup = explorer.getByRole('treeitem', { name: /^travel-journal_\d+_\d+Z$/ });
+        await backup.click({ button: 'right' });
+        await window.screenshot('explorer-menu-backup');
+        await window.page.getByRole('menuitem', { name: 'SQLite Backup', exact: true }).click();
+        await window.chooseFromMenu('Show in Backups');
+        await window
+          .view('Backups')
+          .locator('.monaco-list-row.selected', { hasText: 'data/travel-journal' })
+          .waitFor();
       });
     },
   );

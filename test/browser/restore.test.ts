@@ -199,6 +199,8 @@ async function restoreBeside(window: Window, shop: Shop, folder: string): Promis
   assert.equal(made.length, 1);
   assert.equal(await shop.orders(), 15);
   assert.deepEqual(setAsidesIn(folder), []);
+  await window.openSidebar();
+  await window.treeItem(/^shop\.restored_.*copy of a backup/).waitFor();
 }
 
 async function restoreByHand(window: Window, shop: Shop, folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** How backups are called. Pure: no file is looked at. */
-import { basename, extname } from 'node:path';
+import { basename, extname, join, parse } from 'node:path';
 import { BackupError } from '../errors.ts';
 
 export const longestName = 255 - '.suspect-journal'.length;
@@ -51,6 +51,22 @@ export function parseSetAsideName(name: string): { target: string; createdAt: st
   const [, target = '', stamp = ''] = /^(.+)\.bad-(\d{8}_\d{6})Z(?:-\d{1,4})?$/s.exec(name) ?? [];
   const createdAt = isoTimeOf(stamp);
   return createdAt === undefined ? undefined : { target, createdAt };
+}
+
+/** Of the name of a new file: room for a number, and for what SQLite calls its siblings. */
+const longestRestored = 255 - '-999-journal'.length;
+
+/** `app.restored_20261121_134502.db`, beside `app.db`: a restore to a new file. */
+export function restoredName(live: string, createdAt: string): string {
+  const stamp = createdAt.replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
+  const { dir, name, ext } = parse(live);
+  const end = `.restored_${stamp}${ext}`;
+  return join(dir, truncateBytes(name, longestRestored - Buffer.byteLength(end)) + end);
+}
+
+/** True for the name of a restore to a new file: a copy of a backup, which is there to be looked at. */
+export function isRestoredName(path: string): boolean {
+  return /\.restored_\d{8}_\d{6}(?:-\d{1,3})?(?:\.[^.]*)?$/.test(path);
 }
 
 /** Replaces what is not legal on every file system, or could hide what a name says (control and bidi characters). */
@@ -130,6 +146,18 @@ export function requireBareName(name: string): string {
   throw new BackupError('bad-name', `${JSON.stringify(name)} ${problem}.`, {
     hint: 'Choose a plain file name.',
   });
+}
+
+/** How much of a name is before its suffix, which tells other programs what the file is. */
+export function stemLength(name: string): number {
+  return name.length - extname(name).length;
+}
+
+/** `wanted` with the suffix of `current`, so that a backup stays what it is called. An empty name stays empty. */
+export function withSuffixOf(current: string, wanted: string): string {
+  const suffix = extname(current);
+  const isKept = wanted.toLowerCase().endsWith(suffix.toLowerCase());
+  return isKept || wanted.trim() === '' ? wanted : wanted + suffix;
 }
 
 function problemOf(name: string): string | undefined {

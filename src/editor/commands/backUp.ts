@@ -98,17 +98,28 @@ async function pick(
     uri: database.uri,
   }));
   if (several) {
+    const title = vscode.l10n.t('Back Up Databases');
     const placeHolder = vscode.l10n.t('Databases to back up');
-    const picked = await vscode.window.showQuickPick(items, { canPickMany: true, placeHolder });
+    const picked = await vscode.window.showQuickPick(items, {
+      ...{ canPickMany: true, title, placeHolder },
+    });
     return picked?.map(({ uri }) => uri);
   }
   const placeHolder = vscode.l10n.t('Database to back up');
-  const picked = await vscode.window.showQuickPick(items, { placeHolder });
+  const title = vscode.l10n.t('Back Up a Database');
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder });
   return picked && [picked.uri];
 }
 
-function tellNoDatabase(): void {
-  void notify.info(vscode.l10n.t('There is no SQLite database in this workspace.'));
+/** Says also why there is none where no folder is open. */
+export function tellNoDatabase(): void {
+  const { t } = vscode.l10n;
+  const isEmpty = (vscode.workspace.workspaceFolders ?? []).length === 0;
+  void notify.info(
+    isEmpty
+      ? t('No folder is open. Open the folder of your database first.')
+      : t('There is no SQLite database in this workspace.'),
+  );
 }
 
 async function run(parts: Parts, uris: vscode.Uri[], method?: Method): Promise<PlainResult> {
@@ -123,7 +134,7 @@ async function run(parts: Parts, uris: vscode.Uri[], method?: Method): Promise<P
   const [last] = uris.slice(-1);
   if (last !== undefined) await parts.memory.update(lastUsedKey, last.toString());
   // The caller has the result; the notification may stay for as long as the person likes.
-  void tell(parts, result, method).catch((error: unknown) =>
+  void tell(parts, result, { method, folders }).catch((error: unknown) =>
     parts.log.error('Telling the result failed', error),
   );
   return plain(result);
@@ -164,7 +175,11 @@ export const passingCodes: ReadonlySet<string> = new Set<string>([
   'io-error',
 ]);
 
-async function tell(parts: Parts, result: BackUpResult, method: Method | undefined): Promise<void> {
+async function tell(
+  parts: Parts,
+  result: BackUpResult,
+  { method, folders }: { method: Method | undefined; folders: ReadonlyMap<string, string> },
+): Promise<void> {
   const { t } = vscode.l10n;
   const showLog = t('Show Log');
   const { done, failed } = result;
@@ -175,7 +190,14 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
     const runDoctor = t('Run Doctor');
     const stillOpen = failed.find(({ error }) => error.facts?.['reason'] === 'still-open');
     const mayPass = failed.filter(({ error }) => passingCodes.has(error.code));
+    const chooseFolder = t('Choose Folder…');
+    const isFolderAtFault = failed.some(
+      ({ uri, error }) =>
+        error.code === 'target-full' ||
+        (error.path !== undefined && error.path === folders.get(uri.toString())),
+    );
     const actions = [
+      ...(isFolderAtFault ? [chooseFolder] : []),
       ...(stillOpen === undefined ? [] : [save]),
       ...(mayPass.length > 0 ? [retry, showLog] : [showLog]),
       ...(failed.some(({ error }) => error.code === 'worker-died') ? [runDoctor] : []),
@@ -188,6 +210,7 @@ async function tell(parts: Parts, result: BackUpResult, method: Method | undefin
         mayPass.map(({ uri }) => uri),
         method,
       );
+    if (answer === chooseFolder) await vscode.commands.executeCommand(commands.chooseBackupsFolder);
     if (answer === showLog) parts.log.show();
     if (answer === runDoctor) await vscode.commands.executeCommand(commands.doctor);
     if (answer === save)

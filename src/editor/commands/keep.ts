@@ -1,8 +1,14 @@
-import { basename } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { BackupError, isBackupError } from '../../core/errors.ts';
-import { manifestNameOf, requireBareName } from '../../core/manifest/names.ts';
+import {
+  manifestNameOf,
+  requireBareName,
+  stemLength,
+  withSuffixOf,
+} from '../../core/manifest/names.ts';
 import { formatBytes } from '../../core/units.ts';
 import { inertLine, notify } from '../inert.ts';
 import { backupCount } from '../messages.ts';
@@ -73,16 +79,23 @@ export async function rename(
   });
   if (entry === undefined) return {};
   const current = basename(entry.path);
-  const name =
+  const answer =
     typeof to === 'string'
       ? to
       : await vscode.window.showInputBox({
           title: vscode.l10n.t('Rename {0}', inertLine(current)),
           value: current,
-          valueSelection: [0, current.length],
-          validateInput: (value) => (value === current ? undefined : problemWith(value)),
+          valueSelection: [0, stemLength(current)],
+          validateInput: (value) => {
+            const wanted = withSuffixOf(current, value);
+            return wanted === current
+              ? undefined
+              : (problemWith(wanted) ?? takenProblem(dirname(entry.path), wanted));
+          },
         });
-  if (name === undefined || name === current) return {};
+  if (answer === undefined) return {};
+  const name = typeof to === 'string' ? to : withSuffixOf(current, answer);
+  if (name === current) return {};
   const path = await parts.worker.call('rename', { path: entry.path, name });
   await parts.backups.refresh();
   return { path };
@@ -96,6 +109,14 @@ function problemWith(name: string): string | undefined {
     if (isBackupError(error)) return inertLine(said(error.message));
     throw error;
   }
+}
+
+/** While it is typed: after Enter, the text would be lost. */
+function takenProblem(folder: string, name: string): string | undefined {
+  const isTaken = [name, manifestNameOf(name)].some((one) => existsSync(join(folder, one)));
+  return isTaken
+    ? inertLine(vscode.l10n.t('{0} already exists. Choose another name.', name))
+    : undefined;
 }
 
 /** Moves backups with their manifests to the trash, after asking. */

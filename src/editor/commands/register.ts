@@ -18,6 +18,7 @@ import { copyPath, copySha256, openReadOnly, revealBackup, saveCopyAs } from './
 import { note, pin, remove, rename } from './keep.ts';
 import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
+import { showHolders } from './holders.ts';
 import type { Parts } from './parts.ts';
 import {
   checkpointNow,
@@ -27,18 +28,11 @@ import {
   restoreCheckpoint,
 } from './protection.ts';
 import { refresh } from './refresh.ts';
-import {
-  deleteSetAside,
-  exportRunbook,
-  recoverRestore,
-  restore,
-  showHolders,
-  undoRestore,
-} from './restore.ts';
+import { deleteSetAside, exportRunbook, recoverRestore, restore, undoRestore } from './restore.ts';
 import { applyRetention } from './retention.ts';
 import { saveOpenFiles } from './saveOpen.ts';
 import { verify, verifyAll } from './verify.ts';
-import { setFilter, sort } from './view.ts';
+import { setFilter, showInBackups, sort } from './view.ts';
 
 type Command = (parts: Parts, ...args: unknown[]) => unknown;
 
@@ -90,6 +84,7 @@ const table: Record<CommandId, Command> = {
   [commands.extract]: extract,
   [commands.restore]: restore,
   [commands.showHolders]: showHolders,
+  [commands.showInBackups]: showInBackups,
   [commands.saveOpenFiles]: saveOpenFiles,
   [commands.undoRestore]: undoRestore,
   [commands.recoverRestore]: recoverRestore,

@@ -13,7 +13,7 @@ import { withoutData } from '../../runbook/lastCopy.ts';
 import { questionBeforeDelete, questionBeforeUndo } from '../../runbook/questions.ts';
 import { isCopied, type RunItem } from '../../runbook/run.ts';
 import { undoAsked } from '../../runbook/steps/undo.ts';
-import { recoveredWords, unseenWords } from '../../runbook/words.ts';
+import { recoveredWords } from '../../runbook/words.ts';
 import { writtenSince } from '../../runbook/writtenSince.ts';
 import { inertLine, notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
@@ -117,41 +117,6 @@ async function askForLive(name: string): Promise<string | undefined> {
   return picked?.fsPath;
 }
 
-/** The programs that have a database open, by name and number. */
-export async function showHolders(
-  { backups, worker }: Parts,
-  target?: unknown,
-): Promise<{ holders: { pid: number; name: string }[] }> {
-  const { t } = vscode.l10n;
-  const row = isRow(target) ? target : undefined;
-  const uri =
-    target instanceof vscode.Uri
-      ? target
-      : row?.kind === 'database'
-        ? row.uri
-        : (
-            await vscode.window.showQuickPick(
-              backups.databases.map((one) => ({
-                label: inertLine(databaseName(one.uri)),
-                uri: one.uri,
-              })),
-              { placeHolder: t('Database') },
-            )
-          )?.uri;
-  if (uri === undefined) return { holders: [] };
-  const { holders, known } = await worker.call('holders', { paths: [uri.fsPath] });
-  const name = databaseName(uri);
-  const limit = unseenWords(known, t) ?? '';
-  const who = holders.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
-  const message =
-    holders.length === 0
-      ? t('No program that this user can see has {0} open.', name)
-      : t('{0} is open in {1}.', name, who);
-  const text = [message, limit].join(' ').trim();
-  void notify.info(text);
-  return { holders };
-}
-
 /**
  * Puts the previous database of a restore back. Asks which, of those that are kept in the workspace. It asks also when it
  * gets a Uri, which may come from a key that was bound long ago and says nothing of what was written since the restore.
@@ -161,7 +126,9 @@ export async function undoRestore(parts: Parts, target?: unknown): Promise<{ tar
   const setAside =
     target instanceof vscode.Uri
       ? await setAsideAt(parts, target)
-      : await pickSetAside(parts, { title: t('Previous database to put back') });
+      : isRow(target) && target.kind === 'previous'
+        ? target.previous
+        : await pickSetAside(parts, { title: t('Undo a Restore') });
   if (setAside === undefined) return {};
   if (existsSync(setAside.target) && !(await confirmUndo(parts, setAside))) return {};
   const { toolVersion } = parts;
@@ -237,10 +204,12 @@ export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ 
   const setAside =
     target instanceof vscode.Uri
       ? await setAsideAt(parts, target)
-      : await pickSetAside(parts, {
-          title: t('Previous database to delete'),
-          isOffered: (one) => isOfRestore(parts, one),
-        });
+      : isRow(target) && target.kind === 'previous'
+        ? target.previous
+        : await pickSetAside(parts, {
+            title: t('Delete a Previous Database'),
+            isOffered: (one) => isOfRestore(parts, one),
+          });
   if (setAside === undefined) return {};
   const { path, target: live } = setAside;
   if (!isOfRestore(parts, setAside)) {
@@ -282,11 +251,18 @@ async function pickSetAside(
     return undefined;
   }
   const items = found.map((one) => ({
-    label: inertLine(basename(one.path)),
-    description: inertLine(databaseName(vscode.Uri.file(dirname(one.path)))),
+    label: inertLine(
+      t(
+        '{0} before the restore of {1}',
+        databaseName(vscode.Uri.file(one.target)),
+        dayAndTime(one.createdAt, Date.now()),
+      ),
+    ),
+    description: inertLine([formatBytes(one.sizeBytes), basename(one.path)].join(' · ')),
     one,
   }));
-  return (await vscode.window.showQuickPick(items, { title, placeHolder: title }))?.one;
+  const placeHolder = t('Choose a previous database');
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.one;
 }
 
 /** Finishes or rolls back restores that were interrupted; says so when there are none. */

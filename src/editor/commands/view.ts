@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
 import { type SortBy, sortOrders } from '../settings.ts';
+import { views } from '../ids.ts';
 import type { Parts } from './parts.ts';
+import { backupsFor } from './selection.ts';
 
 /** Leaves out the rows that do not hold every word. `text` is for callers that need not ask. */
 export async function setFilter(parts: Parts, text?: unknown): Promise<{ filter?: string }> {
@@ -15,6 +17,18 @@ export async function setFilter(parts: Parts, text?: unknown): Promise<{ filter?
   if (answer === undefined) return {};
   parts.filter.set(answer);
   return { filter: parts.filter.text };
+}
+
+/** Selects a backup in the view Backups. */
+export async function showInBackups(parts: Parts, target?: unknown): Promise<void> {
+  if (!parts.backups.isReady) await parts.backups.refresh();
+  const [entry] = await backupsFor(parts, target, undefined, {
+    several: false,
+    title: vscode.l10n.t('Show in Backups'),
+  });
+  if (entry === undefined) return;
+  await vscode.commands.executeCommand(`${views.backups}.focus`);
+  await parts.backupsView.showBackup(entry);
 }
 
 /** Lets the person choose the order of both views; it is kept in the user's settings. */
@@ -50,7 +64,7 @@ export async function sort({ settings }: Parts): Promise<void> {
       ...group(t('Databases'), 'databases.sortBy', settings.sortDatabases(), words.databases),
       ...group(t('Backups'), 'backups.sortBy', settings.sortBackups(), words.backups),
     ],
-    { placeHolder: t('Order of the rows') },
+    { title: t('Sort By'), placeHolder: t('Order of the rows') },
   );
   if (picked?.key !== undefined) await settings.remember(picked.key, picked.order);
 }

@@ -1,6 +1,6 @@
 /** The step "copy": the backup takes the live names, or goes to new files beside them. */
-import { join, parse } from 'node:path';
 import { BackupError, isBackupError } from '../../core/errors.ts';
+import { restoredName } from '../../core/manifest/names.ts';
 import type { PutInPlaceRequest, Restored } from '../../core/restore/apply.ts';
 import type { CallOptions } from '../../worker/client.ts';
 import { checkCopied } from '../byHand.ts';
@@ -29,7 +29,7 @@ function copyBeside(restore: Restoration): Promise<Restored | undefined> {
   const { host, run } = restore;
   return restore.work('copy', host.t('Copying the backup to a new file…'), async (options) => {
     const createdAt = restore.compared?.plan.createdAt ?? run.startedAt;
-    const names = restore.livePaths.map((live) => host.freePath(besideName(live, createdAt)));
+    const names = restore.livePaths.map((live) => host.freePath(restoredName(live, createdAt)));
     const liveStates = await host.worker.call('liveStates', { paths: names });
     run.besides = names.map((name) => host.freePath(name));
     if (run.besides.some((name, index) => name !== names[index])) {
@@ -44,19 +44,6 @@ function copyBeside(restore: Restoration): Promise<Restored | undefined> {
     const request = restore.applyRequest(liveStates, { ignoreHolders: false });
     return host.worker.call('applyRestore', request, options);
   });
-}
-
-/** Of the name of a new file: room for a number, and for what SQLite calls its siblings. */
-const mostBytes = 255 - '-999-journal'.length;
-
-/** `app.restored_20261121_134502.db`, beside `app.db`. */
-function besideName(live: string, createdAt: string): string {
-  const stamp = createdAt.replace(/[-:]/g, '').replace('T', '_').slice(0, 15);
-  const { dir, name, ext } = parse(live);
-  const end = `.restored_${stamp}${ext}`;
-  let stem = name;
-  while (Buffer.byteLength(`${stem}${end}`) > mostBytes) stem = [...stem].slice(0, -1).join('');
-  return join(dir, `${stem}${end}`);
 }
 
 async function copyOver(restore: Restoration): Promise<Restored | undefined> {

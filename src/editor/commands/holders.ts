@@ -1,0 +1,47 @@
+import * as vscode from 'vscode';
+import { unseenWords } from '../../runbook/words.ts';
+import { inertLine, notify } from '../inert.ts';
+import { databaseName } from '../messages.ts';
+import { isRow } from '../rows.ts';
+import { tellNoDatabase } from './backUp.ts';
+import type { Parts } from './parts.ts';
+
+async function pickDatabase(backups: Parts['backups']): Promise<vscode.Uri | undefined> {
+  const { t } = vscode.l10n;
+  if (!backups.isReady) await backups.refresh();
+  if (backups.databases.length === 0) {
+    tellNoDatabase();
+    return undefined;
+  }
+  const items = backups.databases.map(({ uri }) => ({ label: inertLine(databaseName(uri)), uri }));
+  const title = t('Show Programs That Have It Open');
+  const placeHolder = t('Choose a database');
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.uri;
+}
+
+/** The programs that have a database open, by name and number. */
+export async function showHolders(
+  { backups, worker }: Parts,
+  target?: unknown,
+): Promise<{ holders: { pid: number; name: string }[] }> {
+  const { t } = vscode.l10n;
+  const row = isRow(target) ? target : undefined;
+  const uri =
+    target instanceof vscode.Uri
+      ? target
+      : row?.kind === 'database'
+        ? row.uri
+        : await pickDatabase(backups);
+  if (uri === undefined) return { holders: [] };
+  const { holders, known } = await worker.call('holders', { paths: [uri.fsPath] });
+  const name = databaseName(uri);
+  const limit = unseenWords(known, t) ?? '';
+  const who = holders.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
+  const message =
+    holders.length === 0
+      ? t('No program that this user can see has {0} open.', name)
+      : t('{0} is open in {1}.', name, who);
+  const text = [message, limit].join(' ').trim();
+  void notify.info(text);
+  return { holders };
+}

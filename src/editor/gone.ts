@@ -1,0 +1,39 @@
+/** The databases that only backups tell of. */
+import { basename, join } from 'node:path';
+import * as vscode from 'vscode';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import { type Absence, absenceOf } from './absence.ts';
+import { databaseKey, folderKey, type Located } from './located.ts';
+
+/** A database that is not among those of the workspace, but whose backups are there. */
+export interface GoneDatabase {
+  readonly folder: vscode.WorkspaceFolder;
+  readonly path: string;
+  readonly why: Absence;
+  /** Newest first. */
+  readonly snapshots: readonly CatalogEntry[];
+}
+
+/** `skipped` are the paths of files that were found, and that are no databases. */
+export async function findGone(
+  catalogs: ReadonlyMap<string, CatalogEntry[]>,
+  located: readonly Located[],
+  skipped: ReadonlySet<string>,
+): Promise<GoneDatabase[]> {
+  const present = new Set(located.map(({ folder, path }) => databaseKey(folder, path)));
+  const gone = (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
+    const own = (catalogs.get(folderKey(folder)) ?? []).filter(
+      ({ database, workspace }) =>
+        database !== undefined && workspace === basename(folder.uri.fsPath),
+    );
+    return [...Map.groupBy(own, ({ database }) => database ?? '')]
+      .filter(([path]) => !present.has(databaseKey(folder, path)))
+      .map(([path, snapshots]) => ({ folder, path, snapshots }));
+  });
+  return Promise.all(
+    gone.map(async ({ folder, path, snapshots }) => {
+      const file = join(folder.uri.fsPath, path);
+      return { folder, path, snapshots, why: await absenceOf(file, skipped.has(file)) };
+    }),
+  );
+}

@@ -32,7 +32,7 @@ export interface Api {
   verify(backups: readonly vscode.Uri[]): Thenable<VerifyResult>;
   /** Fires for each backup and each checkpoint that this window has taken. */
   readonly onDidBackUp: vscode.Event<TakenBackup>;
-  /** Fires when rows, tables or a whole database are gone. */
+  /** Fires when rows, columns, tables or a whole database are gone. */
   readonly onDidLoseData: vscode.Event<DataLoss>;
   /** The file that has one JSON line for each backup, restore, deletion and prune. */
   readonly auditLog: string;
@@ -96,8 +96,8 @@ export interface TakenBackup {
 
 export interface DataLoss {
   database: vscode.Uri;
-  /** The worst first. `now` is missing where the table itself is gone or renamed. */
-  tables: { table: string; before: number; now?: number }[];
+  /** The worst first. `now` is missing where the table itself is gone or renamed; `columns` are gone where rows are not. */
+  tables: { table: string; before: number; now?: number; columns?: string[] }[];
   /** The file is gone, or is no database any more. */
   isGone: boolean;
   /** The last good state, which is pinned. */

@@ -144,6 +144,8 @@ async function lossesSince(
     return losses.map((loss) => lossText(loss, 'at the checkpoint'));
   } catch (error) {
     if (!isBackupError(error)) throw error;
+    // What it is now, as "is empty (0 bytes)", tells all.
+    if (error.code === 'not-a-database') return [error.message];
     return [`its rows could not be counted: ${error.message}`];
   }
 }

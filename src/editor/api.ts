@@ -69,9 +69,10 @@ export function makeApi(
 function lostEvent({ database, losses, isGone, backup, ran }: DataLoss): LossEvent {
   return {
     database: vscode.Uri.file(database),
-    tables: losses.map(({ table, before, now }) => ({
+    tables: losses.map(({ table, before, now, columns }) => ({
       ...{ table, before },
       ...(now !== undefined && { now }),
+      ...(columns !== undefined && { columns }),
     })),
     isGone,
     ...(backup !== undefined && { backup: vscode.Uri.file(backup) }),

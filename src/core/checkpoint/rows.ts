@@ -1,25 +1,29 @@
 /** Which rows are gone between a checkpoint and the database as it is now. */
-import { findLosses, type Loss } from '../manifest/loss.ts';
+import { findLosses, findLostColumns, type Loss } from '../manifest/loss.ts';
 import type { TableFacts } from '../manifest/manifest.ts';
 import { describeDatabase } from '../sqlite/contents.ts';
 import { withReadable } from '../sqlite/readable.ts';
 
 export interface Counted {
   tables: TableFacts[];
+  columns: Record<string, string[]>;
 }
 
-/** The rows of each table now. Throws when they cannot be counted: then nothing is known, and nothing is lost. */
+/** The rows and columns of each table now. Throws when they cannot be counted: then nothing is known, and nothing is lost. */
 export function countRows(database: string, busyTimeoutMs: number): Counted {
   return withReadable([database], ([readable = database]) => {
-    const { tables } = describeDatabase(readable, busyTimeoutMs, { countRows: 'any' });
-    return { tables };
+    const { tables, columns } = describeDatabase(readable, busyTimeoutMs, {
+      ...{ countRows: 'any', columns: true },
+    });
+    return { tables, columns: columns ?? {} };
   });
 }
 
 /** Counts the rows of both. Throws when one of them cannot be read. */
 export function lossesAfter(checkpoint: string, database: string, busyTimeoutMs: number): Loss[] {
   const [before, now] = [checkpoint, database].map((path) => countRows(path, busyTimeoutMs));
-  return before === undefined || now === undefined ? [] : findLosses(before, now);
+  if (before === undefined || now === undefined) return [];
+  return [...findLosses(before, now), ...findLostColumns(before, now)];
 }
 
 /** Of one table; undefined where it is not there, or its rows could not be counted. */

@@ -8,6 +8,8 @@ export interface Loss {
   before: number;
   /** Undefined when the table is gone, or has another name: these two cannot be told apart. */
   now?: number | undefined;
+  /** Where it is these columns that are gone, and not rows. */
+  columns?: string[];
 }
 
 /** What a manifest knows of the tables; `rows` is missing where they were not counted. */
@@ -15,6 +17,8 @@ export interface KnownTables {
   tables?: TableFacts[] | undefined;
   /** How many tables are not listed. */
   tablesOmitted?: number | undefined;
+  /** The columns of a table in their order, without generated ones; undefined where they were not looked at. */
+  columns?: Record<string, string[]> | undefined;
 }
 
 /** More than so many rows are a loss when they are more than a tenth; so is any fall by more than half. */
@@ -37,6 +41,43 @@ export function findLosses(before: KnownTables, now: KnownTables): Loss[] {
       ? [{ table: table.name, before: rows, now: table.rows }]
       : [];
   });
+}
+
+/**
+ * The tables with rows that have lost columns. A column with another name in the same place has been renamed, and a table
+ * that has lost rows as well is in `findLosses`.
+ */
+export function findLostColumns(before: KnownTables, now: KnownTables): Loss[] {
+  const columnsNow = new Map(
+    Object.entries(now.columns ?? {}).map(([table, columns]) => [foldCase(table), columns]),
+  );
+  const rowsNow = new Map(now.tables?.map(({ name, rows }) => [foldCase(name), rows]));
+  return (before.tables ?? []).flatMap(({ name, rows = 0 }): Loss[] => {
+    const columns = columnsNow.get(foldCase(name));
+    const left = rowsNow.get(foldCase(name));
+    if (columns === undefined || rows === 0 || left === undefined || isLoss(rows, left)) return [];
+    const gone = goneFrom(before.columns?.[name] ?? [], columns);
+    return gone.length === 0 ? [] : [{ table: name, before: rows, now: left, columns: gone }];
+  });
+}
+
+function goneFrom(before: readonly string[], now: readonly string[]): string[] {
+  const gaps = newBehind(now, before);
+  return [...newBehind(before, now)].flatMap(([place, gone]) =>
+    gone.length > (gaps.get(place)?.length ?? 0) ? gone : [],
+  );
+}
+
+/** The columns that `others` have not, each list by the common column that it stands behind. */
+function newBehind(columns: readonly string[], others: readonly string[]): Map<string, string[]> {
+  const common = new Set(others.map(foldCase));
+  const found = new Map<string, string[]>();
+  let place = '';
+  for (const column of columns) {
+    if (common.has(foldCase(column))) place = foldCase(column);
+    else found.set(place, [...(found.get(place) ?? []), column]);
+  }
+  return found;
 }
 
 function isLoss(before: number, now: number): boolean {
@@ -111,7 +152,14 @@ export function lostRows({ before, now = 0 }: Loss): number {
 }
 
 /** `users had 5,000 rows at the last backup, now 0`; `when` is for another time. */
-export function lossText({ table, before, now }: Loss, when = 'at the last backup'): string {
+export function lossText(
+  { table, before, now, columns }: Loss,
+  when = 'at the last backup',
+): string {
+  if (columns !== undefined)
+    return columns.length === 1
+      ? `${table} no longer has the column ${columns.join()}`
+      : `${table} no longer has the columns ${columns.join(', ')}`;
   const rows = (count: number): string =>
     `${count.toLocaleString('en')} ${count === 1 ? 'row' : 'rows'}`;
   return now === undefined

@@ -58,6 +58,8 @@ export interface Contents {
   /** Ordinary tables, without SQLite's own. `rows` only where they were counted. */
   tables: TableFacts[];
   migrations: MigrationState[];
+  /** By table, where they were asked for. */
+  columns?: Record<string, string[]>;
 }
 
 /**
@@ -77,6 +79,8 @@ export function settleCopy(path: string): Contents {
 function settle(path: string): Contents {
   const db = openPrivate(path);
   try {
+    // The whole file is synced once, before it gets a name.
+    db.pragma('synchronous = off');
     db.pragma('journal_mode = delete');
     return readContents(db, { countRows: 'none' });
   } finally {
@@ -88,12 +92,13 @@ function settle(path: string): Contents {
 export function describeDatabase(
   path: string,
   busyTimeoutMs: number,
-  { countRows = 'none' }: { countRows?: 'none' | 'any' } = {},
+  { countRows = 'none', columns = false }: { countRows?: 'none' | 'any'; columns?: boolean } = {},
 ): Contents {
   return explained(path, () => {
     const db = openSource(path, busyTimeoutMs);
     try {
-      return readContents(db, { countRows });
+      const contents = readContents(db, { countRows });
+      return columns ? { ...contents, columns: columnsOf(db) } : contents;
     } finally {
       db.close();
     }
@@ -123,6 +128,14 @@ export function ordinaryTables(db: Database.Database): string[] {
     .pluck()
     .all();
   return names.filter((name) => typeof name === 'string');
+}
+
+/** The names of the stored columns of each table. */
+function columnsOf(db: Database.Database): Record<string, string[]> {
+  const columns = db.prepare('SELECT name FROM pragma_table_info(?) ORDER BY cid').pluck();
+  return Object.fromEntries(
+    ordinaryTables(db).map((name) => [name, columns.all(name) as string[]]),
+  );
 }
 
 /** Undefined when the count needs something that only the application has. */

@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
-import { findLosses, type Loss, lostRows } from '../../core/manifest/loss.ts';
-import type { TableFacts } from '../../core/manifest/manifest.ts';
+import { findLosses, findLostColumns, type Loss, lostRows } from '../../core/manifest/loss.ts';
+import type { Counted } from '../../core/checkpoint/rows.ts';
 import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import { Disposables } from '../disposables.ts';
 import { commands } from '../contributed.ts';
@@ -27,8 +27,9 @@ export interface DataLoss {
   ran: string | undefined;
 }
 
-interface Known {
-  tables: TableFacts[];
+interface Known extends Omit<Counted, 'columns'> {
+  /** Missing in what an older version has remembered. */
+  columns?: Counted['columns'];
   /** ISO 8601. */
   at: string;
 }
@@ -49,6 +50,8 @@ const matureMs = 10 * 60_000;
 /** A database that another program keeps locked is looked at again after this. */
 const laterMs = 15_000;
 const mostTried = 5;
+/** What was counted before, and is something else now. */
+const noDatabase: ReadonlySet<string> = new Set(['not-a-database', 'encrypted-or-not-sqlite']);
 const knownKey = 'knownRows';
 const learnedKey = 'lossesThatAreNone';
 
@@ -122,23 +125,23 @@ export class LossAlarm implements vscode.Disposable {
   async #count(path: string): Promise<void> {
     const { resident, log } = this.#parts;
     const at = new Date().toISOString();
-    let tables: TableFacts[];
+    let counted: Counted;
     try {
       const params = { database: path, busyTimeoutMs: defaultBusyTimeoutMs };
-      ({ tables } = await resident.call('countRows', params));
+      counted = await resident.call('countRows', params);
     } catch (error) {
       if (!isBackupError(error)) throw error;
       // Who could not look has not seen a loss. What is no database any more is one.
-      if (error.code === 'not-a-database' && this.#known.has(path)) await this.#noteGone(path);
+      if (noDatabase.has(error.code) && this.#known.has(path)) await this.#noteGone(path);
       else if (error.code === 'source-busy') this.#tryLater(path);
       else log.info(`The rows of ${path} were not counted: ${error.message}`);
       return;
     }
     const before = this.#known.get(path);
-    this.#remember(path, { tables, at });
+    this.#remember(path, { ...counted, at });
     if (before === undefined) return;
     const learned = new Set(this.#learned());
-    const losses = findLosses(before, { tables })
+    const losses = [...findLosses(before, counted), ...findLostColumns(before, counted)]
       .filter(({ table }) => !learned.has(learnedName(path, table, this.#ranSince(before.at))))
       .sort((a, b) => lostRows(b) - lostRows(a));
     if (losses.length > 0) await this.#tell(path, before, losses);
@@ -227,7 +230,8 @@ export class LossAlarm implements vscode.Disposable {
       try {
         const params = { database: entry.path, busyTimeoutMs: defaultBusyTimeoutMs };
         const counted = await resident.call('countRows', params);
-        if (findLosses(before, counted).length > 0) continue;
+        if ([...findLosses(before, counted), ...findLostColumns(before, counted)].length > 0)
+          continue;
         if (entry.kept?.pinned !== true)
           await worker.call('remark', { path: entry.path, remark: { pinned: true } });
         await checkpoints.refresh();
@@ -271,14 +275,15 @@ function words({ database, losses, isGone, ran }: DataLoss, since: string): stri
   const because = ran === undefined ? '' : ` (${inertLine(ran.slice(0, 100))})`;
   const time = timeOfDay(since);
   if (isGone) return t('{0} is gone since {1}{2}.', name, time, because);
-  const shown = losses
-    .slice(0, 3)
-    .map(({ table, before, now }) =>
-      now === undefined
-        ? t('{0}: the table with {1} rows is gone or renamed', table, number(before))
-        : t('{0}: {1} of {2} rows gone', table, number(before - now), number(before)),
-    );
+  const shown = losses.slice(0, 3).map(({ table, before, now, columns }) => {
+    if (columns !== undefined) return t('{0}: without {1} now', table, columns.join(', '));
+    return now === undefined
+      ? t('{0}: the table with {1} rows is gone or renamed', table, number(before))
+      : t('{0}: {1} of {2} rows gone', table, number(before - now), number(before));
+  });
   const more = losses.length - shown.length;
   const list = [...shown, ...(more > 0 ? [t('and {0} more tables', more)] : [])].join('; ');
-  return t('{0} lost rows since {1}{2}. {3}.', name, time, because, list);
+  return losses.every(({ columns }) => columns !== undefined)
+    ? t('{0} lost columns since {1}{2}. {3}.', name, time, because, list)
+    : t('{0} lost rows since {1}{2}. {3}.', name, time, because, list);
 }

@@ -32,6 +32,8 @@ export interface CaptureProcess {
   /** Rejects when the files could not be captured so; then nothing is left of the attempt. */
   capture: (order: CaptureOrder, onStep: (doneBytes: number) => Pace) => Promise<Captured>;
   end: () => void;
+  /** False when it has ended, or is about to. */
+  isAlive?: () => boolean;
 }
 
 /** The last four are those of a restore. */

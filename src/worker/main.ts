@@ -1,6 +1,6 @@
 import { toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite/driver.ts';
-import { captureWith, isCaptureProcess, serveCaptures } from './captureProcess.ts';
+import { captureWith, captureWithKept, isCaptureProcess, serveCaptures } from './captureProcess.ts';
 import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
 import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
@@ -14,6 +14,8 @@ const send = (message: FromWorker): Promise<void> =>
     process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
 
+const kept = isWarmWorker() ? captureWithKept(process.argv[1] ?? '') : undefined;
+
 let allowPublishing: () => void = () => undefined;
 
 async function serve(method: Method, params: unknown): Promise<void> {
@@ -23,7 +25,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
     onNote: (note: string) => void send({ note }).catch(() => undefined),
     beforePublish: () => send({ ready: true }).then(() => publishing),
     digestBeside,
-    capturing: captureWith(process.argv[1] ?? ''),
+    capturing: kept ?? captureWith(process.argv[1] ?? ''),
     keepOut: keepOutWith(process.argv[1] ?? ''),
   };
   try {
@@ -52,4 +54,7 @@ if (isDigestThread()) serveDigests();
 else if (isLockProcess()) serveLocks();
 else if (isCaptureProcess()) serveCaptures();
 else if (isResident()) serveResident(process.argv[1] ?? '');
-else listen();
+else {
+  kept?.warm();
+  listen();
+}

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { ResidentClient } from '../../src/worker/residentClient.ts';
+import { readAddress } from '../../src/worker/residentProtocol.ts';
+import { contentOf, withDatabase } from '../support/databases.ts';
+import {
+  endProcessesAfterEach,
+  isAlive,
+  run,
+  runCli,
+  waitUntil,
+  workerEntry,
+  type Ended,
+} from '../support/processes.ts';
+import {
+  makeProject,
+  type MigrationTool,
+  migrationTools,
+  whyMissing,
+  workSql,
+  writeFiles,
+} from '../support/migrationTools.ts';
+import { everyNth, isThorough } from '../support/operations.ts';
+import { useDataFolder } from '../support/dataFolders.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const accidents = ['run', 'failed', 'reset', 'dropped', 'removed'] as const;
+
+/** Real tools, installed for the purpose: a run of all takes minutes. A normal run replays one that needs none. */
+describe('an accident with a migration tool', function () {
+  this.timeout(isThorough ? 30 * 60_000 : 60_000);
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  useDataFolder(() => folder('data'));
+  const env = (): Record<string, string> => ({ XDG_DATA_HOME: folder('data') });
+  const work = (...names: string[]): string => folder('work', ...names);
+
+  const inProject = async (tool: MigrationTool, command: string[]): Promise<Ended> =>
+    run(command, { cwd: work(), env: { ...env(), ...tool.env } });
+  const succeed = async (tool: MigrationTool, command: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await inProject(tool, command);
+    assert.equal(code, 0, `${command.join(' ')}\n${stdout}\n${stderr}`);
+    return stdout;
+  };
+
+  /** Two migrations are applied, and a person has worked since. */
+  const prepare = async (tool: MigrationTool, journalMode: string): Promise<void> => {
+    mkdirSync(work());
+    await makeProject(tool, work());
+    await succeed(tool, tool.migrate);
+    withDatabase(work('app.db'), (db) => {
+      db.pragma(`journal_mode = ${journalMode}`);
+      db.exec(workSql);
+    });
+  };
+
+  for (const tool of isThorough ? migrationTools : migrationTools.slice(-1)) {
+    describe(`, ${tool.name}`, () => {
+      before(async function () {
+        const problem = await whyMissing(tool);
+        if (problem === undefined) return;
+        console.log(`    ${tool.name} cannot be had: ${problem}`);
+        this.skip();
+      });
+
+      const commandOf = (accident: (typeof accidents)[number]): string[] => {
+        if (accident === 'reset') return tool.reset;
+        if (accident === 'removed') return ['rm', '-f', 'app.db', 'app.db-wal', 'app.db-shm'];
+        writeFiles(work(), tool.third(accident));
+        return tool.migrate;
+      };
+
+      for (const accident of everyNth(accidents, 2, 0))
+        for (const journalMode of everyNth(['delete', 'wal'], 2, accident === 'reset' ? 0 : 1))
+          it(`behind run, ${accident}, in mode ${journalMode}: the state before comes back`, async () => {
+            await prepare(tool, journalMode);
+            const status = await succeed(tool, tool.status);
+            const content = contentOf(work('app.db'));
+            const command = commandOf(accident);
+            const ended = await runCli(['run', '--', ...command], {
+              cwd: work(),
+              env: { ...env(), ...tool.env },
+            });
+            const isFailure = accident === 'failed';
+            // drizzle-kit ends with 0 or 1, as its version has it.
+            assert.equal(ended.code !== 0, isFailure, ended.stderr);
+            const [, id = ''] = /checkpoint app\.db ([0-9a-f]{12})/.exec(ended.stderr) ?? [];
+            assert.notEqual(id, '', ended.stderr);
+            assert.ok(
+              !existsSync(work('app.db')) || !isSame(contentOf(work('app.db')), content),
+              `nothing has happened: ${ended.stdout} ${ended.stderr}`,
+            );
+            if (accident !== 'run') assert.match(ended.stderr, new RegExp(`restore ${id} app.db`));
+            await restore(id);
+            assert.deepEqual(contentOf(work('app.db')), content);
+            // The code of the next migration is not what is asked about.
+            await forget(accident);
+            assert.equal(await succeed(tool, tool.status), status);
+          });
+
+      it('after a task has taken the checkpoint: the state before comes back', async () => {
+        await prepare(tool, 'wal');
+        const status = await succeed(tool, tool.status);
+        const content = contentOf(work('app.db'));
+        const client = new ResidentClient({ entry: workerEntry, idleMs: 1000 });
+        try {
+          // What the task of the editor asks for.
+          const { checkpoints, failures } = await client.call('checkpoint', {
+            databases: [{ database: work('app.db'), recordAs: { path: 'app.db' } }],
+            ...{ cause: { kind: 'task', text: 'migrate' }, trigger: 'task', force: false },
+            ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 1e9, toolVersion: '0' },
+          });
+          assert.deepEqual(failures, []);
+          await inProject(tool, tool.reset);
+          assert.ok(!isSame(contentOf(work('app.db')), content), 'nothing has happened');
+          await restore(checkpoints[0]?.id ?? '');
+          assert.deepEqual(contentOf(work('app.db')), content);
+          assert.equal(await succeed(tool, tool.status), status);
+        } finally {
+          const pid = readAddress()?.pid;
+          client.dispose();
+          if (pid !== undefined)
+            await waitUntil(() => !isAlive(pid), 'the resident worker has ended', 20_000);
+        }
+      });
+
+      const restore = async (id: string): Promise<void> => {
+        const { code, stderr } = await runCli(['restore', id, 'app.db', '--yes'], {
+          cwd: work(),
+          env: env(),
+        });
+        assert.equal(code, 0, stderr);
+      };
+      const forget = async (accident: (typeof accidents)[number]): Promise<void> => {
+        if (accident === 'reset' || accident === 'removed') return;
+        for (const name of Object.keys(tool.third(accident))) rmSync(work(name));
+        await makeProject(tool, work());
+      };
+    });
+  }
+});
+
+function isSame(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}

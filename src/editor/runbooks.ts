@@ -30,7 +30,9 @@ import type { WorkerClient } from '../worker/client.ts';
 import type { Audit } from './audit.ts';
 import type { Backups } from './backups.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
+import { reveal } from './commands/reveal.ts';
 import { setContext } from './contexts.ts';
+import { commands } from './contributed.ts';
 import { Disposables } from './disposables.ts';
 import type { Documents } from './documents.ts';
 import { contextKeys, runbookView } from './ids.ts';
@@ -268,8 +270,10 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       exists: existsSync,
       freePath,
       explain,
-      confirm: async ({ message, detail, yes }) =>
-        (await notify.confirm(message, detail, yes)) === yes,
+      confirm: async ({ message, detail, yes, isFinal }) =>
+        isFinal === true
+          ? notify.confirmFinal(message, detail, yes)
+          : (await notify.confirm(message, detail, yes)) === yes,
       runTask,
       askHealth: async (url) => {
         // The address is a restricted setting; a folder that is not trusted is not asked for whatever it listens to.
@@ -279,6 +283,15 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         }
         if (isLoopback(url) || (await askToLeave(url))) return requestHealth(url);
         return { ok: undefined, text: vscode.l10n.t('{0} was not requested.', url) };
+      },
+      showFile: async (how, path, live) => {
+        const file = vscode.Uri.file(path);
+        if (how === 'reveal') await reveal(file);
+        else if (how === 'look') await vscode.commands.executeCommand(commands.lookInside, file);
+        else await vscode.commands.executeCommand(commands.compareWithLive, file, undefined, live);
+      },
+      restoreAgain: async ({ backup, items }) => {
+        await this.open(backup, items);
       },
       showSchema: (plan, item) => this.#showSchema(plan, item),
       exportRunbook: async (text, one) => {

@@ -7,7 +7,11 @@ export interface Question {
   message: string;
   detail: string;
   yes: string;
+  /** What is lost then stays lost: the safe answer comes first. */
+  isFinal?: boolean;
 }
+
+export type ShowHow = 'look' | 'compare' | 'reveal';
 
 /** What only the editor can do, or knows. */
 export interface Host {
@@ -37,6 +41,10 @@ export interface Host {
   runTask: (name: string, purpose: 'stop' | 'start', signal?: AbortSignal) => Promise<TaskOutcome>;
   /** Asks the application how it is. */
   askHealth: (url: string) => Promise<Health>;
+  /** What a restore to a new file is good for: to look into it, to compare it, to find it. */
+  showFile: (how: ShowHow, path: string, live: string) => Promise<void>;
+  /** Opens the page of another restore of the same backup. */
+  restoreAgain: (run: Run) => Promise<void>;
   showSchema: (plan: RestorePlan, item: number) => Promise<void>;
   /** Writes the runbook, which is Markdown, where the person says. */
   exportRunbook: (text: string, run: Run) => Promise<void>;

@@ -103,6 +103,8 @@ const holderSchema = v.strictObject({
   name: text,
   pid: count,
   note: v.exactOptional(text),
+  /** Ends it. */
+  action: v.exactOptional(actionSchema),
 });
 
 const commandsSchema = v.strictObject({ posix: text, powershell: text });
@@ -288,7 +290,9 @@ function actionsIn({ notices, from, to, comparisons, steps, footer }: RunbookSta
   const lines = [from, to, ...comparisons, ...steps].flatMap((part) => part.lines);
   return [
     ...[...notices, ...comparisons, ...steps, footer].flatMap(({ actions }) => actions),
-    ...[...summaries, ...lines].flatMap(({ action }) => action ?? []),
+    ...[...summaries, ...lines, ...steps.flatMap(({ holders }) => holders)].flatMap(
+      ({ action }) => action ?? [],
+    ),
   ];
 }
 

@@ -4,14 +4,21 @@
  */
 import type { RestorePlan } from '../core/restore/plan.ts';
 import { exportedRunbook } from './exportedRunbook.ts';
-import type { Host } from './host.ts';
+import type { Host, ShowHow } from './host.ts';
 import { questionBeforeDamaged } from './questions.ts';
 import { Restoration } from './restoration.ts';
 import { isCopied, isUnderWay, type Run } from './run.ts';
 import { archiveSetAsides, deleteSetAsides, keepSetAsides } from './steps/cleanUp.ts';
 import { compare, rememberPlan } from './steps/comparison.ts';
 import { checkCopy, copy } from './steps/copy.ts';
-import { endRestart, endStop, rememberPrograms, runTask, watch } from './steps/holders.ts';
+import {
+  endHolder,
+  endRestart,
+  endStop,
+  rememberPrograms,
+  runTask,
+  watch,
+} from './steps/holders.ts';
 import { giveUpLost, saveLost } from './steps/lostFiles.ts';
 import { checkMove, move } from './steps/move.ts';
 import { lookAtDisk, recover } from './steps/recovery.ts';
@@ -51,6 +58,10 @@ const acts: Readonly<Record<string, Act>> = {
     const text = exportedRunbook(restore);
     if (text !== undefined) await restore.host.exportRunbook(text, restore.run);
   },
+  'look-beside': (restore) => showBeside(restore, 'look'),
+  'compare-beside': (restore) => showBeside(restore, 'compare'),
+  'reveal-beside': (restore) => showBeside(restore, 'reveal'),
+  'restore-now': ({ host, run }) => host.restoreAgain(run),
   dismiss: (restore) => {
     restore.failure = undefined;
   },
@@ -99,6 +110,19 @@ function checkedWords({ verified, items }: RestorePlan, { t }: Host): string {
     : t('The backup was checked as far as possible.');
 }
 
+/** One file each: of several, the first. */
+async function showBeside(restore: Restoration, how: ShowHow): Promise<void> {
+  const { host, run, livePaths } = restore;
+  const [path] = run.besides ?? [];
+  const [live] = livePaths;
+  if (path === undefined || live === undefined) return;
+  try {
+    await host.showFile(how, path, live);
+  } catch (error) {
+    restore.fail('copy', error);
+  }
+}
+
 async function showSchema(restore: Restoration, item: number): Promise<void> {
   const { plan, host } = restore;
   if (plan === undefined) return;
@@ -132,8 +156,10 @@ export class RestoreSession {
     const { restore } = this;
     if (id === 'cancel' || id === 'cancel-comparison') return restore.cancel();
     const schema = /^open-schema-(\d+)$/.exec(id);
+    const ended = /^end-(\d+)$/.exec(id);
     await this.#alone(async () => {
       if (schema !== null) await showSchema(restore, Number(schema[1]));
+      else if (ended !== null) await endHolder(restore, Number(ended[1]));
       else if (Object.hasOwn(acts, id)) await acts[id]?.(restore);
     });
   }

@@ -37,6 +37,7 @@ import { proveRestored } from '../core/restore/proof.ts';
 import { findInterrupted, recoverInterrupted } from '../core/restore/recovery.ts';
 import { deleteSetAside, listSetAsides } from '../core/restore/setAside.ts';
 import { withSource } from '../core/restore/source.ts';
+import { described, endProgram } from '../core/holders/programs.ts';
 import { holdersOf, resolveTarget } from '../core/restore/target.ts';
 import { undoRestore } from '../core/restore/undo.ts';
 import { lostFilesOf, saveOpen } from '../core/snapshot/saveOpen.ts';
@@ -121,7 +122,8 @@ const handlers: Handlers = {
       const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
       return size === 0 ? null : sha256File(path);
     }),
-  holders: ({ paths }) => holdersOf(paths),
+  holders: ({ paths }) => described(holdersOf(paths)),
+  endProgram: ({ paths, ...program }) => endProgram(program, () => holdersOf(paths)),
   undoRestore,
   findInterrupted: ({ in: folder }) => findInterrupted(folder),
   recoverInterrupted,

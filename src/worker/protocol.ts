@@ -127,6 +127,8 @@ export interface Methods {
   digests: (params: { paths: string[] }) => (string | null)[];
   /** Who has the databases open; opens none of them. */
   holders: (params: { paths: string[] }) => Holders;
+  /** Asks a program that has one of the databases open to end; whether it has. */
+  endProgram: (params: { paths: string[]; pid: number; startedAt?: string }) => boolean;
   undoRestore: (params: UndoRequest) => Undone;
   /** The restores in a folder that were stopped in the middle. */
   findInterrupted: (params: { in: string }) => Interrupted[];
@@ -229,6 +231,7 @@ const methodNames = [
   'liveStates',
   'digests',
   'holders',
+  'endProgram',
   'undoRestore',
   'findInterrupted',
   'recoverInterrupted',

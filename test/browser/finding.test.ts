@@ -66,7 +66,7 @@ describe('finding databases in a window', () => {
         await window.chooseFromMenu('Show in Backups');
         await window
           .view('Backups')
-          .locator('.monaco-list-row.selected', { hasText: 'data/travel-journal' })
+          .locator('.monaco-list-row.selected', { hasText: 'travel-journal' })
           .waitFor();
       });
     },

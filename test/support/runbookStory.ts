@@ -78,6 +78,9 @@ export class Story {
   health: Health = { ok: true, text: '200' };
   readonly exported: string[] = [];
   readonly notes: string[] = [];
+  /** What was looked at of a new file, and which backups are restored again. */
+  readonly shown: { how: string; path: string; live: string }[] = [];
+  readonly again: string[] = [];
   /** As it is in the memory of the workspace. */
   saved: string;
 
@@ -198,6 +201,8 @@ export class Story {
       },
       runTask: (_name, _purpose, signal) => this.runTask(signal),
       askHealth: () => Promise.resolve(this.health),
+      showFile: (how, path, live) => Promise.resolve(void this.shown.push({ how, path, live })),
+      restoreAgain: (run) => Promise.resolve(void this.again.push(run.backup)),
       showSchema: () => Promise.resolve(),
       exportRunbook: (text) => Promise.resolve(void this.exported.push(text)),
       save: (run) => Promise.resolve(void (this.saved = JSON.stringify(run))),

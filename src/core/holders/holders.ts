@@ -12,6 +12,10 @@ export interface Holder {
   name: string;
   /** A worker of this extension, which reads for a backup or a check. Only known on Linux. */
   isOurs?: true;
+  /** Its command line, cut where it is long. */
+  command?: string;
+  /** ISO 8601. */
+  startedAt?: string;
 }
 
 /** Whose processes can be seen: an empty list of holders is a proof only when it is `all`. */

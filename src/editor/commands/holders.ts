@@ -36,7 +36,7 @@ export async function showHolders(
   const { holders, known } = await worker.call('holders', { paths: [uri.fsPath] });
   const name = databaseName(uri);
   const limit = unseenWords(known, t) ?? '';
-  const who = holders.map((one) => `${one.name} (pid ${one.pid})`).join(', ');
+  const who = holders.map(({ name, pid, command }) => `${command ?? name} (pid ${pid})`).join(', ');
   const message =
     holders.length === 0
       ? t('No program that this user can see has {0} open.', name)

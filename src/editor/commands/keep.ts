@@ -149,7 +149,7 @@ export async function remove(
         // Remote machines have no trash.
         const permanently = t('Delete Permanently');
         const question = t('There is no trash here. Delete {0} permanently?', summary(left));
-        if ((await notify.confirm(question, names(left), permanently)) !== permanently) break;
+        if (!(await notify.confirmFinal(question, names(left), permanently))) break;
         useTrash = false;
       }
       if (!useTrash) await removePair(path, { useTrash });

@@ -226,9 +226,9 @@ async function pickDatabase({ backups }: Parts): Promise<vscode.Uri[]> {
   return picked === undefined ? [] : [picked.uri];
 }
 
-async function agrees(question: string, detail: string): Promise<boolean> {
+function agrees(question: string, detail: string): Promise<boolean> {
   const yes = vscode.l10n.t('Delete');
-  return (await notify.confirm(question, detail, yes)) === yes;
+  return notify.confirmFinal(question, detail, yes);
 }
 
 /** Pinned ones, too: a person has said so. */

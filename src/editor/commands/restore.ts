@@ -219,7 +219,7 @@ export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ 
     });
   }
   const { message, detail, yes } = questionBeforeDelete([path], withoutData([live]), pageWording);
-  if ((await notify.confirm(message, detail, yes)) !== yes) return {};
+  if (!(await notify.confirmFinal(message, detail, yes))) return {};
   await parts.worker.call('deleteSetAside', { path });
   void parts.audit.record({ what: 'clean-up', path, trigger: 'manual', result: 'ok' });
   await parts.backups.refresh();

@@ -4,7 +4,7 @@ import { disclosure } from './disclosure.ts';
 import { type Content, type Description, h } from './dom.ts';
 import { icon } from './icons.ts';
 import type { View } from './pageView.ts';
-import { actionRow, fill, lineList, own, progressBar, tickBox } from './parts.ts';
+import { actionButton, actionRow, fill, lineList, own, progressBar, tickBox } from './parts.ts';
 
 export function stepItem(step: Step, view: View): Description {
   const { id, number, title, status, statusText, at, summary } = step;
@@ -102,7 +102,7 @@ function holderList(holders: Holder[], words: PageWords): Content {
   return h(
     'ul',
     { key: 'holders', class: 'holders', 'aria-label': words.holders },
-    holders.map(({ name, pid, note }) =>
+    holders.map(({ name, pid, note, action }) =>
       h(
         'li',
         { key: `${pid} ${name}` },
@@ -115,6 +115,7 @@ function holderList(holders: Holder[], words: PageWords): Content {
             .filter((part) => part !== undefined)
             .flatMap((part, index) => [index === 0 ? '' : ' · ', own(part)]),
         ),
+        action === undefined ? undefined : actionButton(action),
       ),
     ),
   );

@@ -1,5 +1,6 @@
 /** The steps "stop" and "restart", which wait for programs to close and to open the databases. */
 import { BackupError } from '../../core/errors.ts';
+import type { Holder } from '../../core/holders/holders.ts';
 import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Restoration, Seen } from '../restoration.ts';
 import { currentStep } from '../run.ts';
@@ -61,6 +62,42 @@ export async function endRestart(restore: Restoration): Promise<void> {
       : t('You confirmed that it is running: {0} has it open.', names),
     'confirmed',
   );
+}
+
+/** Asks first: what the program has not saved is lost. */
+export async function endHolder(restore: Restoration, pid: number): Promise<void> {
+  const { host, seen, livePaths: paths } = restore;
+  const { t } = host;
+  const program = seen?.holders.find((one) => one.pid === pid);
+  if (program === undefined || !canEnd(restore, program)) return;
+  const { name, command, startedAt } = program;
+  const isAgreed = await host.confirm({
+    message: t('End {0} (pid {1})?', name, pid),
+    detail: [
+      ...(command === undefined ? [] : [command]),
+      t('What it has not saved is lost. SQLite rolls its open transaction back.'),
+    ].join('\n'),
+    yes: t('End Process'),
+    isFinal: true,
+  });
+  if (!isAgreed) return;
+  const request = { paths, pid, ...(startedAt !== undefined && { startedAt }) };
+  const isGone = await restore.work('stop', t('Ending {0}…', name), () =>
+    host.worker.call('endProgram', request),
+  );
+  if (isGone === undefined) return;
+  restore.record(
+    'stop',
+    isGone ? t('You ended {0}.', named([program])) : t('{0} was asked to end.', named([program])),
+  );
+  await restore.keep();
+  await watch(restore);
+  if (!isGone) restore.failInUse('stop', t('{0} has not ended yet.', named([program])));
+}
+
+/** Not our own processes, and not the first process of a container, with which all others end. */
+export function canEnd({ host, unsaved }: Restoration, { pid, isOurs }: Holder): boolean {
+  return pid > 1 && pid !== host.extensionsPid && isOurs !== true && unsaved.length === 0;
 }
 
 async function findHolders(restore: Restoration): Promise<Seen> {

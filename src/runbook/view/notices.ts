@@ -1,8 +1,8 @@
 /** What is to be read before everything else. */
 import { isOfThisRestore } from '../interruption.ts';
-import type { Notice } from '../protocol.ts';
+import type { Action, Notice } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
-import { isCopied, isUnderWay } from '../run.ts';
+import { currentStep, isCopied, isUnderWay } from '../run.ts';
 import { lostWords, shortened } from '../words.ts';
 import { button, saveButton } from './buttons.ts';
 
@@ -58,6 +58,15 @@ export function notices(restore: Restoration): Notice[] {
       actions: [],
     });
   }
+  const [beside] = run.besides ?? [];
+  if (run.destination === 'beside' && beside !== undefined && currentStep(run) === undefined) {
+    found.push({
+      ...{ id: 'notice-beside', kind: 'info' },
+      title: t('The backup is in {0}.', restore.namesOf(run.besides ?? [])),
+      text: t('The live database is unchanged. Look at the new file, then decide.'),
+      actions: besideActions(restore),
+    });
+  }
   if (failure?.step === 'undo') {
     const dismiss = button(restore, 'dismiss', t('Dismiss'), 'secondary');
     found.push({
@@ -67,4 +76,18 @@ export function notices(restore: Restoration): Notice[] {
     });
   }
   return found;
+}
+
+function besideActions(restore: Restoration): Action[] {
+  const { run, host, livePaths } = restore;
+  const { t } = host;
+  const names = restore.namesOf(livePaths);
+  return [
+    button(restore, 'look-beside', t('Look Inside'), 'primary'),
+    button(restore, 'compare-beside', t('Compare with Live'), 'secondary'),
+    button(restore, 'reveal-beside', t('Reveal'), 'secondary'),
+    ...(run.acceptsDamaged === true
+      ? []
+      : [button(restore, 'restore-now', t('Now Restore over {0}…', names), 'secondary')]),
+  ];
 }

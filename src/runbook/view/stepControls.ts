@@ -1,8 +1,10 @@
 /** What the person can do in a step, and what they have to see for it. */
+import type { Holder } from '../../core/holders/holders.ts';
 import type { StepId } from '../../core/runbook/runbook.ts';
 import type { Action, Step, Tick } from '../protocol.ts';
 import type { Restoration } from '../restoration.ts';
 import { currentStep, isCopied, isUnderWay } from '../run.ts';
+import { canEnd } from '../steps/holders.ts';
 import { button, cancelButton, saveButton } from './buttons.ts';
 import type { Wording } from './wording.ts';
 
@@ -22,7 +24,7 @@ export function controlsOf(restore: Restoration, id: StepId, wording: Wording): 
   if (currentStep(run) !== id) return {};
   switch (id) {
     case 'stop':
-      return stopControls(restore);
+      return stopControls(restore, wording);
     case 'move':
       return { actions: moveActions(restore) };
     case 'copy':
@@ -73,18 +75,14 @@ function planControls(restore: Restoration): Controls {
   };
 }
 
-function stopControls(restore: Restoration): Controls {
+function stopControls(restore: Restoration, wording: Wording): Controls {
   const { seen, hasAgreed, host, unsaved } = restore;
   const { t } = host;
   const isFree = seen?.holders.length === 0;
   const mustSave = unsaved.length > 0;
   const isProved = isFree && seen?.known === 'all';
   return {
-    holders: (seen?.holders ?? []).map(({ name, pid, isOurs }) => ({
-      ...{ name, pid },
-      ...(isOurs === true && { note: t('a backup or a check of this extension') }),
-      ...(pid === host.extensionsPid && { note: t('an extension in this window') }),
-    })),
+    holders: (seen?.holders ?? []).map((one) => holderOf(restore, one, wording)),
     ...(!isProved &&
       !mustSave && {
         confirm: {
@@ -114,6 +112,25 @@ function stopControls(restore: Restoration): Controls {
       ),
       button(restore, 'check-stop', t('Look Again'), 'secondary'),
     ],
+  };
+}
+
+function holderOf(restore: Restoration, holder: Holder, wording: Wording): Step['holders'][number] {
+  const { t, extensionsPid } = restore.host;
+  const { name, pid, isOurs, command, startedAt } = holder;
+  const isKnown = isOurs === true || pid === extensionsPid;
+  const notes = [
+    isOurs === true ? t('a backup or a check of this extension') : undefined,
+    pid === extensionsPid ? t('an extension in this window') : undefined,
+    isKnown || command === name ? undefined : command,
+    isKnown || startedAt === undefined ? undefined : t('since {0}', wording.day(startedAt)),
+  ].filter((note) => note !== undefined);
+  return {
+    ...{ name, pid },
+    ...(notes.length > 0 && { note: notes.join(' · ') }),
+    ...(canEnd(restore, holder) && {
+      action: button(restore, `end-${pid}`, t('End Process…'), 'secondary'),
+    }),
   };
 }
 

@@ -45,6 +45,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     translate: vscode.l10n.bundle === undefined ? undefined : said,
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
     onNote: (text) => log.info(text),
+    readerIdleMs: 30_000,
   });
   const { version: toolVersion } = context.extension.packageJSON as { version: string };
   const audit = new Audit(context.logUri.fsPath, log);
@@ -78,7 +79,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   context.subscriptions.push(
     owned,
     ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
-    ...[resident, checkpoints, protection, alarm],
+    ...[worker, resident, checkpoints, protection, alarm],
     new StatusBar(backups, settings, {
       lines: () => protectionLines({ checkpoints, protection, settings }),
       changes: [checkpoints.onDidChange, protection.onDidChange],

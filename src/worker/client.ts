@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { BackupError, fromPlainError } from '../core/errors.ts';
+import { BackupError, fromPlainError, isBackupError } from '../core/errors.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files/workplace.ts';
 import type { Progress } from '../core/job.ts';
 import { type Translate, translateAnswer, translateError } from '../core/sentences.ts';
@@ -15,6 +15,7 @@ import {
   type Result,
   type ToWorker,
 } from './protocol.ts';
+import { WarmWorker } from './warmWorker.ts';
 
 export interface WorkerOptions {
   /** The worker's entry: `dist/worker.cjs`, or `src/worker/main.ts` when running from source. */
@@ -25,6 +26,11 @@ export interface WorkerOptions {
   onLog?: (text: string) => void;
   /** Why work was done in another way than usual, and nothing is wrong: for the log as well. */
   onNote?: (text: string) => void;
+  /**
+   * Answers of methods that only read names, headers and manifests come from one process that stays for so many ms
+   * after the last of them. By default they have a process each, as everything else has.
+   */
+  readerIdleMs?: number;
 }
 
 export interface CallOptions {
@@ -49,14 +55,32 @@ const recoverable: ReadonlySet<Method> = new Set<Method>([
   'archiveSetAside',
   'deleteSetAside',
 ]);
+/** None of them opens a database with SQLite, whose locks a process loses when it closes a file it has open. */
+const reading: ReadonlySet<Method> = new Set<Method>([
+  'catalogCheckpoints',
+  'inspect',
+  'list',
+  'planPruning',
+  'remark',
+]);
+const readerDeadlineMs = 60_000;
 const restoreDeadlineMs = 60 * 60 * 1000;
 const threads = String(Math.max(4, availableParallelism()));
 
 export class WorkerClient {
   readonly #options: WorkerOptions;
+  readonly #reader: WarmWorker;
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#reader = new WarmWorker(options.entry);
+  }
+
+  /** Ends the process that stays, if there is one. */
+  dispose(): void {
+    clearTimeout(this.#idle);
+    this.#reader.end();
   }
 
   /**
@@ -88,6 +112,10 @@ export class WorkerClient {
     const folders = await foldersIn(params);
     for (const one of folders) if (!(await answers(one))) throw hangs(one);
     if (options.signal?.aborted) throw cancelled();
+    if (this.#isForReader(method, options)) {
+      const answer = await this.#read(method, params);
+      if (answer !== undefined) return answer.ok;
+    }
     const missing = folder === undefined ? undefined : firstMissingFolder(folder);
     const child = this.#fork();
     const exited = exitOf(child);
@@ -106,6 +134,30 @@ export class WorkerClient {
       );
     } finally {
       await this.#end(child, exited, params, folders, missing);
+    }
+  }
+
+  /** A reader that is busy, perhaps with a disk that hangs, holds up nothing: the call gets a process then. */
+  #isForReader(method: Method, options: CallOptions): boolean {
+    const isPlain = options.signal === undefined && options.deadlineMs === undefined;
+    const stays = this.#options.readerIdleMs !== undefined && debuggerArguments().length === 0;
+    return stays && isPlain && reading.has(method) && !this.#reader.isBusy;
+  }
+
+  /** Undefined when the reader ended in the middle: all that it does can be done twice. */
+  async #read<M extends Method>(
+    method: M,
+    params: Params<M>,
+  ): Promise<{ ok: Result<M> } | undefined> {
+    clearTimeout(this.#idle);
+    try {
+      return { ok: await this.#reader.call(method, params, readerDeadlineMs) };
+    } catch (error) {
+      if (isBackupError(error) && error.code === 'worker-died') return undefined;
+      throw error;
+    } finally {
+      clearTimeout(this.#idle);
+      this.#idle = setTimeout(() => this.#reader.end(), this.#options.readerIdleMs).unref();
     }
   }
 

@@ -17,6 +17,7 @@ export class WarmWorker {
   readonly #entry: string;
   #child: ChildProcess | undefined;
   #calls = 0;
+  #open = 0;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(entry: string) {
@@ -27,6 +28,11 @@ export class WarmWorker {
     return this.#child?.pid;
   }
 
+  /** True while a call is not answered yet. */
+  get isBusy(): boolean {
+    return this.#open > 0;
+  }
+
   /** Starts the process, so that the first call finds it. */
   warm(): void {
     this.#ready();
@@ -34,7 +40,10 @@ export class WarmWorker {
 
   /** Rejects with a BackupError: the worker's own, `deadline` or `worker-died`. The next call gets a new process then. */
   call<M extends Method>(method: M, params: Params<M>, deadlineMs: number): Promise<Result<M>> {
-    const answer = this.#last.then(() => this.#converse(method, params, deadlineMs));
+    this.#open += 1;
+    const answer = this.#last
+      .then(() => this.#converse(method, params, deadlineMs))
+      .finally(() => (this.#open -= 1));
     this.#last = answer.catch(() => undefined);
     return answer;
   }
@@ -51,7 +60,8 @@ export class WarmWorker {
     this.#calls = 0;
     const child = fork(this.#entry, [], {
       execArgv: [],
-      env: { ...process.env, [role]: '1' },
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1', [role]: '1' },
+      detached: process.platform !== 'win32', // A signal of a terminal is for the face.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     const forget = (): void => {

@@ -9,6 +9,7 @@ import { extract } from './extract.ts';
 import { find } from './find.ts';
 import { hook } from './hook.ts';
 import { list } from './list.ts';
+import { offsite } from './offsite.ts';
 import { prune } from './prune.ts';
 import { release } from './release.ts';
 import { note, pin, unpin } from './remark.ts';
@@ -41,5 +42,6 @@ export const verbs: Readonly<Record<string, Verb>> = {
   note,
   release,
   adopt,
+  offsite,
   doctor,
 };

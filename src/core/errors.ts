@@ -23,6 +23,7 @@ export const errorCodes = [
   'target-in-use',
   'too-large',
   'bad-setting',
+  'offsite',
   'io-error',
   'internal',
 ] as const;

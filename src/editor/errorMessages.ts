@@ -110,6 +110,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'target-in-use':
     case 'io-error':
     case 'bad-setting':
+    case 'offsite':
     case 'internal':
       return [said(error.message), said(error.hint ?? '')].join(' ').trim();
   }

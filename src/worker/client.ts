@@ -234,6 +234,7 @@ function debuggerArguments(): string[] {
  */
 async function foldersIn(params: Params<Method>): Promise<string[]> {
   const folders = new Set('folder' in params && params.folder !== undefined ? [params.folder] : []);
+  for (const one of ('folders' in params ? params.folders : undefined) ?? []) folders.add(one);
   for (const { target } of 'items' in params ? params.items : []) {
     const parent = dirname(target); // Of a file that does not exist yet.
     const real = realpath(target).then(dirname, () => parent);
@@ -315,7 +316,7 @@ function converse<M extends Method>(
     let isSettled = false;
     const giveUp = (error: BackupError): void => {
       if ((isPublishing && !(isRecoverable && error.code === 'deadline')) || isSettled) return;
-      child.kill('SIGKILL');
+      killWithEngine(child, call);
       settle(() => reject(error));
     };
     const onAbort = (): void => giveUp(cancelled());
@@ -348,6 +349,20 @@ function converse<M extends Method>(
     // A failure to send means that the process is gone: its exit tells more.
     child.send(call, () => undefined);
   });
+}
+
+/** The engine that sends copies to another machine is in the group of its worker, and has to end with it. */
+function killWithEngine(child: ChildProcess, message: ToWorker): void {
+  const hasEngine = 'call' in message && message.call.method.startsWith('offsite');
+  if (hasEngine && child.pid !== undefined && process.platform !== 'win32') {
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+      return;
+    } catch {
+      // The group is gone.
+    }
+  }
+  child.kill('SIGKILL');
 }
 
 function cancelled(): BackupError {

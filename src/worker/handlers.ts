@@ -29,6 +29,15 @@ import { realPathOf } from '../core/files/paths.ts';
 import { lookInside, rowsInside, schemaInside } from '../core/inspect/inspect.ts';
 import type { RestoreHooks } from '../core/job.ts';
 import { allIdentitiesOf } from '../core/manifest/identity.ts';
+import { storedDestinations } from '../core/offsite/destination.ts';
+import {
+  fetchOffsite,
+  listOffsite,
+  offsiteStatus,
+  proveOffsite,
+  setUpOffsite,
+} from '../core/offsite/fetch.ts';
+import { sendOffsite } from '../core/offsite/send.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
 import { archiveSetAside } from '../core/restore/archive.ts';
 import { sweepClaims } from '../core/restore/claim.ts';
@@ -137,6 +146,13 @@ const handlers: Handlers = {
     archiveSetAside({ ...params, toolVersion }, hooks),
   planPruning: ({ folder, policy, only }) => planPruning(folder, policy, new Date(), only),
   remove: ({ folder, paths }) => removeBackups(folder, paths),
+  offsiteDestinations: () => storedDestinations(),
+  offsiteSetUp: setUpOffsite,
+  offsiteSend: (params, { onProgress }) => sendOffsite(params, onProgress),
+  offsiteList: listOffsite,
+  offsiteFetch: (params, { onProgress }) => fetchOffsite(params, onProgress),
+  offsiteProve: (params, { onProgress }) => proveOffsite(params, onProgress),
+  offsiteStatus,
 };
 
 type Handler = (params: unknown, hooks: RestoreHooks) => unknown;

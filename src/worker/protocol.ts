@@ -34,6 +34,11 @@ import type { Inside } from '../core/inspect/inspect.ts';
 import type { Progress } from '../core/job.ts';
 import type { Loss } from '../core/manifest/loss.ts';
 import type { BundleManifest, Manifest, Released } from '../core/manifest/manifest.ts';
+import type { Destination } from '../core/offsite/destination.ts';
+import type { Remote } from '../core/offsite/driver.ts';
+import type { Fetched, OffsiteStatus, Proved, SetUp } from '../core/offsite/fetch.ts';
+import type { Access } from '../core/offsite/place.ts';
+import type { Sent, SendRequest } from '../core/offsite/send.ts';
 import type { MovedAside, PutInPlaceRequest, Restored } from '../core/restore/apply.ts';
 import type { PlanRequest, RestorePlan } from '../core/restore/plan.ts';
 import type { Proof } from '../core/restore/proof.ts';
@@ -182,6 +187,30 @@ export interface Methods {
   /** What of a folder may go, or of the groups `only` in it. */
   planPruning: (params: { folder: string; policy: Policy; only?: string[] }) => RetentionPlan;
   remove: (params: { folder: string; paths: string[] }) => Pruned;
+  /** The destinations of the command line. */
+  offsiteDestinations: (params: object) => Destination[];
+  /** Looks whether a place for copies is ready; with `create`, makes its repository; with `store`, remembers it. */
+  offsiteSetUp: (
+    params: Access & { create?: boolean | undefined; store?: boolean | undefined },
+  ) => SetUp;
+  /** Sends what is wanted there, and reads it back. */
+  offsiteSend: (params: SendRequest) => Sent;
+  offsiteList: (params: Access) => Remote[];
+  /** Fetches a copy into the backups folder `folder`. */
+  offsiteFetch: (params: Access & { id: string; folder: string }) => Fetched;
+  /** Reads copies back: these, all, or a sample. */
+  offsiteProve: (
+    params: Access & {
+      ids?: string[] | undefined;
+      all?: boolean | undefined;
+      folders?: string[] | undefined;
+    },
+  ) => Proved;
+  /** What is known here of a place; asks no engine. */
+  offsiteStatus: (params: {
+    destination: Destination;
+    folders?: string[] | undefined;
+  }) => OffsiteStatus;
 }
 
 export type Method = keyof Methods;
@@ -241,6 +270,13 @@ const methodNames = [
   'archiveSetAside',
   'planPruning',
   'remove',
+  'offsiteDestinations',
+  'offsiteSetUp',
+  'offsiteSend',
+  'offsiteList',
+  'offsiteFetch',
+  'offsiteProve',
+  'offsiteStatus',
 ] as const satisfies Method[];
 
 const toWorkerSchema = v.union([

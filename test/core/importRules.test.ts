@@ -41,7 +41,7 @@ const floors = [
   ['snapshot'],
   ['bundle'],
   ['verify', 'catalog'],
-  ['restore', 'checkpoint'],
+  ['restore', 'checkpoint', 'offsite'],
   ['states'],
   ['runbook', 'doctor', 'inspect'],
 ];

@@ -128,6 +128,21 @@ const lossEntries = {
   released: v.optional(v.array(releasedSchema)),
 };
 
+const receiptSchema = v.object({
+  /** Of the destination, as its person calls it. */
+  name: text,
+  engine: text,
+  /** Names the place itself, whatever it is called. */
+  place: text,
+  /** Of the copy, there. */
+  id: text,
+  at: instant,
+  /** The last time the copy was read back and had the same SHA-256. */
+  provedAt: v.optional(instant),
+});
+/** A copy of the backup on another machine. */
+export type Receipt = v.InferOutput<typeof receiptSchema>;
+
 const cutSchema = v.object({
   label: v.picklist(cutLabels),
   members: count,
@@ -183,6 +198,7 @@ const manifestSchema = v.object({
   ...lossEntries,
   note: v.optional(text),
   pinned: v.optional(v.boolean()),
+  offsite: v.optional(v.array(receiptSchema)),
   /** Of a checkpoint. */
   cause: v.optional(causeSchema),
   /** Of a checkpoint: the state of the database before it was held, see `stamp.ts`. */
@@ -262,6 +278,7 @@ const bundleSchema = v.object({
   drill: v.optional(drillSchema),
   note: v.optional(text),
   pinned: v.optional(v.boolean()),
+  offsite: v.optional(v.array(receiptSchema)),
 });
 /** The manifest beside a bundle: what is inside it, and what is only known of the whole zip. */
 export type BundleManifest = v.InferOutput<typeof bundleSchema>;

@@ -1,0 +1,70 @@
+/** Opens a place for copies, and lets one process at a time send to it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeDataFolder } from '../files/dataFolder.ts';
+import { isAlive } from '../files/workplace.ts';
+import { lockFile } from '../sqlite/fileLock.ts';
+import { type Destination, placeOf, remember, requireDestination, stateOf } from './destination.ts';
+import type { Driver } from './driver.ts';
+import { type Engine, findProgram } from './engine.ts';
+import { rcloneDriver } from './rclone.ts';
+import { resticDriver } from './restic.ts';
+import { trouble } from './trouble.ts';
+
+/** Where the copies are, and a password that is kept nowhere. */
+export interface Access {
+  destination: Destination;
+  secret?: string | undefined;
+}
+
+export async function openPlace(
+  { destination: given, secret }: Access,
+  onProcess: Engine['onProcess'] = () => undefined,
+): Promise<Driver> {
+  const destination = requireDestination(given);
+  const engine = { destination, program: findProgram(destination), secret, onProcess };
+  if (destination.engine === 'rclone') return rcloneDriver(engine);
+  const { name, passwordCommand, passwordFile } = destination;
+  const ways = [secret, passwordCommand, passwordFile];
+  const inEnvironment = Object.keys(process.env).some((key) => /^RESTIC_PASSWORD/.test(key));
+  if (ways.every((way) => way === undefined) && !inEnvironment)
+    throw trouble('password', { name, engine: 'restic' });
+  return resticDriver(engine);
+}
+
+const engineEndsWithinMs = 10_000;
+
+/** Only one process of this user sends to a place at a time. */
+export async function withPlaceLocked<T>(
+  access: Access,
+  action: (driver: Driver) => Promise<T>,
+): Promise<T> {
+  const { destination } = access;
+  const where = { name: destination.name, engine: destination.engine };
+  const lock = lockFile(join(makeDataFolder('offsite'), `${placeOf(destination)}.lock`));
+  if (lock === undefined) throw trouble('busy', where);
+  try {
+    // The engine of a run that was killed ends at its next word; until then it may still finish its copy.
+    const { enginePid } = stateOf(destination);
+    const until = Date.now() + engineEndsWithinMs;
+    while (enginePid !== undefined && isEngine(enginePid, destination)) {
+      if (Date.now() > until) throw trouble('busy', where);
+      await sleep(100);
+    }
+    const driver = await openPlace(access, (pid) => remember(destination, { enginePid: pid }));
+    return await action(driver);
+  } finally {
+    lock.release();
+  }
+}
+
+/** A number may be used again by another program. */
+function isEngine(pid: number, { engine }: Destination): boolean {
+  if (process.platform !== 'linux') return isAlive(pid);
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === engine;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,240 @@
+/** Sends backups off this machine, and proves them by reading them back. */
+import { createHash } from 'node:crypto';
+import { linkSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { type CatalogEntry, listBackups } from '../catalog/catalog.ts';
+import { requireOwn } from '../catalog/keeping.ts';
+import { BackupError, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+import { copyWhole } from '../files/copying.ts';
+import { sha256File } from '../files/digests.ts';
+import { lacksHardLinks } from '../files/publish.ts';
+import { makePrivateFolder, sweepLeftovers } from '../files/workplace.ts';
+import type { Progress } from '../job.ts';
+import { manifestNameOf, requireBareName } from '../manifest/names.ts';
+import { type Destination, placeOf, remember, stateOf } from './destination.ts';
+import type { Driver, Remote } from './driver.ts';
+import { type Access, withPlaceLocked } from './place.ts';
+import { receiptOf, recordReceipt } from './receipts.ts';
+import { trouble } from './trouble.ts';
+
+const proofLastsMs = 7 * 24 * 60 * 60 * 1000;
+
+export interface SendRequest extends Access {
+  /** Folders with backups. */
+  folders: string[];
+  /** Only these, whatever the destination says. */
+  only?: string[] | undefined;
+}
+
+export interface SentCopy {
+  path: string;
+  id: string;
+  sizeBytes: number;
+}
+
+export interface Sent {
+  sent: SentCopy[];
+  /** They were there already. */
+  already: SentCopy[];
+  proved: SentCopy[];
+  failures: { path: string; error: PlainError }[];
+  /** What still has to be sent. */
+  waiting: string[];
+  /** Why they wait. */
+  trouble?: PlainError;
+}
+
+type OnProgress = (progress: Progress) => void;
+
+/**
+ * Sends what is wanted and not there yet, and proves each by reading it back. A place that cannot be reached is no error:
+ * the rest waits for the next time. Throws what a person has to mend.
+ */
+export async function sendOffsite(request: SendRequest, onProgress: OnProgress): Promise<Sent> {
+  const { destination } = request;
+  const wanted = wantedOf(request);
+  const folders = [
+    ...new Set([...stateOf(destination).folders, ...request.folders.map((one) => resolve(one))]),
+  ];
+  remember(destination, { folders, triedAt: new Date().toISOString() });
+  const result: Sent = { sent: [], already: [], proved: [], failures: [], waiting: [...wanted] };
+  try {
+    await withPlaceLocked(request, async (driver) => {
+      for (const folder of new Set(wanted.map((path) => dirname(path))))
+        await sweepLeftovers(folder);
+      const there = await driver.list();
+      for (const path of wanted) {
+        try {
+          await sendOne(path, { destination, driver, there, result, onProgress });
+        } catch (error) {
+          if (!isOfThisBackup(error)) throw error;
+          result.failures.push({ path, error: toPlainError(error) });
+        }
+        result.waiting = result.waiting.filter((one) => one !== path);
+      }
+    });
+    remember(destination, { trouble: undefined });
+    return result;
+  } catch (error) {
+    const plain = toPlainError(error);
+    const reason = String(plain.facts?.['reason'] ?? plain.code);
+    if (reason !== 'busy')
+      remember(destination, {
+        trouble: { reason, message: plain.message, at: new Date().toISOString() },
+      });
+    if (reason !== 'unreachable') throw error;
+    return { ...result, trouble: plain };
+  }
+}
+
+/** Something is wrong with the backup, not with the place. */
+function isOfThisBackup(error: unknown): boolean {
+  if (!isBackupError(error)) return false;
+  return error.code !== 'offsite' || error.facts?.['reason'] === 'damaged';
+}
+
+interface Sending {
+  destination: Destination;
+  driver: Driver;
+  there: readonly Remote[];
+  result: Sent;
+  onProgress: OnProgress;
+}
+
+async function sendOne(
+  path: string,
+  { destination, driver, there, result, onProgress }: Sending,
+): Promise<void> {
+  const { manifest } = requireOwn(path);
+  const { sizeBytes, sha256 } = manifest;
+  const name = basename(path);
+  const place = placeOf(destination);
+  const earlier = receiptOf(manifest, place);
+  const known = there.find((one) => one.sha256 === sha256);
+  let remote = known;
+  if (remote === undefined) {
+    const progress = (doneBytes: number): void =>
+      onProgress({
+        phase: 'copy',
+        doneBytes: Math.min(doneBytes, sizeBytes),
+        totalBytes: sizeBytes,
+      });
+    remote = await inParcel(path, sha256, async (folder) => {
+      const id = await driver.send({ folder, name, manifest }, progress);
+      return { id, name, sha256, createdAt: manifest.createdAt, sizeBytes };
+    });
+  }
+  const copy = { path, id: remote.id, sizeBytes };
+  const receipt = {
+    ...{ name: destination.name, engine: destination.engine, place, id: remote.id },
+    at: earlier?.at ?? new Date().toISOString(),
+  };
+  (known === undefined ? result.sent : result.already).push(copy);
+  remember(destination, { sentAt: new Date().toISOString() });
+  if (earlier?.id === remote.id && !isProofDue(earlier.provedAt)) return;
+  recordReceipt(path, receipt);
+  await proveRemote(driver, remote, destination, onProgress);
+  recordReceipt(path, { ...receipt, provedAt: new Date().toISOString() });
+  remember(destination, { provedAt: new Date().toISOString() });
+  result.proved.push(copy);
+}
+
+/** Also when the proof is of a time that has not come yet: a clock was wrong. */
+export function isProofDue(provedAt: string | undefined, now = Date.now()): boolean {
+  if (provedAt === undefined) return true;
+  const age = now - Date.parse(provedAt);
+  return !(age >= -60_000 && age < proofLastsMs);
+}
+
+/** Reads a copy back and compares its bytes with what its tags, or its address, promise. */
+export async function proveRemote(
+  driver: Driver,
+  remote: Remote,
+  destination: Destination,
+  onProgress: OnProgress,
+): Promise<void> {
+  const hash = createHash('sha256');
+  let doneBytes = 0;
+  await driver.read(remote, 'backup', (chunk) => {
+    hash.update(chunk);
+    doneBytes += chunk.length;
+    onProgress({ phase: 'prove', doneBytes, totalBytes: remote.sizeBytes ?? doneBytes });
+  });
+  if (hash.digest('hex') !== remote.sha256)
+    throw trouble('damaged', { name: destination.name, engine: destination.engine }, remote.name);
+}
+
+/**
+ * Gives the pair a second name in a private folder: retention may remove a backup, and a remark may replace its manifest,
+ * while the engine reads.
+ */
+async function inParcel<T>(
+  path: string,
+  sha256: string,
+  action: (folder: string) => Promise<T>,
+): Promise<T> {
+  const name = requireBareName(basename(path));
+  const scratch = makePrivateFolder(dirname(path));
+  try {
+    for (const [from, to] of [
+      [path, join(scratch.path, name)],
+      [manifestNameOf(path), join(scratch.path, manifestNameOf(name))],
+    ] as const) {
+      try {
+        linkSync(from, to);
+      } catch (error) {
+        if (!lacksHardLinks(error)) throw error;
+        copyWhole(from, to);
+      }
+    }
+    // What does not match its manifest here would never be proved there.
+    if (sha256File(join(scratch.path, name)) !== sha256)
+      throw new BackupError(
+        'backup-damaged',
+        `${path} does not match its manifest. It is not sent.`,
+        {
+          path,
+          hint: 'Verify the backups of this folder.',
+        },
+      );
+    return await action(scratch.path);
+  } finally {
+    scratch.remove();
+  }
+}
+
+/** The backups that are meant to be there, oldest first. */
+function wantedOf({ destination, folders, only }: SendRequest): string[] {
+  if (only !== undefined) return only.map((path) => requireOwn(path).path);
+  return folders
+    .flatMap((folder) => chosen(listBackups(resolve(folder)), destination.what))
+    .reverse();
+}
+
+function chosen(all: readonly CatalogEntry[], what: Destination['what']): string[] {
+  const usable = all.filter(
+    ({ kept, foreign, unreadable, verified, path }) =>
+      kept !== undefined &&
+      !foreign &&
+      unreadable === undefined &&
+      verified !== 'damaged' &&
+      statSync(path).size > 0,
+  );
+  const groups = new Set<string>();
+  return usable
+    .filter(({ kept, group, path }) => {
+      if (what === 'pinned') return kept?.pinned === true;
+      const isNewest = !groups.has(group ?? path);
+      groups.add(group ?? path);
+      return what === 'all' || isNewest;
+    })
+    .map(({ path }) => path);
+}
+
+/** What of these folders is wanted there and has no receipt. Asks no engine. */
+export function waitingFor(destination: Destination, folders: readonly string[]): string[] {
+  const place = placeOf(destination);
+  return wantedOf({ destination, folders: [...folders] }).filter(
+    (path) => receiptOf(requireOwn(path).manifest, place) === undefined,
+  );
+}

@@ -1,0 +1,152 @@
+/** What engines say when something fails, in words for a person. */
+import { BackupError } from '../errors.ts';
+
+export type Reason =
+  | 'missing-engine'
+  | 'too-old'
+  | 'password'
+  | 'no-repository'
+  | 'locked'
+  | 'full'
+  | 'damaged'
+  | 'denied'
+  | 'clock'
+  | 'config'
+  | 'unreachable'
+  | 'busy'
+  | 'not-there'
+  | 'failed';
+
+/** Older versions of restic end with 1 whatever happened, so their words decide. The first that fits counts. */
+const signs: readonly [Reason, RegExp][] = [
+  ['clock', /RequestTimeTooSkewed|difference between the request time|clock skew/i],
+  ['full', /no space left|insufficient storage|quota|\b507\b|disk full|ENOSPC/i],
+  [
+    'unreachable',
+    /dial tcp|connection refused|no such host|i\/o timeout|network is unreachable|connection reset|unexpected EOF|: EOF|handshake timeout|no route to host|broken pipe|name resolution|connection closed|connection timed out|could not resolve|server misbehaving|\b50[234]\b|subprocess ssh exited|connection lost|deadline exceeded/i,
+  ],
+  [
+    'password',
+    /wrong password|no key found|password is empty|empty password|couldn't decrypt config/i,
+  ],
+  ['locked', /already locked|unable to create lock/i],
+  [
+    'denied',
+    /permission denied|access ?denied|forbidden|unauthorized|\b40[13]\b|host key verification|unable to authenticate|InvalidAccessKey|SignatureDoesNotMatch/i,
+  ],
+  [
+    'damaged',
+    /ciphertext verification failed|hash mismatch|invalid data|does not match|not found in repository|load\(<?\w+|corrupt|wrong length|unable to load|invalid id|failed: .*pack|checksum/i,
+  ],
+  [
+    'config',
+    /didn't find section in config|config file .* not found|unknown (backend|provider)|invalid backend/i,
+  ],
+  ['no-repository', /unable to open config file|is there a repository/i],
+];
+
+/** restic 0.17 and later. */
+const resticCodes: Readonly<Record<number, Reason>> = {
+  10: 'no-repository',
+  11: 'locked',
+  12: 'password',
+};
+
+export function reasonOf(engine: string, code: number | null, output: string): Reason {
+  const unreachable = signs.find(([reason]) => reason === 'unreachable')?.[1];
+  const byCode = engine === 'restic' && code !== null ? resticCodes[code] : undefined;
+  if (byCode !== undefined && !(byCode === 'no-repository' && unreachable?.test(output) === true))
+    return byCode;
+  return signs.find(([, sign]) => sign.test(output))?.[0] ?? 'failed';
+}
+
+export interface Where {
+  /** Of the destination. */
+  name: string;
+  engine: string;
+}
+
+export function trouble(reason: Reason, { name, engine }: Where, detail = ''): BackupError {
+  const [message, hint] = wordsOf(reason, name, engine, detail);
+  return new BackupError('offsite', message, {
+    hint,
+    facts: { reason, name, engine },
+    ...(detail !== '' && { cause: new Error(detail) }),
+  });
+}
+
+function wordsOf(reason: Reason, name: string, engine: string, detail: string): [string, string] {
+  switch (reason) {
+    case 'missing-engine':
+      return [`${engine} is not installed, so nothing is sent to ${name}.`, installHint(engine)];
+    case 'too-old':
+      return [`This version of ${engine} is too old: ${detail}.`, installHint(engine)];
+    case 'password':
+      return [
+        `The password of ${name} is missing or wrong. Nothing was sent.`,
+        'Set the password again. Without it, these copies cannot be read.',
+      ];
+    case 'no-repository':
+      return [
+        `${name} has no restic repository yet.`,
+        'Check the address, or create the repository: sqlite-backup offsite setup … --create',
+      ];
+    case 'locked':
+      return [
+        `Another ${engine} has locked ${name}.`,
+        'Wait until it has finished. After a crash, `restic unlock` removes locks that no process holds.',
+      ];
+    case 'full':
+      return [
+        `${name} is full. What was there before is intact.`,
+        'Free some space there, or remove old copies, then send again.',
+      ];
+    case 'damaged':
+      return [
+        `${name} returns damaged data. This copy is not proved.`,
+        'Run `restic check --read-data`, and send again to another repository.',
+      ];
+    case 'denied':
+      return [`${name} denies access.`, 'Check the account, its key and its rights.'];
+    case 'clock':
+      return [
+        `${name} refuses the request because a clock is wrong.`,
+        'Set the clock of this machine.',
+      ];
+    case 'config':
+      return [
+        `${engine} does not know the remote of ${name}.`,
+        'Set the remote up with `rclone config`, or check its name.',
+      ];
+    case 'unreachable':
+      return [
+        `Not sent yet: ${name} cannot be reached. Nothing is lost.`,
+        'It is tried again later. Check the network if this stays.',
+      ];
+    case 'busy':
+      return [
+        `Another process is using ${name} at the moment.`,
+        'Wait until it has finished, then try again.',
+      ];
+    case 'not-there':
+      return [
+        `${name} has no such copy: ${detail}.`,
+        'List what is there: sqlite-backup offsite list',
+      ];
+    case 'failed':
+      return [`${engine} failed for ${name}: ${lastLine(detail)}.`, 'The log has the details.'];
+  }
+}
+
+/** The engine's own words, without what could be a secret in an address. */
+function lastLine(text: string): string {
+  const line = text.trim().split('\n').at(-1) ?? '';
+  return line.slice(0, 300).replace(/\.$/, '') || 'it gave no reason';
+}
+
+export function installHint(engine: string): string {
+  if (process.platform === 'win32')
+    return `Install it: winget install ${engine === 'restic' ? 'restic.restic' : 'Rclone.Rclone'}`;
+  if (process.platform === 'darwin') return `Install it: brew install ${engine}`;
+  return `Install it: sudo apt install ${engine} (or the package manager of your system)`;
+}

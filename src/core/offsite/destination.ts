@@ -21,7 +21,6 @@ const destinationSchema = v.object({
   program: v.optional(v.string()),
 });
 export type Destination = v.InferOutput<typeof destinationSchema>;
-export type DestinationInput = v.InferInput<typeof destinationSchema>;
 
 /** Checks what a person or a settings file says. Throws `bad-setting`. */
 export function requireDestination(value: unknown): Destination {

@@ -31,6 +31,7 @@ export const commands = {
   pauseProtection: 'sqliteBackup.pauseProtection',
   pin: 'sqliteBackup.pin',
   protectAgents: 'sqliteBackup.protectAgents',
+  protectAutomatically: 'sqliteBackup.protectAutomatically',
   proveRestorable: 'sqliteBackup.proveRestorable',
   quickBackUp: 'sqliteBackup.quickBackUp',
   recoverRestore: 'sqliteBackup.recoverRestore',

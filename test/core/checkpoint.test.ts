@@ -109,7 +109,8 @@ describe('thinning checkpoints out', () => {
       ...changes,
     } as unknown as Manifest;
     const isUsable = manifest.verdict.status !== 'damaged';
-    return { id: idOf(manifest), path: createdAt, manifest, isUsable };
+    const diskBytes = manifest.sizeBytes;
+    return { id: idOf(manifest), path: createdAt, manifest, isUsable, diskBytes };
   };
   const goes = (stored: StoredCheckpoint[], largestTotalBytes = 1e9): string[] => {
     const newestFirst = stored.toSorted((a, b) => (a.path < b.path ? 1 : -1));

@@ -60,9 +60,8 @@ const drizzle: MigrationTool = {
   from: 'npm',
   files: {
     'drizzle.config.cjs': `module.exports = { dialect: 'sqlite', schema: './schema.cjs', out: './drizzle', dbCredentials: { url: './app.db' } };`,
-    // A schema that was renamed in the code: push drops what it does not name.
-    'schema.cjs': `const { sqliteTable, integer } = require('drizzle-orm/sqlite-core');
-      exports.purchases = sqliteTable('purchases', { id: integer('id').primaryKey() });`,
+    // A schema file that was emptied, or is not found by its name any more: push drops what it does not name.
+    'schema.cjs': 'module.exports = {};',
     ...drizzleFolder(drizzleFirst),
   },
   third: (accident) => drizzleFolder({ ...drizzleFirst, '0002_third': sqlOf[accident] }),

@@ -18,6 +18,8 @@ export interface StoredCheckpoint {
   manifest: Manifest;
   /** False of one that is known to be damaged, or of another size than it was made with. */
   isUsable: boolean;
+  /** The blocks that are allocated for it; its size where a file system tells none. */
+  diskBytes: number;
 }
 
 /** The folder for checkpoints: as asked for, else in the data folder. Nothing is made. */
@@ -54,8 +56,9 @@ export function storedIn(folder: string): StoredCheckpoint[] {
     const path = join(folder, name);
     const manifest = manifestOf(path);
     if (manifest === undefined) continue;
-    const isUsable = manifest.verdict.status !== 'damaged' && hasSize(path, manifest.sizeBytes);
-    found.push({ id: idOf(manifest), path, manifest, isUsable });
+    const { size, diskBytes } = sizesOf(path);
+    const isUsable = manifest.verdict.status !== 'damaged' && size === manifest.sizeBytes;
+    found.push({ id: idOf(manifest), path, manifest, isUsable, diskBytes });
   }
   // In the order in which they were made, also when the clock has gone back meanwhile.
   const dated = found.map((one) => {
@@ -65,11 +68,16 @@ export function storedIn(folder: string): StoredCheckpoint[] {
   return inLineage(dated).map(({ one }) => one);
 }
 
-function hasSize(path: string, bytes: number): boolean {
+const blockBytes = 512;
+
+/** Nothing of one that was removed meanwhile, as by another process that thins out. */
+function sizesOf(path: string): { size: number | undefined; diskBytes: number } {
   try {
-    return statSync(path).size === bytes;
+    const { size, blocks } = statSync(path);
+    // Windows has no blocks, and a few network file systems tell none.
+    return { size, diskBytes: blocks > 0 ? blocks * blockBytes : size };
   } catch {
-    return false; // Removed meanwhile, as by another process that thins out.
+    return { size: undefined, diskBytes: 0 };
   }
 }
 

@@ -1,11 +1,13 @@
 /** Which checkpoints stay: all of the last two hours, one an hour for a day, one a day for a week, within a cap. */
 import { removeBackups } from '../catalog/keeping.ts';
+import { diskUseOf } from './diskUse.ts';
 import { type StoredCheckpoint, storedIn } from './store.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
 export interface ThinningOptions {
+  /** Of the disk, for all together. */
   largestTotalBytes: number;
   now: Date;
 }
@@ -36,7 +38,8 @@ export function planThinning(
       if (slot === 'old' || !isFree) goes.add(one);
     }
   }
-  const sizeOf = ({ manifest }: StoredCheckpoint): number => manifest.sizeBytes;
+  const used = isOver(stored, largestTotalBytes) ? diskUseOf(stored) : new Map<string, number>();
+  const sizeOf = ({ path, diskBytes }: StoredCheckpoint): number => used.get(path) ?? diskBytes;
   let total = stored.reduce((sum, one) => sum + sizeOf(one), 0);
   const oldestFirst = stored.toReversed().filter((one) => !protectedOnes.has(one));
   for (const one of oldestFirst) if (goes.has(one)) total -= sizeOf(one);
@@ -47,6 +50,11 @@ export function planThinning(
     total -= sizeOf(one);
   }
   return oldestFirst.filter((one) => goes.has(one));
+}
+
+/** Only then is it worth asking which blocks are shared. */
+function isOver(stored: readonly StoredCheckpoint[], largestTotalBytes: number): boolean {
+  return stored.reduce((sum, { diskBytes }) => sum + diskBytes, 0) > largestTotalBytes;
 }
 
 function protectedIn(ofOne: readonly StoredCheckpoint[], now: Date): StoredCheckpoint[] {

@@ -10,6 +10,7 @@ import { errorMessage } from '../errorMessages.ts';
 import { isRow } from '../rows.ts';
 import { adopt } from './lineage.ts';
 import type { Parts } from './parts.ts';
+import { firstOffer, takeOffer } from './protectAutomatically.ts';
 import { ignoreInGit, reveal } from './reveal.ts';
 
 /** What commands and the public API return: plain data, no classes of ours. */
@@ -238,7 +239,9 @@ async function tell(
     revealIt,
     showLog,
     ...(offerIgnoring ? [ignore] : []),
+    ...(await firstOffer(parts)),
   );
+  await takeOffer(answer);
   if (answer === revealIt) await reveal(vscode.Uri.file(last.snapshot.path));
   if (answer === showLog) parts.log.show();
   if (answer === releaseIt && lost !== undefined)

@@ -20,6 +20,7 @@ import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
 import { showHolders } from './holders.ts';
 import type { Parts } from './parts.ts';
+import { protectAutomatically } from './protectAutomatically.ts';
 import {
   checkpointNow,
   deleteEveryCopy,
@@ -93,6 +94,7 @@ const table: Record<CommandId, Command> = {
   [commands.checkpointNow]: checkpointNow,
   [commands.protectAgents]: protectAgents,
   [commands.unprotectAgents]: unprotectAgents,
+  [commands.protectAutomatically]: protectAutomatically,
   [commands.pauseProtection]: pauseProtection,
   [commands.resumeProtection]: ({ protection }) => protection.resume(),
   [commands.restoreCheckpoint]: restoreCheckpoint,

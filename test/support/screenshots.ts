@@ -148,8 +148,8 @@ async function takeRestore(window: Window): Promise<void> {
 async function takeRules(window: Window): Promise<void> {
   await window.runCommand('Preferences: Open Settings (UI)');
   await window.page.locator('.settings-editor').getByRole('textbox').first().waitFor();
-  await window.page.keyboard.type('sqliteBackup.retention.keep');
-  await window.page.getByText('Keep one backup per day').first().waitFor();
+  await window.page.keyboard.type('sqliteBackup.schedule');
+  await window.page.getByText('When checkpoints of all databases').first().waitFor();
   await takeBoth(window, 'keep');
 }
 

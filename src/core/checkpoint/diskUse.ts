@@ -43,12 +43,12 @@ function ownBlocks(layout: Layout | undefined, seen: Set<number>): number | unde
 
 /** In another process: this one may hold a live database with SQLite. Empty where the file system or the system has no word. */
 function layoutsOf(paths: readonly string[]): Map<string, Layout> {
-  if (paths.length === 0 || process.platform !== 'linux') return new Map();
-  const { stdout } = spawnSync('filefrag', ['-v', '--', ...paths], {
+  if (paths.length === 0 || process.platform !== 'linux') return new Map<string, Layout>();
+  const { stdout }: { stdout: string | null } = spawnSync('filefrag', ['-v', '--', ...paths], {
     ...{ encoding: 'utf8', env: { ...process.env, LC_ALL: 'C', PATH: withSbin() } },
     ...{ timeout: lookMs, maxBuffer: mostOutputBytes, stdio: ['ignore', 'pipe', 'ignore'] },
   });
-  return stdout ? parseLayouts(stdout, paths) : new Map();
+  return stdout === null ? new Map<string, Layout>() : parseLayouts(stdout, paths);
 }
 
 function withSbin(): string {

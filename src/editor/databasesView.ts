@@ -57,11 +57,9 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   #said = new Map<string, string>();
   #toldExplorer = '';
   readonly #rows = new Map<string, Row>();
-
   readonly #folders = new DatabaseFolders();
-
   readonly #filter: Filter;
-
+  readonly #tree: vscode.TreeView<Row>;
   readonly #memory: vscode.Memento;
   /** Whether rows have boxes that say what goes into the next bundle. */
   #isChoosing: boolean;
@@ -91,6 +89,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         manageCheckboxStateManually: true,
       }),
     );
+    this.#tree = tree;
     this.#owned.add(tree.onDidChangeCheckboxState(({ items }) => this.#tick(items)));
     this.#owned.add(
       backups.onDidChange(() => {
@@ -147,6 +146,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   async showBoxes(isChoosing: boolean): Promise<void> {
     this.#isChoosing = isChoosing;
     setContext(contextKeys.choosing, isChoosing);
+    this.#tellFilter(this.#tree);
     this.#changed.fire(undefined);
     await this.#memory.update(choosingKey, isChoosing);
   }
@@ -365,6 +365,8 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     const count = (rows: Record<'databases' | 'gone' | 'others', readonly unknown[]>): number =>
       rows.databases.length + rows.gone.length + rows.others.length;
     this.#filter.tell(tree, count(this.#shown()), count(this.#backups));
+    if (this.#isChoosing && tree.message === '')
+      tree.message = vscode.l10n.t('Tick databases, then press Create Bundle… above.');
   }
 
   #findGone({

@@ -280,7 +280,7 @@ function stateWord({ verified, outOfStep, kept }: CatalogEntry): string {
 }
 
 function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
-  const { foreign, kept, bundle, verified, setAside } = entry;
+  const { foreign, bundle, verified, setAside } = entry;
   if (verified === 'damaged') {
     return new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'));
   }
@@ -288,7 +288,6 @@ function iconOf(entry: CatalogEntry): vscode.ThemeIcon {
   if (isWarned || lossesOf(entry).length > 0) {
     return new vscode.ThemeIcon('warning', new vscode.ThemeColor('editorWarning.foreground'));
   }
-  if (kept?.pinned === true) return new vscode.ThemeIcon('pinned');
   if (bundle !== undefined) return new vscode.ThemeIcon('package');
   if (setAside === true) return new vscode.ThemeIcon('discard');
   if (foreign) return new vscode.ThemeIcon('file');

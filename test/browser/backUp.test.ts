@@ -54,7 +54,7 @@ describe('backing up in a window', () => {
         execFileSync('git', ['init', '--quiet'], { cwd: folder });
         await window.openSidebar();
         await window.treeItem(/^data\/app\.db, /).waitFor();
-        await window.runCommand('SQLite Backup: Quick Backup');
+        await window.runCommand('SQLite Backup: Back Up Last Database');
         await window.option(/data\/sessions\.db/).waitFor();
         await window.page.keyboard.press('ArrowDown');
         await window.page.keyboard.press('Enter');
@@ -81,7 +81,7 @@ describe('backing up in a window', () => {
         await window.changeMachineSettings({ 'sqliteBackup.retention.afterBackup': true });
         await window.openSidebar();
         await window.treeItem(/^data\/app\.db, /).waitFor();
-        await window.runCommand('SQLite Backup: Quick Backup');
+        await window.runCommand('SQLite Backup: Back Up Last Database');
         await window.option(/data\/app\.db/).click();
         await window.option(/^In the Workspace: backups/).click();
         await window.notification(/Backed up data\/app\.db/).waitFor();
@@ -91,7 +91,7 @@ describe('backing up in a window', () => {
         );
         await window.runCommand('Notifications: Clear All Notifications');
         await window.notification(/Backed up/).waitFor({ state: 'detached' });
-        await window.runCommand('SQLite Backup: Quick Backup');
+        await window.runCommand('SQLite Backup: Back Up Last Database');
         // It is told when retention is over.
         await window.notification(/Backed up data\/app\.db/).waitFor();
         assert.equal(readdirSync(join(folder, 'backups')).length, 4);

@@ -102,11 +102,11 @@ describe('bundles in a window', () => {
       // What has the focus is not what was ticked.
       await window.treeItem(/^data\/sessions\.db, /).click();
       await pressInTitle(window, 'Create Bundle');
-      await window.answer('Create Bundle (2/3)', 'uploads/**, thumbs/*.{png,jpg}');
-      await window.quickInput.getByText('Create Bundle (3/3)').waitFor();
+      await window.answer('Create Bundle (1/2)', 'uploads/**, thumbs/*.{png,jpg}');
+      await window.quickInput.getByText('Create Bundle (2/2)').waitFor();
       await window.quickInput.getByRole('textbox').fill('a/b');
       await window.quickInput.getByText('is a path, not a name').waitFor();
-      await window.answer('Create Bundle (3/3)', 'shop');
+      await window.answer('Create Bundle (2/2)', 'shop');
       const done = window.notification(
         /Bundled 2 databases at the same moment, 5 files copied beside them: .* verified\. Note: thumbs\/\*\.\{png,jpg\} matched no file\./,
       );
@@ -219,8 +219,8 @@ describe('bundles in a window', () => {
         await sessions.click({ modifiers: ['ControlOrMeta'] });
         await app.click({ button: 'right' });
         await window.chooseFromMenu('Create Bundle…');
-        await window.answer('Create Bundle (2/3)', '');
-        await window.answer('Create Bundle (3/3)', 'rows');
+        await window.answer('Create Bundle (1/2)', '');
+        await window.answer('Create Bundle (2/2)', 'rows');
         await window
           .notification(/Bundled 2 databases at the same moment/)
           .first()
@@ -361,7 +361,7 @@ describe('bundles in a window', () => {
 
       // Each shows what the other has done to a snapshot as well.
       await window.page.bringToFront();
-      await window.runCommand('SQLite Backup: Quick Backup');
+      await window.runCommand('SQLite Backup: Back Up Last Database');
       await window.option(/^data\/app\.db/).click();
       const snapshot = (one: Window, state: string): Locator =>
         one.view('Backups').getByRole('treeitem', {

@@ -75,7 +75,7 @@ describe('with the keyboard alone', () => {
 async function backUpByKeys(window: Window): Promise<void> {
   // The database has been found.
   await window.statusBarItem(/Back Up$/).waitFor();
-  await keysOf(window).command('SQLite Backup: Quick Backup');
+  await keysOf(window).command('SQLite Backup: Back Up Last Database');
   // Only a list of databases that is not complete yet makes it ask.
   const asked = window.option(/shop\.db/);
   await asked

@@ -80,7 +80,9 @@ describe('living with backups, in a window', () => {
       await keyboard.press('Home');
       await keyboard.press('ArrowDown');
       await keyboard.press('Shift+F10');
-      await window.page.getByRole('menuitem', { name: 'Back Up Compact' }).waitFor();
+      await window.page
+        .getByRole('menuitem', { name: 'Back Up without Deleted Content' })
+        .waitFor();
       const focused = window.page.locator('.monaco-menu .action-item.focused');
       await waitUntil(async () => {
         await keyboard.press('ArrowDown');
@@ -251,7 +253,7 @@ describe('living with backups, in a window', () => {
         await question.getByRole('button', { name: 'Use This Folder' }).click();
         await window.notification(/Backed up data\/app\.db/).waitFor();
         assert.equal(readdirSync(outside).length, 2);
-        await window.runCommand('SQLite Backup: Quick Backup');
+        await window.runCommand('SQLite Backup: Back Up Last Database');
         await waitUntil(() => readdirSync(outside).length === 4, 'asked twice');
         rmSync(outside, { recursive: true });
         await window.treeItem(/^data\/app\.db, never backed up/).waitFor();
@@ -387,7 +389,7 @@ async function titleButton(window: Window, folder: string): Promise<void> {
   await window.option(/notes\.txt/).click();
   const button = window.page
     .locator('.editor-actions')
-    .getByRole('button', { name: /Quick Backup/ });
+    .getByRole('button', { name: /Back Up Last Database/ });
   assert.equal(await button.count(), 0);
   await window.chooseFromViewMenu('Databases', 'Show in Editor Title');
   await button.waitFor();
@@ -417,7 +419,11 @@ async function selection(window: Window, folder: string): Promise<void> {
 
 async function compact(window: Window, folder: string): Promise<void> {
   const told = window.notification(/Backed up data\/cache\.db/);
-  await window.chooseFromRow(window.treeItem(/^data\/cache\.db, /), 'Back Up Compact', told);
+  await window.chooseFromRow(
+    window.treeItem(/^data\/cache\.db, /),
+    'Back Up without Deleted Content',
+    told,
+  );
   const [made] = backupsIn(folder).filter((name) => name.startsWith('cache_'));
   assert.equal(readManifest(join(folder, 'backups', made ?? ''))?.method, 'compact');
 }

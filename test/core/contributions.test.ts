@@ -37,7 +37,7 @@ describe('the manifest', () => {
       assert.equal(category, '%category%', command);
       assert.match(
         resolveString(title),
-        /^(✓ )?[A-Z][a-z]+( ([A-Z][\w-]*|a|in|for|from|of|with))*…?$/,
+        /^(✓ )?[A-Z][a-z]+( ([A-Z][\w-]*|a|in|for|from|of|with|without))*…?$/,
         command,
       );
     }

@@ -160,7 +160,7 @@ describe('Back Up', () => {
   });
 });
 
-describe('Quick Backup', () => {
+describe('Back Up Last Database', () => {
   before(() => useBackupsFolder(folder));
   after(() => useBackupsFolder(undefined));
 

@@ -157,12 +157,18 @@ describe('keeping backups', () => {
     assert.deepEqual([difference?.onlyLeft, difference?.onlyRight, difference?.changed], [1, 3, 1]);
     const texts = vscode.workspace.textDocuments.map((document) => document.getText());
     assert.ok(
-      texts.some((text) => /^t\s+1\s+3\s+1$/m.test(text)),
+      texts.some((text) => /^Backup: .*\nLive: /.test(text) && /^t\s+3\s+1\s+1$/m.test(text)),
       'the numbers are shown',
     );
     assert.ok(
       texts.some((text) => text.includes('\nTables only in the live database:\n  added: 0 rows\n')),
       'the table of one side is shown',
+    );
+    assert.ok(
+      texts.some((text) =>
+        text.includes('\nSchema only in the live database:\n  CREATE TABLE added (x)'),
+      ),
+      'in the same tab',
     );
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 
-/** What the commands Back Up and Quick Backup return. */
+/** What the commands Back Up and Back Up Last Database return. */
 export interface BackUpResult {
   backups: {
     database: string;

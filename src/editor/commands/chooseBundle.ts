@@ -7,6 +7,7 @@ import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName } from '../messages.ts';
 import type { SavedBundle } from '../settings.ts';
 import { said } from '../said.ts';
+import { tellNoDatabase } from './backUp.ts';
 import type { Parts } from './parts.ts';
 
 /** What a caller need not be asked. */
@@ -48,7 +49,7 @@ export async function chooseBundle(
     return undefined;
   }
   if (parts.backups.databases.length === 0 && answers.databases === undefined) {
-    void notify.info(t('There is no SQLite database in this workspace.'));
+    tellNoDatabase();
     return undefined;
   }
   // A button above the rows hands over the row that has the focus: what is ticked was meant, and a single row need not be.
@@ -65,13 +66,20 @@ export async function chooseBundle(
   }
   const isSettled = answers.databases !== undefined || ticked.length > 0 || selected.length > 1;
   const databases = isSettled ? selected : await pickDatabases(parts, selected);
-  return databases === undefined ? undefined : askTheRest(parts, databases);
+  return databases === undefined
+    ? undefined
+    : askTheRest(parts, databases, isSettled ? [1, 2] : [2, 3]);
 }
 
-async function askTheRest(parts: Parts, uris: vscode.Uri[]): Promise<Choice | undefined> {
-  const companions = await askCompanions(parts);
+/** `steps` are the numbers of the two questions: the first question of three is left out where it is answered. */
+async function askTheRest(
+  parts: Parts,
+  uris: vscode.Uri[],
+  [second, third]: readonly [number, number],
+): Promise<Choice | undefined> {
+  const companions = await askCompanions(parts, [second, third]);
   if (companions === undefined) return undefined;
-  const name = await askName();
+  const name = await askName(third);
   if (name === undefined) return undefined;
   return { uris, companions, name: name === '' ? undefined : name, method: methodFor(parts, uris) };
 }
@@ -135,7 +143,8 @@ async function pickSaved(saved: readonly Saved[]): Promise<Saved | 'new' | undef
     { label: vscode.l10n.t('Choose Databases…'), choice: 'new' as const },
   ];
   const placeHolder = vscode.l10n.t('Bundle to create');
-  return (await vscode.window.showQuickPick(items, { placeHolder }))?.choice;
+  const title = vscode.l10n.t('Create Bundle');
+  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.choice;
 }
 
 /** Asks for databases, with `first` ticked, else those of the last time, else all. Undefined also for none. */
@@ -154,7 +163,7 @@ async function pickDatabases(
   }));
   const picked = await vscode.window.showQuickPick(items, {
     canPickMany: true,
-    title: vscode.l10n.t('Create Bundle (1/3)'),
+    title: vscode.l10n.t('Create Bundle ({0}/{1})', 1, 3),
     placeHolder: vscode.l10n.t('Databases to bundle at the same moment'),
     ignoreFocusOut: true,
   });
@@ -164,9 +173,12 @@ async function pickDatabases(
   return uris;
 }
 
-async function askCompanions({ memory }: Parts): Promise<string[] | undefined> {
+async function askCompanions(
+  { memory }: Parts,
+  [step, last]: readonly [number, number],
+): Promise<string[] | undefined> {
   const answer = await vscode.window.showInputBox({
-    title: vscode.l10n.t('Create Bundle (2/3)'),
+    title: vscode.l10n.t('Create Bundle ({0}/{1})', step, last),
     prompt: vscode.l10n.t('Files that belong to them: globs, separated by commas; empty for none'),
     placeHolder: 'uploads/**, config/*.json',
     value: memory.get<string>(companionsKey) ?? '',
@@ -180,9 +192,9 @@ async function askCompanions({ memory }: Parts): Promise<string[] | undefined> {
     .filter((glob) => glob !== '');
 }
 
-async function askName(): Promise<string | undefined> {
+async function askName(step: number): Promise<string | undefined> {
   return vscode.window.showInputBox({
-    title: vscode.l10n.t('Create Bundle (3/3)'),
+    title: vscode.l10n.t('Create Bundle ({0}/{1})', step, step),
     prompt: vscode.l10n.t(
       'Name of the bundle; the time is added. Empty for the name of the workspace',
     ),

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import type { Comparison } from '../../core/compare/compare.ts';
 import { BackupError } from '../../core/errors.ts';
+import { type Compared, comparisonReport, printable } from '../comparisonReport.ts';
 import { notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
 import { databaseName } from '../messages.ts';
@@ -12,10 +13,15 @@ import { memberRows } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
 
-/** Compares a backup, or a member of a bundle, with the database as it is now: the live one on the left. */
+/**
+ * Compares a backup, or a member of a bundle, with the database as it is now. The live one is the left side of the
+ * comparison. `path` says which it is, for callers that know.
+ */
 export async function compareWithLive(
   parts: Parts,
   target: unknown,
+  _selection?: unknown,
+  path?: unknown,
 ): Promise<Comparison | undefined> {
   const [row] = memberRows(target, undefined);
   if (row !== undefined) {
@@ -40,7 +46,7 @@ export async function compareWithLive(
     );
     return undefined;
   }
-  const live = liveOf(parts, entry);
+  const live = typeof path === 'string' ? path : liveOf(parts, entry);
   return compare(parts, live, entry.path, withLive(live, nameOf(parts, entry)));
 }
 
@@ -48,12 +54,15 @@ function withLive(live: string, backup: string): readonly [Compared, Compared] {
   const { t } = vscode.l10n;
   return [
     {
-      ...{ side: t('Live'), only: t('only live'), name: databaseName(vscode.Uri.file(live)) },
-      tables: t('Tables only in the live database:'),
+      ...{ is: 'right', side: t('Backup'), only: t('only backup'), name: backup },
+      tables: t('Tables only in the backup:'),
+      schema: t('Schema only in the backup:'),
     },
     {
-      ...{ side: t('Backup'), only: t('only backup'), name: backup },
-      tables: t('Tables only in the backup:'),
+      ...{ is: 'left', side: t('Live'), only: t('only live') },
+      name: databaseName(vscode.Uri.file(live)),
+      tables: t('Tables only in the live database:'),
+      schema: t('Schema only in the live database:'),
     },
   ];
 }
@@ -82,12 +91,14 @@ export async function compareSelected(
   const { t } = vscode.l10n;
   return compare(parts, older.path, newer.path, [
     {
-      ...{ side: t('Older'), only: t('only older'), name: nameOf(parts, older) },
+      ...{ is: 'left', side: t('Older'), only: t('only older'), name: nameOf(parts, older) },
       tables: t('Tables only in the older backup:'),
+      schema: t('Schema only in the older backup:'),
     },
     {
-      ...{ side: t('Newer'), only: t('only newer'), name: nameOf(parts, newer) },
+      ...{ is: 'right', side: t('Newer'), only: t('only newer'), name: nameOf(parts, newer) },
       tables: t('Tables only in the newer backup:'),
+      schema: t('Schema only in the newer backup:'),
     },
   ]);
 }
@@ -102,16 +113,7 @@ function liveOf({ backups }: Parts, entry: CatalogEntry, member?: string): strin
   throw new BackupError('access', message, { path: entry.path });
 }
 
-/** One of the two in a comparison, as people tell it from the other. */
-interface Compared {
-  side: string;
-  /** Heads the column of rows that only it has. */
-  only: string;
-  /** Heads the tables that only it has. */
-  tables: string;
-  name: string;
-}
-
+/** `sides` in the order in which they are shown, in one tab. */
 async function compare(
   parts: Parts,
   left: string,
@@ -121,8 +123,8 @@ async function compare(
   const { t } = vscode.l10n;
   const names = [printable(sides[0].name), printable(sides[1].name)] as const;
   const title = t('Comparing {0} with {1}', ...names);
-  const { comparison, schemas } = await withCancel(title, async (signal, report) => {
-    const found = await parts.worker.call(
+  const comparison = await withCancel(title, (signal, report) =>
+    parts.worker.call(
       'compare',
       { left, right },
       {
@@ -130,75 +132,12 @@ async function compare(
         onProgress: ({ doneBytes, totalBytes }) =>
           report(t('{0} of {1} tables', Math.floor(doneBytes), totalBytes)),
       },
-    );
-    if (found.schema.same) return { comparison: found, schemas: undefined };
-    const texts = [
-      await parts.worker.call('schema', { path: left }, { signal }),
-      await parts.worker.call('schema', { path: right }, { signal }),
-    ] as const;
-    return { comparison: found, schemas: texts };
-  });
-  await parts.documents.show(t('{0} ↔ {1}.txt', ...names), report(comparison, sides));
-  if (schemas !== undefined) {
-    const uris = schemas.map((text, index) =>
-      parts.documents.add(`${names[index] ?? ''}.sql`, text),
-    );
-    const label = t('Schema: {0} ↔ {1}', ...names);
-    await vscode.commands.executeCommand('vscode.diff', ...uris, label, { preview: false });
-  }
-  return comparison;
-}
-
-function report(
-  { schema, tables, notCompared }: Comparison,
-  [left, right]: readonly [Compared, Compared],
-): string {
-  const { t } = vscode.l10n;
-  const compared = tables.filter((one) => one.compared);
-  const oneSided = compared.filter(({ only }) => only !== undefined);
-  const differing = compared.filter(
-    (one) => one.only === undefined && one.onlyLeft + one.onlyRight + one.changed > 0,
+    ),
   );
-  const same = compared.length - differing.length - oneSided.length;
-  const lines = [
-    t('{0}: {1}', left.side, printable(left.name)),
-    t('{0}: {1}', right.side, printable(right.name)),
-    '',
-    schema.same ? t('The schemas are the same.') : t('The schemas differ: see the diff.'),
-    differing.length === 1
-      ? t('1 table differs, {0} hold the same rows.', same)
-      : t('{0} tables differ, {1} hold the same rows.', differing.length, same),
-  ];
-  if (differing.length > 0) {
-    const width = Math.max(...differing.map(({ name }) => printable(name).length));
-    const head = [left.only, right.only, t('changed')].map((text) => text.padStart(12)).join('');
-    lines.push('', ' '.repeat(width) + head);
-    for (const { name, onlyLeft, onlyRight, changed } of differing) {
-      const numbers = [onlyLeft, onlyRight, changed].map((n) => String(n).padStart(12)).join('');
-      lines.push(printable(name).padEnd(width) + numbers);
-    }
-  }
-  for (const [side, title] of [
-    ['left', left.tables],
-    ['right', right.tables],
-  ] as const) {
-    const names = oneSided
-      .filter(({ only }) => only === side)
-      .map(({ name, onlyLeft, onlyRight }) => {
-        const rows = onlyLeft + onlyRight;
-        return `  ${printable(name)}: ${rows === 1 ? t('1 row') : t('{0} rows', rows)}`;
-      });
-    if (names.length > 0) lines.push('', title, ...names);
-  }
-  if (notCompared.length > 0) {
-    lines.push('', t('Not compared:'));
-    for (const { name, reason } of notCompared) lines.push(`  ${printable(name)}: ${reason}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-/** Names may hold anything, line breaks and invisible characters included. */
-function printable(name: string): string {
-  const shown = name.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '�');
-  return shown.length > 80 ? `${shown.slice(0, 79)}…` : shown;
+  const text = comparisonReport(comparison, sides, {
+    t: (message, ...values) => t(message, ...values),
+    count: (value) => value.toLocaleString(vscode.env.language),
+  });
+  await parts.documents.show(t('{0} ↔ {1}', ...names), text);
+  return comparison;
 }

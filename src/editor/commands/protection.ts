@@ -222,7 +222,8 @@ export async function deleteEveryCopy(
 async function pickDatabase({ backups }: Parts): Promise<vscode.Uri[]> {
   const items = backups.databases.map(({ uri }) => ({ label: inertLine(databaseName(uri)), uri }));
   const placeHolder = vscode.l10n.t('Database whose copies should go');
-  const picked = await vscode.window.showQuickPick(items, { placeHolder });
+  const title = vscode.l10n.t('Delete Every Copy of a Database');
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder });
   return picked === undefined ? [] : [picked.uri];
 }
 

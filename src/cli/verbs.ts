@@ -7,6 +7,7 @@ import { compare } from './compare.ts';
 import { doctor } from './doctor.ts';
 import { extract } from './extract.ts';
 import { find } from './find.ts';
+import { git } from './git.ts';
 import { hook } from './hook.ts';
 import { list } from './list.ts';
 import { offsite } from './offsite.ts';
@@ -29,6 +30,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   checkpoint,
   run,
   watch,
+  git,
   hook,
   list,
   verify,

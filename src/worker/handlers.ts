@@ -52,6 +52,9 @@ import { undoRestore } from '../core/restore/undo.ts';
 import { lostFilesOf, saveOpen } from '../core/snapshot/saveOpen.ts';
 import { takeSnapshot, takeSnapshots } from '../core/snapshot/snapshot.ts';
 import { liveStateOf } from '../core/sqlite/siblings.ts';
+import { cleanUpBranches, syncBranches } from '../core/states/branches.ts';
+import { branchStatus } from '../core/states/branchStatus.ts';
+import { installGitHook, uninstallGitHook } from '../core/states/gitHook.ts';
 import { checkBaseline, keepBaseline, restoreBaseline } from '../core/states/baseline.ts';
 import { verifyBackup } from '../core/verify/verifyBackup.ts';
 import type { Method, Methods, Params } from './protocol.ts';
@@ -87,6 +90,11 @@ const handlers: Handlers = {
   keepBaseline,
   restoreBaseline,
   checkBaseline,
+  syncBranches,
+  branchStatus,
+  cleanUpBranches,
+  installGitHook,
+  uninstallGitHook: ({ in: folder }) => uninstallGitHook(folder),
   examine: (subject) => examine(subject),
   inspect: ({ paths }) => inspectFiles(paths),
   findByContent,

@@ -53,6 +53,9 @@ import type {
   KeepBaselineRequest,
   RestoreBaselineRequest,
 } from '../core/states/baseline.ts';
+import type { Synced, SyncRequest } from '../core/states/branches.ts';
+import type { BranchStatus } from '../core/states/branchStatus.ts';
+import type { HookInstalled } from '../core/states/gitHook.ts';
 import type {
   Snapshot,
   SnapshotRequest,
@@ -159,6 +162,18 @@ export interface Methods {
     target: string;
     checkpoints?: string | undefined;
   }) => BaselineCheck;
+  /** Brings the databases of a work tree in line with its branch. */
+  syncBranches: (params: SyncRequest) => Synced;
+  branchStatus: (params: { in: string; checkpoints?: string | undefined }) => BranchStatus;
+  cleanUpBranches: (params: { in: string; checkpoints?: string | undefined }) => {
+    branch: string;
+    path: string;
+    id: string;
+  }[];
+  /** Adds to git's hook after a checkout, or says which line a person has to add. */
+  installGitHook: (params: { in: string; node: string; script: string }) => HookInstalled;
+  /** True when there was something to take away. */
+  uninstallGitHook: (params: { in: string }) => boolean;
   /** Newest first; of one database, or all. */
   listCheckpoints: (params: {
     checkpoints?: string | undefined;
@@ -223,6 +238,11 @@ const methodNames = [
   'keepBaseline',
   'restoreBaseline',
   'checkBaseline',
+  'syncBranches',
+  'branchStatus',
+  'cleanUpBranches',
+  'installGitHook',
+  'uninstallGitHook',
   'listCheckpoints',
   'catalogCheckpoints',
   'findCheckpoint',

@@ -18,7 +18,7 @@ export function thin(folder: string, options: ThinningOptions): void {
   if (goes.length > 0) removeBackups(folder, goes);
 }
 
-/** Those that may go, oldest first. Never the newest usable one of a database, a pinned one, or one before lost rows. */
+/** Those that may go, oldest first. Never the newest usable one of a database, a pinned one, the last of a branch, or one before lost rows. */
 export function planThinning(
   stored: readonly StoredCheckpoint[],
   { largestTotalBytes, now }: ThinningOptions,
@@ -66,7 +66,9 @@ function protectedIn(ofOne: readonly StoredCheckpoint[], now: Date): StoredCheck
     const next = ofOne[index - 1]?.manifest;
     return next?.losses?.some(({ at }) => at === next.createdAt) === true;
   });
-  const pinned = ofOne.filter(({ manifest }) => manifest.pinned === true);
+  const pinned = ofOne.filter(
+    ({ manifest }) => manifest.pinned === true || (manifest.branches ?? []).length > 0,
+  );
   const ahead = ofOne.filter((one) => !isPast(one));
   return [...(newest === undefined ? [] : [newest]), ...beforeLoss, ...pinned, ...ahead];
 }

@@ -66,6 +66,16 @@ export function copyStampOf(path: string): string {
   return [ino, size, mtimeNs, ctimeNs].join();
 }
 
+/** The stamp of a checkpoint whose content was hashed under one of its names, undefined when its file has another one. */
+export function provedCopyOf({
+  path,
+  manifest,
+}: Pick<KeptState, 'path' | 'manifest'>): string | undefined {
+  const now = copyStampOf(path);
+  const { baseline, branches = [] } = manifest;
+  return [baseline, ...branches].some((one) => one?.copy === now) ? now : undefined;
+}
+
 /** Puts the state under the real path `live`, which is claimed. Returns the stamp of the database afterwards. */
 export async function putBack(
   state: KeptState,
@@ -96,7 +106,8 @@ export async function putBack(
       }
     } else {
       await stage(state, staged, live);
-      if (liveStateOf(live) !== expected && !mayGo) throw changedMeanwhile(live);
+      if (!mayGo && (liveStateOf(live) !== expected || hasContentBeside(live)))
+        throw changedMeanwhile(live);
       for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
       linkWithoutOverwriting(staged, live);
     }

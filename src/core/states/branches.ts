@@ -1,0 +1,270 @@
+/*
+ * The databases of a work tree follow its branch. After a switch, in this order: the state that lies there is kept under
+ * the name of the old branch, all databases at one moment where that can be had -> the last state of the new branch comes
+ * back where it has other migrations or another schema, no program has the file open and git does not track it. What
+ * cannot be replaced now stays of the old branch, and the next look tries again.
+ */
+import { existsSync } from 'node:fs';
+import { relative, resolve, sep } from 'node:path';
+import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
+import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../checkpoint/store.ts';
+import { explain, type PlainError, toPlainError } from '../errors.ts';
+import { realPathOf } from '../files/paths.ts';
+import type { RestoreHooks } from '../job.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { whileClaimed } from '../restore/claim.ts';
+import { liveStateOf } from '../sqlite/siblings.ts';
+import { readBranchRecord, writeBranchRecord } from './branchRecord.ts';
+import { keeperOf, keptOf, label, type Taking } from './kept.ts';
+import { copyStampOf, provedCopyOf, putBack, requireIdle } from './putBack.ts';
+import { branchesOf, databasesOf, type WorkTree, workTreeOf } from './repository.ts';
+import { copyFromMain, type CopiedDatabase } from './worktrees.ts';
+
+export interface SyncRequest {
+  /** In the work tree. */
+  in: string;
+  /** `keep`: only keeps, and says what it would restore. */
+  how: 'restore' | 'keep';
+  /** Copies databases that the main work tree has into this one. */
+  copies: boolean;
+  taking: Taking;
+}
+
+export interface SyncedDatabase {
+  /** Relative to the work tree. */
+  path: string;
+  /**
+   * `none`: the branch has no state yet. `same`: its state has the same migrations. `wanted`: it would be restored.
+   * `held`: a program has it open. `failed`: `error` says why.
+   */
+  outcome: 'restored' | 'same' | 'none' | 'wanted' | 'held' | 'failed' | 'tracked' | 'shared';
+  /** The checkpoint with what lay there. */
+  kept?: string;
+  /** Why it was not kept, or not replaced. */
+  error?: PlainError;
+}
+
+export interface Synced {
+  top: string;
+  from: string | undefined;
+  /** Undefined for a detached head. */
+  to: string | undefined;
+  /** `busy`: git is in the middle of a rebase, a bisect or a merge. `first`: from now on the branch is remembered. */
+  state: 'switched' | 'same' | 'busy' | 'detached' | 'first';
+  databases: SyncedDatabase[];
+  copied: CopiedDatabase[];
+}
+
+/** Looks at the branch of a work tree, and brings its databases in line. */
+export async function syncBranches(
+  { in: folder, how, copies, taking }: SyncRequest,
+  hooks: RestoreHooks,
+): Promise<Synced> {
+  const tree = workTreeOf(resolve(folder));
+  const { top, branch: to, isBusy } = tree;
+  const copied = copies && tree.isLinked ? await copyFromMain(tree, taking, hooks) : [];
+  const record = readBranchRecord(top);
+  const answer: Synced = { top, from: record?.branch, to, state: 'same', databases: [], copied };
+  if (isBusy) return { ...answer, state: 'busy' };
+  if (to === undefined && record === undefined) return { ...answer, state: 'detached' };
+  if (record === undefined) {
+    writeBranchRecord({ top, branch: to ?? '', others: {} });
+    return { ...answer, state: 'first' };
+  }
+  if (record.branch === to && Object.keys(record.others).length === 0) return answer;
+  const sync = new Sync(tree, how, taking, hooks);
+  const ofBranch = (path: string): string => record.others[path] ?? record.branch;
+  const databases = await sync.run(ofBranch);
+  // On a detached head the databases stay those of the branch before.
+  if (to === undefined) return { ...answer, state: 'detached', databases };
+  const behind = databases.filter(({ outcome }) => ['wanted', 'held', 'failed'].includes(outcome));
+  const others = Object.fromEntries(
+    behind.map(({ path }) => [path, ofBranch(path)] as const).filter(([, one]) => one !== to),
+  );
+  writeBranchRecord({ top, branch: to, others });
+  return { ...answer, state: 'switched', databases };
+}
+
+interface Following {
+  /** Relative to the work tree. */
+  path: string;
+  real: string;
+  /** Of which branch its state is. */
+  from: string;
+  /** What `liveStateOf` said before it was kept. */
+  expected: string;
+  kept?: StoredCheckpoint;
+  /** `kept` was taken just now, with its content hashed. */
+  isNew?: boolean;
+}
+
+class Sync {
+  readonly #tree: WorkTree;
+  readonly #how: SyncRequest['how'];
+  readonly #taking: SyncRequest['taking'];
+  readonly #hooks: RestoreHooks;
+  readonly #folder: string;
+
+  constructor(
+    tree: WorkTree,
+    how: SyncRequest['how'],
+    taking: SyncRequest['taking'],
+    hooks: RestoreHooks,
+  ) {
+    this.#tree = tree;
+    this.#how = how;
+    this.#taking = taking;
+    this.#hooks = hooks;
+    this.#folder = checkpointsFolder(taking.checkpoints);
+  }
+
+  async run(ofBranch: (path: string) => string): Promise<SyncedDatabase[]> {
+    const { top, branch: to } = this.#tree;
+    const found = databasesOf(this.#tree);
+    const nameOf = (path: string): string => relative(top, path).split(sep).join('/');
+    const left = found.filter(({ kind }) => kind !== 'own');
+    const own = found.filter(({ kind }) => kind === 'own').map(({ path }) => path);
+    const gone = to === undefined ? [] : this.#goneOf(to, own);
+    const following = [...own, ...gone]
+      .map((path): Following => {
+        const real = realPathOf(path);
+        const name = nameOf(path);
+        return { path: name, real, from: ofBranch(name), expected: liveStateOf(real) };
+      })
+      .filter(({ from }) => from !== to);
+    const failures = await this.#keep(following);
+    const synced: SyncedDatabase[] = [];
+    for (const one of following) {
+      const error = failures.get(one.real);
+      synced.push(
+        error === undefined
+          ? await this.#follow(one)
+          : { path: one.path, outcome: 'failed', error },
+      );
+    }
+    return [
+      ...synced,
+      ...left.map(({ path, kind }) => ({ path: nameOf(path), outcome: kind as 'tracked' })),
+    ];
+  }
+
+  /** Databases that the new branch has a state of, and that are not there. */
+  #goneOf(to: string, own: readonly string[]): string[] {
+    const { top } = this.#tree;
+    const known = new Set(own.map(realPathOf));
+    const paths = storedIn(this.#folder)
+      .filter(({ manifest }) => manifest.branches?.some(({ name }) => name === to))
+      .flatMap(({ manifest: { livePath } }) => livePath ?? [])
+      .filter((path) => path.startsWith(top + sep) && !known.has(path) && !existsSync(path));
+    return [...new Set(paths)];
+  }
+
+  /** What could not be kept, by real path. */
+  async #keep(following: readonly Following[]): Promise<Map<string, PlainError>> {
+    const wanted: Following[] = [];
+    for (const one of following.filter(({ real }) => existsSync(real))) {
+      const keeper = keeperOf(keptOf(this.#folder, one.real), one.real);
+      if (keeper === undefined) wanted.push(one);
+      else one.kept = keeper;
+    }
+    const failed = new Map<string, PlainError>();
+    if (wanted.length > 0) {
+      const cause = { kind: 'branch', text: wanted[0]?.from ?? '' };
+      const databases = wanted.map(({ real, path }) => ({ database: real, recordAs: { path } }));
+      const { checkpoints, unchanged, failures } = await takeCheckpoints(
+        { ...this.#taking, cause, databases, force: false },
+        { ...this.#hooks, beforePublish: () => Promise.resolve() },
+      );
+      for (const { database, error } of failures) failed.set(database, error);
+      const stored = storedIn(this.#folder);
+      for (const { database, path } of [...checkpoints, ...unchanged]) {
+        const one = wanted.find(({ real }) => real === database);
+        const kept = stored.find((each) => each.path === path);
+        if (one === undefined || kept === undefined) continue;
+        one.kept = kept;
+        one.isNew = checkpoints.some((each) => each.path === path);
+      }
+    }
+    for (const one of following) if (one.kept !== undefined) this.#name(one, one.kept);
+    return failed;
+  }
+
+  /** The name goes from an older state of the branch to this one. */
+  #name({ real, from: name, isNew }: Following, kept: StoredCheckpoint): void {
+    const at = new Date().toISOString();
+    // Without a stamp the content is hashed before it is put back.
+    const copy = (isNew === true ? copyStampOf(kept.path) : provedCopyOf(kept)) ?? '';
+    const without = (before: Manifest): NonNullable<Manifest['branches']> =>
+      (before.branches ?? []).filter((one) => one.name !== name);
+    label(kept, (before) => ({
+      branches: [...without(before), { name, copy, at }],
+    }));
+    for (const other of keptOf(this.#folder, real))
+      if (other.path !== kept.path && other.manifest.branches?.some((one) => one.name === name))
+        label(other, (before) => ({ branches: without(before) }));
+  }
+
+  async #follow(one: Following): Promise<SyncedDatabase> {
+    const { path, real, expected, kept } = one;
+    const { branch: to } = this.#tree;
+    const answer = { path, ...(kept !== undefined && { kept: kept.id }) };
+    if (to === undefined) return { ...answer, outcome: 'none' };
+    const state = keptOf(this.#folder, real).find(({ manifest }) =>
+      manifest.branches?.some(({ name }) => name === to),
+    );
+    if (state === undefined) return { ...answer, outcome: 'none' };
+    if (kept !== undefined && hasSameMigrations(kept.manifest, state.manifest))
+      return { ...answer, outcome: 'same' };
+    if (this.#how === 'keep') return { ...answer, outcome: 'wanted' };
+    try {
+      await whileClaimed([real], async () => {
+        requireIdle(real);
+        const { manifest } = state;
+        const copy = manifest.branches?.find(({ name }) => name === to)?.copy;
+        const { keepOut } = this.#hooks;
+        const stamp = await putBack({ path: state.path, manifest, copy }, real, {
+          keepOut,
+          expected,
+        });
+        label(state, () => ({ stamp }));
+      });
+      return { ...answer, outcome: 'restored' };
+    } catch (error) {
+      const why = toPlainError(explain(error, 'target', real));
+      return { ...answer, outcome: why.code === 'target-in-use' ? 'held' : 'failed', error: why };
+    }
+  }
+}
+
+/** A tool that pushes a schema without migrations leaves only that to tell by. */
+function hasSameMigrations(one: Manifest, other: Manifest): boolean {
+  const stateOf = ({ migrations = [], facts }: Manifest): string =>
+    JSON.stringify([migrations, facts.schemaFingerprint, facts.userVersion]);
+  return stateOf(one) === stateOf(other);
+}
+
+/** Takes their names from the states of branches that are no more. The states go when they are old. */
+export function cleanUpBranches({
+  in: folder,
+  checkpoints,
+}: {
+  in: string;
+  checkpoints?: string | undefined;
+}): { branch: string; path: string; id: string }[] {
+  const tree = workTreeOf(resolve(folder));
+  const alive = branchesOf(tree);
+  const record = readBranchRecord(tree.top);
+  for (const one of [record?.branch, ...Object.values(record?.others ?? {})])
+    if (one !== undefined) alive.add(one); // What lies there is of it.
+  const removed: { branch: string; path: string; id: string }[] = [];
+  for (const one of storedIn(checkpointsFolder(checkpoints))) {
+    const { livePath = '', branches = [] } = one.manifest;
+    if (!livePath.startsWith(tree.top + sep)) continue;
+    const dead = branches.filter(({ name }) => !alive.has(name));
+    if (dead.length === 0) continue;
+    label(one, () => ({ branches: branches.filter(({ name }) => alive.has(name)) }));
+    const path = relative(tree.top, livePath);
+    removed.push(...dead.map(({ name }) => ({ branch: name, path, id: one.id })));
+  }
+  return removed;
+}

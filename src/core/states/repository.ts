@@ -1,0 +1,143 @@
+/** What git says of a work tree. Only reads; nothing that a repository configures is run. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { findDatabases } from '../catalog/discovery.ts';
+import { BackupError } from '../errors.ts';
+import { findGitFolder } from '../snapshot/gitHead.ts';
+
+export interface WorkTree {
+  /** The real path. */
+  top: string;
+  /** Git's own folder of this work tree, and the one that all work trees share. */
+  gitFolder: string;
+  commonFolder: string;
+  isLinked: boolean;
+  /** Undefined for a detached head. */
+  branch: string | undefined;
+  /** A rebase, a bisect or a merge is not finished: the branch is no answer to what a person works on. */
+  isBusy: boolean;
+}
+
+const mostBytes = 64 * 1024 * 1024;
+
+/** The output of git. Throws when it fails. */
+export function git(folder: string, args: readonly string[], input?: string): string {
+  // In a hook, git's own variables would speak of another work tree than the folder.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_')),
+  );
+  return execFileSync('git', ['-c', 'core.fsmonitor=false', ...args], {
+    cwd: folder,
+    env,
+    encoding: 'utf8',
+    maxBuffer: mostBytes,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    windowsHide: true,
+    ...(input !== undefined && { input }),
+  });
+}
+
+/** The same, and undefined when git fails, as it does to say no. */
+export function tryGit(
+  folder: string,
+  args: readonly string[],
+  input?: string,
+): string | undefined {
+  try {
+    return git(folder, args, input);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Throws where there is no work tree, as in a bare repository. */
+export function workTreeOf(folder: string): WorkTree {
+  const answer = tryGit(folder, [
+    ...['rev-parse', '--path-format=absolute'],
+    ...['--show-toplevel', '--git-dir', '--git-common-dir'],
+  ]);
+  const [top = '', gitFolder = '', commonFolder = ''] = (answer ?? '').split('\n');
+  if (top === '')
+    throw new BackupError('source-missing', `${folder} is in no work tree of git.`, {
+      path: folder,
+      hint: 'Run it in a checkout. A bare repository has none. It needs git 2.31 or newer.',
+    });
+  const head = tryGit(folder, ['symbolic-ref', '-q', 'HEAD'])?.trim();
+  return {
+    top: realpathSync(top),
+    gitFolder,
+    commonFolder,
+    isLinked: realpathSync(gitFolder) !== realpathSync(commonFolder),
+    branch: head?.replace(/^refs\/heads\//, ''),
+    isBusy: unfinished.some((name) => existsSync(join(gitFolder, name))),
+  };
+}
+
+const unfinished = [
+  ...['rebase-merge', 'rebase-apply', 'sequencer', 'BISECT_LOG'],
+  ...['MERGE_HEAD', 'CHERRY_PICK_HEAD', 'REVERT_HEAD'],
+];
+
+export function branchesOf({ top }: WorkTree): Set<string> {
+  const lines = git(top, ['for-each-ref', '--format=%(refname)', 'refs/heads']).split('\n');
+  return new Set(lines.filter((one) => one !== '').map((one) => one.slice('refs/heads/'.length)));
+}
+
+export interface FoundDatabase {
+  /** Below the top of the work tree. */
+  path: string;
+  /** `own`: a file of this work tree that git does not track. `shared`: other work trees use the same file. */
+  kind: 'own' | 'tracked' | 'shared';
+}
+
+/** The databases of a work tree, without those of submodules and of other repositories in it. */
+export function databasesOf(tree: WorkTree): FoundDatabase[] {
+  const own = realpathSync(tree.gitFolder);
+  const paths = findDatabases(tree.top)
+    .databases.map(({ path }) => path)
+    .filter((path) => {
+      const found = findGitFolder(dirname(path));
+      return found !== undefined && realpathSync(found) === own;
+    });
+  const names = paths.map((path) => relative(tree.top, path).split(sep).join('/'));
+  const tracked = new Set(
+    names.length === 0
+      ? []
+      : git(tree.top, ['--literal-pathspecs', 'ls-files', '-z', '--', ...names]).split('\0'),
+  );
+  return paths.map((path, index) => ({
+    path,
+    kind: tracked.has(names[index] ?? '') ? 'tracked' : isShared(path, tree.top) ? 'shared' : 'own',
+  }));
+}
+
+/** By a link, or by a second name of the file. */
+function isShared(path: string, top: string): boolean {
+  const isInside = realpathSync(path).startsWith(top + sep);
+  return !isInside || lstatSync(path).isSymbolicLink() || statSync(path).nlink > 1;
+}
+
+/** The work trees of the repository, the main one first; without it where that is bare. */
+export function mainTreeOf({ top }: WorkTree): string | undefined {
+  const [first = ''] = git(top, ['worktree', 'list', '--porcelain']).split('\n\n');
+  const path = /^worktree (.+)$/m.exec(first)?.[1];
+  return path === undefined || /^bare$/m.test(first) || !existsSync(path)
+    ? undefined
+    : realpathSync(path);
+}
+
+/** Which of these names, relative to the top, git ignores. */
+export function ignoredIn(top: string, names: readonly string[]): Set<string> {
+  if (names.length === 0) return new Set();
+  // A name that begins with a colon would be understood as more than a name.
+  const asked = names.map((name) => `./${name}\0`).join('');
+  try {
+    const answer = git(top, ['check-ignore', '-z', '--stdin'], asked);
+    return new Set(answer.split('\0').map((name) => name.slice('./'.length)));
+  } catch (error) {
+    // It says no so.
+    if (error instanceof Error && Reflect.get(error, 'status') === 1) return new Set();
+    throw error;
+  }
+}

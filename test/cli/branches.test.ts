@@ -230,7 +230,7 @@ describe('databases that follow the branch', function () {
     git('bisect', 'good');
     git('bisect', 'reset');
     assert.ok(before.equals(readFileSync(repo('app.db'))));
-    assert.match(await good('git', 'status'), /app\.db  state of feature/);
+    assert.match(await good('git', 'status'), /app\.db +state of feature/);
   });
 
   it('tell branches with any name apart, and forget deleted ones', async () => {

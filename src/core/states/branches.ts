@@ -243,7 +243,7 @@ function hasSameMigrations(one: Manifest, other: Manifest): boolean {
   return stateOf(one) === stateOf(other);
 }
 
-/** Takes their names from the states of branches that are no more. The states go when they are old. */
+/** Takes their names from the states of deleted branches. The states go when they are old. */
 export function cleanUpBranches({
   in: folder,
   checkpoints,

@@ -89,6 +89,14 @@ const bundles = [
     format: 'esm',
     plugins: [noDriver],
   },
+  {
+    ...shared,
+    // The verb `mcp` loads it, so that no other verb waits for the SDK.
+    entryPoints: { mcp: 'src/agents/mcpServer.ts' },
+    outdir: 'dist',
+    format: 'esm',
+    plugins: [noDriver],
+  },
 ];
 
 if (flags.has('--tests')) {
@@ -109,7 +117,9 @@ if (flags.has('--tests')) {
 
 function commandLineParts(outdir) {
   return bundles
-    .filter(({ entryPoints }) => 'worker' in entryPoints || 'cli' in entryPoints)
+    .filter(
+      ({ entryPoints }) => 'worker' in entryPoints || 'cli' in entryPoints || 'mcp' in entryPoints,
+    )
     .map((options) => ({ ...options, outdir }));
 }
 

@@ -11,6 +11,7 @@ import { git } from './git.ts';
 import { hook } from './hook.ts';
 import { list } from './list.ts';
 import { offsite } from './offsite.ts';
+import { mcp } from './mcp.ts';
 import { prune } from './prune.ts';
 import { release } from './release.ts';
 import { note, pin, unpin } from './remark.ts';
@@ -32,6 +33,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   watch,
   git,
   hook,
+  mcp,
   list,
   verify,
   extract,

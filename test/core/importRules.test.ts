@@ -125,7 +125,7 @@ describe('the import rules', () => {
 
   it('give what answers agents the files of the core that read no database, and no worker', () => {
     const allowed = new RegExp(
-      `^(node:|agents/|valibot$|core/(checkpoint/(stamp|store|unchanged)|files/\\w+|${pureCore.join('|')})\\.ts)`,
+      `^(node:|agents/|valibot$|@modelcontextprotocol/server|core/(checkpoint/(stamp|store|unchanged)|files/\\w+|${pureCore.join('|')})\\.ts)`,
     );
     expectNone(
       ({ file, target, isType }) => file.startsWith('agents/') && !isType && !allowed.test(target),

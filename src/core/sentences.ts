@@ -23,8 +23,12 @@ export type Translate = (sentence: string) => string;
 
 /** @param bundle Patterns in English and in the other language, as in `l10n/bundle.l10n.de.json`. */
 export function translatorOf(bundle: Readonly<Record<string, string>>): Translate {
-  const whole = new Map(Object.entries(bundle));
-  const patterns = Object.entries(bundle)
+  // A translation that leaves a part out would hide which file an error is about: English says it all.
+  const usable = Object.entries(bundle).filter(
+    ([english, translation]) => partsOf(english) === partsOf(translation),
+  );
+  const whole = new Map(usable);
+  const patterns = usable
     .filter(([english]) => english.search(placeholder) >= 0)
     .map(([english, translation]) => patternOf(english, translation))
     .filter(({ own }) => own >= 6)
@@ -46,6 +50,11 @@ export function translatorOf(bundle: Readonly<Record<string, string>>): Translat
     return sentence;
   };
   return (sentence) => translate(sentence, 0);
+}
+
+/** The placeholders of a sentence, each once, in an order that languages do not change. */
+function partsOf(text: string): string {
+  return [...new Set(text.match(placeholder))].sort().join();
 }
 
 function patternOf(english: string, translation: string): Pattern {

@@ -10,7 +10,7 @@ export function lossText({ table, before, now }: Loss): string {
   const number = new Intl.NumberFormat(vscode.env.language);
   return now === undefined
     ? t(
-        '{0} had {1} rows at the last backup; the table is gone or renamed',
+        '{0} had {1} rows at the last backup; the table was deleted or renamed',
         table,
         number.format(before),
       )

@@ -124,7 +124,7 @@ describe('the runbook in a window', () => {
       assert.equal(await shop.orders(), 11);
       await shop.stop();
       await window.runCommand('SQLite Backup: Undo Restore…');
-      await window.option(/^shop\.db\.bad-/).click();
+      await window.option(/^shop\.db before the restore of /).click();
       await dialog.getByText(/orders: 1 added/).waitFor();
       await window.screenshot('runbook-7-question');
       await dialog.getByRole('button', { name: 'Undo' }).click();

@@ -56,7 +56,7 @@ describe('a loss of rows', () => {
     assert.deepEqual(loss, { table: 'users', before: 5000 });
     assert.equal(
       lossText(loss),
-      'users had 5,000 rows at the last backup; the table is gone or renamed',
+      'users had 5,000 rows at the last backup; the table was deleted or renamed',
     );
     assert.deepEqual(lost({ empty: 0 }, {}), []);
   });

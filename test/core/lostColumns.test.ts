@@ -52,7 +52,7 @@ describe('a loss of columns', () => {
     assert.deepEqual(
       losses.map((loss) => lossText(loss, 'before')),
       [
-        'people had 1 row before; the table is gone or renamed',
+        'people had 1 row before; the table was deleted or renamed',
         'orders no longer has the column note',
       ],
     );

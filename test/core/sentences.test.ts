@@ -34,6 +34,22 @@ describe('the sentences of the core in another language', () => {
     );
   });
 
+  it('stay English where a translation has other placeholders', () => {
+    const wrong = translatorOf({
+      '{0} is damaged: {1}': 'beschädigt: {1}',
+      'Copied {0} to the folder.': 'Kopiert: {0} {7}',
+      'Try again in a moment.': 'Erneut {0} versuchen.',
+      '{0} was moved to {1}.': 'Nach {1} kam {0}.',
+    });
+    for (const sentence of [
+      '/x/a.db is damaged: cut off',
+      'Copied a.db to the folder.',
+      'Try again in a moment.',
+    ])
+      assert.equal(wrong(sentence), sentence);
+    assert.equal(wrong('a.db was moved to b.'), 'Nach b kam a.db.', 'the order is free');
+  });
+
   it('are found in answers and errors of the worker, where they are said and nowhere else', () => {
     const answer = {
       path: 'Try again.',

@@ -163,6 +163,6 @@ export function lossText(
   const rows = (count: number): string =>
     `${count.toLocaleString('en')} ${count === 1 ? 'row' : 'rows'}`;
   return now === undefined
-    ? `${table} had ${rows(before)} ${when}; the table is gone or renamed`
+    ? `${table} had ${rows(before)} ${when}; the table was deleted or renamed`
     : `${table} had ${rows(before)} ${when}, now ${now.toLocaleString('en')}`;
 }

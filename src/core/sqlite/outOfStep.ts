@@ -208,12 +208,12 @@ function findingOf(one: Derived): Finding {
     case 'index':
       return finding(
         'out-of-step',
-        `Rows complete, but index ${shown} of ${table?.slice(0, longestName)} is out of step with them (${messages}). ${mend} mends it${first.startsWith('non-unique') ? ' once the duplicate rows are removed' : ''}.`,
+        `Rows complete, but index ${shown} of ${table?.slice(0, longestName)} is out of step with them (${messages}). ${mend} fixes it${first.startsWith('non-unique') ? ' once the duplicate rows are removed' : ''}.`,
       );
     case 'full-text':
       return finding(
         'out-of-step',
-        `Rows complete, but full-text index ${shown} is out of step with them (${messages}). ${mend} mends it.`,
+        `Rows complete, but full-text index ${shown} is out of step with them (${messages}). ${mend} fixes it.`,
       );
     case 'rules':
       return finding(

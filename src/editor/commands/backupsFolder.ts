@@ -49,7 +49,7 @@ async function pickWorkspaceFolder(): Promise<vscode.WorkspaceFolder | undefined
   const folders = vscode.workspace.workspaceFolders ?? [];
   if (folders.length < 2) return folders[0];
   const picked = await vscode.window.showWorkspaceFolderPick({
-    placeHolder: vscode.l10n.t('Workspace folder whose backups folder it is'),
+    placeHolder: vscode.l10n.t('Choose a workspace folder'),
   });
   return picked ?? 'none';
 }

@@ -167,7 +167,7 @@ export async function deleteGoneCheckpoints(
     ? items.filter(({ path }) => paths.includes(path))
     : ((await vscode.window.showQuickPick(items, {
         canPickMany: true,
-        placeHolder: t('Databases that are not there any more: whose checkpoints should go?'),
+        placeHolder: t('Choose the missing databases whose checkpoints to delete'),
       })) ?? []);
   const chosen = picked.flatMap(({ entries }) => entries);
   if (chosen.length === 0) return { removed: [] };
@@ -221,7 +221,7 @@ export async function deleteEveryCopy(
 
 async function pickDatabase({ backups }: Parts): Promise<vscode.Uri[]> {
   const items = backups.databases.map(({ uri }) => ({ label: inertLine(databaseName(uri)), uri }));
-  const placeHolder = vscode.l10n.t('Database whose copies should go');
+  const placeHolder = vscode.l10n.t('Choose the database whose copies to delete');
   const title = vscode.l10n.t('Delete Every Copy of a Database');
   const picked = await vscode.window.showQuickPick(items, { title, placeHolder });
   return picked === undefined ? [] : [picked.uri];

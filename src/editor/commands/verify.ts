@@ -198,7 +198,7 @@ async function tell(
       ? t('Restore tested: {0} of {1}.', proved, backupCount(results.length))
       : outOfStep.length > 0
         ? t(
-            'Verified {0}: all rows are there, {1} out of step. The log says what mends it.',
+            'Verified {0}: all rows are there, {1} out of step. The log says what fixes it.',
             count(results.length),
             outOfStepNames(outOfStep, outOfStepName, (rest) => t('{0} more', rest)),
           )

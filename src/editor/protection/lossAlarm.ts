@@ -274,11 +274,11 @@ function words({ database, losses, isGone, ran }: DataLoss, since: string): stri
     new Intl.NumberFormat(vscode.env.language).format(count);
   const because = ran === undefined ? '' : ` (${inertLine(ran.slice(0, 100))})`;
   const time = timeOfDay(since);
-  if (isGone) return t('{0} is gone since {1}{2}.', name, time, because);
+  if (isGone) return t('{0} has been missing since {1}{2}.', name, time, because);
   const shown = losses.slice(0, 3).map(({ table, before, now, columns }) => {
     if (columns !== undefined) return t('{0}: without {1} now', table, columns.join(', '));
     return now === undefined
-      ? t('{0}: the table with {1} rows is gone or renamed', table, number(before))
+      ? t('{0}: the table with {1} rows was deleted or renamed', table, number(before))
       : t('{0}: {1} of {2} rows gone', table, number(before - now), number(before));
   });
   const more = losses.length - shown.length;

@@ -133,6 +133,6 @@ async function agreesWithout({ failures }: Taken): Promise<boolean> {
   const reasons = failures.map(({ database, error }) =>
     errorMessage(fromPlainError(error), databaseName(vscode.Uri.file(database))),
   );
-  const question = t('There is no checkpoint. Start the debugger all the same?');
+  const question = t('There is no checkpoint. Start the debugger anyway?');
   return (await notify.confirm(question, reasons.join('\n'), yes)) === yes;
 }

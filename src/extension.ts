@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Api } from './api.d.ts';
 import { makeApi } from './editor/api.ts';
+import { registerAgentTools } from './editor/agentTools.ts';
 import { Audit } from './editor/audit.ts';
 import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
@@ -86,6 +87,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
     registerTasks({ backups, checkpoints, folder }),
     registerCommands(parts),
+    registerAgentTools(parts),
   );
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
   void vscode.commands.executeCommand(commands.refresh);

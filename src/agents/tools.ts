@@ -22,7 +22,7 @@ export interface ToolHost {
   folders: () => readonly string[];
   /** The folder for checkpoints, where it is not the data folder's. */
   checkpoints: () => string | undefined;
-  backupsFolder: (database: string | undefined) => string | undefined;
+  backupsFolder: () => Promise<string | undefined>;
   now: () => number;
 }
 
@@ -98,13 +98,20 @@ export class AgentTools {
     }
   }
 
-  /** What is known of a backup, as JSON; undefined for none of the workspace. */
-  async describe(named: string): Promise<string | undefined> {
+  /** The only backup of the workspace whose id begins so. */
+  async find(named: string): Promise<Backup | undefined> {
     if (!v.is(id, named)) return undefined;
-    const backup = await this.#backup(named).catch((error: unknown) => {
+    try {
+      return await this.#backup(named);
+    } catch (error) {
       if (error instanceof Refusal) return undefined;
       throw error;
-    });
+    }
+  }
+
+  /** What is known of it, as JSON. */
+  async describe(named: string): Promise<string | undefined> {
+    const backup = await this.find(named);
     if (backup === undefined) return undefined;
     const { id: of, createdAt, sizeBytes, verified, what, database } = backup;
     return JSON.stringify({
@@ -153,7 +160,7 @@ export class AgentTools {
   }: Input<'sqlite-backup_list_backups'>): Promise<string[]> {
     // It may be gone: then its backups are what is asked for.
     const database = this.#inside(database_path);
-    const own = (await this.#backups(database)).filter((one) => one.database === database);
+    const own = (await this.#backups()).filter((one) => one.database === database);
     if (own.length === 0) return [`There is no backup of ${this.#shown(database)}.`];
     const rest = own.length - limit;
     return [
@@ -271,7 +278,7 @@ export class AgentTools {
 
   /** The only one in the workspace whose id begins so. */
   async #backup(named: string): Promise<Backup> {
-    const found = (await this.#backups(undefined)).filter((one) => one.id.startsWith(named));
+    const found = (await this.#backups()).filter((one) => one.id.startsWith(named));
     const [only] = found;
     if (only === undefined) throw new Refusal(`There is no backup ${named} of this workspace.`);
     if (found.some((one) => one.id !== only.id))
@@ -280,7 +287,7 @@ export class AgentTools {
   }
 
   /** Those of databases of the workspace, newest first. */
-  async #backups(database: string | undefined): Promise<Backup[]> {
+  async #backups(): Promise<Backup[]> {
     const { host, all } = { host: this.#host, all: [] as Backup[] };
     const checkpoints = host.checkpoints();
     for (const one of await this.#call('listCheckpoints', { checkpoints })) {
@@ -299,7 +306,7 @@ export class AgentTools {
         ...{ database: realPathOf(livePath), what: `${oneLine(why, 80)}${rowsOf(tables)}` },
       });
     }
-    const folder = host.backupsFolder(database);
+    const folder = await host.backupsFolder();
     if (folder !== undefined)
       for (const entry of (await this.#call('list', { folder })).entries) {
         if (entry.kept === undefined || entry.database === undefined) continue;

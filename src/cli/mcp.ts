@@ -37,7 +37,7 @@ export const mcp: Verb = {
           takeAll(databases, { cause, checkpoints, largestTotalBytes }, context),
         folders: () => root.map((folder) => resolve(folder)),
         checkpoints: () => checkpoints,
-        backupsFolder: () => (to === '' ? undefined : resolve(to)),
+        backupsFolder: () => Promise.resolve(to === '' ? undefined : resolve(to)),
         now: Date.now,
       },
       context.toolVersion,

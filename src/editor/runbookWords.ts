@@ -43,5 +43,5 @@ function withShortPath(error: BackupError): BackupError {
 export function factsOf(entry: CatalogEntry | undefined): string[] {
   if (entry?.kept === undefined) return [];
   const { method, note } = entry.kept;
-  return [method, ...(note === undefined ? [] : [`“${note}”`])];
+  return [vscode.l10n.t('Method: {0}', method), ...(note === undefined ? [] : [`“${note}”`])];
 }

@@ -209,6 +209,7 @@ describe('a restore over the live database on the page', () => {
     assert.doesNotMatch(middle, /The previous database stays/);
     assert.match(end, /^- \[x\] .*: The previous database stays as/m);
     assert.match(over.state.to.title, /app\.db · /, 'the cards tell what was planned');
+    assert.equal(over.state.to.facts[0], 'Readable');
   });
 
   it('is not written down when it only made a new file', async () => {

@@ -87,8 +87,14 @@ describe('what a window remembers of a backups folder', () => {
     writeFileSync(folder('backups'), '');
     assert.deepEqual(await remembered.list(folder('backups')), []);
     assert.equal(errors.length, 1);
+    assert.equal(
+      remembered.problemOf(folder('backups')),
+      `${folder('backups')} is not a folder.`,
+      'a person reads it where the backups would be',
+    );
     rmSync(folder('backups'));
     renameSync(folder('aside'), folder('backups'));
     assert.deepEqual(await remembered.list(folder('backups')), first);
+    assert.equal(remembered.problemOf(folder('backups')), undefined);
   });
 });

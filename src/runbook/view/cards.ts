@@ -39,7 +39,8 @@ export function liveCard(restore: Restoration): Card {
     title: only.targetExists ? `${title} · ${formatBytes(only.targetSizeBytes)}` : title,
     facts: [
       targetWord(only, host.t),
-      ...(only.siblings.length > 0 ? [t('with {0}', only.siblings.join(', '))] : []),
+      ...(only.siblings.includes('-wal') ? [t('WAL mode')] : []),
+      ...(only.siblings.includes('-journal') ? [t('with -journal')] : []),
       ...(isLink ? [t('a link to {0}', host.nameOf(only.realTarget))] : []),
     ],
     lines: [],
@@ -59,7 +60,7 @@ function targetWord({ targetState, targetReason }: PlannedItem, t: Host['t']): s
     case 'missing':
       return t('the file does not exist');
     case 'readable':
-      return t('readable');
+      return t('Readable');
     case 'empty':
       return t('empty');
     case 'damaged':

@@ -40,7 +40,7 @@ import { inertLine, notify } from './inert.ts';
 import { recordAs } from './located.ts';
 import type { Log } from './log.ts';
 import { verdictWord } from './messages.ts';
-import { dayAndTime } from './times.ts';
+import { dayAndTime, secondOfDay } from './times.ts';
 import { explain, factsOf, nameOf } from './runbookWords.ts';
 import { runTask } from './runTask.ts';
 import { said } from './said.ts';
@@ -326,7 +326,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
     const { backups } = this.#parts;
     return {
       day: (iso) => dayAndTime(iso, Date.now()),
-      time: (iso) => new Date(iso).toLocaleTimeString(vscode.env.language),
+      time: secondOfDay,
       verdict: ({ verified, outOfStep, findings }) => verdictWord(verified, outOfStep, findings),
       shell: process.platform === 'win32' ? 'powershell' : 'posix',
       spotChecks: this.#parts.settings.restore(first && vscode.Uri.file(first.live)).spotChecks,

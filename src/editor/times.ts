@@ -3,6 +3,9 @@ import * as vscode from 'vscode';
 
 const { t } = vscode.l10n;
 
+/** One clock everywhere: a narrow row has room for this one only, and two side by side have to be converted. */
+const hourCycle = 'h23';
+
 /** `2 min ago`; exact times are for tooltips. */
 export function relativeTime(iso: string, now: number): string {
   const minutes = Math.floor((now - Date.parse(iso)) / 60_000);
@@ -16,7 +19,12 @@ export function relativeTime(iso: string, now: number): string {
 
 /** `13:45`, local time. */
 export function timeOfDay(iso: string): string {
-  return format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }, iso);
+  return format({ hour: '2-digit', minute: '2-digit', hourCycle }, iso);
+}
+
+/** `13:45:02`, local time. */
+export function secondOfDay(iso: string): string {
+  return format({ timeStyle: 'medium', hourCycle }, iso);
 }
 
 /** `Today 13:45`, `Yesterday 18:00`, `Nov 19, 13:45`, and the year when it is another. Local time. */
@@ -38,7 +46,7 @@ export function dayName(iso: string, now: number): string {
 
 /** The exact local time with its zone, for tooltips. */
 export function exactTime(iso: string): string {
-  return format({ dateStyle: 'full', timeStyle: 'long' }, iso);
+  return format({ dateStyle: 'full', timeStyle: 'long', hourCycle }, iso);
 }
 
 /** The year is said only when it is another one. */

@@ -14,6 +14,15 @@ const banned = [
 ];
 
 describe('the words of the source', () => {
+  it('have one clock: times are made for a person in one place', () => {
+    const found = globSync('{editor,runbook}/**/*.ts', { cwd: source }).filter((path) =>
+      /toLocale(Date|Time)String|DateTimeFormat/.test(readFileSync(join(source, path), 'utf8')),
+    );
+    assert.deepEqual(found, ['editor/times.ts']);
+    const times = readFileSync(join(source, 'editor/times.ts'), 'utf8');
+    assert.equal(times.match(/timeStyle|hour:/g)?.length, times.match(/, hourCycle \}/g)?.length);
+  });
+
   it('are those of processes and files, in comments and in what people read', () => {
     const files = globSync('**/*.ts', { cwd: source });
     assert.ok(files.length > 50);

@@ -16,6 +16,7 @@ import {
   writeFile,
   type BackUpResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 const folder = 'kept';
 
@@ -51,7 +52,7 @@ describe('Back Up', () => {
     );
   });
 
-  it('names the program that has a database locked', async () => {
+  itInPart('names the program that has a database locked', async () => {
     makeDatabase('data/locked.db');
     const locker = await lock('data/locked.db');
     try {

@@ -28,6 +28,7 @@ import {
   withSetting,
   workspaceFolder,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 const folder = 'bundled';
 
@@ -183,7 +184,7 @@ describe('bundles', () => {
     ]);
   });
 
-  it('are made from selected rows, and beside a backup of the same database', async () => {
+  itInPart('are made from selected rows, and beside a backup of the same database', async () => {
     const rows = ['data/app.db', 'data/sessions.db'].map((path) => ({
       ...{ kind: 'database', uri: uriOf(path) },
     }));
@@ -228,69 +229,78 @@ describe('bundles', () => {
     assert.equal(await attention(), 'never');
   });
 
-  it('are verified, proved, pinned, annotated, renamed and copied like any backup', async () => {
-    const path = await made();
-    const { row } = await rowsOf(path);
-    const { results } = await run<VerifyResult>('proveRestorable', row);
-    assert.deepEqual(
-      results.map(({ status, drill }) => [status, drill]),
-      [['ok', 'ok']],
-    );
-    await run('pin', row);
-    await run('note', row, 'before <b>0042</b>');
-    const { pinned, note, sha256 } = manifestOf(path);
-    assert.deepEqual([pinned, note], [true, 'before <b>0042</b>']);
-    assert.equal(await run('copySha256', row), sha256);
-    const to = vscode.Uri.file(inWorkspace(`${folder}/copy-of-it`));
-    assert.deepEqual(await run('saveCopyAs', row, to), { path: to.fsPath });
-    assert.deepEqual(await run('openReadOnly', row), {});
-    assert.equal(await run('compareWithLive', row), undefined);
-    const renamed = await run<{ path: string }>('rename', row, 'release-1.zip');
-    assert.deepEqual([basename(renamed.path), existsSync(path)], ['release-1.zip', false]);
-    await run('unpin', (await rowsOf(renamed.path)).row);
-    assert.equal(manifestOf(renamed.path).pinned, undefined);
-  });
+  itInPart(
+    'are verified, proved, pinned, annotated, renamed and copied like any backup',
+    async () => {
+      const path = await made();
+      const { row } = await rowsOf(path);
+      const { results } = await run<VerifyResult>('proveRestorable', row);
+      assert.deepEqual(
+        results.map(({ status, drill }) => [status, drill]),
+        [['ok', 'ok']],
+      );
+      await run('pin', row);
+      await run('note', row, 'before <b>0042</b>');
+      const { pinned, note, sha256 } = manifestOf(path);
+      assert.deepEqual([pinned, note], [true, 'before <b>0042</b>']);
+      assert.equal(await run('copySha256', row), sha256);
+      const to = vscode.Uri.file(inWorkspace(`${folder}/copy-of-it`));
+      assert.deepEqual(await run('saveCopyAs', row, to), { path: to.fsPath });
+      assert.deepEqual(await run('openReadOnly', row), {});
+      assert.equal(await run('compareWithLive', row), undefined);
+      const renamed = await run<{ path: string }>('rename', row, 'release-1.zip');
+      assert.deepEqual([basename(renamed.path), existsSync(path)], ['release-1.zip', false]);
+      await run('unpin', (await rowsOf(renamed.path)).row);
+      assert.equal(manifestOf(renamed.path).pinned, undefined);
+    },
+  );
 
-  it('give their members to be opened, compared and saved; the bundle stays as it is', async () => {
-    const path = await made();
-    const bytes = readFileSync(path);
-    const app = await memberOf(path, 'data/app.db');
-    const [one, two] = await Promise.all([
-      run<{ path: string }>('openReadOnly', app),
-      run<{ path: string }>('openReadOnly', app),
-    ]);
-    assert.equal(one.path, two.path);
-    assert.equal(basename(one.path), 'app.db');
-    const db = new Database(inWorkspace('data/app.db'));
-    db.exec('DELETE FROM orders WHERE id <= 3');
-    db.close();
-    const { tables } = await run<{
-      tables: { name: string; onlyLeft: number; onlyRight: number }[];
-    }>('compareWithLive', app);
-    assert.equal(tables.find(({ name }) => name === 'orders')?.onlyRight, 3);
-    const texts = vscode.workspace.textDocuments.map((document) => document.getText());
-    assert.ok(texts.some((text) => text.includes(`in ${basename(path)}`)));
+  itInPart(
+    'give their members to be opened, compared and saved; the bundle stays as it is',
+    async () => {
+      const path = await made();
+      const bytes = readFileSync(path);
+      const app = await memberOf(path, 'data/app.db');
+      const [one, two] = await Promise.all([
+        run<{ path: string }>('openReadOnly', app),
+        run<{ path: string }>('openReadOnly', app),
+      ]);
+      assert.equal(one.path, two.path);
+      assert.equal(basename(one.path), 'app.db');
+      const db = new Database(inWorkspace('data/app.db'));
+      db.exec('DELETE FROM orders WHERE id <= 3');
+      db.close();
+      const { tables } = await run<{
+        tables: { name: string; onlyLeft: number; onlyRight: number }[];
+      }>('compareWithLive', app);
+      assert.equal(tables.find(({ name }) => name === 'orders')?.onlyRight, 3);
+      const texts = vscode.workspace.textDocuments.map((document) => document.getText());
+      assert.ok(texts.some((text) => text.includes(`in ${basename(path)}`)));
 
-    const to = vscode.Uri.file(inWorkspace(`${folder}/saved.sqlite`));
-    assert.deepEqual(await run('saveCopyAs', app, to), { path: to.fsPath });
-    writeFileSync(to.fsPath, 'precious');
-    assert.equal(await run('saveCopyAs', app, to), undefined);
-    assert.equal(readFileSync(to.fsPath, 'utf8'), 'precious');
-    assert.deepEqual(readFileSync(path), bytes);
-    await closeEditors();
-  });
+      const to = vscode.Uri.file(inWorkspace(`${folder}/saved.sqlite`));
+      assert.deepEqual(await run('saveCopyAs', app, to), { path: to.fsPath });
+      writeFileSync(to.fsPath, 'precious');
+      assert.equal(await run('saveCopyAs', app, to), undefined);
+      assert.equal(readFileSync(to.fsPath, 'utf8'), 'precious');
+      assert.deepEqual(readFileSync(path), bytes);
+      await closeEditors();
+    },
+  );
 
-  it('made outside of the workspace are compared with the database of that path', async () => {
-    const path = await made('cron');
-    const text = JSON.stringify(manifestOf(path));
-    writeFileSync(`${path}.json`, text.replaceAll(/,"workspace":"[^"]*"/g, ''));
-    await run('refresh');
-    const app = await memberOf(path, 'data/app.db');
-    assert.equal(app.entry.bundle?.databases[0]?.workspace, undefined);
-    const { schema } = await run<{ schema: { same: boolean } }>('compareWithLive', app);
-    assert.equal(schema.same, true);
-    await closeEditors();
-  });
+  itInPart(
+    'made outside of the workspace are compared with the database of that path',
+    async () => {
+      const path = await made('cron');
+      const text = JSON.stringify(manifestOf(path));
+      writeFileSync(`${path}.json`, text.replaceAll(/,"workspace":"[^"]*"/g, ''));
+      await run('refresh');
+      const app = await memberOf(path, 'data/app.db');
+      assert.equal(app.entry.bundle?.databases[0]?.workspace, undefined);
+      const { schema } = await run<{ schema: { same: boolean } }>('compareWithLive', app);
+      assert.equal(schema.same, true);
+      await closeEditors();
+    },
+  );
 
   it('are extracted whole or in part, never over what is there, and one at a time', async () => {
     const [path, other] = [await made(), await made('other')];
@@ -309,44 +319,52 @@ describe('bundles', () => {
     assert.deepEqual(await run('extract', undefined), { paths: [] });
   });
 
-  it('have members that are verified anew each time, and are damaged with one of them', async () => {
-    const path = await made();
-    const { members } = await rowsOf(path);
-    const verify = async (): Promise<string[]> =>
-      (await run<VerifyResult>('verify', members[0], members)).results.map(({ status }) => status);
-    assert.deepEqual(new Set(await verify()), new Set(['ok']));
-    const bytes = readFileSync(path);
-    const at = Math.floor(bytes.length / 2);
-    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
-    // As a disk does it: no time changes.
-    const { atime, mtime } = statSync(path);
-    writeFileSync(path, bytes);
-    utimesSync(path, atime, mtime);
-    assert.equal((await verify()).filter((status) => status === 'damaged').length, 1);
-    assert.equal(manifestOf(path).verdict.status, 'damaged');
-  });
+  itInPart(
+    'have members that are verified anew each time, and are damaged with one of them',
+    async () => {
+      const path = await made();
+      const { members } = await rowsOf(path);
+      const verify = async (): Promise<string[]> =>
+        (await run<VerifyResult>('verify', members[0], members)).results.map(
+          ({ status }) => status,
+        );
+      assert.deepEqual(new Set(await verify()), new Set(['ok']));
+      const bytes = readFileSync(path);
+      const at = Math.floor(bytes.length / 2);
+      bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+      // As a disk does it: no time changes.
+      const { atime, mtime } = statSync(path);
+      writeFileSync(path, bytes);
+      utimesSync(path, atime, mtime);
+      assert.equal((await verify()).filter((status) => status === 'damaged').length, 1);
+      assert.equal(manifestOf(path).verdict.status, 'damaged');
+    },
+  );
 
-  it('of others are listed, checked and extracted, and nothing more is claimed of them', async () => {
-    const path = inWorkspace(`${folder}/theirs.zip`);
-    const app = readFileSync(inWorkspace('data/sessions.db'));
-    writeFileSync(
-      path,
-      rawZip([
-        { name: 'meshcore.db', data: app, deflate: true },
-        { name: 'floor_plan/hall.svg', data: '<svg/>' },
-        { name: 'VERSION', data: '1.2.3' },
-      ]),
-    );
-    const { row, members } = await rowsOf(path);
-    assert.deepEqual([row.entry.foreign, row.entry.bundle?.cut], [true, undefined]);
-    const { results } = await run<VerifyResult>('verify', members[0], members);
-    assert.deepEqual(new Set(results.map(({ status }) => status)), new Set(['partial']));
-    assert.deepEqual(await run('pin', row), { paths: [] });
-    const to = vscode.Uri.file(inWorkspace(`${folder}/theirs`));
-    const { paths } = await run<{ paths: string[] }>('extract', row, undefined, to);
-    assert.equal(paths.length, 3);
-    assert.equal(existsSync(`${path}.json`), false);
-  });
+  itInPart(
+    'of others are listed, checked and extracted, and nothing more is claimed of them',
+    async () => {
+      const path = inWorkspace(`${folder}/theirs.zip`);
+      const app = readFileSync(inWorkspace('data/sessions.db'));
+      writeFileSync(
+        path,
+        rawZip([
+          { name: 'meshcore.db', data: app, deflate: true },
+          { name: 'floor_plan/hall.svg', data: '<svg/>' },
+          { name: 'VERSION', data: '1.2.3' },
+        ]),
+      );
+      const { row, members } = await rowsOf(path);
+      assert.deepEqual([row.entry.foreign, row.entry.bundle?.cut], [true, undefined]);
+      const { results } = await run<VerifyResult>('verify', members[0], members);
+      assert.deepEqual(new Set(results.map(({ status }) => status)), new Set(['partial']));
+      assert.deepEqual(await run('pin', row), { paths: [] });
+      const to = vscode.Uri.file(inWorkspace(`${folder}/theirs`));
+      const { paths } = await run<{ paths: string[] }>('extract', row, undefined, to);
+      assert.equal(paths.length, 3);
+      assert.equal(existsSync(`${path}.json`), false);
+    },
+  );
 
   it('that are forged, cut off or gone do no harm', async () => {
     const path = await made();

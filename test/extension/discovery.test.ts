@@ -15,6 +15,7 @@ import {
   writeFile,
   type RefreshResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('discovery', () => {
   const paths = async (): Promise<string[]> =>
@@ -66,7 +67,7 @@ describe('discovery', () => {
     await useBackupsFolder(undefined);
   });
 
-  it('looks at no content where the settings exclude it', async () => {
+  itInPart('looks at no content where the settings exclude it', async () => {
     for (const folder of ['data/hidden', 'data/left-out']) {
       mkdirSync(inWorkspace(folder));
       removeLater(folder);
@@ -86,17 +87,20 @@ describe('discovery', () => {
     await files.update('exclude', undefined, vscode.ConfigurationTarget.Workspace);
   });
 
-  it('notices a database by content that a program makes, and that it is deleted', async () => {
-    const extension = vscode.extensions.getExtension<Api>('sqlite-backup.sqlite-backup');
-    const api = await extension?.activate();
-    assert.ok(api);
-    const isShown = (): boolean => api.databases.some(({ fsPath }) => /fresh$/.test(fsPath));
-    await paths();
-    makeDatabase('data/fresh');
-    await until(isShown, 'it is shown');
-    rmSync(inWorkspace('data/fresh'));
-    await until(() => !isShown(), 'it is not shown any more');
-  });
+  itInPart(
+    'notices a database by content that a program makes, and that it is deleted',
+    async () => {
+      const extension = vscode.extensions.getExtension<Api>('sqlite-backup.sqlite-backup');
+      const api = await extension?.activate();
+      assert.ok(api);
+      const isShown = (): boolean => api.databases.some(({ fsPath }) => /fresh$/.test(fsPath));
+      await paths();
+      makeDatabase('data/fresh');
+      await until(isShown, 'it is shown');
+      rmSync(inWorkspace('data/fresh'));
+      await until(() => !isShown(), 'it is not shown any more');
+    },
+  );
 
   it('finds databases that git ignores, and none in node_modules', async () => {
     removeLater('node_modules');

@@ -9,6 +9,7 @@ import {
   withSetting,
   type BackUpResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 interface Manifest {
   method: string;
@@ -37,7 +38,7 @@ describe('the engine behind the commands', () => {
     });
   });
 
-  it('backs up all databases at one instant, and says so in each manifest', async () => {
+  itInPart('backs up all databases at one instant, and says so in each manifest', async () => {
     const { backups, failures, cut } = await run<BackUpResult>('backUpAll');
     assert.deepEqual(failures, []);
     assert.ok(backups.length >= 2);
@@ -47,7 +48,7 @@ describe('the engine behind the commands', () => {
     }
   });
 
-  it('compacts when the setting says so', async () => {
+  itInPart('compacts when the setting says so', async () => {
     const exact = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
     assert.equal(manifestOf(exact.backups[0]?.path).method, 'exact');
     await withSetting('method', 'compact', async () => {
@@ -57,7 +58,7 @@ describe('the engine behind the commands', () => {
     });
   });
 
-  it('counts rows when it verifies, and claims nothing when it does not', async () => {
+  itInPart('counts rows when it verifies, and claims nothing when it does not', async () => {
     const verified = await run<BackUpResult>('backUp', uriOf('data/sessions.db'));
     assert.deepEqual(manifestOf(verified.backups[0]?.path).tables, [
       { name: 'sessions', rows: 500 },

@@ -18,6 +18,7 @@ import {
   workspaceFolder,
   type RefreshResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('keeping backups', () => {
   before(() => {
@@ -67,38 +68,44 @@ describe('keeping backups', () => {
     assert.equal(manifestOf(one).note, 'before <b>0042</b>');
   });
 
-  it('tells of rows that are gone, and releases the table once a person says so', async () => {
-    makeDatabase('data/users.db', 5000);
-    const before = await backUp('data/users.db');
-    const db = new Database(inWorkspace('data/users.db'));
-    db.exec('DELETE FROM t');
-    db.close();
-    const after = await backUp('data/users.db');
-    const { losses } = manifestOf(after) as { losses?: { table: string; now: number }[] };
-    assert.deepEqual(
-      losses?.map(({ table, now }) => [table, now]),
-      [['t', 0]],
-    );
-    assert.deepEqual(await run('release', rowOf(before), undefined, ['t']), { tables: ['t'] });
-    const { released } = manifestOf(after) as { released?: { table: string }[] };
-    assert.equal(released?.[0]?.table, 't');
-  });
+  itInPart(
+    'tells of rows that are gone, and releases the table once a person says so',
+    async () => {
+      makeDatabase('data/users.db', 5000);
+      const before = await backUp('data/users.db');
+      const db = new Database(inWorkspace('data/users.db'));
+      db.exec('DELETE FROM t');
+      db.close();
+      const after = await backUp('data/users.db');
+      const { losses } = manifestOf(after) as { losses?: { table: string; now: number }[] };
+      assert.deepEqual(
+        losses?.map(({ table, now }) => [table, now]),
+        [['t', 0]],
+      );
+      assert.deepEqual(await run('release', rowOf(before), undefined, ['t']), { tables: ['t'] });
+      const { released } = manifestOf(after) as { released?: { table: string }[] };
+      assert.equal(released?.[0]?.table, 't');
+    },
+  );
 
-  it('counts a backup of an older version as one of a database, when a person says so', async () => {
-    const [old, path] = [await backUp('data/sessions.db'), await backUp('data/sessions.db')];
-    editManifest(old, ({ source: { path: name, workspace }, ...rest }) => ({
-      ...rest,
-      source: { path: name, workspace },
-    }));
-    const { backups } = await run<{ backups: string[] }>(
-      'setDatabase',
-      rowOf(old),
-      [rowOf(old)],
-      uriOf('data/sessions.db'),
-    );
-    assert.deepEqual(backups, [old]);
-    assert.equal(manifestOf(old).source.id, manifestOf(path).source.id);
-  });
+  itInPart(
+    'counts a backup of an older version as one of a database, when a person says so',
+    async () => {
+      const [old, path] = [await backUp('data/sessions.db'), await backUp('data/sessions.db')];
+      editManifest(old, ({ source: { path: name, workspace }, ...rest }) => ({
+        ...rest,
+        source: { path: name, workspace },
+      }));
+      const { backups } = await run<{ backups: string[] }>(
+        'setDatabase',
+        rowOf(old),
+        [rowOf(old)],
+        uriOf('data/sessions.db'),
+      );
+      assert.deepEqual(backups, [old]);
+      assert.equal(manifestOf(old).source.id, manifestOf(path).source.id);
+    },
+  );
 
   it('renames a backup with its manifest, to a bare and free name only', async () => {
     const path = await backUp('data/sessions.db');
@@ -173,7 +180,7 @@ describe('keeping backups', () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 
-  it('compares two selected backups, the older one on the left', async () => {
+  itInPart('compares two selected backups, the older one on the left', async () => {
     makeDatabase('data/twice.db', 50);
     const older = await backUp('data/twice.db');
     const db = new Database(inWorkspace('data/twice.db'));
@@ -194,17 +201,20 @@ describe('keeping backups', () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 
-  it('leaves one line for each thing done in the audit log, without home folders', async () => {
-    const path = await backUp('data/sessions.db');
-    await run('backUp', uriOf('data/none.db'));
-    const lines = await auditLines();
-    const [done, failed] = lines.slice(-2);
-    assert.deepEqual(
-      [done?.['what'], done?.['backup'], done?.['trigger'], done?.['result']],
-      ['backup', path, 'manual', 'ok'],
-    );
-    assert.deepEqual([failed?.['what'], failed?.['result']], ['backup', 'source-missing']);
-  });
+  itInPart(
+    'leaves one line for each thing done in the audit log, without home folders',
+    async () => {
+      const path = await backUp('data/sessions.db');
+      await run('backUp', uriOf('data/none.db'));
+      const lines = await auditLines();
+      const [done, failed] = lines.slice(-2);
+      assert.deepEqual(
+        [done?.['what'], done?.['backup'], done?.['trigger'], done?.['result']],
+        ['backup', path, 'manual', 'ok'],
+      );
+      assert.deepEqual([failed?.['what'], failed?.['result']], ['backup', 'source-missing']);
+    },
+  );
 
   it('lists a database whose file is gone with its backups', async () => {
     makeDatabase('data/leaving.db');

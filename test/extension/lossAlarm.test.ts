@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import type { Api, DataLoss } from '../../src/api.d.ts';
 import { inWorkspace, makeDatabase, manifestOf, run, until, uriOf } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 const execute = (path: string, sql: string): void => {
   const db = new Database(inWorkspace(path));
@@ -58,7 +59,7 @@ describe('the loss alarm', () => {
     assert.equal(manifestOf(checkpoint).pinned, true);
   });
 
-  it('is silent when rows come, when few go, and when it is switched off', async () => {
+  itInPart('is silent when rows come, when few go, and when it is switched off', async () => {
     makeDatabase('data/calm.db', 300);
     await run('refresh');
     await known('data/calm.db');
@@ -71,7 +72,7 @@ describe('the loss alarm', () => {
     assert.deepEqual(of('data/calm.db'), []);
   });
 
-  it('tells of a database that is gone', async () => {
+  itInPart('tells of a database that is gone', async () => {
     makeDatabase('data/vanishing.db', 30);
     await run('refresh');
     const checkpoint = await known('data/vanishing.db');

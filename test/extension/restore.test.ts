@@ -18,6 +18,7 @@ import {
   useBackupsFolder,
   workspaceFolder,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 const folder = 'restored-from';
 const database = 'restoring/shop.db';
@@ -178,7 +179,7 @@ describe('restores', () => {
     assert.deepEqual(await run('recoverRestore'), { recovered: [] });
   });
 
-  it('are written down as Markdown with the commands filled in', async () => {
+  itInPart('are written down as Markdown with the commands filled in', async () => {
     const to = vscode.Uri.file(join(holding, 'runbook.md'));
     await run('exportRunbook', to);
     assert.equal(existsSync(to.fsPath), false, 'no page is open');
@@ -245,17 +246,20 @@ describe('tasks that stop and start an application', () => {
     assert.deepEqual(started, ['ends well', 'ends badly']);
   });
 
-  it('count as running when they go on, and are not waited for any longer when that is cancelled', async () => {
-    assert.deepEqual(await runTask('serve', 'start'), { ended: false });
-    for (const execution of vscode.tasks.taskExecutions) execution.terminate();
-    const cancel = new AbortController();
-    const listener = vscode.tasks.onDidStartTask(() => cancel.abort());
-    try {
-      await assert.rejects(runTask('serve', 'stop', cancel.signal), { code: 'cancelled' });
-    } finally {
-      listener.dispose();
-    }
-  });
+  itInPart(
+    'count as running when they go on, and are not waited for any longer when that is cancelled',
+    async () => {
+      assert.deepEqual(await runTask('serve', 'start'), { ended: false });
+      for (const execution of vscode.tasks.taskExecutions) execution.terminate();
+      const cancel = new AbortController();
+      const listener = vscode.tasks.onDidStartTask(() => cancel.abort());
+      try {
+        await assert.rejects(runTask('serve', 'stop', cancel.signal), { code: 'cancelled' });
+      } finally {
+        listener.dispose();
+      }
+    },
+  );
 
   it('are not started when the person cancels while they are searched for', async () => {
     const begun: string[] = [];

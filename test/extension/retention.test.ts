@@ -17,6 +17,7 @@ import {
   withSetting,
   type BackUpResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 interface RetentionResult {
   removed: string[];
@@ -83,7 +84,7 @@ describe('retention after a backup', () => {
     }
   });
 
-  it('does nothing while it is off, and nothing without a rule', async () => {
+  itInPart('does nothing while it is off, and nothing without a rule', async () => {
     const old = await history('data/pruned.db', 2);
     await withSetting('retention.keepLast', 1, () => backUp('data/pruned.db'));
     await afterBackup(() => backUp('data/pruned.db'));
@@ -110,18 +111,21 @@ describe('retention after a backup', () => {
     assert.ok(other.every((one) => existsSync(one)));
   });
 
-  it('that cannot be done is told with the backup, which is good all the same, and removes nothing', async () => {
-    const old = await history('data/pruned.db', 2);
-    const { backups, retention } = await withSetting('retention.keepLast', 1.5, () =>
-      afterBackup(() => run<BackUpResult>('backUp', uriOf('data/pruned.db'))),
-    );
-    assert.equal(backups[0]?.verified, 'ok');
-    assert.deepEqual(retention?.removed, []);
-    assert.match(retention.problems.join(), /^keepLast must be a whole number .* not 1\.5\./);
-    assert.ok(old.every((one) => existsSync(one) && existsSync(`${one}.json`)));
-  });
+  itInPart(
+    'that cannot be done is told with the backup, which is good all the same, and removes nothing',
+    async () => {
+      const old = await history('data/pruned.db', 2);
+      const { backups, retention } = await withSetting('retention.keepLast', 1.5, () =>
+        afterBackup(() => run<BackUpResult>('backUp', uriOf('data/pruned.db'))),
+      );
+      assert.equal(backups[0]?.verified, 'ok');
+      assert.deepEqual(retention?.removed, []);
+      assert.match(retention.problems.join(), /^keepLast must be a whole number .* not 1\.5\./);
+      assert.ok(old.every((one) => existsSync(one) && existsSync(`${one}.json`)));
+    },
+  );
 
-  it('removes what it can, and names what it cannot', async function () {
+  itInPart('removes what it can, and names what it cannot', async function () {
     const old = await history('data/pruned.db', 3);
     const [, stuck = ''] = old;
     const makeStuck = (flag: '+i' | '-i'): boolean =>
@@ -146,7 +150,7 @@ describe('retention after a backup', () => {
     }
   });
 
-  it('leaves one line in the audit log for each backup that it removes', async () => {
+  itInPart('leaves one line in the audit log for each backup that it removes', async () => {
     const old = await history('data/pruned.db', 2);
     await withSetting('retention.keepLast', 1, () => afterBackup(() => backUp('data/pruned.db')));
     const lines = await auditLines();
@@ -190,7 +194,7 @@ describe('Apply Retention', () => {
     assert.ok(old.every((one) => existsSync(one)));
   });
 
-  it('leaves the backups of other workspaces in a shared folder alone', async () => {
+  itInPart('leaves the backups of other workspaces in a shared folder alone', async () => {
     const old = await history('data/applied.db', 2);
     for (const path of old) {
       editManifest(path, (manifest) => ({

@@ -21,6 +21,7 @@ import {
   type BackUpResult,
   type RefreshResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 const dayMs = 24 * 3_600_000;
 
@@ -57,7 +58,7 @@ describe('what needs attention', () => {
     });
   });
 
-  it('is one that was written since its old backup, but not one that was not', async () => {
+  itInPart('is one that was written since its old backup, but not one that was not', async () => {
     await backUpAsOf('data/watched.db', 8 * dayMs);
     assert.equal(await attentionOf('data/watched.db'), 'stale');
     const longAgo = new Date(Date.now() - 9 * dayMs);
@@ -69,7 +70,7 @@ describe('what needs attention', () => {
     });
   });
 
-  it('is one whose newest backup is damaged, until a good one follows', async () => {
+  itInPart('is one whose newest backup is damaged, until a good one follows', async () => {
     const path = await backUp('data/watched.db');
     assert.equal(await attentionOf('data/watched.db'), undefined);
     writeFileSync(path, readFileSync(path).subarray(0, 4096));
@@ -120,7 +121,7 @@ describe('the views', () => {
     assert.equal(existsSync(inWorkspace('viewed')), false);
   });
 
-  it('take a filter and give it up', async () => {
+  itInPart('take a filter and give it up', async () => {
     assert.deepEqual(await run('filter', '  app  damaged '), { filter: 'app  damaged' });
     assert.deepEqual(await run('filter', ''), { filter: '' });
     await run('filter', 'sessions');
@@ -130,7 +131,7 @@ describe('the views', () => {
     await run('clearFilter');
   });
 
-  it('act on all that are selected, and leave files of others alone', async () => {
+  itInPart('act on all that are selected, and leave files of others alone', async () => {
     const [one, two] = [await backUp('data/sessions.db'), await backUp('data/app.db')];
     const foreign = inWorkspace('viewed/corescope-backup-1700000000.db');
     writeFileSync(foreign, readFileSync(one));
@@ -155,7 +156,7 @@ describe('the views', () => {
     await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   });
 
-  it('verify all backups of ours, the damaged ones too', async () => {
+  itInPart('verify all backups of ours, the damaged ones too', async () => {
     const path = await backUp('data/sessions.db');
     writeFileSync(path, readFileSync(path).subarray(0, 8192));
     const { results } = await run<VerifyResult>('verifyAll');
@@ -244,36 +245,39 @@ describe('the views', () => {
     });
   });
 
-  it('bear a backups folder that vanishes, and manifests that are forged, huge or cut off', async () => {
-    const path = await backUp('data/sessions.db');
-    rmSync(inWorkspace('viewed'), { recursive: true });
-    const gone = await run<RefreshResult>('refresh');
-    assert.ok(gone.databases.every(({ backups }) => backups.length === 0));
-    assert.equal(await run('pin', { kind: 'snapshot', entry: { path, kept: {} } }), undefined);
+  itInPart(
+    'bear a backups folder that vanishes, and manifests that are forged, huge or cut off',
+    async () => {
+      const path = await backUp('data/sessions.db');
+      rmSync(inWorkspace('viewed'), { recursive: true });
+      const gone = await run<RefreshResult>('refresh');
+      assert.ok(gone.databases.every(({ backups }) => backups.length === 0));
+      assert.equal(await run('pin', { kind: 'snapshot', entry: { path, kept: {} } }), undefined);
 
-    mkdirSync(inWorkspace('viewed'));
-    const good = await backUp('data/sessions.db');
-    const manifest = JSON.stringify(manifestOf(good));
-    const forgeries = {
-      'cut.db': manifest.slice(0, 200),
-      'huge.db': `${manifest.slice(0, -1)},"note":"${'x'.repeat(9_000_000)}"}`,
-      'proto.db': manifest.replace('{', '{"__proto__":{"pinned":true},'),
-      'null.db': 'null',
-      'outside.db': manifest.replace('data/sessions.db', '../../etc/passwd'),
-    };
-    for (const [name, text] of Object.entries(forgeries)) {
-      writeFileSync(inWorkspace(`viewed/${name}`), readFileSync(good));
-      writeFileSync(inWorkspace(`viewed/${name}.json`), text);
-    }
-    const { databases, gone: goneOnes } = await run<RefreshResult>('refresh');
-    const own = databases.find((one) => one.path === 'data/sessions.db')?.backups ?? [];
-    assert.deepEqual(own.map((one) => basename(one)).sort(), [basename(good), 'proto.db'].sort());
-    assert.deepEqual(
-      goneOnes.filter((one) => one.path === '../../etc/passwd').length,
-      1,
-      'only named, never opened',
-    );
-  });
+      mkdirSync(inWorkspace('viewed'));
+      const good = await backUp('data/sessions.db');
+      const manifest = JSON.stringify(manifestOf(good));
+      const forgeries = {
+        'cut.db': manifest.slice(0, 200),
+        'huge.db': `${manifest.slice(0, -1)},"note":"${'x'.repeat(9_000_000)}"}`,
+        'proto.db': manifest.replace('{', '{"__proto__":{"pinned":true},'),
+        'null.db': 'null',
+        'outside.db': manifest.replace('data/sessions.db', '../../etc/passwd'),
+      };
+      for (const [name, text] of Object.entries(forgeries)) {
+        writeFileSync(inWorkspace(`viewed/${name}`), readFileSync(good));
+        writeFileSync(inWorkspace(`viewed/${name}.json`), text);
+      }
+      const { databases, gone: goneOnes } = await run<RefreshResult>('refresh');
+      const own = databases.find((one) => one.path === 'data/sessions.db')?.backups ?? [];
+      assert.deepEqual(own.map((one) => basename(one)).sort(), [basename(good), 'proto.db'].sort());
+      assert.deepEqual(
+        goneOnes.filter((one) => one.path === '../../etc/passwd').length,
+        1,
+        'only named, never opened',
+      );
+    },
+  );
 });
 
 describe('the menus', () => {

@@ -19,6 +19,7 @@ import { views } from './editor/ids.ts';
 import { Looks } from './editor/looks.ts';
 import { Log } from './editor/log.ts';
 import { sweepPrivateCopies } from './editor/privateCopies.ts';
+import { Branches } from './editor/protection/branches.ts';
 import { Checkpoints } from './editor/protection/checkpoints.ts';
 import { LossAlarm } from './editor/protection/lossAlarm.ts';
 import { Protection } from './editor/protection/protection.ts';
@@ -61,6 +62,9 @@ export function activate(context: vscode.ExtensionContext): Api {
     ...{ backups, checkpoints, log, settings, memory: context.globalState },
     turns: join(context.globalStorageUri.fsPath, 'turns'),
   });
+  const branches = new Branches({
+    ...{ checkpoints, log, memory: context.globalState, protection, settings, toolVersion, worker },
+  });
   const alarm = new LossAlarm({
     ...{ backups, checkpoints, log, memory, protection, resident, settings, worker },
   });
@@ -80,12 +84,12 @@ export function activate(context: vscode.ExtensionContext): Api {
   context.subscriptions.push(
     owned,
     ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
-    ...[worker, resident, checkpoints, protection, alarm],
+    ...[worker, resident, checkpoints, protection, alarm, branches],
     new StatusBar(backups, settings, {
       lines: () => protectionLines({ checkpoints, protection, settings }),
       changes: [checkpoints.onDidChange, protection.onDidChange],
     }),
-    registerTasks({ backups, checkpoints, folder }),
+    registerTasks({ ...{ backups, checkpoints, folder }, settings, toolVersion, worker }),
     registerCommands(parts),
     registerAgentTools(parts),
   );

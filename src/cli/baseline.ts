@@ -46,7 +46,7 @@ async function putBack(
   { name, target, checkpoints, discard, isJson }: Asked & { discard: boolean },
   context: Context,
 ): Promise<number> {
-  const cause = { kind: 'baseline', text: `before the baseline ${name}` };
+  const cause = { kind: 'baseline', text: name };
   const restored = await context.worker.call(
     'restoreBaseline',
     {

@@ -95,6 +95,7 @@ export interface SettingValues {
   'restore.spotChecks': string[];
   schedule: string;
   'before.debug': 'off' | 'onlyIfChanged';
+  branches: 'off' | 'ask' | 'auto';
   checkpointsFolder: string;
   'checkpoints.maxDisk': number;
   lossAlarm: boolean;

@@ -174,6 +174,17 @@ export class Settings {
     };
   }
 
+  /** Of scope machine, as all of protection. */
+  branches(): 'off' | 'ask' | 'auto' {
+    return read('branches', undefined);
+  }
+
+  /** Whether the person has said something about branches. */
+  isBranchesChosen(): boolean {
+    const { globalValue } = vscode.workspace.getConfiguration(section).inspect('branches') ?? {};
+    return globalValue !== undefined;
+  }
+
   /** Of scope application: neither a repository nor an agent that edits it can change them. */
   agents(): { protect: boolean; whenNotSaved: 'ask' | 'continue' } {
     return {

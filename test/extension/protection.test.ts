@@ -35,7 +35,12 @@ const checkpoint = (path: string): Promise<Result> => run<Result>('checkpointNow
 /** What a tasks.json has, by label. */
 const tasks: Record<string, Record<string, unknown>> = {
   'no such database': { action: 'checkpoint', databases: ['data/none.db'] },
-  'no such action': { action: 'restore' },
+  'no such action': { action: 'undo' },
+  'no baseline': { action: 'restore', databases: ['data/guarded.d?'] },
+  'no such baseline': {
+    ...{ action: 'restore', databases: ['data/guarded.db'] },
+    baseline: 'no such baseline',
+  },
   // VS Code takes tasks of the same definition for one task.
   'no folder': { action: 'backUp', databases: ['data/guarde?.db'] },
   'no backup': { action: 'verify', databases: ['data/guarde?.db'] },
@@ -111,7 +116,10 @@ describe('Protection', () => {
 
   it('is not decided by a workspace: neither the folder, nor the schedule, nor what is left out', async () => {
     const elsewhere = inWorkspace('stolen');
-    const properties = ['checkpointsFolder', 'schedule', 'before.debug', 'checkpoints.maxDisk'];
+    const properties = [
+      ...['branches', 'checkpointsFolder', 'schedule'],
+      ...['before.debug', 'checkpoints.maxDisk'],
+    ];
     for (const key of properties) {
       const { workspaceValue } = vscode.workspace.getConfiguration('sqliteBackup').inspect(key) ?? {
         workspaceValue: undefined,

@@ -26,6 +26,12 @@ export function causeText({ kind, text }: Cause): string {
       return said === undefined ? t('by a task') : t('task: {0}', said);
     case 'schedule':
       return t('by schedule');
+    case 'branch':
+      return said === undefined ? t('of a branch') : t('of the branch {0}', said);
+    case 'worktree':
+      return t('for a worktree');
+    case 'baseline':
+      return said === undefined ? t('before a baseline') : t('before the baseline {0}', said);
     case 'manual':
       return said ?? t('by hand');
     default:

@@ -5,6 +5,7 @@ import * as vscode from 'vscode';
 import { fromPlainError } from '../../core/errors.ts';
 import { newestGood } from '../attention.ts';
 import type { Backups, Database } from '../backups.ts';
+import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
 import type { PlainResult } from '../commands/backUp.ts';
 import type { PlainBundle } from '../commands/bundle.ts';
@@ -12,18 +13,24 @@ import type { VerifyResult } from '../commands/verify.ts';
 import { errorMessage } from '../errorMessages.ts';
 import { commands } from '../contributed.ts';
 import { inertLine } from '../inert.ts';
+import { recordAs } from '../located.ts';
 import { databaseName, verdictWord } from '../messages.ts';
 import type { VerdictStatus } from '../../core/manifest/manifest.ts';
+import type { WorkerClient } from '../../worker/client.ts';
+import type { Settings } from '../settings.ts';
 import type { Checkpoints } from './checkpoints.ts';
 
 const taskType = 'sqliteBackup';
-const actions = ['backUp', 'checkpoint', 'bundle', 'verify'] as const;
+const actions = ['backUp', 'checkpoint', 'bundle', 'verify', 'restore'] as const;
 type Action = (typeof actions)[number];
 
 export interface TaskParts {
   backups: Backups;
   checkpoints: Checkpoints;
   folder: BackupsFolder;
+  settings: Settings;
+  toolVersion: string;
+  worker: WorkerClient;
 }
 
 /** Not good is thrown, with the reason. */
@@ -55,6 +62,7 @@ function taskFor(
     checkpoint: t('Checkpoint of all databases'),
     bundle: t('Create a bundle'),
     verify: t('Verify the newest backups'),
+    restore: t('Restore a baseline'),
   };
   const action = actions.find((one) => one === definition['action']);
   const name = action === undefined ? taskType : names[action];
@@ -120,6 +128,8 @@ async function runTask(
       return makeBundle({ databases: uris }, print);
     case 'verify':
       return verify(databases, print);
+    case 'restore':
+      return restoreBaselines(parts, databases, definition, print);
   }
 }
 
@@ -171,6 +181,41 @@ async function takeCheckpoints(
       errorMessage(fromPlainError(error), databaseName(vscode.Uri.file(database))),
     ),
   );
+}
+
+/** One after the other: each is as its baseline before the task ends well. */
+async function restoreBaselines(
+  { checkpoints, settings, toolVersion, worker }: TaskParts,
+  databases: readonly Database[],
+  { baseline: name, discard }: vscode.TaskDefinition,
+  print: (line: string) => void,
+): Promise<void> {
+  const { t } = vscode.l10n;
+  if (typeof name !== 'string' || name === '') throw new Refused(t('The task has no "baseline".'));
+  const { folder, largestTotalBytes } = settings.protection();
+  for (const { uri } of databases) {
+    const { outcome, kept } = await worker.call('restoreBaseline', {
+      name,
+      items: [{ target: uri.fsPath, recordAs: recordAs(uri) }],
+      discard: discard === true,
+      taking: {
+        ...{ largestTotalBytes, toolVersion, busyTimeoutMs: defaultBusyTimeoutMs },
+        ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
+        cause: { kind: 'baseline', text: name },
+        trigger: 'task',
+        largestBytes: settings.largestBytes(uri),
+      },
+    });
+    const database = databaseName(uri);
+    print(
+      outcome === 'equal'
+        ? t('{0} already equals the baseline {1}', database, name)
+        : kept === undefined
+          ? t('{0} is as the baseline {1} again', database, name)
+          : t('{0} is as the baseline {1} again; before: checkpoint {2}', database, name, kept),
+    );
+  }
+  await checkpoints.refresh();
 }
 
 async function backUp(

@@ -1,0 +1,205 @@
+/** Databases follow the branch that is checked out in this window. Git's own hook does the same outside of it. */
+import { isAbsolute, join } from 'node:path';
+import * as vscode from 'vscode';
+import { fromPlainError } from '../../core/errors.ts';
+import type { Synced, SyncRequest, SyncedDatabase } from '../../core/states/branches.ts';
+import type { WorkerClient } from '../../worker/client.ts';
+import { defaultBusyTimeoutMs } from '../backupJobs.ts';
+import { commands } from '../contributed.ts';
+import { Disposables } from '../disposables.ts';
+import { errorMessage } from '../errorMessages.ts';
+import { notify } from '../inert.ts';
+import type { Log } from '../log.ts';
+import { databaseName } from '../messages.ts';
+import type { Settings } from '../settings.ts';
+import type { Checkpoints } from './checkpoints.ts';
+import type { Protection } from './protection.ts';
+
+export interface BranchParts {
+  checkpoints: Checkpoints;
+  log: Log;
+  /** Of all windows. */
+  memory: vscode.Memento;
+  protection: Protection;
+  settings: Settings;
+  toolVersion: string;
+  worker: WorkerClient;
+}
+
+/** Of version 1 of the API of VS Code's extension for git, what is used here. */
+interface Repository {
+  rootUri: vscode.Uri;
+  state: {
+    HEAD?: { name?: string; commit?: string };
+    onDidChange: vscode.Event<void>;
+  };
+  diffBetween: (one: string, other: string) => Promise<{ uri: vscode.Uri }[]>;
+}
+interface GitApi {
+  repositories: Repository[];
+  onDidOpenRepository: vscode.Event<Repository>;
+  onDidCloseRepository: vscode.Event<Repository>;
+}
+interface GitExtension {
+  getAPI: (version: 1) => GitApi;
+}
+
+const askedKey = 'branchesAsked';
+const migrations = /(^|\/)(migrations?|migrate|alembic|versions|drizzle|prisma)\//i;
+
+export class Branches implements vscode.Disposable {
+  readonly #parts: BranchParts;
+  readonly #owned = new Disposables();
+  readonly #heads = new Map<string, { name?: string; commit?: string }>();
+  /** One at a time: a switch that comes meanwhile waits. */
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(parts: BranchParts) {
+    this.#parts = parts;
+    this.#follow().catch((error: unknown) =>
+      parts.log.error('Branches cannot be followed, because the extension for git fails', error),
+    );
+  }
+
+  async #follow(): Promise<void> {
+    const extension = vscode.extensions.getExtension<GitExtension>('vscode.git');
+    if (extension === undefined) return;
+    const { getAPI } = await extension.activate();
+    const api = getAPI(1);
+    const watch = (repository: Repository): void => {
+      const root = repository.rootUri.fsPath;
+      this.#heads.set(root, repository.state.HEAD ?? {});
+      // The branch of now is remembered, so that the first switch has a name to keep by.
+      if (this.#how() !== 'off') this.#enqueue(() => this.#sync(root, 'keep', { isFirst: true }));
+      this.#owned.add(repository.state.onDidChange(() => this.#look(repository)));
+    };
+    this.#owned.add(api.onDidOpenRepository(watch));
+    this.#owned.add(
+      api.onDidCloseRepository(({ rootUri }) => void this.#heads.delete(rootUri.fsPath)),
+    );
+    api.repositories.forEach(watch);
+  }
+
+  #how(): 'off' | 'ask' | 'auto' {
+    return vscode.workspace.isTrusted ? this.#parts.settings.branches() : 'off';
+  }
+
+  #look(repository: Repository): void {
+    const root = repository.rootUri.fsPath;
+    const before = this.#heads.get(root) ?? {};
+    const now = { ...repository.state.HEAD };
+    this.#heads.set(root, now);
+    if (before.name === now.name || before.name === undefined || now.name === undefined) return;
+    const how = this.#how();
+    if (how === 'off') this.#enqueue(() => this.#offer(repository, before.commit, now.commit));
+    else this.#enqueue(() => this.#sync(root, how === 'auto' ? 'restore' : 'keep'));
+  }
+
+  #enqueue(action: () => Promise<void>): void {
+    this.#queue = this.#queue
+      .then(action)
+      .catch((error: unknown) =>
+        this.#parts.log.error('Databases do not follow the branch', error),
+      );
+  }
+
+  /** Once, at the first switch that changes migrations, where nothing was chosen. */
+  async #offer(
+    { rootUri, diffBetween }: Repository,
+    before: string | undefined,
+    now: string | undefined,
+  ): Promise<void> {
+    const { memory, settings } = this.#parts;
+    if (before === undefined || now === undefined || settings.isBranchesChosen()) return;
+    if (!vscode.workspace.isTrusted || memory.get(askedKey) === true) return;
+    const changes = await diffBetween(before, now);
+    if (!changes.some(({ uri }) => migrations.test(uri.path))) return;
+    await memory.update(askedKey, true);
+    const { t } = vscode.l10n;
+    const [ask, auto] = [t('Ask Each Time'), t('Switch Automatically')];
+    const question = t(
+      'This branch has other migrations. Keep a state of the databases for each branch, and bring it back after a switch?',
+    );
+    const answer = await notify.info(question, ask, auto, t('No'));
+    if (answer !== ask && answer !== auto) return;
+    await settings.remember('branches', answer === auto ? 'auto' : 'ask');
+    await this.#sync(rootUri.fsPath, 'keep', { isFirst: true });
+  }
+
+  async #sync(
+    root: string,
+    how: SyncRequest['how'],
+    { isFirst = false }: { isFirst?: boolean } = {},
+  ): Promise<void> {
+    const { checkpoints, log, protection, settings, toolVersion, worker } = this.#parts;
+    if (protection.pausedUntil !== undefined) return;
+    const { folder, largestTotalBytes } = settings.protection();
+    const synced = await worker.call('syncBranches', {
+      ...{ in: root, how, copies: false },
+      taking: {
+        ...{ largestTotalBytes, toolVersion, busyTimeoutMs: defaultBusyTimeoutMs },
+        ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
+        cause: { kind: 'branch' },
+        trigger: 'task',
+        largestBytes: settings.largestBytes(vscode.Uri.file(root)),
+      },
+    });
+    const { state, from, to, databases } = synced;
+    if (state !== 'switched') return;
+    log.info(
+      `Branch ${from} to ${to}: ${databases.map((one) => `${one.path} ${one.outcome}`).join(', ')}`,
+    );
+    await checkpoints.refresh();
+    if (!isFirst || databases.some(({ outcome }) => outcome === 'wanted'))
+      void this.#tell(root, synced);
+  }
+
+  /** Not awaited: a message may stay open, and the next switch does not wait for it. */
+  async #tell(root: string, { from = '', to = '', databases }: Synced): Promise<void> {
+    const { t } = vscode.l10n;
+    const nameOf = ({ path }: SyncedDatabase): string =>
+      databaseName(vscode.Uri.file(join(root, path)));
+    const those = (outcome: SyncedDatabase['outcome']): SyncedDatabase[] =>
+      databases.filter((one) => one.outcome === outcome);
+    const listed = (some: readonly SyncedDatabase[]): string => some.map(nameOf).join(', ');
+    const again = (): void => this.#enqueue(() => this.#sync(root, 'restore'));
+    const [restored, wanted] = [those('restored'), those('wanted')];
+    const behind = [...those('held'), ...those('failed')];
+    if (restored.length > 0) {
+      const undo = t('Undo…');
+      const text = t('{0}: the state of the branch {1} is back.', listed(restored), to);
+      if ((await notify.info(text, undo)) === undo) await this.#undo(restored);
+    }
+    if (wanted.length > 0) {
+      const restore = t('Bring Back');
+      const text = t(
+        '{0}: still the state of the branch {1}. Bring back that of {2}?',
+        ...[listed(wanted), from, to],
+      );
+      if ((await notify.info(text, restore)) === restore) again();
+    }
+    for (const one of behind) {
+      const retry = t('Try Again');
+      const error =
+        one.error === undefined ? '' : errorMessage(fromPlainError(one.error), nameOf(one));
+      const text = t('{0}: still the state of the branch {1}. {2}', nameOf(one), from, error);
+      if ((await notify.warn(text, retry)) === retry) return again();
+    }
+  }
+
+  /** Opens the page of a restore for what lay there before. */
+  async #undo(restored: readonly SyncedDatabase[]): Promise<void> {
+    const { settings, worker } = this.#parts;
+    const { folder } = settings.protection();
+    for (const { kept } of restored) {
+      if (kept === undefined) continue;
+      const named = { named: kept, ...(folder !== undefined && { checkpoints: folder }) };
+      const path = await worker.call('findCheckpoint', named);
+      await vscode.commands.executeCommand(commands.restore, vscode.Uri.file(path));
+    }
+  }
+
+  dispose(): void {
+    this.#owned.dispose();
+  }
+}

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { activation } from './activationRow.ts';
 import { bundle, bundleMany } from './bundleRows.ts';
 import { checkpoint } from './checkpointRows.ts';
+import { states } from './stateRows.ts';
 import { list, preview, tree } from './folderRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
 import { delay, memory, writer } from './quietRows.ts';
@@ -24,6 +25,7 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   writer,
   small,
   checkpoint,
+  states,
   list,
   tree,
   preview,

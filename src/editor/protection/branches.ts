@@ -51,11 +51,13 @@ export class Branches implements vscode.Disposable {
   readonly #parts: BranchParts;
   readonly #owned = new Disposables();
   readonly #heads = new Map<string, { name?: string; commit?: string }>();
+  readonly #begun = new Set<string>();
   /** One at a time: a switch that comes meanwhile waits. */
   #queue: Promise<void> = Promise.resolve();
 
   constructor(parts: BranchParts) {
     this.#parts = parts;
+    this.#owned.add(parts.settings.onDidChange(() => this.#begin()));
     this.#follow().catch((error: unknown) =>
       parts.log.error('Branches cannot be followed, because the extension for git fails', error),
     );
@@ -69,8 +71,7 @@ export class Branches implements vscode.Disposable {
     const watch = (repository: Repository): void => {
       const root = repository.rootUri.fsPath;
       this.#heads.set(root, repository.state.HEAD ?? {});
-      // The branch of now is remembered, so that the first switch has a name to keep by.
-      if (this.#how() !== 'off') this.#enqueue(() => this.#sync(root, 'keep', { isFirst: true }));
+      this.#begin();
       this.#owned.add(repository.state.onDidChange(() => this.#look(repository)));
     };
     this.#owned.add(api.onDidOpenRepository(watch));
@@ -78,6 +79,16 @@ export class Branches implements vscode.Disposable {
       api.onDidCloseRepository(({ rootUri }) => void this.#heads.delete(rootUri.fsPath)),
     );
     api.repositories.forEach(watch);
+  }
+
+  /** The branch of now is remembered, so that the first switch has a name to keep by. */
+  #begin(): void {
+    if (this.#how() === 'off') return this.#begun.clear();
+    for (const root of this.#heads.keys()) {
+      if (this.#begun.has(root)) continue;
+      this.#begun.add(root);
+      this.#enqueue(() => this.#sync(root, 'keep', { isFirst: true }));
+    }
   }
 
   #how(): 'off' | 'ask' | 'auto' {

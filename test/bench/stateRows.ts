@@ -1,0 +1,70 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Comparison } from './table.ts';
+import { timeCommand, type Workshop } from './workshop.ts';
+
+/** States of databases that are put back by the command line: a baseline, and those of a branch. The aims are for a quiet machine. */
+export async function states(shop: Workshop): Promise<Comparison[]> {
+  const folder = await shop.clear();
+  process.env['XDG_DATA_HOME'] = join(folder, 'data');
+  process.env['SQLITE_BACKUP_CHECKPOINTS'] = join(folder, 'checkpoints');
+  return [await baseline(shop, folder), await branches(shop, folder)];
+}
+
+async function baseline(shop: Workshop, folder: string): Promise<Comparison> {
+  const path = join(folder, 'test.db');
+  copyFileSync(shop.database(100e6), path);
+  const cli = (...args: string[]): Promise<number> =>
+    timeCommand(shop, process.execPath, shop.program('cli.js'), ...args);
+  await cli('checkpoint', path, '--baseline', 'seeded');
+  const [ours, peer]: [number[], number[]] = [[], []];
+  for (let pair = 0; pair < shop.pairs; pair++) {
+    change(path);
+    ours.push(await cli('restore', '--baseline', 'seeded', path, '--yes', '--discard'));
+    peer.push(await timeCommand(shop, 'cp', shop.database(100e6), `${path}.copy`));
+  }
+  return {
+    ...{ what: 'a baseline of 100 MB put back, whole command', against: 'cp', unit: 'ms' },
+    ...{ ours, peer, aim: { text: '< 500 ms', isMet: (ms) => ms < 500 } },
+  };
+}
+
+async function branches(shop: Workshop, folder: string): Promise<Comparison> {
+  const repository = join(folder, 'repository');
+  mkdirSync(repository);
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-C', repository, '-c', 'user.name=A', '-c', 'user.email=a@b', ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  git('init', '-q', '-b', 'main');
+  writeFileSync(join(repository, '.gitignore'), '*.db*\n');
+  git('add', '.');
+  git('commit', '-qm', 'first');
+  const paths = [1, 2, 3].map((number) => join(repository, `${number}.db`));
+  for (const path of paths) copyFileSync(shop.database(100e6), path);
+  execFileSync(process.execPath, [shop.program('cli.js'), 'git', 'install'], { cwd: repository });
+  git('switch', '-qc', 'other');
+  for (const path of paths) change(path);
+  const [ours, peer]: [number[], number[]] = [[], []];
+  let at = 'other';
+  for (let pair = 0; pair < shop.pairs; pair++) {
+    at = at === 'other' ? 'main' : 'other';
+    // Both ways: what lies there has to be kept first.
+    for (const path of paths) change(path);
+    ours.push(await timeCommand(shop, 'git', '-C', repository, 'switch', '-q', at));
+    peer.push(await timeCommand(shop, 'cp', ...paths, join(folder, 'checkpoints')));
+  }
+  return {
+    ...{ what: 'a switch of the branch with 3 x 100 MB', against: 'cp', unit: 'ms' },
+    ...{ ours, peer, aim: { text: '< 3 s', isMet: (ms) => ms < 3000 } },
+  };
+}
+
+function change(path: string): void {
+  execFileSync('sqlite3', [
+    path,
+    'CREATE TABLE IF NOT EXISTS changes (at); INSERT INTO changes VALUES (random())',
+  ]);
+}

@@ -66,8 +66,7 @@ export class Branches implements vscode.Disposable {
   async #follow(): Promise<void> {
     const extension = vscode.extensions.getExtension<GitExtension>('vscode.git');
     if (extension === undefined) return;
-    const { getAPI } = await extension.activate();
-    const api = getAPI(1);
+    const api = (await extension.activate()).getAPI(1);
     const watch = (repository: Repository): void => {
       const root = repository.rootUri.fsPath;
       this.#heads.set(root, repository.state.HEAD ?? {});
@@ -116,14 +115,14 @@ export class Branches implements vscode.Disposable {
 
   /** Once, at the first switch that changes migrations, where nothing was chosen. */
   async #offer(
-    { rootUri, diffBetween }: Repository,
+    repository: Repository,
     before: string | undefined,
     now: string | undefined,
   ): Promise<void> {
     const { memory, settings } = this.#parts;
     if (before === undefined || now === undefined || settings.isBranchesChosen()) return;
     if (!vscode.workspace.isTrusted || memory.get(askedKey) === true) return;
-    const changes = await diffBetween(before, now);
+    const changes = await repository.diffBetween(before, now);
     if (!changes.some(({ uri }) => migrations.test(uri.path))) return;
     await memory.update(askedKey, true);
     const { t } = vscode.l10n;
@@ -134,7 +133,7 @@ export class Branches implements vscode.Disposable {
     const answer = await notify.info(question, ask, auto, t('No'));
     if (answer !== ask && answer !== auto) return;
     await settings.remember('branches', answer === auto ? 'auto' : 'ask');
-    await this.#sync(rootUri.fsPath, 'keep', { isFirst: true });
+    await this.#sync(repository.rootUri.fsPath, 'keep', { isFirst: true });
   }
 
   async #sync(

@@ -41,6 +41,7 @@ export type Row =
       kind: 'checkpoints';
       uri: vscode.Uri;
       /** Undefined for the level above the days. */ day?: string;
+      /** Of an agent, for the level below a day that has its checkpoints. */ session?: string;
     }
   | PreviousRow
   | BackupRow

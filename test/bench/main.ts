@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { activation } from './activationRow.ts';
+import { agent } from './agentRows.ts';
 import { bundle, bundleMany } from './bundleRows.ts';
 import { checkpoint } from './checkpointRows.ts';
 import { states } from './stateRows.ts';
@@ -26,6 +27,7 @@ const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   small,
   checkpoint,
   states,
+  agent,
   list,
   tree,
   preview,

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
+import type { CatalogEntry } from '../../src/core/catalog/catalog.ts';
 import { toolNames } from '../../src/agents/toolList.ts';
+import {
+  checkpointItem,
+  checkpointRows,
+  checkpointsItem,
+  type CheckpointsRow,
+} from '../../src/editor/protection/checkpointRows.ts';
+import { ShortNames } from '../../src/core/manifest/shortNames.ts';
 import { inWorkspace, makeDatabase, removeLater } from './workspace.ts';
 
 async function invoke(tool: string, input: object = {}): Promise<string> {
@@ -13,6 +21,8 @@ async function invoke(tool: string, input: object = {}): Promise<string> {
   assert.ok(part instanceof vscode.LanguageModelTextPart);
   return part.value;
 }
+
+const labelOf = ({ label }: vscode.TreeItem): string => (typeof label === 'string' ? label : '');
 
 describe('The tools for agents', () => {
   before(() => {
@@ -45,5 +55,49 @@ describe('The tools for agents', () => {
       ...{ database_paths: ['/etc/passwd'], reason: 'x' },
     });
     assert.match(refused, /is not in the workspace\.$/);
+  });
+});
+
+describe('The checkpoints of an agent', () => {
+  const uri = vscode.Uri.file('/work/app.db');
+  const entryOf = (minute: number, cause: object): CatalogEntry => ({
+    ...{ path: `/checkpoints/${minute}.db`, kind: 'snapshot', database: 'app.db' },
+    createdAt: new Date(Date.now() - minute * 1000).toISOString(),
+    ...{ sizeBytes: 1, verified: 'unchecked', foreign: false, stamp: '' },
+    kept: {
+      ...{ method: 'exact', trigger: 'cli', sha256: '0'.repeat(64), pinned: false },
+      cause,
+    } as NonNullable<CatalogEntry['kept']>,
+  });
+  const agent = (session: string, turn: string): object => ({
+    ...{ kind: 'agent', text: 'Bash', session, turn },
+  });
+
+  it('are in one row for each session, with the turns below it', () => {
+    const entries = [
+      entryOf(1, agent('a', '2')),
+      entryOf(2, { kind: 'schedule' }),
+      entryOf(3, agent('b', '1')),
+      entryOf(4, agent('a', '1')),
+      entryOf(5, { kind: 'agent', text: 'Bash' }),
+    ];
+    const [day] = checkpointRows({ kind: 'checkpoints', uri }, entries) as CheckpointsRow[];
+    assert.ok(day);
+    const below = checkpointRows(day, entries);
+    assert.deepEqual(
+      below.map((row) => (row.kind === 'checkpoints' ? row.session : row.kind)),
+      ['a', 'snapshot', 'b', 'snapshot'],
+    );
+    const [session] = below as CheckpointsRow[];
+    assert.ok(session);
+    const item = checkpointsItem(session, entries);
+    assert.match(labelOf(item), /^Agent, since \d/);
+    assert.match(String(item.description), /^2$/);
+    const turns = checkpointRows(session, entries).map((row) =>
+      row.kind === 'snapshot' ? labelOf(checkpointItem(row.entry, new ShortNames([]))) : '',
+    );
+    assert.match(turns[0] ?? '', /, turn 2, before Bash$/);
+    assert.match(turns[1] ?? '', /, turn 1, before Bash$/);
+    assert.equal(turns.length, 2);
   });
 });

@@ -13,7 +13,7 @@ import { dayAndTime, dayName, timeOfDay } from '../times.ts';
 export type CheckpointsRow = Extract<Row, { kind: 'checkpoints' }>;
 
 /** `before npm test`, `agent: clean up`, `schedule`: why it was taken. */
-export function causeText({ kind, text }: Cause): string {
+export function causeText({ kind, text, turn }: Cause): string {
   const { t } = vscode.l10n;
   const said = text === undefined || text === '' ? undefined : text;
   switch (kind) {
@@ -34,6 +34,9 @@ export function causeText({ kind, text }: Cause): string {
       return said === undefined ? t('before a baseline') : t('before the baseline {0}', said);
     case 'manual':
       return said ?? t('by hand');
+    case 'agent':
+      if (turn !== undefined && said !== undefined) return t('turn {0}, before {1}', turn, said);
+      return said === undefined ? kind : `${kind}: ${said}`;
     default:
       return said === undefined ? kind : `${kind}: ${said}`;
   }
@@ -46,42 +49,68 @@ export function checkpointLabel(entry: CatalogEntry, time: (iso: string) => stri
   return cause === undefined ? at : vscode.l10n.t('{0}, {1}', at, causeText(cause));
 }
 
-/** The level below a database; then days; then the checkpoints of a day. */
+/** The level below a database; then days; then the checkpoints of a day, those of an agent's session in one row. */
 export function checkpointRows(row: CheckpointsRow, entries: readonly CatalogEntry[]): Row[] {
   const now = Date.now();
   const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
   if (row.day === undefined)
     return [...days.keys()].map((day) => ({ kind: 'checkpoints', uri: row.uri, day }));
-  return (days.get(row.day) ?? []).map((entry) => ({ kind: 'snapshot', entry, uri: row.uri }));
+  const { uri, day, session } = row;
+  const own = days.get(day) ?? [];
+  const rowOf = (entry: CatalogEntry): Row => ({ kind: 'snapshot', entry, uri });
+  if (session !== undefined)
+    return own.filter((entry) => sessionOf(entry) === session).map((entry) => rowOf(entry));
+  const seen = new Set<string>();
+  return own.flatMap((entry): Row[] => {
+    const id = sessionOf(entry);
+    if (id === undefined) return [rowOf(entry)];
+    if (seen.has(id)) return [];
+    seen.add(id);
+    return [{ kind: 'checkpoints', uri, day, session: id }];
+  });
+}
+
+/** The session of an agent that a checkpoint was taken for. */
+function sessionOf({ kept }: CatalogEntry): string | undefined {
+  return kept?.cause?.kind === 'agent' ? kept.cause.session : undefined;
 }
 
 export function checkpointsItem(
-  { uri, day }: CheckpointsRow,
+  { uri, day, session }: CheckpointsRow,
   entries: readonly CatalogEntry[],
 ): vscode.TreeItem {
   const { t } = vscode.l10n;
   const now = Date.now();
-  const own =
-    day === undefined ? entries : entries.filter((one) => dayName(one.createdAt, now) === day);
+  const own = entries.filter(
+    (one) =>
+      (day === undefined || dayName(one.createdAt, now) === day) &&
+      (session === undefined || sessionOf(one) === session),
+  );
+  const begun = own.at(-1)?.createdAt;
+  const label =
+    session === undefined || begun === undefined
+      ? (day ?? t('Checkpoints'))
+      : t('Agent, since {0}', timeOfDay(begun));
   const item = new vscode.TreeItem(
-    day ?? t('Checkpoints'),
-    day === undefined
+    label,
+    day === undefined || session !== undefined
       ? vscode.TreeItemCollapsibleState.Collapsed
       : vscode.TreeItemCollapsibleState.Expanded,
   );
-  item.id = `checkpoints:${uri.toString()}:${day ?? ''}`;
+  item.id = `checkpoints:${uri.toString()}:${day ?? ''}:${session ?? ''}`;
   item.contextValue = rowContext.checkpoints;
   const [newest] = own;
   const last =
     day === undefined && newest && checkpointLabel(newest, (iso) => dayAndTime(iso, now));
   item.description = inertLine([String(own.length), ...(last ? [last] : [])].join(' · '));
   if (day === undefined) item.iconPath = new vscode.ThemeIcon('history');
+  if (session !== undefined) item.iconPath = new vscode.ThemeIcon('hubot');
   const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   item.tooltip = tooltip([
     t('{0} checkpoints of {1}, {2}', own.length, basename(uri.fsPath), formatBytes(bytes)),
     t('They are taken by themselves, kept outside of the workspace, and thinned out.'),
   ]);
-  item.accessibilityInformation = { label: `${day ?? t('Checkpoints')}, ${item.description}` };
+  item.accessibilityInformation = { label: `${label}, ${item.description}` };
   return item;
 }
 

@@ -1,5 +1,6 @@
 import { stdin } from 'node:process';
-import { type Answer, ask, nothing } from '../agents/answers.ts';
+import { type Answer, ask, context as tellAgent, nothing } from '../agents/answers.ts';
+import { toPlainError } from '../core/errors.ts';
 import { type HookOptions, type HookWorker, respond } from '../agents/hook.ts';
 import { type HookEvent, parseHookEvent } from '../agents/hookEvent.ts';
 import { checkpointsOfEditor } from '../worker/agentsRuntime.ts';
@@ -59,7 +60,14 @@ async function answerTo(args: string[], context: Context): Promise<Answer> {
       whenNotSaved: values['when-not-saved'] === 'continue' ? 'continue' : 'ask',
       now: Date.now,
     };
-    return await Promise.race([respond(event, options), tooLate(event, options, abort.signal)]);
+    try {
+      return await Promise.race([respond(event, options), tooLate(event, options, abort.signal)]);
+    } catch (error) {
+      // Such as a data folder that cannot be written: without a word the tool would run unprotected.
+      const { message } = toPlainError(error);
+      context.tell(`sqlite-backup hook: ${message}`);
+      return notSaved(event, options, `The databases could not be saved before this: ${message}`);
+    }
   } finally {
     clearTimeout(late);
     worker.dispose();
@@ -67,18 +75,17 @@ async function answerTo(args: string[], context: Context): Promise<Answer> {
 }
 
 /** Settles only when the time is over. */
-function tooLate(
-  event: HookEvent,
-  { whenNotSaved }: HookOptions,
-  signal: AbortSignal,
-): Promise<Answer> {
+function tooLate(event: HookEvent, options: HookOptions, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
     signal.addEventListener('abort', () => {
-      const isAsked = event.name === 'PreToolUse' && whenNotSaved === 'ask';
-      const reason = 'The databases could not be saved before this in time.';
-      resolve(isAsked ? ask(event, reason) : nothing);
+      resolve(notSaved(event, options, 'The databases could not be saved before this in time.'));
     });
   });
+}
+
+function notSaved(event: HookEvent, { whenNotSaved }: HookOptions, reason: string): Answer {
+  if (event.name !== 'PreToolUse') return nothing;
+  return whenNotSaved === 'ask' ? ask(event, reason) : tellAgent(event, reason);
 }
 
 async function readInput(): Promise<string> {

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { Destination } from '../core/offsite/destination.ts';
 import type { SentCopy } from '../core/offsite/send.ts';
 import { formatBytes } from '../core/units.ts';
+import { commandsByHand } from './offsiteByHand.ts';
 import {
   type Context,
   exitCodes,
@@ -23,6 +24,7 @@ const options = {
   to: { type: 'string' },
   destination: { type: 'string' },
   all: { type: 'boolean' },
+  'by-hand': { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
 
@@ -41,7 +43,7 @@ export const offsite: Verb = {
   offsite list [--destination NAME] [--json]
   offsite fetch COPY --to DIR [--destination NAME] [--json]
   offsite prove [COPY…] [--all] [--to DIR] [--destination NAME] [--json]
-  offsite status [--to DIR] [--json]`,
+  offsite status [--to DIR] [--by-hand [--destination NAME]] [--json]`,
   async run(args, context) {
     const [action = '', ...others] = args;
     const run = Object.hasOwn(actions, action) ? actions[action] : undefined;
@@ -189,6 +191,7 @@ async function prove(ids: string[], values: Values, context: Context): Promise<n
 async function status(rest: string[], values: Values, context: Context): Promise<number> {
   if (rest.length > 0)
     throw new UsageError('offsite status takes no arguments except its options.');
+  if (values['by-hand'] === true) return byHand(values, context);
   const { worker, signal, print, tell } = context;
   const destinations = await worker.call('offsiteDestinations', {}, { signal });
   const folders = values.to === undefined ? undefined : [resolve(values.to)];
@@ -208,6 +211,29 @@ async function status(rest: string[], values: Values, context: Context): Promise
     if (isProofDue) tell('  No proof in the last 7 days: sqlite-backup offsite prove');
   }
   if (all.length === 0) tell('No off-machine destination is set up: sqlite-backup offsite setup');
+  return exitCodes.ok;
+}
+
+/** Prints how the newest copy of each database comes back without this program. */
+async function byHand(values: Values, context: Context): Promise<number> {
+  const { worker, signal, print, tell } = context;
+  const destination = await chosen(values, context);
+  const all = await worker.call('offsiteList', { destination }, { signal });
+  const newest = all.filter(
+    ({ database, name }, index) =>
+      all.findIndex((one) => (one.database ?? one.name) === (database ?? name)) === index,
+  );
+  const copies = newest.map((copy) => ({
+    ...{ name: copy.name, createdAt: copy.createdAt },
+    commands: commandsByHand(destination, copy),
+  }));
+  if (values.json) {
+    print(JSON.stringify({ destination: destination.name, copies }));
+    return exitCodes.ok;
+  }
+  for (const { name, createdAt, commands } of copies)
+    print([`# ${name}, ${createdAt}`, ...commands, ''].join('\n'));
+  if (copies.length === 0) tell(`No copies in ${destination.name}.`);
   return exitCodes.ok;
 }
 

@@ -67,6 +67,8 @@ export interface Proxy {
   port: number;
   /** Passes on so many bytes more to the server, then cuts all connections. */
   cutAfter: (bytes: number) => void;
+  /** Calls `action` once, when so many bytes more have gone to the server. */
+  callAfter: (bytes: number, action: () => void) => void;
   /** Lets everything through again. */
   mend: () => void;
   close: () => void;
@@ -79,6 +81,7 @@ export async function startProxy(target: number, bytesPerSecond = Infinity): Pro
   const sockets = new Set<Socket>();
   let left = Infinity;
   let total = 0;
+  const alarm = { at: Infinity, action: (): void => undefined };
   const cut = (): void => sockets.forEach((socket) => socket.destroy());
   const server: Server = createServer((near) => {
     if (left <= 0) return void near.destroy();
@@ -97,6 +100,10 @@ export async function startProxy(target: number, bytesPerSecond = Infinity): Pro
       total += passed.length;
       left -= passed.length;
       far.write(passed);
+      if (total >= alarm.at) {
+        alarm.at = Infinity;
+        alarm.action();
+      }
       if (left <= 0) return cut();
       if (bytesPerSecond === Infinity) return;
       near.pause();
@@ -110,6 +117,10 @@ export async function startProxy(target: number, bytesPerSecond = Infinity): Pro
   return {
     port: address.port,
     cutAfter: (bytes) => (left = bytes),
+    callAfter(bytes, action) {
+      alarm.at = total + bytes;
+      alarm.action = action;
+    },
     mend: () => (left = Infinity),
     sent: () => total,
     close() {

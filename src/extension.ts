@@ -17,6 +17,7 @@ import { Filter } from './editor/filter.ts';
 import { commands } from './editor/contributed.ts';
 import { views } from './editor/ids.ts';
 import { Looks } from './editor/looks.ts';
+import { Offsite } from './editor/offsite.ts';
 import { Log } from './editor/log.ts';
 import { sweepPrivateCopies } from './editor/privateCopies.ts';
 import { Branches } from './editor/protection/branches.ts';
@@ -76,7 +77,9 @@ export function activate(context: vscode.ExtensionContext): Api {
     ...{ ...shared, extensionUri: context.extensionUri },
     storage: context.globalStorageUri,
   });
+  const offsite = new Offsite({ ...shared, secrets: context.secrets });
   const parts = {
+    offsite,
     ...{ ...shared, backupsView, checkpoints, databasesView, filter, looks, protection, runbooks },
     ...{ storage: context.globalStorageUri, viewId: views.databases },
   };
@@ -84,7 +87,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   context.subscriptions.push(
     owned,
     ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
-    ...[worker, resident, checkpoints, protection, alarm, branches],
+    ...[offsite, worker, resident, checkpoints, protection, alarm, branches],
     new StatusBar(backups, settings, {
       lines: () => protectionLines({ checkpoints, protection, settings }),
       changes: [checkpoints.onDidChange, protection.onDidChange],

@@ -44,7 +44,9 @@ export const commands = {
   revealBackup: 'sqliteBackup.revealBackup',
   saveCopyAs: 'sqliteBackup.saveCopyAs',
   saveOpenFiles: 'sqliteBackup.saveOpenFiles',
+  sendOffsite: 'sqliteBackup.sendOffsite',
   setDatabase: 'sqliteBackup.setDatabase',
+  setUpOffsite: 'sqliteBackup.setUpOffsite',
   showAll: 'sqliteBackup.showAll',
   showHolders: 'sqliteBackup.showHolders',
   showInBackups: 'sqliteBackup.showInBackups',
@@ -94,6 +96,7 @@ export interface SettingValues {
   'restore.healthUrl': string;
   'restore.spotChecks': string[];
   schedule: string;
+  offsite: unknown[];
   'before.debug': 'off' | 'onlyIfChanged';
   branches: 'off' | 'ask' | 'auto';
   checkpointsFolder: string;

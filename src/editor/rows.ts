@@ -15,6 +15,7 @@ import { inertLine } from './inert.ts';
 import { lossText } from './lossMessages.ts';
 import type { ShortNames } from '../core/manifest/shortNames.ts';
 import { readManifest } from './manifests.ts';
+import { offsiteWords } from './offsiteWords.ts';
 import { databaseCount, fileCount, verdictWord } from './messages.ts';
 import { said } from './said.ts';
 import { dayAndTime, exactTime, timeOfDay } from './times.ts';
@@ -245,6 +246,7 @@ function descriptionOf(entry: CatalogEntry, place: Place, names: ShortNames): st
     kept?.pinned === true ? t('pinned') : undefined,
     kept?.note === undefined ? undefined : `"${kept.note}"`,
     ...(verified === 'damaged' ? [] : [...bundleWords(bundle), size, state]),
+    offsiteWords(entry),
   ];
   const all = verified === 'damaged' ? [state, ...parts, size] : parts;
   return inertLine(all.filter((part) => part !== undefined).join(' · '));

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { keepRules, type Policy } from '../core/catalog/retention.ts';
+import type { Destination } from '../core/offsite/destination.ts';
 import type { Compression, Method } from '../core/manifest/manifest.ts';
 import type { SettingKey, SettingValues } from './contributed.ts';
 import { extensionId, section } from './ids.ts';
@@ -183,6 +184,25 @@ export class Settings {
   isBranchesChosen(): boolean {
     const { globalValue } = vscode.workspace.getConfiguration(section).inspect('branches') ?? {};
     return globalValue !== undefined;
+  }
+
+  /** Of scope machine: a repository sends nothing away. The worker checks each value. */
+  offsite(): Destination[] {
+    return (read('offsite', undefined) as Partial<Destination>[]).flatMap(
+      ({ what = 'newest', when = 'manual', ...rest }) =>
+        rest.name === undefined || rest.engine === undefined || rest.repository === undefined
+          ? []
+          : [
+              {
+                ...rest,
+                name: rest.name,
+                engine: rest.engine,
+                repository: rest.repository,
+                what,
+                when,
+              },
+            ],
+    );
   }
 
   /** Of scope application: neither a repository nor an agent that edits it can change them. */

@@ -118,7 +118,7 @@ describe('Protection', () => {
     const elsewhere = inWorkspace('stolen');
     const properties = [
       ...['branches', 'checkpointsFolder', 'schedule'],
-      ...['before.debug', 'checkpoints.maxDisk'],
+      ...['before.debug', 'checkpoints.maxDisk', 'offsite'],
     ];
     for (const key of properties) {
       const { workspaceValue } = vscode.workspace.getConfiguration('sqliteBackup').inspect(key) ?? {
@@ -137,6 +137,9 @@ describe('Protection', () => {
         'sqliteBackup.checkpointsFolder': elsewhere,
         'sqliteBackup.schedule': 'every 1m',
         'sqliteBackup.before.debug': 'off',
+        'sqliteBackup.offsite': [
+          { name: 'evil', engine: 'rclone', repository: elsewhere, when: 'afterEach' },
+        ],
       }),
     );
     try {
@@ -150,6 +153,8 @@ describe('Protection', () => {
           const configuration = vscode.workspace.getConfiguration('sqliteBackup');
           assert.equal(configuration.get('before.debug'), 'onlyIfChanged');
           assert.equal(configuration.get('schedule'), '');
+          assert.deepEqual(configuration.get('offsite'), []);
+          assert.equal((await run<{ sent: number }>('sendOffsite')).sent, 0);
           assert.equal(existsSync(elsewhere), false);
         },
         Global,

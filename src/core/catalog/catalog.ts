@@ -14,6 +14,7 @@ import type {
   Manifest,
   Method,
   OutOfStep,
+  Receipt,
   RecordedLoss,
   Released,
   Trigger,
@@ -74,6 +75,8 @@ export interface Kept {
   note?: string;
   losses?: RecordedLoss[];
   released?: Released[];
+  /** Copies on other machines. */
+  offsite?: Receipt[];
   /** Of a checkpoint. */
   cause?: Cause;
   /** Of a checkpoint: the real path of its database. */
@@ -273,6 +276,7 @@ function keptOf(manifest: Manifest | BundleManifest): Kept {
     note,
     losses,
     released,
+    offsite,
   } = manifest;
   const { checkedAt } = verdict;
   return {
@@ -283,6 +287,7 @@ function keptOf(manifest: Manifest | BundleManifest): Kept {
     ...(note !== undefined && { note }),
     ...(losses !== undefined && { losses }),
     ...(released !== undefined && { released }),
+    ...(offsite !== undefined && { offsite }),
   };
 }
 

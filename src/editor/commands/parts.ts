@@ -10,6 +10,7 @@ import type { Documents } from '../documents.ts';
 import type { Filter } from '../filter.ts';
 import type { Log } from '../log.ts';
 import type { Looks } from '../looks.ts';
+import type { Offsite } from '../offsite.ts';
 import type { Checkpoints } from '../protection/checkpoints.ts';
 import type { Protection } from '../protection/protection.ts';
 import type { Runbooks } from '../runbooks.ts';
@@ -23,6 +24,7 @@ export interface Parts {
   log: Log;
   looks: Looks;
   memory: vscode.Memento;
+  offsite: Offsite;
   checkpoints: Checkpoints;
   protection: Protection;
   runbooks: Runbooks;

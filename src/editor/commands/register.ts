@@ -19,6 +19,7 @@ import { note, pin, remove, rename } from './keep.ts';
 import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
 import { showHolders } from './holders.ts';
+import { sendOffsite, setUpOffsite } from './offsite.ts';
 import type { Parts } from './parts.ts';
 import { protectAutomatically } from './protectAutomatically.ts';
 import {
@@ -100,6 +101,8 @@ const table: Record<CommandId, Command> = {
   [commands.restoreCheckpoint]: restoreCheckpoint,
   [commands.deleteGoneCheckpoints]: deleteGoneCheckpoints,
   [commands.deleteEveryCopy]: deleteEveryCopy,
+  [commands.setUpOffsite]: setUpOffsite,
+  [commands.sendOffsite]: sendOffsite,
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),
   [commands.sort]: sort,

@@ -240,7 +240,7 @@ describe('copies off the machine, with real engines and real trouble', function 
       stdio: 'ignore',
     });
     endAfterEach(pruning);
-    while (!readdirSync(join(locked, 'locks')).some((name) => name !== ''))
+    while (!readdirSync(join(locked, 'locks')).some((name) => /^[0-9a-f]{64}$/.test(name)))
       await new Promise((r) => setImmediate(r));
     pruning.kill('SIGSTOP');
     withDatabase(folder('app.db'), (db) => db.exec('DELETE FROM items WHERE id = 1'));

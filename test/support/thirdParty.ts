@@ -35,10 +35,10 @@ export class ThirdParty {
     return this.answer(this.begin(path, sql, timeoutMs));
   }
 
-  /** Kill -9. */
+  /** Kill -9, and waits until its files are closed: only then is it a zombie, which stays while this waits. */
   end(): void {
     process.kill(this.pid, 'SIGKILL');
-    while (existsSync(`/proc/${this.pid}/fd/0`)) pause(1);
+    while (!/^State:\s+Z/m.test(readFileSync(`/proc/${this.pid}/status`, 'utf8'))) pause(1);
   }
 
   close(path: string): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import {
   endProcessesAfterEach,
   holdOpen,
@@ -58,7 +58,7 @@ describe('random steps of git, with databases that follow the branch', function 
     return stdout + stderr;
   };
 
-  it(`have the right state after each of ${steps}, and what lay there is kept`, async () => {
+  itInPart(`have the right state after each of ${steps}, and what lay there is kept`, async () => {
     const random = numbersFrom(18);
     mkdirSync(folder('home'));
     mkdirSync(repo('deep'), { recursive: true });

@@ -40,7 +40,7 @@ describe('incidents with agents, replayed', function () {
   );
   const ordered = all.toSorted((a, b) => a.order - b.order);
 
-  for (const { incident, dialect } of sampleOf(ordered, 4)) {
+  for (const { incident, dialect } of sampleOf(ordered, 2)) {
     it(`${incident.name}: brought back to the last commit (${dialect})`, async () => {
       const { tool, input } = incident;
       const send = async (

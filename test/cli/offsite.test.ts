@@ -12,7 +12,7 @@ import {
   startProxy,
   textsBelow,
 } from '../support/offsite.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import { endProcessesAfterEach, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -150,7 +150,7 @@ describe('the command line, off the machine', () => {
     },
   );
 
-  it('sends with rclone, and neither lists nor keeps what is not whole or lies', async () => {
+  itInPart('sends with rclone, and neither lists nor keeps what is not whole or lies', async () => {
     const { path } = await snapshot(createDatabase(folder('app.db')));
     const there = folder('mirror');
     const setup = ['setup', 'disk', '--engine', 'rclone', '--repository', there];

@@ -89,7 +89,7 @@ export async function inLanes<T>(
 export const isThorough = process.env['FAULTS'] === 'all';
 
 /**
- * A test that `npm test` leaves to its part of the run, and to the workflow: `npm run test:browser` or `test:extension` runs it. A window
+ * A test that `npm test` leaves to its part of the run, and to the workflow: `npm run test:browser`, `test:extension` or `test:unit` runs it. A window
  * keeps a core busy for twenty seconds before it is of use.
  */
 export function itInPart(title: string, test: Mocha.AsyncFunc): void {

@@ -1,5 +1,4 @@
 /** Tells when rows, tables or a whole database are gone, with what ran, and keeps the last good state. */
-import { stat } from 'node:fs/promises';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import { isBackupError } from '../../core/errors.ts';
@@ -13,6 +12,7 @@ import { databaseName } from '../messages.ts';
 import { timeOfDay } from '../times.ts';
 import type { CheckpointParts, Checkpoints } from './checkpoints.ts';
 import type { Protection } from './protection.ts';
+import { stateOf } from './liveState.ts';
 import { Watched } from './watched.ts';
 
 export interface DataLoss {
@@ -248,18 +248,6 @@ export class LossAlarm implements vscode.Disposable {
     for (const timer of this.#later) clearTimeout(timer);
     this.#owned.dispose();
   }
-}
-
-/** Size and time of the file and its WAL. An empty WAL is as good as none: a reader leaves one. */
-async function stateOf(path: string): Promise<{ text: string; sizeBytes: number } | undefined> {
-  const [file, wal] = await Promise.all([
-    stat(path).catch(() => undefined),
-    stat(`${path}-wal`).catch(() => undefined),
-  ]);
-  if (file === undefined) return undefined;
-  const parts = [file.ino, file.size, file.mtimeMs];
-  if (wal !== undefined && wal.size > 0) parts.push(wal.size, wal.mtimeMs);
-  return { text: parts.join(' '), sizeBytes: file.size };
 }
 
 function learnedName(path: string, table: string, ran: string | undefined): string {

@@ -21,7 +21,7 @@ import { counterSql, isBroken } from '../support/cuts.ts';
 import { createDatabase, sha256, valueOf } from '../support/databases.ts';
 import {
   disturb,
-  everyNth,
+  everyNthOfMany,
   hasHit,
   inLanes,
   isThorough,
@@ -149,9 +149,9 @@ describe('a bundle', () => {
       /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/.test(call);
 
     for (const [kind, injection, choose] of [
-      ['KILL', 'signal=KILL', (all) => everyNth(all, 2, 0)],
-      ['EIO', 'error=EIO', (all) => everyNth(all, 6, 1)],
-      ['ENOSPC', 'error=ENOSPC', (all) => everyNth(all.filter(canFill), 6, 2)],
+      ['KILL', 'signal=KILL', (all) => everyNthOfMany(all, 2, 0)],
+      ['EIO', 'error=EIO', (all) => everyNthOfMany(all, 6, 1)],
+      ['ENOSPC', 'error=ENOSPC', (all) => everyNthOfMany(all.filter(canFill), 6, 2)],
     ] as const satisfies [string, string, (all: Operation[]) => Operation[]][]) {
       it(`by ${kind} is whole or not there`, async () => {
         const all = choose(await operations());

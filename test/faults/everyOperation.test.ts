@@ -5,7 +5,7 @@ import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { bytesOf, createDatabase, requestFor, withDatabase } from '../support/databases.ts';
 import {
   disturb,
-  everyNth,
+  everyNthOfMany,
   hasHit,
   inLanes,
   type Operation,
@@ -114,9 +114,9 @@ describe('a snapshot job', function () {
     /^(openat|link|linkat|mkdir|rename|write|pwrite64)$/.test(call);
 
   for (const [kind, injection, choose] of [
-    ['KILL', 'signal=KILL', (all) => everyNth(all, 2, 1)],
-    ['EIO', 'error=EIO', (all) => everyNth(all, 3, 1)],
-    ['ENOSPC', 'error=ENOSPC', (all) => everyNth(all.filter(canFill), 3, 2)],
+    ['KILL', 'signal=KILL', (all) => everyNthOfMany(all, 2, 1)],
+    ['EIO', 'error=EIO', (all) => everyNthOfMany(all, 3, 1)],
+    ['ENOSPC', 'error=ENOSPC', (all) => everyNthOfMany(all.filter(canFill), 3, 2)],
   ] as const satisfies [string, string, (all: Operation[]) => Operation[]][]) {
     it(`is harmless when ${kind} strikes at any operation on the backups folder`, async function () {
       this.timeout(300_000);

@@ -88,24 +88,32 @@ export async function inLanes<T>(
 /** True with FAULTS=all in the environment: then nothing is sampled and nothing that takes minutes is left out. */
 export const isThorough = process.env['FAULTS'] === 'all';
 
+/** What is for its part of the run alone: `npm test` goes without it, and takes half of each sample. */
+const isForPart = process.env['TEST_ESSENTIALS'] === undefined || isThorough;
+
 /**
- * A test that `npm test` leaves to its part of the run, and to the workflow: `npm run test:browser`, `test:extension` or `test:unit` runs it. A window
- * keeps a core busy for twenty seconds before it is of use.
+ * A test that `npm test` leaves to its part of the run (`npm run test:browser`, `test:extension`, `test:unit`), and to the
+ * workflow. A window keeps a core busy for fifteen seconds before it is of use.
  */
 export function itInPart(title: string, test: Mocha.AsyncFunc): void {
-  if (process.env['TEST_ESSENTIALS'] === undefined || isThorough) it(title, test);
+  if (isForPart) it(title, test);
   else it.skip(title, test);
 }
 
-/** About `most` items, evenly spread; all of them with FAULTS=all in the environment. */
+/** About `most` items, evenly spread; all of them with FAULTS=all in the environment, half of them in `npm test`. */
 export function sampleOf<T>(items: readonly T[], most: number): T[] {
-  const step = isThorough ? 1 : Math.max(1, items.length / most);
+  const step = isThorough ? 1 : Math.max(1, items.length / Math.ceil(isForPart ? most : most / 2));
   return sampled(items, (index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
 }
 
 /** Every nth item, from `offset` on; all of them in a thorough run. */
 export function everyNth<T>(items: readonly T[], n: number, offset: number): T[] {
   return sampled(items, (index) => isThorough || index % n === offset);
+}
+
+/** The same of a long sweep, of which `npm test` takes half as many. */
+export function everyNthOfMany<T>(items: readonly T[], n: number, offset: number): T[] {
+  return everyNth(items, isForPart ? n : 2 * n, offset);
 }
 
 /** The run of all tests says at its end how many items its samples left out. */

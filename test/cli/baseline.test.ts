@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { createDatabase, overwrite, sha256, valueOf, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, runCli, type Ended } from '../support/processes.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 /** Ten in the whole run. */
@@ -101,7 +101,7 @@ describe('baselines on the command line', function () {
     assert.match((await restore()).stdout, /already equals the baseline seeded/);
   });
 
-  it('restores what a killed program has left in the -wal as an undo', async () => {
+  itInPart('restores what a killed program has left in the -wal as an undo', async () => {
     change('PRAGMA journal_mode = wal');
     await good('checkpoint', 'test.db', '--baseline', 'seeded');
     const program = await holdOpen(database, 'DELETE FROM items WHERE id > 50');

@@ -23,6 +23,7 @@ import {
   type Ended,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const count = 'SELECT count(*) FROM items';
 
@@ -179,28 +180,31 @@ describe('databases that follow the branch', function () {
     assert.deepEqual([tables(repo('app.db')), valueOf(repo('app.db'), count)], ['items', 9]);
   });
 
-  it('stay where the migrations are the same, where there is no state yet, and on a detached head', async () => {
-    await good('git', 'install');
-    const said = await run('switch', '-c', 'feature');
-    assert.match(
-      said.stderr,
-      /app\.db: left as it is, because feature has no state yet; .* kept as/,
-    );
-    change('app.db', 'DELETE FROM items WHERE id > 5');
-    assert.match((await run('switch', 'main')).stderr, /main has the same migrations/);
-    assert.equal(valueOf(repo('app.db'), count), 5);
-    change('app.db', 'CREATE TABLE extra (a)');
-    git('switch', '-q', '--detach', 'feature');
-    assert.equal(tables(repo('app.db')), 'extra,items');
-    git('switch', '-q', 'main');
-    assert.equal(tables(repo('app.db')), 'extra,items');
-    // A checkout of a file is no switch.
-    writeFileSync(repo('.gitignore'), '*.db*\n*.tmp\n');
-    git('checkout', '-q', '--', '.gitignore');
-    assert.equal(tables(repo('app.db')), 'extra,items');
-  });
+  itInPart(
+    'stay where the migrations are the same, where there is no state yet, and on a detached head',
+    async () => {
+      await good('git', 'install');
+      const said = await run('switch', '-c', 'feature');
+      assert.match(
+        said.stderr,
+        /app\.db: left as it is, because feature has no state yet; .* kept as/,
+      );
+      change('app.db', 'DELETE FROM items WHERE id > 5');
+      assert.match((await run('switch', 'main')).stderr, /main has the same migrations/);
+      assert.equal(valueOf(repo('app.db'), count), 5);
+      change('app.db', 'CREATE TABLE extra (a)');
+      git('switch', '-q', '--detach', 'feature');
+      assert.equal(tables(repo('app.db')), 'extra,items');
+      git('switch', '-q', 'main');
+      assert.equal(tables(repo('app.db')), 'extra,items');
+      // A checkout of a file is no switch.
+      writeFileSync(repo('.gitignore'), '*.db*\n*.tmp\n');
+      git('checkout', '-q', '--', '.gitignore');
+      assert.equal(tables(repo('app.db')), 'extra,items');
+    },
+  );
 
-  it('wait for the program that has them open', async () => {
+  itInPart('wait for the program that has them open', async () => {
     await good('git', 'install');
     git('switch', '-qc', 'feature');
     change('app.db', 'CREATE TABLE extra (a)');
@@ -216,7 +220,7 @@ describe('databases that follow the branch', function () {
     assert.equal(valueOf(repo('app.db'), 'SELECT count(*) FROM extra'), 1);
   });
 
-  it('are left alone during a rebase and a bisect', async () => {
+  itInPart('are left alone during a rebase and a bisect', async () => {
     await good('git', 'install');
     git('switch', '-qc', 'feature');
     for (let n = 0; n < 5; n++) git('commit', '-q', '--allow-empty', '-m', `feature ${n}`);
@@ -233,7 +237,7 @@ describe('databases that follow the branch', function () {
     assert.match(await good('git', 'status'), /app\.db +state of feature/);
   });
 
-  it('tell branches with any name apart, and forget deleted ones', async () => {
+  itInPart('tell branches with any name apart, and forget deleted ones', async () => {
     const long = `x/${'y'.repeat(90)}/${'z'.repeat(90)}é`;
     const names = ['Feature', 'feature', long, `it's-$(id)`];
     await good('git', 'install');

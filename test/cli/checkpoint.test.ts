@@ -25,6 +25,7 @@ import {
   type Ended,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 interface Taken {
   checkpoints: { id: string; path: string; database: string; createdAt: string; sha256: string }[];
@@ -88,7 +89,7 @@ describe('checkpoints on the command line', function () {
       });
     }
 
-    it('names the database that cannot be had, and takes the others', async () => {
+    itInPart('names the database that cannot be had, and takes the others', async () => {
       createDatabase(folder('work/b.db'));
       await holdOpen(database, 'BEGIN EXCLUSIVE');
       writeFileSync(folder('work/text.db'), 'text\n'.repeat(1000));
@@ -104,7 +105,7 @@ describe('checkpoints on the command line', function () {
       ]);
     });
 
-    it('tells what is wrong with the beginning of an id', async () => {
+    itInPart('tells what is wrong with the beginning of an id', async () => {
       const [one] = (await checkpoint('app.db')).checkpoints;
       const missing = await cli(['compare', 'ffff', 'app.db']);
       const none = (one?.id ?? '').startsWith('ffff');
@@ -141,35 +142,41 @@ describe('checkpoints on the command line', function () {
     assert.equal(listed.at(-1)?.verified, 'unchecked');
   });
 
-  it('is not taken while the stamp of a database that a program has open stays the same', async () => {
-    createDatabase(folder('work/wal.db'), { journalMode: 'wal' });
-    await holdOpen(folder('work/wal.db'), "UPDATE items SET name = 'y' WHERE id = 1");
-    assert.equal((await checkpoint('wal.db')).checkpoints.length, 1);
-    const before = readdirSync(folder('cp')).length;
-    // Another reader changes nothing.
-    await holdOpen(folder('work/wal.db'), 'SELECT count(*) FROM items');
-    assert.equal((await checkpoint('wal.db')).unchanged.length, 1);
-    assert.equal(readdirSync(folder('cp')).length, before);
-  });
+  itInPart(
+    'is not taken while the stamp of a database that a program has open stays the same',
+    async () => {
+      createDatabase(folder('work/wal.db'), { journalMode: 'wal' });
+      await holdOpen(folder('work/wal.db'), "UPDATE items SET name = 'y' WHERE id = 1");
+      assert.equal((await checkpoint('wal.db')).checkpoints.length, 1);
+      const before = readdirSync(folder('cp')).length;
+      // Another reader changes nothing.
+      await holdOpen(folder('work/wal.db'), 'SELECT count(*) FROM items');
+      assert.equal((await checkpoint('wal.db')).unchanged.length, 1);
+      assert.equal(readdirSync(folder('cp')).length, before);
+    },
+  );
 
-  it('is taken when the newest one is not what it was, or is of a database of the same content', async () => {
-    const [first] = (await checkpoint('app.db')).checkpoints;
-    assert.ok(first);
-    assert.equal(statSync(folder('cp')).mode & 0o777, 0o700);
-    chmodSync(first.path, 0o600);
-    truncateSync(first.path, 0);
-    const [second] = (await checkpoint('app.db')).checkpoints;
-    assert.ok(second);
-    assert.equal((await cli(['restore', second.id, 'app.db', '--yes'])).code, 0);
-    // Of another database, as long as the two cannot be told apart by an identity.
-    mkdirSync(folder('copy'));
-    copyFileSync(database, folder('copy/app.db'));
-    writeFileSync(folder('no-data'), '');
-    const elsewhere = await cli(['checkpoint', folder('copy/app.db'), '--json'], {
-      XDG_DATA_HOME: folder('no-data'),
-    });
-    assert.deepEqual((JSON.parse(elsewhere.stdout) as Taken).unchanged, []);
-  });
+  itInPart(
+    'is taken when the newest one is not what it was, or is of a database of the same content',
+    async () => {
+      const [first] = (await checkpoint('app.db')).checkpoints;
+      assert.ok(first);
+      assert.equal(statSync(folder('cp')).mode & 0o777, 0o700);
+      chmodSync(first.path, 0o600);
+      truncateSync(first.path, 0);
+      const [second] = (await checkpoint('app.db')).checkpoints;
+      assert.ok(second);
+      assert.equal((await cli(['restore', second.id, 'app.db', '--yes'])).code, 0);
+      // Of another database, as long as the two cannot be told apart by an identity.
+      mkdirSync(folder('copy'));
+      copyFileSync(database, folder('copy/app.db'));
+      writeFileSync(folder('no-data'), '');
+      const elsewhere = await cli(['checkpoint', folder('copy/app.db'), '--json'], {
+        XDG_DATA_HOME: folder('no-data'),
+      });
+      assert.deepEqual((JSON.parse(elsewhere.stdout) as Taken).unchanged, []);
+    },
+  );
 
   it('is compared with the newest that is not dated in the future', async () => {
     const [first] = (await checkpoint('app.db')).checkpoints;
@@ -196,7 +203,7 @@ describe('checkpoints on the command line', function () {
     assert.equal((await cli(['runbook', id, 'app.db'])).code, 0);
   });
 
-  it('lists those of one database, also of one of the same name elsewhere', async () => {
+  itInPart('lists those of one database, also of one of the same name elsewhere', async () => {
     mkdirSync(folder('work/other'));
     createDatabase(folder('work/other/app.db'));
     await checkpoint('app.db', 'other/app.db');
@@ -243,7 +250,7 @@ describe('checkpoints on the command line', function () {
       assert.equal((await list())[0]?.trigger.kind, 'run');
     });
 
-    it('says nothing more when all went well, and what is gone when rows are', async () => {
+    itInPart('says nothing more when all went well, and what is gone when rows are', async () => {
       const good = await cli(['run', ...node('0')]);
       assert.deepEqual([good.code, good.stderr.trim().split('\n').length], [0, 1]);
       const sql = `require(${JSON.stringify(join(import.meta.dirname, '../../node_modules/better-sqlite3'))})('app.db').exec('DELETE FROM items')`;
@@ -269,7 +276,7 @@ describe('checkpoints on the command line', function () {
       assert.deepEqual([stdout, stderr], ['7\n', '']);
     });
 
-    it('prints a command that a shell takes as it is, whatever the name', async function () {
+    itInPart('prints a command that a shell takes as it is, whatever the name', async function () {
       if (process.platform === 'win32') this.skip();
       rmSync(database);
       const names = [
@@ -302,7 +309,7 @@ describe('checkpoints on the command line', function () {
       assert.equal(existsSync(folder('work/MARK')), false);
     });
 
-    it('does not run it without one, but when that is asked for', async () => {
+    itInPart('does not run it without one, but when that is asked for', async () => {
       const mark = `require('fs').writeFileSync('ran', '')`;
       writeFileSync(folder('cp'), 'a file, where the folder should be');
       const refused = await cli(['run', ...node(mark)]);
@@ -312,16 +319,19 @@ describe('checkpoints on the command line', function () {
       assert.deepEqual([unprotected.code, existsSync(folder('work/ran'))], [0, true]);
     });
 
-    it('runs it where there is no database, and tells of a program that is not there', async () => {
-      rmSync(database);
-      const none = await cli(['run', ...node('process.exit(3)')]);
-      assert.equal(none.code, 3);
-      assert.match(none.stderr, /no database below this folder/);
-      assert.equal((await cli(['run', '--', 'no-such-program-here'])).code, 127);
-      assert.equal((await cli(['run', '--', folder('work')])).code, 126);
-    });
+    itInPart(
+      'runs it where there is no database, and tells of a program that is not there',
+      async () => {
+        rmSync(database);
+        const none = await cli(['run', ...node('process.exit(3)')]);
+        assert.equal(none.code, 3);
+        assert.match(none.stderr, /no database below this folder/);
+        assert.equal((await cli(['run', '--', 'no-such-program-here'])).code, 127);
+        assert.equal((await cli(['run', '--', folder('work')])).code, 126);
+      },
+    );
 
-    it('passes a signal on, and ends as the command did', async function () {
+    itInPart('passes a signal on, and ends as the command did', async function () {
       if (process.platform === 'win32') this.skip();
       const wait = "require('fs').writeFileSync('ready', ''); setTimeout(() => {}, 60000)";
       const ended = run([process.execPath, cliEntry, 'run', ...node(wait)], {

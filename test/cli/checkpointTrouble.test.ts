@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, runCli, type Ended } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 interface Listed {
   id: string;
@@ -55,29 +56,32 @@ describe('checkpoints in trouble', function () {
     assert.equal(one?.database, database);
   });
 
-  it('belongs to a database that was moved with its workspace, through two moves', async () => {
-    const [first] = (await checkpoint()).checkpoints;
-    renameSync(folder('work'), folder('moved'));
-    const found = await list(['--database', 'app.db'], folder('moved'));
-    assert.deepEqual(
-      found.map(({ id }) => id),
-      [first?.id],
-    );
-    change('DELETE FROM items WHERE id = 1', folder('moved/app.db'));
-    const second = await checkpoint('app.db', folder('moved'));
-    assert.equal(second.checkpoints.length, 1);
-    renameSync(folder('moved'), folder('again'));
-    change('DELETE FROM items WHERE id = 2', folder('again/app.db'));
-    await checkpoint('app.db', folder('again'));
-    assert.equal((await list(['--database', 'app.db'], folder('again'))).length, 3);
-    // Another database that comes to the old place is another one.
-    mkdirSync(folder('work'));
-    createDatabase(folder('work/other.db'));
-    assert.equal((await list(['--database', 'other.db'])).length, 0);
-    const restored = await cli(['restore', first?.id ?? '', 'app.db', '--yes'], folder('again'));
-    assert.equal(restored.code, 0, restored.stderr);
-    assert.equal(valueOf(folder('again/app.db'), 'SELECT count(*) FROM items'), 100);
-  });
+  itInPart(
+    'belongs to a database that was moved with its workspace, through two moves',
+    async () => {
+      const [first] = (await checkpoint()).checkpoints;
+      renameSync(folder('work'), folder('moved'));
+      const found = await list(['--database', 'app.db'], folder('moved'));
+      assert.deepEqual(
+        found.map(({ id }) => id),
+        [first?.id],
+      );
+      change('DELETE FROM items WHERE id = 1', folder('moved/app.db'));
+      const second = await checkpoint('app.db', folder('moved'));
+      assert.equal(second.checkpoints.length, 1);
+      renameSync(folder('moved'), folder('again'));
+      change('DELETE FROM items WHERE id = 2', folder('again/app.db'));
+      await checkpoint('app.db', folder('again'));
+      assert.equal((await list(['--database', 'app.db'], folder('again'))).length, 3);
+      // Another database that comes to the old place is another one.
+      mkdirSync(folder('work'));
+      createDatabase(folder('work/other.db'));
+      assert.equal((await list(['--database', 'other.db'])).length, 0);
+      const restored = await cli(['restore', first?.id ?? '', 'app.db', '--yes'], folder('again'));
+      assert.equal(restored.code, 0, restored.stderr);
+      assert.equal(valueOf(folder('again/app.db'), 'SELECT count(*) FROM items'), 100);
+    },
+  );
 
   it('is one for two workspaces that share a database', async () => {
     mkdirSync(folder('second'));
@@ -97,20 +101,23 @@ describe('checkpoints in trouble', function () {
     assert.equal((await checkpoint()).checkpoints.length, 1);
   });
 
-  it('asked for by many at once, each state is there once or more, and all of them are whole', async () => {
-    const many = await Promise.all(Array.from({ length: 6 }, () => checkpoint()));
-    assert.deepEqual(
-      many.flatMap(({ failures }) => failures),
-      [],
-    );
-    const stored = await list();
-    for (const { id } of many.flatMap((one) => [...one.checkpoints, ...one.unchanged]))
-      assert.ok(stored.some((one) => one.id === id));
-    const verified = await cli(['verify', ...stored.map(({ path }) => path)]);
-    assert.equal(verified.code, 0, verified.stderr);
-    // Then nothing has changed.
-    assert.equal((await checkpoint()).unchanged.length, 1);
-  });
+  itInPart(
+    'asked for by many at once, each state is there once or more, and all of them are whole',
+    async () => {
+      const many = await Promise.all(Array.from({ length: 6 }, () => checkpoint()));
+      assert.deepEqual(
+        many.flatMap(({ failures }) => failures),
+        [],
+      );
+      const stored = await list();
+      for (const { id } of many.flatMap((one) => [...one.checkpoints, ...one.unchanged]))
+        assert.ok(stored.some((one) => one.id === id));
+      const verified = await cli(['verify', ...stored.map(({ path }) => path)]);
+      assert.equal(verified.code, 0, verified.stderr);
+      // Then nothing has changed.
+      assert.equal((await checkpoint()).unchanged.length, 1);
+    },
+  );
 
   for (const [what, make] of [
     ['is held exclusively', () => holdOpen(database, 'BEGIN EXCLUSIVE')],

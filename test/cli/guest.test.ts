@@ -13,6 +13,7 @@ import {
 } from '../support/processes.ts';
 import { packageCommandLine } from '../support/packageCommandLine.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('the command line on a server', () => {
   endProcessesAfterEach();
@@ -184,7 +185,7 @@ describe('the command line on a server', () => {
       assert.equal(complete('verify', 'b'), '');
     });
 
-    it('in zsh and in fish', async function () {
+    itInPart('in zsh and in fish', async function () {
       if (process.platform !== 'linux') this.skip();
       needProgram('zsh', 'zsh');
       needProgram('fish', 'fish');
@@ -221,7 +222,7 @@ describe('the command line on a server', () => {
   describe('as a package for npm', function () {
     this.timeout(120_000);
 
-    it('runs by npx from an empty folder', async function () {
+    itInPart('runs by npx from an empty folder', async function () {
       if (process.platform === 'win32') this.skip();
       const packed = packageCommandLine(folder());
       mkdirSync(folder('empty'));

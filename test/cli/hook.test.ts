@@ -5,6 +5,7 @@ import { type Dialect, dialects, sendToHook, type Answered } from '../support/ag
 import { createDatabase, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('the hook of agents', function () {
   this.timeout(60_000);
@@ -33,22 +34,25 @@ describe('the hook of agents', function () {
     return checkpoints;
   };
 
-  it('answers with one empty object what is no event, and what is about no folder', async () => {
-    const events: (object | string | Buffer)[] = [
-      ...['', 'null', '[]', '{', '"x"', '{}', '\u0000', '{"hook_event_name":"Nonsense"}'],
-      Buffer.from([0xff, 0xfe, 0x00]),
-      { hook_event_name: 'PreToolUse', tool_name: 7, cwd: '/nonexistent/folder' },
-      { hook_event_name: 'PreToolUse', tool_name: 'Bash', cwd: database },
-      { hook_event_name: ['PreToolUse'], cwd: {} },
-    ];
-    for (const event of events) {
-      const { code, answer, stdout } = await send(event);
-      assert.equal(code, 0);
-      assert.deepEqual(answer, {});
-      assert.equal(stdout.trimEnd().split('\n').length, 1);
-    }
-    assert.deepEqual(await listed(), []);
-  });
+  itInPart(
+    'answers with one empty object what is no event, and what is about no folder',
+    async () => {
+      const events: (object | string | Buffer)[] = [
+        ...['', 'null', '[]', '{', '"x"', '{}', '\u0000', '{"hook_event_name":"Nonsense"}'],
+        Buffer.from([0xff, 0xfe, 0x00]),
+        { hook_event_name: 'PreToolUse', tool_name: 7, cwd: '/nonexistent/folder' },
+        { hook_event_name: 'PreToolUse', tool_name: 'Bash', cwd: database },
+        { hook_event_name: ['PreToolUse'], cwd: {} },
+      ];
+      for (const event of events) {
+        const { code, answer, stdout } = await send(event);
+        assert.equal(code, 0);
+        assert.deepEqual(answer, {});
+        assert.equal(stdout.trimEnd().split('\n').length, 1);
+      }
+      assert.deepEqual(await listed(), []);
+    },
+  );
 
   it('takes arguments of 10 MB, names with line breaks, and options that it does not know', async () => {
     const input = { command: 'x'.repeat(10_000_000) };
@@ -104,7 +108,7 @@ describe('the hook of agents', function () {
     assert.deepEqual((await before()).answer, {});
   });
 
-  it('tells of a database that became a folder, and of one that was cut', async () => {
+  itInPart('tells of a database that became a folder, and of one that was cut', async () => {
     await before();
     rmSync(database);
     mkdirSync(database);

@@ -17,7 +17,7 @@ import { addressPath, readAddress } from '../../src/worker/residentProtocol.ts';
 import { type Answered, type Dialect, dialects, sendToHook } from '../support/agentHooks.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, withDatabase } from '../support/databases.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import { cliEntry, root, runCli, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -68,14 +68,17 @@ describe('the hook of agents, in trouble', function () {
       }
   });
 
-  it('answers for folders that are no project: those of the system, above, and with line breaks', async () => {
-    mkdirSync(folder('a\nb'));
-    createDatabase(folder('a\nb/app.db'), { rows: 1 });
-    for (const cwd of ['/etc/passwd', '/dev/null', '../..', folder('a\nb')]) {
-      const { code, answer } = await send('PreToolUse', { cwd });
-      assert.deepEqual([code, answer], [0, {}]);
-    }
-  });
+  itInPart(
+    'answers for folders that are no project: those of the system, above, and with line breaks',
+    async () => {
+      mkdirSync(folder('a\nb'));
+      createDatabase(folder('a\nb/app.db'), { rows: 1 });
+      for (const cwd of ['/etc/passwd', '/dev/null', '../..', folder('a\nb')]) {
+        const { code, answer } = await send('PreToolUse', { cwd });
+        assert.deepEqual([code, answer], [0, {}]);
+      }
+    },
+  );
 
   it('is not held up by a pipe in the place of a database', async function () {
     if (process.platform === 'win32') this.skip();
@@ -140,32 +143,35 @@ describe('the hook of agents, in trouble', function () {
       return { cli: folder('cli.mjs'), worker: folder('worker.cjs') };
     }
 
-    it('lets it save, and starts no process of its own; without it, saves by itself', async function () {
-      if (process.platform !== 'linux') this.skip();
-      const { cli, worker } = copied();
-      const client = new ResidentClient({ entry: worker });
-      closing.push(() => client.dispose());
-      await client.call('listCheckpoints', { checkpoints: undefined });
-      const pid = readAddress()?.pid ?? 0;
-      closing.push(() => stop(pid));
-      await send('SessionStart', { cli });
-      // What a process of its own would run. The resident worker has started all that it needs.
-      renameSync(worker, folder('whole.cjs'));
-      writeFileSync(worker, 'process.exit(1)');
-      assert.deepEqual((await send('PreToolUse', { cli })).answer, {});
-      assert.equal(await checkpoints(), 1);
-      change();
-      const { answer } = await send('PostToolUse', { cli });
-      assert.match(answer.hookSpecificOutput?.additionalContext ?? '', /items −5 rows/);
+    itInPart(
+      'lets it save, and starts no process of its own; without it, saves by itself',
+      async function () {
+        if (process.platform !== 'linux') this.skip();
+        const { cli, worker } = copied();
+        const client = new ResidentClient({ entry: worker });
+        closing.push(() => client.dispose());
+        await client.call('listCheckpoints', { checkpoints: undefined });
+        const pid = readAddress()?.pid ?? 0;
+        closing.push(() => stop(pid));
+        await send('SessionStart', { cli });
+        // What a process of its own would run. The resident worker has started all that it needs.
+        renameSync(worker, folder('whole.cjs'));
+        writeFileSync(worker, 'process.exit(1)');
+        assert.deepEqual((await send('PreToolUse', { cli })).answer, {});
+        assert.equal(await checkpoints(), 1);
+        change();
+        const { answer } = await send('PostToolUse', { cli });
+        assert.match(answer.hookSpecificOutput?.additionalContext ?? '', /items −5 rows/);
 
-      // The editor ends, and with it all that it had started.
-      stop(pid);
-      const asked = await send('PreToolUse', { cli });
-      assert.equal(asked.answer.hookSpecificOutput?.permissionDecision, 'ask');
-      renameSync(folder('whole.cjs'), worker);
-      assert.deepEqual((await send('PreToolUse', { cli })).answer, {});
-      assert.equal(await checkpoints(), 2);
-    });
+        // The editor ends, and with it all that it had started.
+        stop(pid);
+        const asked = await send('PreToolUse', { cli });
+        assert.equal(asked.answer.hookSpecificOutput?.permissionDecision, 'ask');
+        renameSync(folder('whole.cjs'), worker);
+        assert.deepEqual((await send('PreToolUse', { cli })).answer, {});
+        assert.equal(await checkpoints(), 2);
+      },
+    );
 
     const partners: Record<string, (socket: Socket) => void> = {
       'that ends in the middle, as the editor does': (socket) => socket.destroy(),

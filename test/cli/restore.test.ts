@@ -23,6 +23,7 @@ import {
   setAsidesIn,
 } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const json = <T>({ stdout }: Ended): T => JSON.parse(stdout) as T;
 const count = 'SELECT count(*) FROM items';
@@ -143,48 +144,54 @@ describe('the command line, restoring', () => {
     assert.equal(valueOf(live, count), 101);
   });
 
-  it('asks for --unproved without a manifest, and takes a damaged backup to a new file only', async () => {
-    const restore = (target: string, ...options: string[]): Promise<Ended> =>
-      runCli(['restore', backup, target, '--yes', ...options]);
-    rmSync(`${backup}.json`);
-    const refused = await restore(live);
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /has no manifest .*--unproved/s);
-    assert.equal(valueOf(live, count), 101);
-    const accepted = await restore(live, '--unproved');
-    assert.equal(accepted.code, 0, accepted.stderr);
-    assert.match(accepted.stdout, /verified as far as possible/);
-    assert.match(accepted.stderr, /not compared with what was backed up/);
-    overwrite(backup, 9000, Buffer.alloc(3000, 7));
-    assert.match((await restore(live, '--damaged')).stderr, /never replaces a file/);
-    const salvaged = await restore(folder('salvage.db'), '--damaged');
-    assert.match(salvaged.stdout, /salvage\.db: damaged/);
-    assert.ok(existsSync(folder('salvage.db')));
-  });
+  itInPart(
+    'asks for --unproved without a manifest, and takes a damaged backup to a new file only',
+    async () => {
+      const restore = (target: string, ...options: string[]): Promise<Ended> =>
+        runCli(['restore', backup, target, '--yes', ...options]);
+      rmSync(`${backup}.json`);
+      const refused = await restore(live);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /has no manifest .*--unproved/s);
+      assert.equal(valueOf(live, count), 101);
+      const accepted = await restore(live, '--unproved');
+      assert.equal(accepted.code, 0, accepted.stderr);
+      assert.match(accepted.stdout, /verified as far as possible/);
+      assert.match(accepted.stderr, /not compared with what was backed up/);
+      overwrite(backup, 9000, Buffer.alloc(3000, 7));
+      assert.match((await restore(live, '--damaged')).stderr, /never replaces a file/);
+      const salvaged = await restore(folder('salvage.db'), '--damaged');
+      assert.match(salvaged.stdout, /salvage\.db: damaged/);
+      assert.ok(existsSync(folder('salvage.db')));
+    },
+  );
 
   it('puts the safety snapshot beside the database where no folder is named', async () => {
     const ended = await runCli(['restore', backup, live, '--yes', '--json']);
     assert.match(json<RestoredJson>(ended).safetySnapshot ?? '', /\/app_\d{8}_\d{6}Z\.db$/);
   });
 
-  it('ends with 1 while somebody has it open, naming them, unless told to ignore that', async function () {
-    if (process.platform !== 'linux') this.skip(); // Elsewhere other programs have to be asked.
-    const holder = await holdOpen(live, count);
-    const plan = json<PlanJson>(await runCli(['restore', backup, live, '--plan', '--json']));
-    assert.deepEqual(plan.holders, [{ pid: holder.pid, name: 'node' }]);
-    const refused = await runCli(['restore', backup, live, '--yes']);
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, new RegExp(`node \\(pid ${holder.pid}\\)`));
-    const ended = await runCli(['restore', backup, live, '--yes', '--ignore-holders', '--json']);
-    assert.equal(ended.code, 0, ended.stderr);
-    const { setAside } = json<RestoredJson>(ended);
-    const refusedUndo = await runCli(['restore', '--undo', setAside ?? '']);
-    assert.equal(refusedUndo.code, 1);
-    await kill(holder);
-    assert.equal((await runCli(['restore', '--undo', setAside ?? ''])).code, 0);
-  });
+  itInPart(
+    'ends with 1 while somebody has it open, naming them, unless told to ignore that',
+    async function () {
+      if (process.platform !== 'linux') this.skip(); // Elsewhere other programs have to be asked.
+      const holder = await holdOpen(live, count);
+      const plan = json<PlanJson>(await runCli(['restore', backup, live, '--plan', '--json']));
+      assert.deepEqual(plan.holders, [{ pid: holder.pid, name: 'node' }]);
+      const refused = await runCli(['restore', backup, live, '--yes']);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, new RegExp(`node \\(pid ${holder.pid}\\)`));
+      const ended = await runCli(['restore', backup, live, '--yes', '--ignore-holders', '--json']);
+      assert.equal(ended.code, 0, ended.stderr);
+      const { setAside } = json<RestoredJson>(ended);
+      const refusedUndo = await runCli(['restore', '--undo', setAside ?? '']);
+      assert.equal(refusedUndo.code, 1);
+      await kill(holder);
+      assert.equal((await runCli(['restore', '--undo', setAside ?? ''])).code, 0);
+    },
+  );
 
-  it('lists interrupted restores, finishes them or rolls them back', async () => {
+  itInPart('lists interrupted restores, finishes them or rolls them back', async () => {
     assert.equal((await runCli(['restore', '--recover', folder(), '--json'])).code, 0);
     for (const [how, rows] of [
       ['--roll-back', 101],
@@ -224,7 +231,7 @@ describe('the command line, restoring', () => {
     assert.equal(leftoversIn(folder()).length, 1, 'nobody deletes what is not ours');
   });
 
-  it('restores a member of a bundle; the only database need not be named', async () => {
+  itInPart('restores a member of a bundle; the only database need not be named', async () => {
     const other = createDatabase(folder('other.db'), { rows: 7 });
     const two = (await bundleOf([live, other], { name: 'two' })).path;
     const one = (await bundleOf([other], { name: 'one' })).path;

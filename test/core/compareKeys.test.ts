@@ -17,6 +17,7 @@ import { checkRandomPair } from '../support/comparedPairs.ts';
 import { mirrored } from '../support/comparisonModel.ts';
 import { endProcessesAfterEach, holdOpen, root } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const series = (count: number): string =>
   `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})`;
@@ -198,7 +199,7 @@ describe('comparing two databases of different schemas', () => {
     });
   }
 
-  it('compares 2,000 columns', function () {
+  itInPart('compares 2,000 columns', function () {
     this.timeout(60_000); // Beside other processes; two seconds alone.
     const columns = Array.from({ length: 1999 }, (_none, index) => `c${index}`);
     for (const [path, tables] of [

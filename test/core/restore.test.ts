@@ -43,6 +43,7 @@ import {
   setAsidesIn,
 } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const count = 'SELECT count(*) FROM items';
 
@@ -184,14 +185,17 @@ describe('a restore', () => {
     });
   }
 
-  it('is not undone by a stale -wal: the application died, its siblings lie there', async () => {
-    const holder = await holdOpen(live, insertItem, insertItem, insertItem);
-    await kill(holder);
-    assert.deepEqual(siblingsBeside(live), ['-wal', '-shm']);
-    const [item] = (await restore()).items;
-    assert.equal(valueOf(live, count), 100);
-    assert.equal(valueOf(item?.setAside ?? '', count), 104);
-  });
+  itInPart(
+    'is not undone by a stale -wal: the application died, its siblings lie there',
+    async () => {
+      const holder = await holdOpen(live, insertItem, insertItem, insertItem);
+      await kill(holder);
+      assert.deepEqual(siblingsBeside(live), ['-wal', '-shm']);
+      const [item] = (await restore()).items;
+      assert.equal(valueOf(live, count), 100);
+      assert.equal(valueOf(item?.setAside ?? '', count), 104);
+    },
+  );
 
   it('is not undone by a stale -wal beside a file that is gone', async () => {
     const holder = await holdOpen(live, insertItem, insertItem, insertItem);

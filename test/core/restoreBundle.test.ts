@@ -22,6 +22,7 @@ import { endProcessesAfterEach, needProgram, run } from '../support/processes.ts
 import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 import { rawZip } from '../support/zips.ts';
+import { itInPart } from '../support/operations.ts';
 
 const count = 'SELECT count(*) FROM items';
 const noProgress = { onProgress: () => undefined };
@@ -114,7 +115,7 @@ describe('a restore from a bundle', () => {
       await expectRefusal('bad-name', /which is not a database/, { items: [item] });
     });
 
-    it('when one of several members is damaged, before the first is touched', async () => {
+    itInPart('when one of several members is damaged, before the first is touched', async () => {
       await damage('shop.db');
       const [first, second] = items();
       assert.ok(first && second);
@@ -241,7 +242,7 @@ describe('a restore from a bundle', () => {
     );
   });
 
-  it('works when the manifest beside the bundle is gone', async () => {
+  itInPart('works when the manifest beside the bundle is gone', async () => {
     rmSync(`${bundle}.json`);
     const made = await plan();
     assert.deepEqual(
@@ -252,7 +253,7 @@ describe('a restore from a bundle', () => {
     assert.deepEqual([valueOf(shop, count), valueOf(crm, count)], [100, 50]);
   });
 
-  it('does not need the bundle any more once all is staged', async () => {
+  itInPart('does not need the bundle any more once all is staged', async () => {
     await applyRestore(request(), {
       ...quiet,
       beforePublish: () => Promise.resolve(rmSync(bundle)),
@@ -278,7 +279,7 @@ describe('a restore from a bundle', () => {
   });
 
   describe('step by step', () => {
-    it('moves all aside, then puts all in their places', async () => {
+    itInPart('moves all aside, then puts all in their places', async () => {
       const { intent, items: moved } = await moveAside(request(), quiet);
       assert.equal(moved.length, 2);
       assert.deepEqual([valueOf(shop, count), valueOf(crm, count)], [99, 49]);
@@ -300,21 +301,24 @@ describe('a restore from a bundle', () => {
       });
     }
 
-    it('is bound to the bytes of its members: another bundle under the name is refused', async () => {
-      const other = await bundleOf([shop, crm], { folder: folder('others') });
-      const { intent } = await moveAside(request(), quiet);
-      writeFileSync(bundle, readFileSync(other.path));
-      for (const attempt of [
-        () => putInPlace({ intent }, quiet),
-        () => recoverInterrupted({ intent, how: 'finish' }, quiet),
-      ])
-        await assert.rejects(attempt, {
-          code: 'backup-damaged',
-          message: /not the backup that the restore started with/,
-        });
-      await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
-      assert.deepEqual([valueOf(shop, count), valueOf(crm, count)], [99, 49]);
-    });
+    itInPart(
+      'is bound to the bytes of its members: another bundle under the name is refused',
+      async () => {
+        const other = await bundleOf([shop, crm], { folder: folder('others') });
+        const { intent } = await moveAside(request(), quiet);
+        writeFileSync(bundle, readFileSync(other.path));
+        for (const attempt of [
+          () => putInPlace({ intent }, quiet),
+          () => recoverInterrupted({ intent, how: 'finish' }, quiet),
+        ])
+          await assert.rejects(attempt, {
+            code: 'backup-damaged',
+            message: /not the backup that the restore started with/,
+          });
+        await recoverInterrupted({ intent, how: 'roll-back' }, quiet);
+        assert.deepEqual([valueOf(shop, count), valueOf(crm, count)], [99, 49]);
+      },
+    );
   });
 
   it('can be done by hand: the commands unpack the member, whatever it is called', async function () {

@@ -38,6 +38,7 @@ import {
 } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 import { ThirdParty } from '../support/thirdParty.ts';
+import { itInPart } from '../support/operations.ts';
 
 const count = 'SELECT count(*) FROM items';
 
@@ -88,7 +89,7 @@ describe('what a restore proves and remembers', () => {
       writeFileSync(`${backup}.json`, text.replace(from, to));
     };
 
-    it('is one state of it when a program writes to it all the time', async () => {
+    itInPart('is one state of it when a program writes to it all the time', async () => {
       const source = createDatabase(folder('busy.db'), {
         journalMode: 'wal',
         sql: 'CREATE TABLE pairs (a INTEGER, b INTEGER); INSERT INTO pairs VALUES (0, 0)',

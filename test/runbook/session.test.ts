@@ -6,6 +6,7 @@ import { holdOpen, kill } from '../support/processes.ts';
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { insert, useRestores } from '../support/runbookRestores.ts';
 import { Story } from '../support/runbookStory.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('a restore over the live database on the page', () => {
   const restores = useRestores();
@@ -78,7 +79,7 @@ describe('a restore over the live database on the page', () => {
     assert.deepEqual(leftoversIn(folder('data')), []);
   });
 
-  it('offers no button but Cancel while another would be lost', async () => {
+  itInPart('offers no button but Cancel while another would be lost', async () => {
     withDatabase(live, (db) => db.exec('CREATE TABLE later (id)'));
     const story = await begin();
     assert.ok(story.offered.includes('open-schema-0'));
@@ -149,7 +150,7 @@ describe('a restore over the live database on the page', () => {
     assert.deepEqual(leftoversIn(folder('data')), []);
   });
 
-  it('says how to go on when the database was used between move and copy', async () => {
+  itInPart('says how to go on when the database was used between move and copy', async () => {
     const story = await moved();
     withDatabase(live, (db) => db.exec(insert));
     await story.press('copy');
@@ -159,7 +160,7 @@ describe('a restore over the live database on the page', () => {
     assert.deepEqual(leftoversIn(folder('data')), []);
   });
 
-  it('goes on where it was after the window was closed at each step', async () => {
+  itInPart('goes on where it was after the window was closed at each step', async () => {
     let story = await begin();
     await story.press('restore-live');
     story = await story.reopen();
@@ -238,7 +239,7 @@ describe('a restore over the live database on the page', () => {
     assert.equal(story.state.subtitle, 'Finished.');
   });
 
-  it('archives or deletes what it kept, and then does not offer to undo', async () => {
+  itInPart('archives or deletes what it kept, and then does not offer to undo', async () => {
     const toCleanUp = async (): Promise<Story> => {
       const story = await moved({ backupsFolder: folder('backups') });
       await story.press('copy', 'restart-done', 'verify-again', 'verify-done');
@@ -311,7 +312,7 @@ describe('a restore over the live database on the page', () => {
     assert.ok(!again.isOffered('undo'));
   });
 
-  it('does not have two pages replace the same database blindly', async () => {
+  itInPart('does not have two pages replace the same database blindly', async () => {
     const one = await moved();
     const two = await moved();
     await one.press('copy');

@@ -5,6 +5,7 @@ import { fixture, holdOpen, kill, needProgram, run } from '../support/processes.
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { insert, useRestores } from '../support/runbookRestores.ts';
 import type { Story } from '../support/runbookStory.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('a restore on the page that is interrupted, or done by hand', () => {
   const restores = useRestores();
@@ -115,7 +116,7 @@ describe('a restore on the page that is interrupted, or done by hand', () => {
       assert.equal(rows(), 106);
     });
 
-    it('mixes the button of one step with the commands of the next', async () => {
+    itInPart('mixes the button of one step with the commands of the next', async () => {
       const one = await moved();
       await follow(one, 'copy');
       await one.press('check-copy');

@@ -5,6 +5,7 @@ import { holdOpen, kill, run, workerEntry } from '../support/processes.ts';
 import { setAsidesIn } from '../support/restores.ts';
 import { useRestores } from '../support/runbookRestores.ts';
 import type { Story } from '../support/runbookStory.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('programs and tasks around a restore on the page', () => {
   const restores = useRestores();
@@ -41,28 +42,31 @@ describe('programs and tasks around a restore on the page', () => {
     assert.equal(rows(), 100, story.failure);
   });
 
-  it('says of the extensions of the window that they are these, and does not wait for them', async () => {
-    const viewer = new Database(live);
-    try {
-      viewer.exec('SELECT 1 FROM items');
-      const story = await begin({ entry: workerEntry });
-      await story.press('restore-live');
-      const name = story.step('stop').holders[0]?.name ?? '';
-      assert.deepEqual(story.step('stop').holders, [
-        { name, pid: process.pid, note: 'an extension in this window' },
-      ]);
-      viewer.close();
-      await story.session.look();
-      await stop(story);
-      await story.press('move', 'copy');
-      assert.match(
-        story.step('restart').lines[0]?.text ?? '',
-        /Confirm when your application runs again/,
-      );
-    } finally {
-      viewer.close();
-    }
-  });
+  itInPart(
+    'says of the extensions of the window that they are these, and does not wait for them',
+    async () => {
+      const viewer = new Database(live);
+      try {
+        viewer.exec('SELECT 1 FROM items');
+        const story = await begin({ entry: workerEntry });
+        await story.press('restore-live');
+        const name = story.step('stop').holders[0]?.name ?? '';
+        assert.deepEqual(story.step('stop').holders, [
+          { name, pid: process.pid, note: 'an extension in this window' },
+        ]);
+        viewer.close();
+        await story.session.look();
+        await stop(story);
+        await story.press('move', 'copy');
+        assert.match(
+          story.step('restart').lines[0]?.text ?? '',
+          /Confirm when your application runs again/,
+        );
+      } finally {
+        viewer.close();
+      }
+    },
+  );
 
   it('does not take a word about what cannot be seen for one about what is open', async () => {
     const story = await begin();

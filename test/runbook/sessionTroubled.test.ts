@@ -16,6 +16,7 @@ import { fixture, holdOpen, kill, workerEntry } from '../support/processes.ts';
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { insert, useRestores } from '../support/runbookRestores.ts';
 import { Story } from '../support/runbookStory.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('a restore on the page, when others have been at its files', () => {
   const restores = useRestores();
@@ -95,40 +96,49 @@ describe('a restore on the page, when others have been at its files', () => {
     return { story, second };
   };
 
-  it('goes on to undo the rest of a bundle after the undo of one was interrupted', async () => {
-    const { story, second } = await stoppedForTwo();
-    await story.press('move', 'copy', 'restart-done', 'verify-again', 'verify-done', 'keep');
-    process.env['DIE_AT'] = 'after';
-    process.env['DIE_ON'] = live;
-    const dying = await story.reopen({ entry: fixture('dyingWorker.ts') });
-    await dying.press('undo');
-    const again = await dying.reopen();
-    assert.equal(again.state.notices[0]?.title, 'The undo was interrupted.');
-    await again.press('finish');
-    assert.deepEqual([rows(), rows(second)], [106, 7], again.failure);
-    assert.ok(again.isOffered('undo'), 'the second is still to be undone');
-    await again.press('undo');
-    assert.equal(again.questions[0]?.message, 'Put the previous database back as jobs.db?');
-    assert.deepEqual([rows(), rows(second)], [106, 8], again.failure);
-    assert.equal(again.restore.run.ending, 'undone');
-  });
+  itInPart(
+    'goes on to undo the rest of a bundle after the undo of one was interrupted',
+    async () => {
+      const { story, second } = await stoppedForTwo();
+      await story.press('move', 'copy', 'restart-done', 'verify-again', 'verify-done', 'keep');
+      process.env['DIE_AT'] = 'after';
+      process.env['DIE_ON'] = live;
+      const dying = await story.reopen({ entry: fixture('dyingWorker.ts') });
+      await dying.press('undo');
+      const again = await dying.reopen();
+      assert.equal(again.state.notices[0]?.title, 'The undo was interrupted.');
+      await again.press('finish');
+      assert.deepEqual([rows(), rows(second)], [106, 7], again.failure);
+      assert.ok(again.isOffered('undo'), 'the second is still to be undone');
+      await again.press('undo');
+      assert.equal(again.questions[0]?.message, 'Put the previous database back as jobs.db?');
+      assert.deepEqual([rows(), rows(second)], [106, 8], again.failure);
+      assert.equal(again.restore.run.ending, 'undone');
+    },
+  );
 
-  it('does not call a bundle undone while one of its old databases is elsewhere', async () => {
-    const { story, second } = await stoppedForTwo();
-    await story.press('move', 'copy');
-    const first = folder('data', setAsidesIn(folder('data')).find((one) => /^app/.test(one)) ?? '');
-    renameSync(first, folder('elsewhere'));
-    await story.press('undo');
-    assert.match(story.questions.at(-1)?.detail ?? '', /no longer exists, so it is not put back/);
-    assert.deepEqual([rows(), rows(second)], [105, 8], story.failure);
-    assert.equal(story.restore.run.ending, undefined);
-    assert.ok(!story.isOffered('undo'));
-    renameSync(folder('elsewhere'), first);
-    const again = await story.reopen();
-    await again.press('undo');
-    assert.deepEqual([rows(), rows(second)], [106, 8], again.failure);
-    assert.equal(again.restore.run.ending, 'undone');
-  });
+  itInPart(
+    'does not call a bundle undone while one of its old databases is elsewhere',
+    async () => {
+      const { story, second } = await stoppedForTwo();
+      await story.press('move', 'copy');
+      const first = folder(
+        'data',
+        setAsidesIn(folder('data')).find((one) => /^app/.test(one)) ?? '',
+      );
+      renameSync(first, folder('elsewhere'));
+      await story.press('undo');
+      assert.match(story.questions.at(-1)?.detail ?? '', /no longer exists, so it is not put back/);
+      assert.deepEqual([rows(), rows(second)], [105, 8], story.failure);
+      assert.equal(story.restore.run.ending, undefined);
+      assert.ok(!story.isOffered('undo'));
+      renameSync(folder('elsewhere'), first);
+      const again = await story.reopen();
+      await again.press('undo');
+      assert.deepEqual([rows(), rows(second)], [106, 8], again.failure);
+      assert.equal(again.restore.run.ending, 'undone');
+    },
+  );
 
   it('finds what was moved away by hand, also after a reload', async () => {
     const story = await begin();
@@ -172,7 +182,7 @@ describe('a restore on the page, when others have been at its files', () => {
     await kill(server);
   });
 
-  it('does not take a worker of its own for the application', async function () {
+  itInPart('does not take a worker of its own for the application', async function () {
     if (process.platform !== 'linux') this.skip();
     const server = await holdOpen(live, 'SELECT 1 FROM items');
     const story = await begin({ entry: workerEntry });

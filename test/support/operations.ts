@@ -95,9 +95,9 @@ const isForPart = process.env['TEST_ESSENTIALS'] === undefined || isThorough;
  * A test that `npm test` leaves to its part of the run (`npm run test:browser`, `test:extension`, `test:unit`), and to the
  * workflow. A window keeps a core busy for fifteen seconds before it is of use.
  */
-export function itInPart(title: string, test: Mocha.AsyncFunc): void {
-  if (isForPart) it(title, test);
-  else it.skip(title, test);
+export function itInPart(title: string, test: (this: Mocha.Context) => unknown): void {
+  if (isForPart) it(title, test as Mocha.AsyncFunc);
+  else it.skip(title, test as Mocha.AsyncFunc);
 }
 
 /** About `most` items, evenly spread; all of them with FAULTS=all in the environment, half of them in `npm test`. */

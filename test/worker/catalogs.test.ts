@@ -7,6 +7,7 @@ import type { Method, Params, Result } from '../../src/worker/protocol.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
 import { workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 class CountingClient extends WorkerClient {
   calls = 0;
@@ -64,7 +65,7 @@ describe('what a window remembers of a backups folder', () => {
     assert.deepEqual(errors, []);
   });
 
-  it('follows a change of any of the files, where they are many', async () => {
+  itInPart('follows a change of any of the files, where they are many', async () => {
     const others = Array.from({ length: 1500 }, (_, n) => folder(`backups/${n}.txt`));
     for (const path of others) writeFileSync(path, '');
     const inOrder = readdirSync(folder('backups')).filter((name) => name.endsWith('.txt'));

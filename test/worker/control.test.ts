@@ -33,6 +33,7 @@ import {
 } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, start, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const worker = new WorkerClient({ entry: workerEntry });
 const megabyte = 1024 * 1024;
@@ -132,7 +133,7 @@ describe('a backup of a large database', function () {
     });
   }
 
-  it('tells how far it is', async () => {
+  itInPart('tells how far it is', async () => {
     const copied: number[] = [];
     const { manifest } = await worker.call('backUp', requestFor(database, { verify: false }), {
       onProgress: ({ phase, doneBytes, totalBytes }) => {
@@ -202,75 +203,78 @@ describe('a backup that disturbs', () => {
     );
   });
 
-  it('goes in small steps while a program commits, whichever of the databases that is, and else in large ones', async function () {
-    this.timeout(30_000);
-    const large = createDatabase(folder('large.db'), { journalMode: 'wal', rows: 100 });
-    withDatabase(large, (db) =>
-      db.exec("INSERT INTO items (name, payload) VALUES ('large', zeroblob(50000000))"),
-    );
-    const other = createDatabase(folder('other.db'), { journalMode: 'wal', rows: 100 });
-    for (const database of [large, other]) await holdOpen(database, 'SELECT 1 FROM items');
-    /** The largest step of each tenth of the copy. */
-    const stepsWith = async (
-      atEachStep: (doneBytes: number) => unknown,
-      databases = [other, large],
-    ): Promise<number[]> => {
-      const largest = Array.from({ length: 10 }, () => 0);
-      let before = 0;
-      const onProgress = ({ phase, doneBytes, totalBytes }: Progress): void => {
-        if (phase !== 'copy') return;
-        const tenth = Math.min(9, Math.floor((10 * before) / totalBytes));
-        largest[tenth] = Math.max(largest[tenth] ?? 0, doneBytes - before);
-        before = doneBytes;
-        atEachStep(doneBytes);
-      };
-      await snapshots(databases, {}, { onProgress });
-      return largest;
-    };
-    // On a slow disk they grow to 4 MB; else they have 8.
-    const isSmall = (step: number): boolean => step > 0 && step <= 4 * megabyte;
-    const commit = (database: string): unknown =>
-      withDatabase(database, (db) =>
-        db.exec('UPDATE items SET payload = randomblob(8) WHERE id = 1'),
+  itInPart(
+    'goes in small steps while a program commits, whichever of the databases that is, and else in large ones',
+    async function () {
+      this.timeout(30_000);
+      const large = createDatabase(folder('large.db'), { journalMode: 'wal', rows: 100 });
+      withDatabase(large, (db) =>
+        db.exec("INSERT INTO items (name, payload) VALUES ('large', zeroblob(50000000))"),
       );
+      const other = createDatabase(folder('other.db'), { journalMode: 'wal', rows: 100 });
+      for (const database of [large, other]) await holdOpen(database, 'SELECT 1 FROM items');
+      /** The largest step of each tenth of the copy. */
+      const stepsWith = async (
+        atEachStep: (doneBytes: number) => unknown,
+        databases = [other, large],
+      ): Promise<number[]> => {
+        const largest = Array.from({ length: 10 }, () => 0);
+        let before = 0;
+        const onProgress = ({ phase, doneBytes, totalBytes }: Progress): void => {
+          if (phase !== 'copy') return;
+          const tenth = Math.min(9, Math.floor((10 * before) / totalBytes));
+          largest[tenth] = Math.max(largest[tenth] ?? 0, doneBytes - before);
+          before = doneBytes;
+          atEachStep(doneBytes);
+        };
+        await snapshots(databases, {}, { onProgress });
+        return largest;
+      };
+      // On a slow disk they grow to 4 MB; else they have 8.
+      const isSmall = (step: number): boolean => step > 0 && step <= 4 * megabyte;
+      const commit = (database: string): unknown =>
+        withDatabase(database, (db) =>
+          db.exec('UPDATE items SET payload = randomblob(8) WHERE id = 1'),
+        );
 
-    const quiet = await stepsWith(() => undefined);
-    assert.equal(quiet.filter(isSmall).length, 0, String(quiet));
-    for (const database of [large, other]) {
-      // The small one is complete by then. A commit is noticed after one of the next two steps.
-      const disturbed = await stepsWith((doneBytes) => doneBytes > megabyte && commit(database));
-      assert.equal(disturbed.slice(6).filter(isSmall).length, 4, String(disturbed));
-    }
-    let pauses = 2; // In the first one, the last commit is still to be noticed.
-    const calmed = await stepsWith((doneBytes) => {
-      if (doneBytes < 20 * megabyte) commit(large);
-      else if (pauses-- > 0) pause(1200);
-    });
-    assert.ok(isSmall(calmed[3] ?? 0), String(calmed));
-    assert.ok(Math.max(...calmed.slice(7)) > 4 * megabyte, String(calmed));
-
-    // As long as that one is held, nobody can write to it.
-    const locked = createDatabase(folder('locked.db'), { rows: 100 });
-    const hasty = await stepsWith(() => commit(large), [large, locked]);
-    assert.equal(hasty.slice(0, 9).filter(isSmall).length, 0, String(hasty));
-    const free = await stepsWith(() => commit(large), [locked, large]);
-    assert.equal(free.slice(6).filter(isSmall).length, 4, String(free));
-
-    // The whole time, commits are seen; but after a minute the growing WAL is the greater burden.
-    const now = performance.now.bind(performance);
-    let laterMs = 0;
-    performance.now = () => now() + laterMs;
-    try {
-      const long = await stepsWith((doneBytes) => {
-        commit(large);
-        if (doneBytes > 25 * megabyte) laterMs = 61_000;
+      const quiet = await stepsWith(() => undefined);
+      assert.equal(quiet.filter(isSmall).length, 0, String(quiet));
+      for (const database of [large, other]) {
+        // The small one is complete by then. A commit is noticed after one of the next two steps.
+        const disturbed = await stepsWith((doneBytes) => doneBytes > megabyte && commit(database));
+        assert.equal(disturbed.slice(6).filter(isSmall).length, 4, String(disturbed));
+      }
+      let pauses = 2; // In the first one, the last commit is still to be noticed.
+      const calmed = await stepsWith((doneBytes) => {
+        if (doneBytes < 20 * megabyte) commit(large);
+        else if (pauses-- > 0) pause(1200);
       });
-      assert.ok(isSmall(long[4] ?? 0), String(long));
-      assert.ok(Math.max(...long.slice(6)) > 4 * megabyte, String(long));
-    } finally {
-      performance.now = now;
-    }
-  });
+      assert.ok(isSmall(calmed[3] ?? 0), String(calmed));
+      assert.ok(Math.max(...calmed.slice(7)) > 4 * megabyte, String(calmed));
+
+      // As long as that one is held, nobody can write to it.
+      const locked = createDatabase(folder('locked.db'), { rows: 100 });
+      const hasty = await stepsWith(() => commit(large), [large, locked]);
+      assert.equal(hasty.slice(0, 9).filter(isSmall).length, 0, String(hasty));
+      const free = await stepsWith(() => commit(large), [locked, large]);
+      assert.equal(free.slice(6).filter(isSmall).length, 4, String(free));
+
+      // The whole time, commits are seen; but after a minute the growing WAL is the greater burden.
+      const now = performance.now.bind(performance);
+      let laterMs = 0;
+      performance.now = () => now() + laterMs;
+      try {
+        const long = await stepsWith((doneBytes) => {
+          commit(large);
+          if (doneBytes > 25 * megabyte) laterMs = 61_000;
+        });
+        assert.ok(isSmall(long[4] ?? 0), String(long));
+        assert.ok(Math.max(...long.slice(6)) > 4 * megabyte, String(long));
+      } finally {
+        performance.now = now;
+      }
+    },
+  );
 
   it('is not failed by what can no longer be seen of another database, which is copied already', async function () {
     if (process.platform === 'win32') this.skip(); // There, a file that is open keeps its name.

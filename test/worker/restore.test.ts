@@ -12,6 +12,7 @@ import { bundleOf } from '../support/bundles.ts';
 import { workerEntry } from '../support/processes.ts';
 import { applyRequest, leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const count = 'SELECT count(*) FROM items';
 
@@ -27,7 +28,7 @@ describe('a restore in a worker', () => {
     withDatabase(live, (db) => db.exec("INSERT INTO items (name) VALUES ('x')"));
   });
 
-  it('goes through its steps, each with its phases', async () => {
+  itInPart('goes through its steps, each with its phases', async () => {
     const request = applyRequest(backup, live);
     const [state = ''] = await worker.call('liveStates', { paths: [live] });
     const { items } = await worker.call('planRestore', request);

@@ -35,10 +35,15 @@ export class ThirdParty {
     return this.answer(this.begin(path, sql, timeoutMs));
   }
 
-  /** Kill -9, and waits until its files are closed: only then is it a zombie, which stays while this waits. */
+  /**
+   * Kill -9, and waits until its files are closed: then it is a zombie, which stays while this waits, without another
+   * thread, which could have them open a little longer.
+   */
   end(): void {
     process.kill(this.pid, 'SIGKILL');
-    while (!/^State:\s+Z/m.test(readFileSync(`/proc/${this.pid}/status`, 'utf8'))) pause(1);
+    const isZombie = (): boolean =>
+      /^State:\s+Z/m.test(readFileSync(`/proc/${this.pid}/status`, 'utf8'));
+    while (!isZombie() || readdirSync(`/proc/${this.pid}/task`).length > 1) pause(1);
   }
 
   close(path: string): void {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { basename } from 'node:path';
 import { createDatabase, sha256, snapshot } from '../support/databases.ts';
 import {
+  type Copy,
   commandLines,
   type Machine,
   machineIn,
@@ -10,25 +11,12 @@ import {
   password,
   serve,
   startProxy,
+  type SendAnswer,
   textsBelow,
 } from '../support/offsite.ts';
-import { isThorough, itInPart } from '../support/operations.ts';
+import { itInPart, itThorough } from '../support/operations.ts';
 import { endProcessesAfterEach, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-interface Copy {
-  id: string;
-  name: string;
-  sha256: string;
-}
-interface SendAnswer {
-  sent: Copy[];
-  already: Copy[];
-  proved: Copy[];
-  waiting: string[];
-  failures: { code: string; message: string }[];
-  trouble: { code: string; message: string } | null;
-}
 
 describe('the command line, off the machine', () => {
   const folder = useTempFolder();
@@ -115,9 +103,7 @@ describe('the command line, off the machine', () => {
   });
 
   // Each call of restic takes a second for its key.
-  const whenThorough = isThorough ? it : it.skip;
-
-  whenThorough(
+  itThorough(
     'takes a place that cannot be reached for "not sent yet", and says each other trouble in words',
     async () => {
       await snapshot(createDatabase(folder('app.db')));

@@ -14,18 +14,20 @@ import { once } from 'node:events';
 import { basename, join } from 'node:path';
 import { createDatabase, overwrite, sha256, snapshot, withDatabase } from '../support/databases.ts';
 import {
+  type Copy,
   freePort,
   type Machine,
   machineIn,
   needEngines,
   password,
   type Proxy,
+  type SendAnswer,
   serve,
   startProxy,
   startSshd,
   untilListening,
 } from '../support/offsite.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itThorough } from '../support/operations.ts';
 import {
   asNobody,
   cliEntry,
@@ -35,20 +37,6 @@ import {
   run,
 } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-interface Copy {
-  id: string;
-  name: string;
-  sha256: string;
-}
-interface SendAnswer {
-  sent: Copy[];
-  already: Copy[];
-  proved: Copy[];
-  waiting: string[];
-}
-
-const whenThorough = isThorough ? it : it.skip;
 
 describe('copies off the machine, with real engines and real trouble', function () {
   this.timeout(isThorough ? 1_800_000 : 120_000);
@@ -93,7 +81,7 @@ describe('copies off the machine, with real engines and real trouble', function 
   };
 
   for (const [title, start] of Object.entries(places))
-    whenThorough(
+    itThorough(
       `come back as the same bytes for another user with an empty home: ${title}`,
       async function () {
         if (!isLinuxRoot) return this.skip();
@@ -148,7 +136,7 @@ describe('copies off the machine, with real engines and real trouble', function 
     }));
   });
 
-  whenThorough('the same with restic', async () => {
+  itThorough('the same with restic', async () => {
     const { port } = await serve('restic', folder('server'));
     await surviveTrouble(await startProxy(port), 26, (proxy) => ({
       ...{ engine: 'restic', repository: `rest:http://127.0.0.1:${proxy.port}/`, env: {} },
@@ -220,7 +208,7 @@ describe('copies off the machine, with real engines and real trouble', function 
     proxy.callAfter(Infinity, () => undefined);
   }
 
-  whenThorough('say in words that the place is locked, full or damaged', async function () {
+  itThorough('say in words that the place is locked, full or damaged', async function () {
     if (!isLinuxRoot) return this.skip();
     const laptop = machineIn(folder('laptop'));
     await snapshot(createDatabase(folder('app.db'), { rows: 20_000 }));

@@ -240,15 +240,14 @@ describe('a restore that is disturbed', function () {
     const wrong: string[] = [];
     let missed = 0;
     await inLanes(lanes, operations.entries(), async ([index, operation], lane) => {
-      const isHitBy = (one: Ended): boolean =>
-        kind === 'KILL' ? isKilled(one) : hasHit(dirOf(lane), folder(`trace${lane}`));
-      let ended = await once(lane, disturb(operation, injections[kind]));
-      let isHit = isHitBy(ended);
+      let ended: Ended;
+      let isHit: boolean;
+      let tries = 0;
       // Node writes to pipes of its own as well, not as often each time, and ends itself when that fails.
-      for (let tries = 1; !isHit && tries < 3; tries++) {
+      do {
         ended = await once(lane, disturb(operation, injections[kind]));
-        isHit = isHitBy(ended);
-      }
+        isHit = kind === 'KILL' ? isKilled(ended) : hasHit(dirOf(lane), folder(`trace${lane}`));
+      } while (!isHit && ++tries < 3);
       if (!isHit) missed++;
       if (!isHit && kind !== 'KILL') return;
       const found = await judgeOne(lane, index, ended);

@@ -7,6 +7,22 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { type Ended, endAfterEach, runCli } from './processes.ts';
 
+export interface Copy {
+  id: string;
+  name: string;
+  sha256: string;
+}
+
+/** What `offsite send --json` prints. */
+export interface SendAnswer {
+  sent: Copy[];
+  already: Copy[];
+  proved: Copy[];
+  waiting: string[];
+  failures: { code: string; message: string }[];
+  trouble: { code: string; message: string } | null;
+}
+
 export function hasProgram(program: string): boolean {
   return spawnSync(program, [program === 'sshd' ? '-V' : 'version']).error === undefined;
 }

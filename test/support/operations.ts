@@ -100,6 +100,11 @@ export function itInPart(title: string, test: (this: Mocha.Context) => unknown):
   else it.skip(title, test as Mocha.AsyncFunc);
 }
 
+/** A test that takes minutes, or wants what only some machines have: it runs with FAULTS=all in the environment. */
+export function itThorough(title: string, test: (this: Mocha.Context) => unknown): void {
+  (isThorough ? it : it.skip)(title, test as Mocha.AsyncFunc);
+}
+
 /** About `most` items, evenly spread; all of them with FAULTS=all in the environment, half of them in `npm test`. */
 export function sampleOf<T>(items: readonly T[], most: number): T[] {
   const step = isThorough ? 1 : Math.max(1, items.length / Math.ceil(isForPart ? most : most / 2));

@@ -197,7 +197,8 @@ export function programName(pid: number): string {
   return basename(program) || 'a program';
 }
 
-function readText(path: string): string {
+/** The text of a file below `/proc`; empty when its process has ended or belongs to another user. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -1,9 +1,8 @@
 /** What tells one program from another of the same name, and how one that has a database open is ended. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
-import type { Holder, Holders } from './holders.ts';
+import { type Holder, type Holders, readText } from './holders.ts';
 
 /** A command line may be as long as a program likes. */
 const longestCommand = 200;
@@ -57,14 +56,6 @@ export function parseProcesses(text: string): Map<number, About> {
 function cut(text: string): string {
   const all = [...text.trim()];
   return all.length > longestCommand ? `${all.slice(0, longestCommand).join('')}…` : all.join('');
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 /** How long a program may take to end by itself. */

@@ -219,9 +219,8 @@ async function byHand(values: Values, context: Context): Promise<number> {
   const { worker, signal, print, tell } = context;
   const destination = await chosen(values, context);
   const all = await worker.call('offsiteList', { destination }, { signal });
-  const newest = all.filter(
-    ({ database, name }, index) =>
-      all.findIndex((one) => (one.database ?? one.name) === (database ?? name)) === index,
+  const newest = [...Map.groupBy(all, ({ database, name }) => database ?? name).values()].flatMap(
+    ([first]) => first ?? [],
   );
   const copies = newest.map((copy) => ({
     ...{ name: copy.name, createdAt: copy.createdAt },

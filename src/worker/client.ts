@@ -74,7 +74,7 @@ export class WorkerClient {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#reader = new WarmWorker(options.entry);
+    this.#reader = new WarmWorker(options.entry, 'reading');
   }
 
   /** Ends the process that stays, if there is one. */

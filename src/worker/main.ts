@@ -7,14 +7,14 @@ import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { isResident, serveResident } from './resident.ts';
 import { throttleProgress } from './throttle.ts';
-import { isWarmWorker } from './warmWorker.ts';
+import { isForCaptures, isWarmWorker } from './warmWorker.ts';
 
 const send = (message: FromWorker): Promise<void> =>
   new Promise((resolve, reject) => {
     process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
 
-const kept = isWarmWorker() ? captureWithKept(process.argv[1] ?? '') : undefined;
+const kept = isForCaptures() ? captureWithKept(process.argv[1] ?? '') : undefined;
 
 let allowPublishing: () => void = () => undefined;
 

@@ -58,7 +58,7 @@ export function serveResident(entry: string): void {
   const idleMs = Number(process.env[residentRole]);
   // What is started from here is another kind of process.
   delete process.env[residentRole];
-  const warm = new WarmWorker(entry);
+  const warm = new WarmWorker(entry, 'captures');
   const resident = new Resident(warm, new WorkerClient({ entry }));
   const address = makeAddress(entry);
   let idle: NodeJS.Timeout | undefined;

@@ -10,18 +10,26 @@ export function isWarmWorker(): boolean {
   return process.env[role] !== undefined;
 }
 
+/** True in the one of them that has a process for captures beside it. */
+export function isForCaptures(): boolean {
+  return process.env[role] === 'captures';
+}
+
 /** So many calls, then a new process: what a driver or a library may leave behind never adds up. */
 const mostCalls = 500;
 
 export class WarmWorker {
   readonly #entry: string;
+  readonly #role: 'captures' | 'reading';
   #child: ChildProcess | undefined;
   #calls = 0;
   #open = 0;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(entry: string) {
+  /** @param role What it is asked for: only `captures` keeps a second process, which copies files. */
+  constructor(entry: string, role: 'captures' | 'reading') {
     this.#entry = entry;
+    this.#role = role;
   }
 
   get pid(): number | undefined {
@@ -60,7 +68,7 @@ export class WarmWorker {
     this.#calls = 0;
     const child = fork(this.#entry, [], {
       execArgv: [],
-      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1', [role]: '1' },
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1', [role]: this.#role },
       detached: process.platform !== 'win32', // A signal of a terminal is for the face.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });

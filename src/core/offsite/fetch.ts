@@ -97,8 +97,7 @@ export async function fetchOffsite(
         `The copy of ${name} in ${destination.name} is damaged: ${findings[0]?.message ?? ''}`,
         { hint: 'Fetch an older copy.' },
       );
-    const text = readFileSync(manifestNameOf(staged), 'utf8');
-    const { path } = publishPair(staged, target, namesLike(name), () => text);
+    const { path } = publishPair(staged, target, namesLike(name), () => manifestText);
     recordReceipt(path, receiptFor(destination, remote));
     return { path, already: false };
   });
@@ -127,9 +126,7 @@ function notWhat(remote: Remote, { name }: Destination): BackupError {
 }
 
 async function fetchManifest(driver: Driver, remote: Remote, to: string): Promise<string> {
-  let sizeBytes = 0;
-  await download(driver, remote, to, (bytes) => (sizeBytes = bytes), 'manifest');
-  void sizeBytes;
+  await download(driver, remote, to, () => undefined, 'manifest');
   return readFileSync(to, 'utf8');
 }
 
@@ -230,9 +227,8 @@ export async function proveOffsite(
 
 /** Of each database the newest, and one of the others. */
 function sampleOf(all: readonly Remote[]): Remote[] {
-  const newest = all.filter(
-    ({ database, name }, index) =>
-      all.findIndex((one) => (one.database ?? one.name) === (database ?? name)) === index,
+  const newest = [...Map.groupBy(all, ({ database, name }) => database ?? name).values()].flatMap(
+    ([first]) => first ?? [],
   );
   const others = all.filter((one) => !newest.includes(one));
   const one = others[Math.floor(Math.random() * others.length)];

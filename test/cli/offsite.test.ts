@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
-import { createDatabase, sha256, snapshot } from '../support/databases.ts';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { createDatabase, overwrite, sha256, snapshot } from '../support/databases.ts';
 import {
   type Copy,
   commandLines,
@@ -52,6 +60,18 @@ describe('the command line, off the machine', () => {
     assert.ok(!existsSync(folder('laptop/data/sqlite-backup/offsite/destinations.json')));
   });
 
+  it('leaves a list of destinations that it cannot understand as it is', async () => {
+    const list = folder('laptop/data/sqlite-backup/offsite/destinations.json');
+    mkdirSync(dirname(list), { recursive: true, mode: 0o700 });
+    writeFileSync(list, '{ "destinations": [ { "name": "nas"');
+    const before = readFileSync(list, 'utf8');
+    const address = ['--engine', 'restic', '--repository', folder('server'), '--create'];
+    const ended = await laptop.offsite('setup', 'second', ...address);
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /destinations\.json cannot be understood/);
+    assert.equal(readFileSync(list, 'utf8'), before);
+  });
+
   it('sends with restic, proves, loses all, and fetches the same bytes on a new machine', async () => {
     const database = createDatabase(folder('app.db'), { rows: 3000 });
     const { path } = await snapshot(database);
@@ -94,6 +114,27 @@ describe('the command line, off the machine', () => {
       ...['fetch', basename(path), '--to', folder('back')],
     );
     assert.equal(sha256(fetched.path), bytes);
+    const there = await fresh.json<{ path: string }>(
+      'fetch',
+      basename(path),
+      '--to',
+      folder('back'),
+    );
+    assert.equal(there.path, fetched.path);
+    // What is damaged here is what a copy is fetched for.
+    chmodSync(fetched.path, 0o600);
+    overwrite(fetched.path, 100, Buffer.from('damage'));
+    const good = await fresh.json<{ path: string }>(
+      'fetch',
+      basename(path),
+      '--to',
+      folder('back'),
+    );
+    assert.notEqual(good.path, fetched.path);
+    assert.equal(sha256(good.path), bytes);
+    rmSync(fetched.path);
+    rmSync(`${fetched.path}.json`);
+    fetched.path = good.path;
     const restored = await runCli(
       ['restore', fetched.path, folder('app.db'), '--yes', '--to', folder('back')],
       { env: fresh.env },

@@ -1,6 +1,6 @@
 /** Where copies go that leave this machine: what a person chose, and what is remembered of each place. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { BackupError } from '../errors.ts';
@@ -108,7 +108,14 @@ const listName = 'destinations.json';
 
 /** The destinations of the command line. */
 export function storedDestinations(): Destination[] {
-  const stored = read(join(dataFolderPath(), 'offsite', listName), listSchema);
+  const file = join(dataFolderPath(), 'offsite', listName);
+  const stored = read(file, listSchema);
+  // Else the next setup would write a list without them.
+  if (stored === undefined && existsSync(file))
+    throw new BackupError('bad-setting', `${file} cannot be understood.`, {
+      path: file,
+      hint: 'Repair it, or move it away and set the destinations up again: sqlite-backup offsite setup',
+    });
   return (stored?.destinations ?? []).map(requireDestination);
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { requireOwn } from '../catalog/keeping.ts';
 import { listBackups } from '../catalog/catalog.ts';
 import { BackupError, explain, isBackupError } from '../errors.ts';
+import { sha256File } from '../files/digests.ts';
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { Progress } from '../job.ts';
@@ -74,7 +75,13 @@ export async function fetchOffsite(
   const driver = await openPlace(access);
   const remote = findRemote(await driver.list(), id, destination);
   const name = requireBareName(remote.name);
-  const here = listBackups(folder).find(({ kept }) => kept?.sha256 === remote.sha256);
+  // A file that is not what its manifest says is what a copy is fetched for.
+  const here = listBackups(folder).find(
+    ({ kept, unreadable, path }) =>
+      kept?.sha256 === remote.sha256 &&
+      unreadable === undefined &&
+      sha256File(path) === remote.sha256,
+  );
   if (here !== undefined) return { path: here.path, already: true };
   return inWorkplace(folder, async ({ folder: target, scratch }) => {
     requireSpace(scratch, remote.sizeBytes ?? 0);

@@ -1,10 +1,10 @@
 /** Sends backups off this machine, and proves them by reading them back. */
 import { createHash } from 'node:crypto';
-import { linkSync, statSync } from 'node:fs';
+import { linkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type CatalogEntry, listBackups } from '../catalog/catalog.ts';
 import { requireOwn } from '../catalog/keeping.ts';
-import { BackupError, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+import { BackupError, explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
 import { copyWhole } from '../files/copying.ts';
 import { sha256File } from '../files/digests.ts';
 import { lacksHardLinks } from '../files/publish.ts';
@@ -183,7 +183,7 @@ async function inParcel<T>(
       try {
         linkSync(from, to);
       } catch (error) {
-        if (!lacksHardLinks(error)) throw error;
+        if (!lacksHardLinks(error)) throw explain(error, 'source', path);
         copyWhole(from, to);
       }
     }
@@ -213,12 +213,12 @@ function wantedOf({ destination, folders, only }: SendRequest): string[] {
 
 function chosen(all: readonly CatalogEntry[], what: Destination['what']): string[] {
   const usable = all.filter(
-    ({ kept, foreign, unreadable, verified, path }) =>
+    ({ kept, foreign, unreadable, verified, sizeBytes }) =>
       kept !== undefined &&
       !foreign &&
       unreadable === undefined &&
       verified !== 'damaged' &&
-      statSync(path).size > 0,
+      sizeBytes > 0,
   );
   const groups = new Set<string>();
   return usable

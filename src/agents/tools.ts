@@ -3,8 +3,11 @@
  * short and hold no values of cells. What is refused is refused in words: an agent reads them.
  */
 import { createHash } from 'node:crypto';
-import { basename, dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, relative, resolve, sep } from 'node:path';
 import * as v from 'valibot';
+import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import { isInside } from '../core/catalog/folderSetting.ts';
 import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { isBackupError } from '../core/errors.ts';
 import { realPathOf } from '../core/files/paths.ts';
@@ -242,10 +245,22 @@ export class AgentTools {
   }
 
   #isInside(real: string): boolean {
-    return this.#roots().some((root) => {
-      const way = relative(root, real);
-      return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
-    });
+    return this.#roots().some((root) => real !== root && isInside(real, root));
+  }
+
+  /** Where the database of a backup of ours lies; undefined where that cannot be told, as of another project's. */
+  #databaseOf({ kept, database, workspace }: CatalogEntry): string | undefined {
+    if (kept?.livePath !== undefined) return realPathOf(kept.livePath);
+    if (database === undefined) return undefined;
+    const roots = this.#roots();
+    // Made outside of a workspace, by the command line: then only a database that is there can be meant.
+    const [only, ...others] =
+      workspace === undefined
+        ? roots.filter((root) => existsSync(resolve(root, database)))
+        : roots.filter((root) => basename(root) === workspace);
+    return only === undefined || others.length > 0
+      ? undefined
+      : realPathOf(resolve(only, database));
   }
 
   /** The real path of what lies in the workspace, there or not. The words are the same whatever is outside. */
@@ -309,9 +324,9 @@ export class AgentTools {
     const folder = await host.backupsFolder();
     if (folder !== undefined)
       for (const entry of (await this.#call('list', { folder })).entries) {
-        if (entry.kept === undefined || entry.database === undefined) continue;
-        if (entry.kind !== 'snapshot') continue;
-        const live = resolve(this.#roots()[0] ?? '.', entry.database);
+        if (entry.kept === undefined || entry.kind !== 'snapshot') continue;
+        const database = this.#databaseOf(entry);
+        if (database === undefined) continue;
         const hash = createHash('sha256').update(entry.path).digest('hex').slice(0, 11);
         all.push({
           ...{
@@ -320,7 +335,7 @@ export class AgentTools {
             createdAt: entry.createdAt,
             sizeBytes: entry.sizeBytes,
           },
-          ...{ verified: verdictWords[entry.verified], database: realPathOf(live), what: 'backup' },
+          ...{ verified: verdictWords[entry.verified], database, what: 'backup' },
         });
       }
     return all

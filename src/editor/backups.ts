@@ -366,6 +366,7 @@ export class Backups implements vscode.Disposable {
         ...this.#gone.map(({ folder, path }) => dirname(join(folder.uri.fsPath, path))),
       ],
       this.#worker,
+      (problem) => this.#log.warn(`Previous databases: ${String(problem)}`),
     );
     this.#names = new ShortNames([
       ...located.map(({ path, folder }) => ({

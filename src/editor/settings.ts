@@ -95,6 +95,14 @@ export class Settings {
     return read('maxSize', scope) * 1e9;
   }
 
+  /** The same for checkpoints: of the user, because a repository does not decide what is protected. */
+  largestCheckpointBytes(): number {
+    const { globalValue, defaultValue } =
+      vscode.workspace.getConfiguration('sqliteBackup').inspect<unknown>('maxSize') ?? {};
+    const [gigabytes] = [globalValue, defaultValue].filter((one) => typeof one === 'number');
+    return gigabytes === undefined ? this.largestBytes(undefined) : gigabytes * 1e9;
+  }
+
   snapshotsShown(): number {
     return read('snapshotsShown', undefined);
   }

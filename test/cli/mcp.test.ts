@@ -5,7 +5,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { toolNames } from '../../src/agents/toolList.ts';
-import { createDatabase, withDatabase } from '../support/databases.ts';
+import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
 import { cliEntry, endAfterEach, endProcessesAfterEach, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -154,6 +154,18 @@ describe('the tools for agents over MCP', function () {
     await assert.rejects((await connect()).readResource({ uri: `sqlite-backup://backup/${id}` }));
     for (const uri of ['file:///etc/passwd', 'sqlite-backup://backup/../../x'])
       await assert.rejects(client?.readResource({ uri }) ?? Promise.resolve());
+  });
+
+  it('takes no backup of another project for one of the same path here', async () => {
+    const shared = folder('shared');
+    env = { ...env, BACKUPS_DIR: shared };
+    const own = { path: 'app.db', workspace: 'work' };
+    await snapshot(database, { folder: shared, recordAs: own });
+    mkdirSync(folder('elsewhere'));
+    const other = createDatabase(folder('elsewhere/app.db'), { rows: 3 });
+    await snapshot(other, { folder: shared, recordAs: { ...own, workspace: 'elsewhere' } });
+    const list = (await call('list_backups', { database_path: database })).text;
+    assert.equal(list.match(/^b[0-9a-f]{11} /gm)?.length, 1, list);
   });
 
   it('has no tool that restores, deletes or exports, and says which only read', async () => {

@@ -114,6 +114,14 @@ describe('Protection', () => {
     await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
   });
 
+  it('takes what the workspace says is too large for its backups', async () => {
+    change('data/guarded.db', 'INSERT INTO t (text) VALUES (zeroblob(1500000))');
+    await withSetting('maxSize', 0.001, async () => {
+      assert.equal((await checkpoint('data/guarded.db')).checkpoints.length, 1);
+    });
+    change('data/guarded.db', 'DELETE FROM t WHERE length(text) > 1000; VACUUM');
+  });
+
   it('is not decided by a workspace: neither the folder, nor the schedule, nor what is left out', async () => {
     const elsewhere = inWorkspace('stolen');
     const properties = [

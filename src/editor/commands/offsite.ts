@@ -50,11 +50,18 @@ export async function setUpOffsite(parts: Parts): Promise<OffsiteResult | undefi
   });
   if (repository === undefined || repository.trim() === '') return undefined;
   const before = settings.offsite();
-  const same = before.find((one) => one.repository === repository.trim());
-  const destination: Destination = {
-    name: same?.name ?? freeName(engine.label, before),
-    engine: isRestic ? 'restic' : 'rclone',
+  const place = {
+    engine: isRestic ? ('restic' as const) : ('rclone' as const),
     repository: repository.trim(),
+  };
+  const same = before.find(
+    (one) => one.engine === place.engine && one.repository === place.repository,
+  );
+  const destination: Destination = {
+    // Set up again, it keeps what else its setting says, such as where the program is.
+    ...same,
+    ...place,
+    name: same?.name ?? freeName(engine.label, before),
     what: same?.what ?? 'newest',
     when: same?.when ?? 'daily',
   };

@@ -151,7 +151,7 @@ export class Branches implements vscode.Disposable {
         ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
         cause: { kind: 'branch' },
         trigger: 'task',
-        largestBytes: settings.largestBytes(vscode.Uri.file(root)),
+        largestBytes: settings.largestCheckpointBytes(),
       },
     });
     const { state, from, to, databases } = synced;

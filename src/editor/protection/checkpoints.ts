@@ -89,7 +89,7 @@ export class Checkpoints implements vscode.Disposable {
       ...{ databases, cause, trigger, force, toolVersion, largestTotalBytes },
       ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
       busyTimeoutMs: defaultBusyTimeoutMs,
-      largestBytes: settings.largestBytes(uris[0]),
+      largestBytes: settings.largestCheckpointBytes(),
     };
     let taken: Taken;
     try {

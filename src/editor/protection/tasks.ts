@@ -203,7 +203,7 @@ async function restoreBaselines(
         ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
         cause: { kind: 'baseline', text: name },
         trigger: 'task',
-        largestBytes: settings.largestBytes(uri),
+        largestBytes: settings.largestCheckpointBytes(),
       },
     });
     const database = databaseName(uri);

@@ -216,6 +216,15 @@ export function quoted(path: string): string {
   return `$'${escaped}'`;
 }
 
+/** The command that brings a checkpoint back. Another shell may have no variable that says where checkpoints are. */
+export function restoreCommand(
+  { id, path }: { id: string; path: string },
+  checkpoints: string | undefined,
+): string {
+  const where = checkpoints === undefined ? '' : ` --checkpoints ${quoted(checkpoints)}`;
+  return `sqlite-backup restore ${id} ${quoted(path)} --yes${where}`;
+}
+
 /** In one line, as it is shown to people. */
 export function shown(path: string): string {
   return path.replaceAll(allControls, numbered);

@@ -1,6 +1,6 @@
 /** `restore --baseline`: a database as it was when it got that name, in a fraction of a second. */
 import { resolve } from 'node:path';
-import { callOptions, defaultDeadlineMs, nameFor, quoted, shown } from './backUp.ts';
+import { callOptions, defaultDeadlineMs, nameFor, restoreCommand, shown } from './backUp.ts';
 import { askedCheckpoints, takingFor } from './checkpoint.ts';
 import { type Context, exitCodes, UsageError } from './verb.ts';
 
@@ -70,7 +70,7 @@ async function putBack(
   context.print(`${file} is as the baseline ${shown(name)} again.`);
   if (kept !== undefined)
     context.print(
-      `What it held before is checkpoint ${kept}\n  Undo: sqlite-backup restore ${kept} ${quoted(target)} --yes`,
+      `What it held before is checkpoint ${kept}\n  Undo: ${restoreCommand({ id: kept, path: target }, checkpoints)}`,
     );
   if (discarded)
     context.tell(

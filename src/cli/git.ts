@@ -1,7 +1,8 @@
 /** `git`: the databases of a work tree follow its branch. */
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Synced, SyncedDatabase } from '../core/states/branches.ts';
-import { callOptions, defaultDeadlineMs, quoted, shown } from './backUp.ts';
+import { callOptions, defaultDeadlineMs, restoreCommand, shown } from './backUp.ts';
 import { askedCheckpoints, takingFor } from './checkpoint.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb, withHint } from './verb.ts';
 
@@ -139,7 +140,7 @@ async function sync(
     context.print(JSON.stringify(synced));
     return isGood(synced) ? exitCodes.ok : exitCodes.failed;
   }
-  printSynced(synced, hook !== undefined, context);
+  printSynced(synced, { isHook: hook !== undefined, checkpoints }, context);
   return isGood(synced) ? exitCodes.ok : exitCodes.failed;
 }
 
@@ -151,8 +152,8 @@ function isGood({ databases, copied }: Synced): boolean {
 }
 
 function printSynced(
-  { from = '', to, state, databases, copied }: Synced,
-  isHook: boolean,
+  { top, from = '', to, state, databases, copied }: Synced,
+  { isHook, checkpoints }: { isHook: boolean; checkpoints: string | undefined },
   { print, tell }: Context,
 ): void {
   const start = isHook ? 'sqlite-backup: ' : '';
@@ -160,12 +161,16 @@ function printSynced(
     if (error === undefined) print(`${start}${shown(path)}: copied from the main worktree`);
     else tell(`${start}${shown(path)}: not copied from the main worktree: ${withHint(error)}`);
   }
+  const undoOf = ({ kept, path }: SyncedDatabase): string =>
+    kept === undefined
+      ? ''
+      : restoreCommand({ id: kept, path: relative('.', join(top, path)) }, checkpoints);
   // What is left alone each time is in git status.
   const said = databases.filter(
     ({ outcome }) => !isHook || !['tracked', 'shared'].includes(outcome),
   );
   for (const one of said) {
-    const line = `${start}${shown(one.path)}: ${wordsFor(one, from, to ?? '')}`;
+    const line = `${start}${shown(one.path)}: ${wordsFor(one, from, to ?? '', undoOf(one))}`;
     if (one.error === undefined) print(line);
     else tell(line);
   }
@@ -179,11 +184,11 @@ function printSynced(
 }
 
 function wordsFor(
-  { outcome, kept, path, error }: SyncedDatabase,
+  { outcome, kept, error }: SyncedDatabase,
   from: string,
   to: string,
+  undo: string,
 ): string {
-  const undo = kept === undefined ? '' : `sqlite-backup restore ${kept} ${quoted(path)} --yes`;
   const saved = kept === undefined ? '' : `; that of ${shown(from)} is kept as ${kept}`;
   switch (outcome) {
     case 'restored':

@@ -5,7 +5,7 @@ import { relative } from 'node:path';
 import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { isBackupError } from '../core/errors.ts';
 import { lossText } from '../core/manifest/loss.ts';
-import { defaultBusyTimeoutMs, quoted, shown } from './backUp.ts';
+import { defaultBusyTimeoutMs, restoreCommand, shown } from './backUp.ts';
 import { databasesHere } from './find.ts';
 import { askedCheckpoints, takeAll } from './checkpoint.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
@@ -116,16 +116,12 @@ async function tellAfter(
   { code, checkpoints: folder }: { code: number; checkpoints: string | undefined },
   { worker, tell }: Context,
 ): Promise<void> {
-  // Another shell may have no such variable.
-  const where = folder === undefined ? '' : ` --checkpoints ${quoted(folder)}`;
   for (const { id, path, database } of [...checkpoints, ...unchanged]) {
     const name = relative('.', database);
     const lost = await lossesSince(path, database, worker);
     for (const text of lost) tell(`sqlite-backup: ${shown(name)}: ${text}`);
     if (code !== 0 || lost.length > 0)
-      tell(
-        `sqlite-backup: state before: sqlite-backup restore ${id} ${quoted(name)} --yes${where}`,
-      );
+      tell(`sqlite-backup: state before: ${restoreCommand({ id, path: name }, folder)}`);
   }
 }
 

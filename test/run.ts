@@ -27,7 +27,7 @@ const packaging: Step = { name: 'package', weight: 1, commands: [['test/support/
 
 const checks: Step[] = [
   {
-    // The compiler in Go, five times as quick; the linter still needs the one in JavaScript.
+    // The compiler in Go, five times as quick.
     name: 'types',
     weight: 1,
     commands: globSync('{tsconfig.json,src/**/tsconfig.json}', { cwd: ROOT }).map((project) => [
@@ -36,18 +36,8 @@ const checks: Step[] = [
       project,
     ]),
   },
-  { name: 'lint', weight: 1, commands: [['node_modules/eslint/bin/eslint.js', '.']] },
-  {
-    name: 'format',
-    weight: 1,
-    // By content: what has not changed since the last run is not looked at again.
-    commands: [
-      [
-        'node_modules/prettier/bin/prettier.cjs',
-        ...['--check', '.', '--cache', '--cache-strategy', 'content'],
-      ],
-    ],
-  },
+  { name: 'lint', weight: 1, commands: [['node_modules/oxlint/bin/oxlint']] },
+  { name: 'format', weight: 1, commands: [['node_modules/oxfmt/bin/oxfmt', '--check']] },
   { name: 'unused code', weight: 1, commands: [['node_modules/knip/bin/knip.js']] },
 ];
 

@@ -287,7 +287,8 @@ describe('the menus', () => {
     when?: string;
   }
   const extension = vscode.extensions.getExtension('sqlite-backup.sqlite-backup');
-  const { menus } = (extension?.packageJSON as { contributes: { menus: Record<string, Entry[]> } })
+  assert(extension);
+  const { menus } = (extension.packageJSON as { contributes: { menus: Record<string, Entry[]> } })
     .contributes;
   /** What rows can be, as `viewItem`. */
   const rows = [

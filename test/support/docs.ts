@@ -2,7 +2,8 @@
 // settings for the code, from package.json and from the verbs.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { format, resolveConfig } from 'prettier';
+import { format } from 'oxfmt';
+import style from '../../.oxfmtrc.json' with { type: 'json' };
 import manifest from '../../package.json' with { type: 'json' };
 import words from '../../package.nls.json' with { type: 'json' };
 import { verbs } from '../../src/cli/verbs.ts';
@@ -42,9 +43,14 @@ interface Made {
 /** Each file that is made, whole or in part, as it is and as it must be. */
 export async function madeFiles(): Promise<Made[]> {
   const path = join(root, contributed);
-  const options = { ...(await resolveConfig(path)), filepath: path };
   const is = existsSync(path) ? readFileSync(path, 'utf8') : '';
-  return [...(await madePages()), { path, is, mustBe: await format(contributions(), options) }];
+  return [...(await madePages()), { path, is, mustBe: await formatted(path, contributions()) }];
+}
+
+async function formatted(path: string, text: string): Promise<string> {
+  const { code, errors } = await format(path, text, style);
+  if (errors.length > 0) throw new Error(`${path}: ${errors.map((e) => e.message).join('; ')}`);
+  return code;
 }
 
 function madePages(): Promise<Made[]> {
@@ -56,8 +62,7 @@ function madePages(): Promise<Made[]> {
       const [, after] = rest.split(end);
       if (after === undefined) throw new Error(`${page} has no made part`);
       const text = `${before}${begin}\n\n${make()}\n\n${end}${after}`;
-      const options = { ...(await resolveConfig(path)), filepath: path };
-      return { path, is, mustBe: await format(text, options) };
+      return { path, is, mustBe: await formatted(path, text) };
     }),
   );
 }

@@ -102,7 +102,7 @@ function openContent(
   };
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- a stream is made of it
+// oxlint-disable-next-line typescript/require-await -- a stream is made of it
 async function* storeBlocks(readInto: ReadInto, sizeBytes: number): AsyncGenerator<Buffer> {
   for (let left = sizeBytes; left > 0;) {
     const block = Buffer.allocUnsafe(Math.min(chunkBytes, left));

@@ -66,7 +66,8 @@ export function tablesIn(
 ): Pick<Manifest, 'tables' | 'tablesOmitted'> | undefined {
   if (manifest.kind === 'snapshot') return manifest.source.id === id ? manifest : undefined;
   return manifest.entries.find((entry) => entry.kind === 'database' && entry.source.id === id) as
-    Pick<Manifest, 'tables' | 'tablesOmitted'> | undefined;
+    | Pick<Manifest, 'tables' | 'tablesOmitted'>
+    | undefined;
 }
 
 function readManifestWith(

@@ -32,7 +32,12 @@ export interface PlanRequest extends RestoreRequest {
 }
 
 export type TargetState =
-  'missing' | 'readable' | 'empty' | 'damaged' | 'not-a-database' | 'unreadable';
+  | 'missing'
+  | 'readable'
+  | 'empty'
+  | 'damaged'
+  | 'not-a-database'
+  | 'unreadable';
 
 export interface TableChange {
   name: string;

@@ -62,8 +62,7 @@ export function settleRemovals(live: string): void {
       if (found === undefined || parseSetAsideName(found.name)?.target !== basename(live)) continue;
       const [away, path] = [join(folder, name), join(folder, found.name)];
       if (found.phase === 'removing') putBack(away, path);
-      else if (exists(path))
-        unlinkSync(away); // A set-aside of the same name has come since: its parts stay.
+      else if (exists(path)) unlinkSync(away); // A set-aside of the same name has come since: its parts stay.
       else removeRest(path, away);
     }
   } catch (error) {

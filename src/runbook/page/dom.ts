@@ -36,7 +36,8 @@ export function h(tag: string, attributes: Attributes = {}, ...content: Content[
       ),
     ),
     children: content.flat(Infinity as 1).filter((child) => child !== undefined) as (
-      Description | string
+      | Description
+      | string
     )[],
   };
 }

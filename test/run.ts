@@ -12,6 +12,9 @@ const JOBS = Math.max(2, availableParallelism());
 // Tests inherit it, so that none touches what is remembered for the user.
 process.env['XDG_DATA_HOME'] = temporaryFolder('data').path;
 
+// Node keeps the code that it has compiled: most processes of a run load the same few files.
+process.env['NODE_COMPILE_CACHE'] = temporaryFolder('code').path;
+
 const build: Step = { name: 'build', weight: 1, commands: [['esbuild.mjs', '--tests']] };
 
 const processes: Step = {

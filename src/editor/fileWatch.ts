@@ -39,8 +39,7 @@ export class FileWatch implements vscode.Disposable {
 
   /** Looks again soon; what happens until then is part of it. */
   refreshSoon(): void {
-    clearTimeout(this.#sizesTimer);
-    this.#sizesTimer = undefined;
+    this.#forgetSizes();
     clearTimeout(this.#settleTimer);
     this.#settleTimer = setTimeout(() => {
       this.#settleTimer = undefined;
@@ -51,6 +50,7 @@ export class FileWatch implements vscode.Disposable {
   /** Watchers that fit already stay: one that is made anew misses events. */
   follow(folders: readonly vscode.WorkspaceFolder[], backupsFolders: ReadonlySet<string>): void {
     const { settings } = this.#parts;
+    if (!settings.autoRefresh()) this.#forgetSizes();
     const patterns = !settings.autoRefresh()
       ? []
       : [
@@ -93,9 +93,15 @@ export class FileWatch implements vscode.Disposable {
 
   dispose(): void {
     clearTimeout(this.#settleTimer);
-    clearTimeout(this.#sizesTimer);
+    this.#forgetSizes();
     this.#watchers.dispose();
     for (const watcher of this.#files.values()) watcher.dispose();
+  }
+
+  /** Sizes that changed are not looked at later either. */
+  #forgetSizes(): void {
+    clearTimeout(this.#sizesTimer);
+    this.#sizesTimer = undefined;
   }
 
   #watch(pattern: vscode.RelativePattern, owner = this.#watchers): void {

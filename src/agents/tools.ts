@@ -27,6 +27,8 @@ export interface ToolHost {
   checkpoints: () => string | undefined;
   backupsFolder: () => Promise<string | undefined>;
   now: () => number;
+  /** Of the editor that opens links, where it is known: a build of its own has another one. */
+  uriScheme?: string;
 }
 
 export interface ToolAnswer {
@@ -230,7 +232,7 @@ export class AgentTools {
       `Restore of ${of} over ${this.#shown(database)}. Nothing has been done.`,
       `The backup is ${verdictWords[plan.verified]}.`,
       ...planLines(plan),
-      `The person opens it here: vscode://sqlite-backup.sqlite-backup/runbook?backup=${of}`,
+      `The person opens it here: ${this.#host.uriScheme ?? 'vscode'}://sqlite-backup.sqlite-backup/runbook?backup=${of}`,
     ];
   }
 

@@ -22,6 +22,7 @@ export function registerAgentTools(parts: Parts): vscode.Disposable {
     checkpoints: () => settings.protection().folder,
     backupsFolder: () => folder.resolve(vscode.workspace.workspaceFolders?.[0]),
     now: Date.now,
+    uriScheme: vscode.env.uriScheme,
   });
   return vscode.Disposable.from(
     ...toolNames.map((name) =>

@@ -1,5 +1,5 @@
 /** The one owner of what is known: databases and their backups. Views and status bar listen. */
-import { basename, dirname, extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { ShortNames } from '../core/manifest/shortNames.ts';
 import type { BundleMember } from '../core/bundle/openBundle.ts';
@@ -18,7 +18,7 @@ import {
 } from './backupJobs.ts';
 import { type BackupsFolder, workTreeOf } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
-import { candidatesIn, mayHoldCandidates, searchedFolders } from './candidates.ts';
+import { candidatesIn, isLeftOutBy, mayHoldCandidates, searchedFolders } from './candidates.ts';
 import { Catalogs } from './catalogs.ts';
 import { ContentSearch } from './contentSearch.ts';
 import { Disposables } from './disposables.ts';
@@ -29,6 +29,7 @@ import type { Log } from './log.ts';
 import type { Job } from './runningJobs.ts';
 import { previousIn } from './previous.ts';
 import type { Settings } from './settings.ts';
+import { shortNamesOf } from './whichDatabase.ts';
 
 export interface Database extends Located, KnownBackups {
   readonly job: Job | undefined;
@@ -58,7 +59,7 @@ export class Backups implements vscode.Disposable {
   #inWorkTree: string[] = [];
   #troubled: { folder: string; why: string }[] = [];
   #previous = new Map<string, SetAside[]>();
-  /** The same, by the path of the database they are of. */
+  /** The catalogs, by the path of the database. */
   #byDatabase = new Map<string, CatalogEntry[]>();
   /** The newest bundle of each database that is not damaged. */
   #bundles = new Map<string, CatalogEntry>();
@@ -183,7 +184,6 @@ export class Backups implements vscode.Disposable {
     return [...unique.values()];
   }
 
-  /** The databases that only backups tell of. */
   get gone(): readonly GoneDatabase[] {
     return this.#gone;
   }
@@ -358,35 +358,36 @@ export class Backups implements vscode.Disposable {
       this.#bundles.has(databaseKey(folder, path));
     this.#located = located.filter(isShown);
     this.#others = located.filter((one) => !isShown(one));
-    this.#gone = await findGone(catalogs, located, new Set(skipped.map(({ path }) => path)));
-    this.#previous = await previousIn(
-      [
-        ...folders.map(({ uri }) => uri.fsPath),
-        ...located.map(({ uri }) => dirname(uri.fsPath)),
-        ...this.#gone.map(({ folder, path }) => dirname(join(folder.uri.fsPath, path))),
-      ],
-      this.#worker,
-      (problem) => this.#log.warn(`Previous databases: ${String(problem)}`),
-    );
-    this.#names = new ShortNames([
-      ...located.map(({ path, folder }) => ({
-        ...{ path, workspace: folder && basename(folder.uri.fsPath) },
-      })),
-      ...this.entries.flatMap(({ database, workspace, bundle }) => [
-        ...(database === undefined ? [] : [{ path: database, workspace }]),
-        ...(bundle?.databases ?? []).flatMap((one) =>
-          one.path === undefined ? [] : [{ path: one.path, workspace: one.workspace }],
-        ),
-      ]),
-    ]);
+    this.#gone = await findGone(catalogs, located, {
+      skipped: new Map(skipped.map(({ path, code }) => [path, code])),
+      isExcluded: (path, folder) =>
+        insideBackups(vscode.Uri.file(path)) || isLeftOutBy(this.#settings, path, folder),
+    });
+    this.#names = shortNamesOf(located, this.entries);
     this.#watch.follow(folders, new Set(backupsFolders.values()));
     this.#watch.followFiles(
       this.#located.flatMap(({ file: { path } }) => (candidates.has(path) ? [] : [path])),
     );
     this.#changed.fire();
+    await this.#findPrevious(folders);
     this.#byContent.searchIfMoved().catch((error: unknown) => {
       this.#log.error('Looking for databases by content failed', error);
     });
+  }
+
+  /** After the rest is shown: it looks into the folder of each database. */
+  async #findPrevious(folders: readonly vscode.WorkspaceFolder[]): Promise<void> {
+    const before = JSON.stringify(this.previous);
+    this.#previous = await previousIn(
+      [
+        ...folders.map(({ uri }) => uri.fsPath),
+        ...[...(this.#located ?? []), ...this.#others].map(({ uri }) => dirname(uri.fsPath)),
+        ...this.#gone.map(({ folder, path }) => dirname(join(folder.uri.fsPath, path))),
+      ],
+      this.#worker,
+      (problem) => this.#log.warn(`Previous databases: ${String(problem)}`),
+    );
+    if (JSON.stringify(this.previous) !== before) this.#changed.fire();
   }
 
   /** Whether there may be a database or a backup in a folder that has just come. */

@@ -1,6 +1,8 @@
 /** Files whose names may be those of databases, where the settings say that they are looked for. */
+import { relative, sep } from 'node:path';
 import * as vscode from 'vscode';
 import type { SearchedFolder } from '../core/catalog/byContent.ts';
+import { isLeftOut } from './absence.ts';
 import type { Settings } from './settings.ts';
 
 export async function candidatesIn(
@@ -30,6 +32,17 @@ export async function mayHoldCandidates(
   // Other patterns are meant from the workspace folder on.
   const isAnywhere = settings.include(folder).every((pattern) => pattern.startsWith('**/'));
   return !isAnywhere || (await candidatesIn(settings, folder, { below, most: 1 })).length > 0;
+}
+
+/** Whether the settings leave a file out, which the search has not listed. */
+export function isLeftOutBy(
+  settings: Settings,
+  path: string,
+  folder: vscode.WorkspaceFolder,
+): boolean {
+  const inside = relative(folder.uri.fsPath, path).split(sep).join('/');
+  const exclude = [...settings.exclude(folder), ...settings.filesExclude(folder)];
+  return isLeftOut(inside, { include: settings.include(folder), exclude });
 }
 
 /** The same for a search by content. */

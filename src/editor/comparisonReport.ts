@@ -28,7 +28,7 @@ export function comparisonReport(
   words: ReportWords,
 ): string {
   const { t } = words;
-  const { schema, tables, notCompared } = comparison;
+  const { schema, tables, notCompared, damaged } = comparison;
   const compared = tables.filter((one) => one.compared);
   const oneSided = compared.filter(({ only }) => only !== undefined);
   const differing = compared.filter(
@@ -38,6 +38,9 @@ export function comparisonReport(
   return [
     ...sides.map(({ side, name }) => t('{0}: {1}', side, printable(name))),
     '',
+    ...sides
+      .filter(({ is }) => damaged.includes(is))
+      .map(({ side }) => t('{0}: damage was found. What could be read of it is compared.', side)),
     schema.same ? t('The schemas are the same.') : t('The schemas differ: see below.'),
     sameWords(differing.length, same, words),
     ...differingTables(differing, sides, words),

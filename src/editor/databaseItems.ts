@@ -82,6 +82,13 @@ function absenceWords(why: Absence): { said: string; more: string } {
           'The file exists, but its content is not that of a SQLite database. Its backups are still here.',
         ),
       };
+    case 'unlisted':
+      return {
+        said: t('not listed'),
+        more: t(
+          'The file exists, but the last search did not list it. Refresh searches again. Its backups are still here.',
+        ),
+      };
     case 'unknown':
       return {
         said: t('cannot be read now'),

@@ -14,11 +14,17 @@ export interface GoneDatabase {
   readonly snapshots: readonly CatalogEntry[];
 }
 
-/** `skipped` are the paths of files that were found, and that are no databases. */
+/** What the search for databases found out about other files. */
+export interface Searched {
+  /** Why files were passed over that were found, by path. */
+  skipped: ReadonlyMap<string, string>;
+  isExcluded: (path: string, folder: vscode.WorkspaceFolder) => boolean;
+}
+
 export async function findGone(
   catalogs: ReadonlyMap<string, CatalogEntry[]>,
   located: readonly Located[],
-  skipped: ReadonlySet<string>,
+  { skipped, isExcluded }: Searched,
 ): Promise<GoneDatabase[]> {
   const present = new Set(located.map(({ folder, path }) => databaseKey(folder, path)));
   const gone = (vscode.workspace.workspaceFolders ?? []).flatMap((folder) => {
@@ -33,7 +39,8 @@ export async function findGone(
   return Promise.all(
     gone.map(async ({ folder, path, snapshots }) => {
       const file = join(folder.uri.fsPath, path);
-      return { folder, path, snapshots, why: await absenceOf(file, skipped.has(file)) };
+      const search = { skippedFor: skipped.get(file), isExcluded: isExcluded(file, folder) };
+      return { folder, path, snapshots, why: await absenceOf(file, search) };
     }),
   );
 }

@@ -31,11 +31,17 @@ export const notify = {
     vscode.window.showWarningMessage(inert(message), ...actions.map(inertLine)),
   error: (message: string, ...actions: string[]): Thenable<string | undefined> =>
     vscode.window.showErrorMessage(inert(message), ...actions.map(inertLine)),
-  /** Modal, with a safe answer that Enter gives: what is lost then stays lost. True for `yes`. */
-  confirmFinal: async (message: string, detail: string, yes: string): Promise<boolean> => {
+  /**
+   * Modal, with the safe answer first, which Enter gives: what is lost then stays lost. Each answer says what it does. True
+   * for `yes`.
+   */
+  confirmFinal: async (
+    message: string,
+    detail: string,
+    { yes, no }: { yes: string; no: string },
+  ): Promise<boolean> => {
     const options = { modal: true, detail: inert(detail) };
-    const keep = vscode.l10n.t('Keep Everything');
-    return (await vscode.window.showWarningMessage(inert(message), options, keep, yes)) === yes;
+    return (await vscode.window.showWarningMessage(inert(message), options, no, yes)) === yes;
   },
   /** Modal: for what needs an answer first. */
   confirm: (message: string, detail: string, ...actions: string[]): Thenable<string | undefined> =>

@@ -270,10 +270,10 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       exists: existsSync,
       freePath,
       explain,
-      confirm: async ({ message, detail, yes, isFinal }) =>
-        isFinal === true
-          ? notify.confirmFinal(message, detail, yes)
-          : (await notify.confirm(message, detail, yes)) === yes,
+      confirm: async ({ message, detail, yes, no }) =>
+        no === undefined
+          ? (await notify.confirm(message, detail, yes)) === yes
+          : notify.confirmFinal(message, detail, { yes, no }),
       runTask,
       askHealth: async (url) => {
         // The address is a restricted setting; a folder that is not trusted is not asked for whatever it listens to.

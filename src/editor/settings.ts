@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import { keepRules, type Policy } from '../core/catalog/retention.ts';
 import type { Destination } from '../core/offsite/destination.ts';
@@ -175,7 +176,7 @@ export class Settings {
   protection(): ProtectionSettings {
     const folder = read('checkpointsFolder', undefined).trim();
     return {
-      folder: folder === '' ? undefined : folder,
+      folder: isAbsolute(folder) ? folder : undefined,
       largestTotalBytes: read('checkpoints.maxDisk', undefined) * 1e9,
       beforeDebug: read('before.debug', undefined) !== 'off',
       schedule: read('schedule', undefined).trim(),

@@ -2,7 +2,8 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import type { ShortNames } from '../core/manifest/shortNames.ts';
+import { ShortNames } from '../core/manifest/shortNames.ts';
+import type { Located } from './located.ts';
 import { dayAndTime } from './times.ts';
 
 /** The shortest name of the database of a backup, or of a member of a bundle; undefined where nothing tells. */
@@ -32,4 +33,22 @@ export function subjectOf(names: ShortNames, entry: CatalogEntry, member?: strin
 export function backupTitle(names: ShortNames, entry: CatalogEntry, member?: string): string {
   const subject = subjectOf(names, entry, member);
   return vscode.l10n.t('{0} · {1}', subject, dayAndTime(entry.createdAt, Date.now()));
+}
+
+/** What tells the databases of the workspace apart, and those that only backups tell of. */
+export function shortNamesOf(
+  located: readonly Located[],
+  entries: readonly CatalogEntry[],
+): ShortNames {
+  return new ShortNames([
+    ...located.map(({ path, folder }) => ({
+      ...{ path, workspace: folder && basename(folder.uri.fsPath) },
+    })),
+    ...entries.flatMap(({ database, workspace, bundle }) => [
+      ...(database === undefined ? [] : [{ path: database, workspace }]),
+      ...(bundle?.databases ?? []).flatMap((one) =>
+        one.path === undefined ? [] : [{ path: one.path, workspace: one.workspace }],
+      ),
+    ]),
+  ]);
 }

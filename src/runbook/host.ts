@@ -7,8 +7,8 @@ export interface Question {
   message: string;
   detail: string;
   yes: string;
-  /** What is lost then stays lost: the safe answer comes first. */
-  isFinal?: boolean;
+  /** The safe answer, where what is lost stays lost: it comes first, and says what it does. */
+  no?: string;
 }
 
 export type ShowHow = 'look' | 'compare' | 'reveal';

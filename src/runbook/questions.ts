@@ -138,7 +138,7 @@ export function questionBeforeDelete(
       t('Data that only it has is lost, and the restore can no longer be undone.'),
     ].join('\n'),
     yes: t('Delete'),
-    isFinal: true,
+    no: t('Keep It'),
   };
 }
 

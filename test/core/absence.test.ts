@@ -1,28 +1,50 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { absenceOf } from '../../src/editor/absence.ts';
+import { absenceOf, isLeftOut } from '../../src/editor/absence.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('a database that only backups tell of', () => {
   const folder = useTempFolder();
+  const unseen = { isExcluded: false };
 
-  it('is excluded when its file is there, and deleted when it is not', async () => {
+  it('is excluded when a setting leaves its file out, and deleted when the file is missing', async () => {
     const path = folder('app.db');
-    assert.equal(await absenceOf(path, false), 'deleted');
-    assert.equal(await absenceOf(folder('gone/app.db'), false), 'deleted');
+    const isExcluded = true;
+    assert.equal(await absenceOf(path, { isExcluded }), 'deleted');
+    assert.equal(await absenceOf(folder('gone/app.db'), { isExcluded }), 'deleted');
     writeFileSync(path, 'x');
-    assert.equal(await absenceOf(path, false), 'excluded');
+    assert.equal(await absenceOf(path, { isExcluded }), 'excluded');
   });
 
-  it('is no database when its file was found and skipped, or is a folder', async () => {
+  it('blames no setting for a file that the search has not listed yet', async () => {
+    writeFileSync(folder('app.db'), 'x');
+    assert.equal(await absenceOf(folder('app.db'), unseen), 'unlisted');
+  });
+
+  it('is no database when its file was found and is none, or is a folder', async () => {
     const path = folder('app.db');
     writeFileSync(path, 'text');
-    assert.equal(await absenceOf(path, true), 'no-database');
+    const search = { ...unseen, skippedFor: 'encrypted-or-not-sqlite' };
+    assert.equal(await absenceOf(path, search), 'no-database');
     mkdirSync(folder('other.db'));
-    assert.equal(await absenceOf(folder('other.db'), false), 'no-database');
+    assert.equal(await absenceOf(folder('other.db'), unseen), 'no-database');
   });
 
-  it('is not called deleted when its place cannot be looked at', async () => {
-    assert.equal(await absenceOf(folder('x'.repeat(300)), false), 'unknown');
+  it('is not judged when its file could not be read', async () => {
+    writeFileSync(folder('app.db'), 'x');
+    const search = { ...unseen, skippedFor: 'access' };
+    assert.equal(await absenceOf(folder('app.db'), search), 'unknown');
+    assert.equal(await absenceOf(folder('x'.repeat(300)), unseen), 'unknown');
+  });
+
+  it('is left out by globs for it, for a folder that it is in, or when none includes it', () => {
+    const include = ['**/*.{db,sqlite}'];
+    const isOut = (path: string, exclude: string[]): boolean =>
+      isLeftOut(path, { include, exclude });
+    assert.equal(isOut('data/app.db', []), false);
+    assert.equal(isOut('data/app.db', ['**/data']), true);
+    assert.equal(isOut('data/app.db', ['**/*.sqlite', 'data/**']), true);
+    assert.equal(isOut('.hidden/app.db', []), false);
+    assert.equal(isOut('app.bin', []), true);
   });
 });

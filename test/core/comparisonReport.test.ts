@@ -51,6 +51,12 @@ describe('the report of a comparison', () => {
     assert.doesNotMatch(text, /Tables only in the backup/);
   });
 
+  it('says first which side is damaged', () => {
+    const lines = report({ damaged: ['right'], tables: [table('a', 0, 0)] }).split('\n');
+    assert.equal(lines[3], 'Backup: damage was found. What could be read of it is compared.');
+    assert.doesNotMatch(report({ tables: [table('a', 0, 0)] }), /damage/);
+  });
+
   it('says nothing of differences where there are none', () => {
     const text = report({ tables: [table('a', 0, 0), table('b', 0, 0)] });
     assert.match(text, /2 tables have the same rows\.\n$/);

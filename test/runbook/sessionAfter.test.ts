@@ -54,7 +54,7 @@ describe('the step Stop', () => {
     );
     story.answer = true;
     await story.press(`end-${pid}`);
-    assert.equal(story.questions.at(-1)?.isFinal, true, 'the safe answer comes first');
+    assert.equal(story.questions.at(-1)?.no, 'Let It Run', 'the safe answer says what it does');
     assert.deepEqual(story.step('stop').holders, [], story.failure);
   });
 

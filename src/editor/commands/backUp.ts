@@ -10,6 +10,7 @@ import { errorMessage } from '../errorMessages.ts';
 import { isRow } from '../rows.ts';
 import { adopt } from './lineage.ts';
 import type { Parts } from './parts.ts';
+import { tellNoDatabase } from './pickDatabase.ts';
 import { firstOffer, takeOffer } from './protectAutomatically.ts';
 import { ignoreInGit, reveal } from './reveal.ts';
 
@@ -110,17 +111,6 @@ async function pick(
   const title = vscode.l10n.t('Back Up a Database');
   const picked = await vscode.window.showQuickPick(items, { title, placeHolder });
   return picked && [picked.uri];
-}
-
-/** Says also why there is none where no folder is open. */
-export function tellNoDatabase(): void {
-  const { t } = vscode.l10n;
-  const isEmpty = (vscode.workspace.workspaceFolders ?? []).length === 0;
-  void notify.info(
-    isEmpty
-      ? t('No folder is open. Open the folder of your database first.')
-      : t('There is no SQLite database in this workspace.'),
-  );
 }
 
 async function run(parts: Parts, uris: vscode.Uri[], method?: Method): Promise<PlainResult> {

@@ -7,8 +7,8 @@ import { inertLine, notify } from '../inert.ts';
 import { databaseDescription, databaseName } from '../messages.ts';
 import type { SavedBundle } from '../settings.ts';
 import { said } from '../said.ts';
-import { tellNoDatabase } from './backUp.ts';
 import type { Parts } from './parts.ts';
+import { tellNoDatabase } from './pickDatabase.ts';
 
 /** What a caller need not be asked. */
 export interface Answers {

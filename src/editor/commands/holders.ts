@@ -1,27 +1,14 @@
 import * as vscode from 'vscode';
 import { unseenWords } from '../../runbook/words.ts';
-import { inertLine, notify } from '../inert.ts';
+import { notify } from '../inert.ts';
 import { databaseName } from '../messages.ts';
 import { isRow } from '../rows.ts';
-import { tellNoDatabase } from './backUp.ts';
 import type { Parts } from './parts.ts';
-
-async function pickDatabase(backups: Parts['backups']): Promise<vscode.Uri | undefined> {
-  const { t } = vscode.l10n;
-  if (!backups.isReady) await backups.refresh();
-  if (backups.databases.length === 0) {
-    tellNoDatabase();
-    return undefined;
-  }
-  const items = backups.databases.map(({ uri }) => ({ label: inertLine(databaseName(uri)), uri }));
-  const title = t('Show Programs That Have It Open');
-  const placeHolder = t('Choose a database');
-  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.uri;
-}
+import { pickDatabase } from './pickDatabase.ts';
 
 /** The programs that have a database open, by name and number. */
 export async function showHolders(
-  { backups, worker }: Parts,
+  parts: Parts,
   target?: unknown,
 ): Promise<{ holders: { pid: number; name: string }[] }> {
   const { t } = vscode.l10n;
@@ -31,9 +18,9 @@ export async function showHolders(
       ? target
       : row?.kind === 'database'
         ? row.uri
-        : await pickDatabase(backups);
+        : await pickDatabase(parts, { title: t('Show Programs That Have It Open') });
   if (uri === undefined) return { holders: [] };
-  const { holders, known } = await worker.call('holders', { paths: [uri.fsPath] });
+  const { holders, known } = await parts.worker.call('holders', { paths: [uri.fsPath] });
   const name = databaseName(uri);
   const limit = unseenWords(known, t) ?? '';
   const who = holders.map(({ name, pid, command }) => `${command ?? name} (pid ${pid})`).join(', ');

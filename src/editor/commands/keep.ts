@@ -149,7 +149,8 @@ export async function remove(
         // Remote machines have no trash.
         const permanently = t('Delete Permanently');
         const question = t('There is no trash here. Delete {0} permanently?', summary(left));
-        if (!(await notify.confirmFinal(question, names(left), permanently))) break;
+        const answers = { yes: permanently, no: t('Keep Backups') };
+        if (!(await notify.confirmFinal(question, names(left), answers))) break;
         useTrash = false;
       }
       if (!useTrash) await removePair(path, { useTrash });

@@ -8,6 +8,7 @@ import { inertLine, notify } from '../inert.ts';
 import { lossText } from '../lossMessages.ts';
 import { backupCount, databaseName } from '../messages.ts';
 import type { Parts } from './parts.ts';
+import { pickDatabase } from './pickDatabase.ts';
 import { backupsFor } from './selection.ts';
 
 /** Lets a backup go that stays because of lost rows. `chosen` is for callers that need not ask. */
@@ -84,7 +85,10 @@ export async function setDatabase(
     title: vscode.l10n.t('Set the Database of Backups'),
   });
   if (entries.length === 0) return { backups: [] };
-  const uri = database instanceof vscode.Uri ? database : await pickDatabase(parts);
+  const uri =
+    database instanceof vscode.Uri
+      ? database
+      : await pickDatabase(parts, { title: vscode.l10n.t('Database of These Backups') });
   if (uri === undefined) return { backups: [] };
   const paths = entries.map(({ path }) => path);
   return adopt(parts, uri, paths);
@@ -101,10 +105,4 @@ export async function adopt(
   const count = backupCount(backups.length);
   void notify.info(vscode.l10n.t('{0} now belong to {1}.', count, databaseName(uri)));
   return { backups };
-}
-
-async function pickDatabase({ backups }: Parts): Promise<vscode.Uri | undefined> {
-  const items = backups.databases.map(({ uri }) => ({ label: inertLine(databaseName(uri)), uri }));
-  const title = vscode.l10n.t('Database of These Backups');
-  return (await vscode.window.showQuickPick(items, { title }))?.uri;
 }

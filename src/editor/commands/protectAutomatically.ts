@@ -15,6 +15,7 @@ export async function protectAutomatically({
 }: Parts): Promise<{ schedule: string }> {
   const { t } = vscode.l10n;
   const before = settings.protection();
+  const { pausedUntil } = protection;
   // A schedule that a person has chosen stays.
   const schedule = before.schedule === '' ? `every ${everyMinutes}m` : before.schedule;
   await settings.remember('schedule', schedule);
@@ -38,6 +39,7 @@ export async function protectAutomatically({
     if (answer === undo) {
       await settings.remember('schedule', before.schedule);
       await settings.remember('before.debug', before.beforeDebug ? 'onlyIfChanged' : 'off');
+      if (pausedUntil !== undefined) await protection.pause(new Date(pausedUntil));
     }
     if (answer === open)
       await vscode.commands.executeCommand(
@@ -60,5 +62,5 @@ export async function takeOffer(answer: string | undefined): Promise<void> {
 }
 
 function offerLabel(): string {
-  return vscode.l10n.t('Let It Happen by Itself');
+  return vscode.l10n.t('Take Checkpoints Automatically');
 }

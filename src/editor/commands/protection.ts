@@ -13,6 +13,7 @@ import { isRow } from '../rows.ts';
 import { dayAndTime, dayName, timeOfDay } from '../times.ts';
 import { urisOf } from './backUp.ts';
 import type { Parts } from './parts.ts';
+import { pickDatabase } from './pickDatabase.ts';
 import { restore } from './restore.ts';
 
 /** What the command and the public API return: plain data. */
@@ -187,7 +188,12 @@ export async function deleteEveryCopy(
   const { backups, checkpoints } = parts;
   if (!backups.isReady) await backups.refresh();
   await checkpoints.refresh();
-  const [uri] = urisOf(target, undefined) ?? (await pickDatabase(parts));
+  const uri =
+    urisOf(target, undefined)?.[0] ??
+    (await pickDatabase(parts, {
+      title: t('Delete Every Copy of a Database'),
+      placeHolder: t('Choose the database whose copies to delete'),
+    }));
   if (uri === undefined) return { removed: [] };
   const database = backups.find(uri);
   const snapshots = (database?.snapshots ?? []).filter(({ kept }) => kept !== undefined);
@@ -219,17 +225,9 @@ export async function deleteEveryCopy(
   return { removed };
 }
 
-async function pickDatabase({ backups }: Parts): Promise<vscode.Uri[]> {
-  const items = backups.databases.map(({ uri }) => ({ label: inertLine(databaseName(uri)), uri }));
-  const placeHolder = vscode.l10n.t('Choose the database whose copies to delete');
-  const title = vscode.l10n.t('Delete Every Copy of a Database');
-  const picked = await vscode.window.showQuickPick(items, { title, placeHolder });
-  return picked === undefined ? [] : [picked.uri];
-}
-
 function agrees(question: string, detail: string): Promise<boolean> {
-  const yes = vscode.l10n.t('Delete');
-  return notify.confirmFinal(question, detail, yes);
+  const { t } = vscode.l10n;
+  return notify.confirmFinal(question, detail, { yes: t('Delete'), no: t('Keep Copies') });
 }
 
 /** Pinned ones, too: a person has said so. */

@@ -218,8 +218,9 @@ export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ 
       hint: t('It may be a file of another program. Delete it yourself if you know what it is.'),
     });
   }
-  const { message, detail, yes } = questionBeforeDelete([path], withoutData([live]), pageWording);
-  if (!(await notify.confirmFinal(message, detail, yes))) return {};
+  const question = questionBeforeDelete([path], withoutData([live]), pageWording);
+  const { message, detail, yes, no = t('Keep It') } = question;
+  if (!(await notify.confirmFinal(message, detail, { yes, no }))) return {};
   await parts.worker.call('deleteSetAside', { path });
   void parts.audit.record({ what: 'clean-up', path, trigger: 'manual', result: 'ok' });
   await parts.backups.refresh();
@@ -231,21 +232,13 @@ function isOfRestore({ runbooks }: Parts, { path, isRecorded }: SetAside): boole
   return isRecorded || runbooks.keeperOf(path) !== undefined;
 }
 
-/** Looks in the folders of the workspace and of its databases, because the live database may be missing. */
 async function pickSetAside(
-  { backups, worker }: Parts,
+  { backups }: Parts,
   { title, isOffered = () => true }: { title: string; isOffered?: (one: SetAside) => boolean },
 ): Promise<SetAside | undefined> {
   const { t } = vscode.l10n;
-  const found: SetAside[] = [];
-  const folders = new Set([
-    ...(vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.fsPath),
-    ...backups.databases.map(({ uri }) => dirname(uri.fsPath)),
-  ]);
-  for (const folder of folders) {
-    if (!existsSync(folder)) continue;
-    found.push(...(await worker.call('listSetAsides', { in: folder })).filter(isOffered));
-  }
+  await backups.refresh();
+  const found = backups.previous.filter(isOffered);
   if (found.length === 0) {
     void notify.info(t('No restore has kept a previous database in this workspace.'));
     return undefined;

@@ -1,10 +1,9 @@
 /** Databases follow the branch that is checked out in this window. Git's own hook does the same outside of it. */
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { fromPlainError } from '../../core/errors.ts';
 import type { Synced, SyncRequest, SyncedDatabase } from '../../core/states/branches.ts';
 import type { WorkerClient } from '../../worker/client.ts';
-import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import { commands } from '../contributed.ts';
 import { Disposables } from '../disposables.ts';
 import { errorMessage } from '../errorMessages.ts';
@@ -14,6 +13,7 @@ import { databaseName } from '../messages.ts';
 import type { Settings } from '../settings.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Protection } from './protection.ts';
+import { takingFor } from './taking.ts';
 
 export interface BranchParts {
   checkpoints: Checkpoints;
@@ -106,12 +106,11 @@ export class Branches implements vscode.Disposable {
   }
 
   #enqueue(action: () => Promise<void>): void {
-    this.#queue = this.#queue
-      .then(action)
-      .catch((error: unknown) =>
-        this.#parts.log.error('Databases do not follow the branch', error),
-      );
+    this.#queue = this.#queue.then(action).catch(this.#tellFailure);
   }
+
+  readonly #tellFailure = (error: unknown): void =>
+    this.#parts.log.error('Databases do not follow the branch', error);
 
   /** Once, at the first switch that changes migrations, where nothing was chosen. */
   async #offer(
@@ -130,10 +129,20 @@ export class Branches implements vscode.Disposable {
     const question = t(
       'This branch has other migrations. Keep a state of the databases for each branch, and bring it back after a switch?',
     );
-    const answer = await notify.info(question, ask, auto, t('No'));
-    if (answer !== ask && answer !== auto) return;
-    await settings.remember('branches', answer === auto ? 'auto' : 'ask');
-    await this.#sync(repository.rootUri.fsPath, 'keep', { isFirst: true });
+    const follow = async (how: 'ask' | 'auto'): Promise<void> => {
+      await settings.remember('branches', how);
+      this.#enqueue(() => this.#sync(repository.rootUri.fsPath, 'keep', { isFirst: true }));
+    };
+    // Not awaited: the next switch does not wait for the answer.
+    notify
+      .info(question, ask, auto, t('No'))
+      .then(
+        (answer) =>
+          answer === ask || answer === auto
+            ? follow(answer === auto ? 'auto' : 'ask').catch(this.#tellFailure)
+            : undefined,
+        this.#tellFailure,
+      );
   }
 
   async #sync(
@@ -143,15 +152,12 @@ export class Branches implements vscode.Disposable {
   ): Promise<void> {
     const { checkpoints, log, protection, settings, toolVersion, worker } = this.#parts;
     if (protection.pausedUntil !== undefined) return;
-    const { folder, largestTotalBytes } = settings.protection();
     const synced = await worker.call('syncBranches', {
       ...{ in: root, how, copies: false },
       taking: {
-        ...{ largestTotalBytes, toolVersion, busyTimeoutMs: defaultBusyTimeoutMs },
-        ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
+        ...takingFor(settings, toolVersion),
         cause: { kind: 'branch' },
         trigger: 'task',
-        largestBytes: settings.largestCheckpointBytes(),
       },
     });
     const { state, from, to, databases } = synced;
@@ -160,12 +166,11 @@ export class Branches implements vscode.Disposable {
       `Branch ${from} to ${to}: ${databases.map((one) => `${one.path} ${one.outcome}`).join(', ')}`,
     );
     await checkpoints.refresh();
-    if (!isFirst || databases.some(({ outcome }) => outcome === 'wanted'))
-      void this.#tell(root, synced);
+    if (!isFirst || databases.some(({ outcome }) => outcome === 'wanted')) this.#tell(root, synced);
   }
 
-  /** Not awaited: a message may stay open, and the next switch does not wait for it. */
-  async #tell(root: string, { from = '', to = '', databases }: Synced): Promise<void> {
+  /** A message may stay open: neither the next switch nor another message waits for it. */
+  #tell(root: string, { from = '', to = '', databases }: Synced): void {
     const { t } = vscode.l10n;
     const nameOf = ({ path }: SyncedDatabase): string =>
       databaseName(vscode.Uri.file(join(root, path)));
@@ -176,25 +181,34 @@ export class Branches implements vscode.Disposable {
     const [restored, wanted] = [those('restored'), those('wanted')];
     const behind = [...those('held'), ...those('failed')];
     if (restored.length > 0) {
-      const undo = t('Undo…');
       const text = t('{0}: the state of the branch {1} is back.', listed(restored), to);
-      if ((await notify.info(text, undo)) === undo) await this.#undo(restored);
+      this.#ask(notify.info, text, t('Undo…'), () => this.#undo(restored));
     }
     if (wanted.length > 0) {
-      const restore = t('Bring Back');
       const text = t(
         '{0}: still the state of the branch {1}. Bring back that of {2}?',
         ...[listed(wanted), from, to],
       );
-      if ((await notify.info(text, restore)) === restore) again();
+      this.#ask(notify.info, text, t('Bring Back'), again);
     }
     for (const one of behind) {
-      const retry = t('Try Again');
       const error =
         one.error === undefined ? '' : errorMessage(fromPlainError(one.error), nameOf(one));
       const text = t('{0}: still the state of the branch {1}. {2}', nameOf(one), from, error);
-      if ((await notify.warn(text, retry)) === retry) return again();
+      this.#ask(notify.warn, text, t('Try Again'), again);
     }
+  }
+
+  /** Shows a message with one answer, and waits for nothing. */
+  #ask(
+    show: (typeof notify)['info'],
+    text: string,
+    answer: string,
+    action: () => void | Promise<void>,
+  ): void {
+    Promise.resolve(show(text, answer))
+      .then((given) => (given === answer ? action() : undefined))
+      .catch(this.#tellFailure);
   }
 
   /** Opens the page of a restore for what lay there before. */

@@ -1,5 +1,4 @@
 /** The one owner of what is known of checkpoints, and the way to take them. Views and status bar listen. */
-import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import type { Checkpoints as Taken } from '../../core/checkpoint/checkpoint.ts';
@@ -8,12 +7,12 @@ import type { Cause, Trigger } from '../../core/manifest/manifest.ts';
 import type { WorkerClient } from '../../worker/client.ts';
 import type { ResidentClient } from '../../worker/residentClient.ts';
 import type { Audit } from '../audit.ts';
-import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import type { Backups } from '../backups.ts';
 import { Disposables } from '../disposables.ts';
 import { recordAs } from '../located.ts';
 import type { Log } from '../log.ts';
 import type { Settings } from '../settings.ts';
+import { takingFor } from './taking.ts';
 
 export interface CheckpointParts {
   audit: Audit;
@@ -83,13 +82,10 @@ export class Checkpoints implements vscode.Disposable {
     { trigger, force = false }: { trigger: Trigger; force?: boolean },
   ): Promise<Taken> {
     const { settings, toolVersion, resident } = this.#parts;
-    const { folder, largestTotalBytes } = settings.protection();
     const databases = uris.map((uri) => ({ database: uri.fsPath, recordAs: recordAs(uri) }));
     const request = {
-      ...{ databases, cause, trigger, force, toolVersion, largestTotalBytes },
-      ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
-      busyTimeoutMs: defaultBusyTimeoutMs,
-      largestBytes: settings.largestCheckpointBytes(),
+      ...takingFor(settings, toolVersion),
+      ...{ databases, cause, trigger, force },
     };
     let taken: Taken;
     try {

@@ -21,6 +21,8 @@ export interface DataLoss {
   /** Empty when the file itself is gone, or is no database any more. */
   losses: Loss[];
   isGone: boolean;
+  /** The file is there, and its content is no database. */
+  isNoDatabase: boolean;
   /** The last state before, which is pinned. */
   backup: string | undefined;
   /** What ran meanwhile, as far as this window knows. */
@@ -132,7 +134,8 @@ export class LossAlarm implements vscode.Disposable {
     } catch (error) {
       if (!isBackupError(error)) throw error;
       // Who could not look has not seen a loss. What is no database any more is one.
-      if (noDatabase.has(error.code) && this.#known.has(path)) await this.#noteGone(path);
+      if (noDatabase.has(error.code) && this.#known.has(path))
+        await this.#noteGone(path, { isNoDatabase: true });
       else if (error.code === 'source-busy') this.#tryLater(path);
       else log.info(`The rows of ${path} were not counted: ${error.message}`);
       return;
@@ -147,14 +150,14 @@ export class LossAlarm implements vscode.Disposable {
     if (losses.length > 0) await this.#tell(path, before, losses);
   }
 
-  async #noteGone(path: string): Promise<void> {
+  async #noteGone(path: string, { isNoDatabase = false } = {}): Promise<void> {
     const before = this.#known.get(path);
     if (before === undefined) return;
     this.#remember(path, undefined);
     const isMature = Date.now() - (this.#firstSeen.get(path) ?? Infinity) >= matureMs;
     this.#firstSeen.delete(path);
     const hasCopies = this.#copiesOf(path).length > 0;
-    if (isMature || hasCopies) await this.#tell(path, before, []);
+    if (isMature || hasCopies) await this.#tell(path, before, [], isNoDatabase);
   }
 
   #tryLater(path: string): void {
@@ -181,10 +184,13 @@ export class LossAlarm implements vscode.Disposable {
       : undefined;
   }
 
-  async #tell(path: string, before: Known, losses: Loss[]): Promise<void> {
+  async #tell(path: string, before: Known, losses: Loss[], isNoDatabase = false): Promise<void> {
     const backup = await this.#keepLastGood(path, before);
     const ran = this.#ranSince(before.at);
-    const loss = { database: path, losses, isGone: losses.length === 0, backup: backup?.path, ran };
+    const loss = {
+      ...{ database: path, losses, isGone: losses.length === 0, isNoDatabase },
+      ...{ backup: backup?.path, ran },
+    };
     this.#parts.log.warn(words(loss, before.at));
     this.#lost.fire(loss);
     const now = Date.now();
@@ -255,13 +261,15 @@ function learnedName(path: string, table: string, ran: string | undefined): stri
 }
 
 /** `app.db: orders has 13 rows, 12,000 fewer than at 10:02 (npm test).` */
-function words({ database, losses, isGone, ran }: DataLoss, since: string): string {
+function words({ database, losses, isGone, isNoDatabase, ran }: DataLoss, since: string): string {
   const { t } = vscode.l10n;
   const name = databaseName(vscode.Uri.file(database));
   const number = (count: number): string =>
     new Intl.NumberFormat(vscode.env.language).format(count);
   const because = ran === undefined ? '' : ` (${inertLine(ran.slice(0, 100))})`;
   const time = timeOfDay(since);
+  if (isNoDatabase)
+    return t('{0} is not a SQLite database any more, since {1}{2}.', name, time, because);
   if (isGone) return t('{0} has been missing since {1}{2}.', name, time, because);
   const shown = losses.slice(0, 3).map(({ table, before, now, columns }) => {
     if (columns !== undefined) return t('{0}: without {1} now', table, columns.join(', '));

@@ -5,7 +5,6 @@ import * as vscode from 'vscode';
 import { fromPlainError } from '../../core/errors.ts';
 import { newestGood } from '../attention.ts';
 import type { Backups, Database } from '../backups.ts';
-import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
 import type { PlainResult } from '../commands/backUp.ts';
 import type { PlainBundle } from '../commands/bundle.ts';
@@ -19,6 +18,7 @@ import type { VerdictStatus } from '../../core/manifest/manifest.ts';
 import type { WorkerClient } from '../../worker/client.ts';
 import type { Settings } from '../settings.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { takingFor } from './taking.ts';
 
 const taskType = 'sqliteBackup';
 const actions = ['backUp', 'checkpoint', 'bundle', 'verify', 'restore'] as const;
@@ -192,18 +192,15 @@ async function restoreBaselines(
 ): Promise<void> {
   const { t } = vscode.l10n;
   if (typeof name !== 'string' || name === '') throw new Refused(t('The task has no "baseline".'));
-  const { folder, largestTotalBytes } = settings.protection();
   for (const { uri } of databases) {
     const { outcome, kept } = await worker.call('restoreBaseline', {
       name,
       items: [{ target: uri.fsPath, recordAs: recordAs(uri) }],
       discard: discard === true,
       taking: {
-        ...{ largestTotalBytes, toolVersion, busyTimeoutMs: defaultBusyTimeoutMs },
-        ...(folder !== undefined && isAbsolute(folder) && { checkpoints: folder }),
+        ...takingFor(settings, toolVersion),
         cause: { kind: 'baseline', text: name },
         trigger: 'task',
-        largestBytes: settings.largestCheckpointBytes(),
       },
     });
     const database = databaseName(uri);

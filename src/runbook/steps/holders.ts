@@ -78,7 +78,7 @@ export async function endHolder(restore: Restoration, pid: number): Promise<void
       t('What it has not saved is lost. SQLite rolls its open transaction back.'),
     ].join('\n'),
     yes: t('End Process'),
-    isFinal: true,
+    no: t('Let It Run'),
   });
   if (!isAgreed) return;
   const request = { paths, pid, ...(startedAt !== undefined && { startedAt }) };

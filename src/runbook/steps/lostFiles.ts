@@ -69,7 +69,7 @@ export async function giveUpLost(restore: Restoration): Promise<void> {
       unsaved.flatMap(({ names }) => names).join(', '),
     ),
     yes: t('Do Not Save'),
-    isFinal: true,
+    no: t('Go Back'),
   });
   if (!yes) return;
   run.settled = [...(run.settled ?? []), ...unsaved.map(({ key }) => key)];

@@ -348,9 +348,7 @@ export class Backups implements vscode.Disposable {
       ),
     );
     this.#bundles = newestBundles(folders, catalogs);
-    const located = databases
-      .map((file) => locate(file))
-      .sort((a, b) => (a.file.path < b.file.path ? -1 : 1));
+    const located = databases.map(locate).sort((a, b) => (a.file.path < b.file.path ? -1 : 1));
     const isShown = ({ folder, path, file }: Located): boolean =>
       candidates.has(file.path) ||
       extname(file.path) === '' ||

@@ -5,8 +5,8 @@
 //   node esbuild.mjs --processes        what tests start as processes (out/product, out/fixtures): a bundle starts in a
 //                                       fraction of the time that the sources take
 import { build, context } from 'esbuild';
-import { globSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { noticesOf } from './notices.mjs';
 
 const flags = new Set(process.argv.slice(2));
@@ -43,8 +43,28 @@ const noDriver = {
   },
 };
 
+/**
+ * Each file gets its name when it is whole. A process that has the file of a native library mapped ends with SIGSEGV or
+ * SIGBUS when another build writes over it.
+ */
+const wholeFiles = {
+  name: 'whole-files',
+  setup({ onEnd }) {
+    onEnd(({ outputFiles = [] }) => {
+      for (const { path, contents } of outputFiles) {
+        mkdirSync(dirname(path), { recursive: true });
+        const scratch = `${path}.${process.pid}`;
+        writeFileSync(scratch, contents);
+        renameSync(scratch, path);
+      }
+    });
+  },
+};
+
 const shared = {
   bundle: true,
+  write: false,
+  plugins: [wholeFiles],
   platform: 'node',
   target: 'node22',
   logLevel: 'warning',
@@ -70,7 +90,7 @@ const bundles = [
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
     external: ['vscode'],
-    plugins: [noDriver],
+    plugins: [noDriver, wholeFiles],
   },
   {
     ...shared,
@@ -80,14 +100,14 @@ const bundles = [
     format: 'cjs',
     loader: { '.node': 'copy' },
     assetNames: '[name]',
-    plugins: [onePlatformDriver],
+    plugins: [onePlatformDriver, wholeFiles],
   },
   {
     ...shared,
     entryPoints: { cli: 'src/cli/main.ts' },
     outdir: 'dist',
     format: 'esm',
-    plugins: [noDriver],
+    plugins: [noDriver, wholeFiles],
   },
   {
     ...shared,
@@ -95,7 +115,7 @@ const bundles = [
     entryPoints: { mcp: 'src/agents/mcpServer.ts' },
     outdir: 'dist',
     format: 'esm',
-    plugins: [noDriver],
+    plugins: [noDriver, wholeFiles],
   },
 ];
 
@@ -138,7 +158,7 @@ if (pageFolder !== undefined) {
   // Without the plugin that picks one platform: npm installs the driver, which picks.
   const parts = commandLineParts(commandLineFolder).map((options) =>
     'worker' in options.entryPoints
-      ? { ...options, plugins: [], external: ['better-sqlite3'] }
+      ? { ...options, plugins: [wholeFiles], external: ['better-sqlite3'] }
       : options,
   );
   await buildShipped(parts, commandLineFolder);

@@ -20,7 +20,7 @@ import {
   checkpointsFolder,
   findCheckpoint,
   storedIn,
-  thoseOfDatabase,
+  thoseThatMayBeOf,
 } from '../core/checkpoint/store.ts';
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { examine } from '../core/doctor/doctor.ts';
@@ -70,7 +70,7 @@ const handlers: Handlers = {
   checkpoint: (params, hooks) => takeCheckpoints(params, hooks),
   listCheckpoints: ({ checkpoints, database }) => {
     const all = storedIn(checkpointsFolder(checkpoints));
-    return database === undefined ? all : thoseOfDatabase(all, database);
+    return database === undefined ? all : thoseThatMayBeOf(all, database);
   },
   catalogCheckpoints({ checkpoints, databases }) {
     const folder = checkpointsFolder(checkpoints);

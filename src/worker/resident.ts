@@ -11,12 +11,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { CheckpointRequest, Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { readStamp } from '../core/checkpoint/stamp.ts';
-import { checkpointsFolder, storedIn } from '../core/checkpoint/store.ts';
+import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../core/checkpoint/store.ts';
 import { toPlainError } from '../core/errors.ts';
 import { makeDataFolder } from '../core/files/dataFolder.ts';
 import { realPathOf } from '../core/files/paths.ts';
 import { linkWithoutOverwriting, writePrivateFile } from '../core/files/publish.ts';
 import { isAlive } from '../core/files/workplace.ts';
+import { manifestNameOf } from '../core/manifest/names.ts';
 import { WorkerClient } from './client.ts';
 import type { Params } from './protocol.ts';
 import {
@@ -51,7 +52,8 @@ interface Known {
   stamp: string;
   id: string;
   path: string;
-  sizeBytes: number;
+  /** Of its file and its manifest: a check that finds damage writes to that. */
+  looks: string;
 }
 
 export function serveResident(entry: string): void {
@@ -226,7 +228,7 @@ class Resident {
       const { text, isSettled } = readStamp(real);
       if (isSettled) stamps.set(real, text);
       const known = this.#known.get(`${folder}\0${real}`);
-      if (request.force || known?.stamp !== text || sizeOf(known.path) !== known.sizeBytes)
+      if (request.force || known?.stamp !== text || looksOf(known.path) !== known.looks)
         return true;
       unchanged.push({ database: real, id: known.id, path: known.path });
       return false;
@@ -240,11 +242,11 @@ class Resident {
         : await this.#warm.call('checkpoint', params, callMs);
     for (const { database, id, path } of [...result.checkpoints, ...result.unchanged]) {
       const stamp = stamps.get(database);
-      const sizeBytes = sizeOf(path);
+      const looks = looksOf(path);
       const key = `${folder}\0${database}`;
       // The stamp was read before the pin: what was written since then makes another one.
-      if (stamp === undefined || sizeBytes === undefined) this.#known.delete(key);
-      else this.#known.set(key, { stamp, id, path, sizeBytes });
+      if (stamp === undefined || looks === undefined) this.#known.delete(key);
+      else this.#known.set(key, { stamp, id, path, looks });
     }
     return { ...result, unchanged: [...unchanged, ...result.unchanged] };
   }
@@ -258,7 +260,7 @@ class Resident {
   async #proveNext(): Promise<void> {
     if (this.isBusy) return;
     const next = [...this.#folders]
-      .flatMap((folder) => storedIn(folder).map((one) => ({ ...one, folder })))
+      .flatMap((folder) => storedOrNone(folder).map((one) => ({ ...one, folder })))
       .find(
         ({ path, manifest, isUsable }) =>
           isUsable && manifest.verdict.status === 'unchecked' && !this.#looked.has(path),
@@ -275,6 +277,25 @@ class Resident {
       this.#isProving = false;
     }
     if (this.#running === 0) this.#proveWhenQuiet();
+  }
+}
+
+/** What cannot be listed now is looked at the next time. */
+function storedOrNone(folder: string): StoredCheckpoint[] {
+  try {
+    return storedIn(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Undefined when one of the two is gone. */
+function looksOf(path: string): string | undefined {
+  try {
+    const parts = [path, manifestNameOf(path)].map((one) => statSync(one, { bigint: true }));
+    return parts.map(({ ino, size, mtimeNs }) => [ino, size, mtimeNs].join()).join(' ');
+  } catch {
+    return undefined;
   }
 }
 

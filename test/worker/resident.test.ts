@@ -11,11 +11,18 @@ import {
 import { createConnection, type Socket } from 'node:net';
 import type { CheckpointRequest, Checkpoints } from '../../src/core/checkpoint/checkpoint.ts';
 import { isBackupError } from '../../src/core/errors.ts';
+import { editManifest } from '../../src/core/manifest/manifestFile.ts';
 import { ResidentClient } from '../../src/worker/residentClient.ts';
 import { type Address, readAddress } from '../../src/worker/residentProtocol.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, withDatabase } from '../support/databases.ts';
-import { isAlive, waitUntil, workerEntry } from '../support/processes.ts';
+import {
+  endProcessesAfterEach,
+  holdOpen,
+  isAlive,
+  waitUntil,
+  workerEntry,
+} from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 /** Also of one that is reset. */
@@ -26,6 +33,7 @@ function closeOf(socket: Socket): Promise<void> {
 
 describe('the resident worker', function () {
   this.timeout(60_000);
+  endProcessesAfterEach();
   const folder = useTempFolder();
   useDataFolder(() => folder('data'));
   const clients: ResidentClient[] = [];
@@ -167,6 +175,21 @@ describe('the resident worker', function () {
     const manifest = `${checkpoints[0]?.path}.json`;
     assert.match(readFileSync(manifest, 'utf8'), /"status": ?"unchecked"/);
     await waitUntil(() => /"status": ?"ok"/.test(readFileSync(manifest, 'utf8')), 'proved', 30_000);
+  });
+
+  it('takes another one when a check has found the last one damaged', async () => {
+    createDatabase(folder('wal.db'), { journalMode: 'wal' });
+    // Its -shm tells of commits, so that the first look is enough.
+    await holdOpen(folder('wal.db'), 'SELECT 1 FROM items');
+    const client = newClient();
+    const [first] = (await take(client, 'wal.db')).checkpoints;
+    assert.equal((await take(client, 'wal.db')).unchanged[0]?.id, first?.id);
+    editManifest(first?.path ?? '', (before) => ({
+      ...before,
+      verdict: { status: 'damaged', findings: [] },
+    }));
+    const [second] = (await take(client, 'wal.db')).checkpoints;
+    assert.ok(second !== undefined && second.id !== first?.id);
   });
 
   it('says why it cannot be had', async () => {

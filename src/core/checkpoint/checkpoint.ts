@@ -3,6 +3,8 @@
  * order: read stamps, without SQLite -> take one cut of what has changed -> keep no second copy of the same content -> thin
  * out.
  */
+import { existsSync } from 'node:fs';
+import { BackupError, explain, toPlainError } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
 import { restrict } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
@@ -71,9 +73,15 @@ export async function takeCheckpoints(
     {
       ...hooks,
       isWanted(database, { sha256 }) {
-        // As they are now: another process may have taken one meanwhile, or removed some.
-        const newest = newestOf(knownToBeOf(storedIn(folder), database), now());
-        if (request.force || newest?.manifest.sha256 !== sha256) return true;
+        if (request.force) return true;
+        let newest: StoredCheckpoint | undefined;
+        try {
+          // As they are now: another process may have taken one meanwhile, or removed some.
+          newest = newestOf(knownToBeOf(storedIn(folder), database), now());
+        } catch {
+          // One too many is better than none.
+        }
+        if (newest?.manifest.sha256 !== sha256) return true;
         same.push({ database, of: newest });
         return false;
       },
@@ -93,11 +101,24 @@ export async function takeCheckpoints(
     } catch {
       // Then the content is compared the next time, too.
     }
-    result.unchanged.push({ database, id: of.id, path: of.path });
+    if (existsSync(of.path)) result.unchanged.push({ database, id: of.id, path: of.path });
+    else failures.push({ database, error: toPlainError(removedMeanwhile(of.path)) });
   }
   result.failures = failures;
-  thin(folder, { largestTotalBytes: request.largestTotalBytes, now: new Date(now()) });
+  try {
+    thin(folder, { largestTotalBytes: request.largestTotalBytes, now: new Date(now()) });
+  } catch (error) {
+    // The checkpoints are there.
+    hooks.onNote?.(`Old checkpoints stay for now: ${explain(error, 'target', folder).message}`);
+  }
   return result;
+}
+
+function removedMeanwhile(path: string): BackupError {
+  return new BackupError('incomplete', `${path} was removed while a checkpoint was taken.`, {
+    path,
+    hint: 'Try again.',
+  });
 }
 
 function snapshotOptions({

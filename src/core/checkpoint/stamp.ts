@@ -3,6 +3,7 @@
  * database, because closing a descriptor of it drops this process's locks. Sources: https://sqlite.org/fileformat2.html
  * (the file change counter at 24), https://sqlite.org/walformat.html (the salts of a WAL at 16, the index in the `-shm`).
  */
+import { randomUUID } from 'node:crypto';
 import { type BigIntStats, statSync } from 'node:fs';
 import { readPiece } from '../files/pieces.ts';
 
@@ -25,11 +26,16 @@ export interface StampOptions {
 /** Some file systems, and older kernels, count in steps of up to two seconds. */
 const coarsestTimeMs = 2000n;
 
-/** The stamp of a database, also of one that does not exist. */
-export function readStamp(
-  path: string,
-  { now = Date.now, stat = statIfThere }: StampOptions = {},
-): Stamp {
+/** The stamp of a database, also of one that does not exist. One that cannot be looked at equals no other. */
+export function readStamp(path: string, options: StampOptions = {}): Stamp {
+  try {
+    return stampOf(path, options);
+  } catch {
+    return { text: `? ${randomUUID()}`, isSettled: false };
+  }
+}
+
+function stampOf(path: string, { now = Date.now, stat = statIfThere }: StampOptions): Stamp {
   const file = stat(path);
   const wal = stat(`${path}-wal`);
   const journal = stat(`${path}-journal`);
@@ -48,7 +54,9 @@ export function readStamp(
     0n,
   );
   const isOld = newest + coarsestTimeMs <= BigInt(Math.floor(now()));
-  return { text: parts.join(' '), isSettled: isOld || (index !== undefined && wal !== undefined) };
+  const hasIndex = index !== undefined && wal !== undefined;
+  // A file that appears a moment later may be copied under the stamp of none.
+  return { text: parts.join(' '), isSettled: file !== undefined && (isOld || hasIndex) };
 }
 
 function timesOf({ size, mtimeNs, ctimeNs }: BigIntStats): string {
@@ -60,11 +68,7 @@ function bigMax(a: bigint, b: bigint): bigint {
 }
 
 function statIfThere(path: string): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false });
-  } catch {
-    return undefined; // What cannot be looked at cannot be equal either: a backup of it says why.
-  }
+  return statSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
 /** In hexadecimal digits. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { BackupError } from '../errors.ts';
+import { BackupError, explain } from '../errors.ts';
 import { dataFolderPath, makeDataFolder } from '../files/dataFolder.ts';
 import { realPathOf } from '../files/paths.ts';
 import { prepareFolder, restrict } from '../files/workplace.ts';
@@ -48,8 +48,7 @@ export function idOf({ source, createdAt, sha256 }: Manifest): string {
 
 /** All checkpoints in a folder, newest first. A folder that does not exist has none. */
 export function storedIn(folder: string): StoredCheckpoint[] {
-  if (!existsSync(folder)) return [];
-  const names = new Set(readdirSync(folder));
+  const names = new Set(namesIn(folder));
   const found: StoredCheckpoint[] = [];
   for (const name of names) {
     if (!names.has(manifestNameOf(name))) continue;
@@ -66,6 +65,16 @@ export function storedIn(folder: string): StoredCheckpoint[] {
     return { one, path: one.path, createdAt, after };
   });
   return inLineage(dated).map(({ one }) => one);
+}
+
+/** A folder that cannot be looked into is not one that has none. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return [];
+    throw explain(error, 'source', folder);
+  }
 }
 
 const blockBytes = 512;
@@ -91,17 +100,22 @@ function manifestOf(path: string): Manifest | undefined {
   }
 }
 
-/** Those of one database: by its identity, also where it was before a move, else by its name where it has none here. */
+/** Those of one database: by its identity, also where it was before a move. None of one that has no identity here. */
 export function thoseOfDatabase(
   all: readonly StoredCheckpoint[],
   database: string,
 ): StoredCheckpoint[] {
   const ids = allIdentitiesOf(realPathOf(database));
-  return all.filter(({ manifest: { source } }) =>
-    ids.size === 0
-      ? basename(source.path) === basename(database)
-      : source.id !== undefined && ids.has(source.id),
-  );
+  return all.filter(({ manifest: { source } }) => source.id !== undefined && ids.has(source.id));
+}
+
+/** The same, to be shown: of a database that has no identity here, those of all databases with its name. */
+export function thoseThatMayBeOf(
+  all: readonly StoredCheckpoint[],
+  database: string,
+): StoredCheckpoint[] {
+  if (allIdentitiesOf(realPathOf(database)).size > 0) return thoseOfDatabase(all, database);
+  return all.filter(({ manifest: { source } }) => basename(source.path) === basename(database));
 }
 
 const prefixPattern = /^[0-9a-f]{4,12}$/;

@@ -30,12 +30,13 @@ export function planThinning(
     if (ofOne[0]?.manifest.source.id === undefined) for (const one of ofOne) protectedOnes.add(one);
     for (const one of protectedIn(ofOne, now)) protectedOnes.add(one);
     const slots = new Set<string>();
-    // Newest first: the last one of an hour or a day stays.
+    // Newest first: the last one of an hour or a day stays. A damaged one takes the place of no good one.
     for (const one of ofOne) {
       const slot = slotOf(one, now);
-      const isFree = slot === undefined || !slots.has(slot);
-      if (slot !== undefined) slots.add(slot);
-      if (slot === 'old' || !isFree) goes.add(one);
+      if (slot === undefined) continue;
+      const place = one.isUsable ? slot : `${slot}, damaged`;
+      if (slot === 'old' || slots.has(place)) goes.add(one);
+      slots.add(place);
     }
   }
   const used = isOver(stored, largestTotalBytes) ? diskUseOf(stored) : new Map<string, number>();

@@ -76,15 +76,16 @@ export function provedCopyOf({
   return [baseline, ...branches].some((one) => one?.copy === now) ? now : undefined;
 }
 
-/** Puts the state under the real path `live`, which is claimed. Returns the stamp of the database afterwards. */
+/** Puts the state under the real path `live`, which is claimed. Returns the stamp of the database afterwards, unless a program has written by then. */
 export async function putBack(
   state: KeptState,
   live: string,
   { keepOut, expected, mayGo = false }: PutBackOptions,
-): Promise<string> {
+): Promise<string | undefined> {
   const folder = dirname(live);
   await sweepLeftovers(folder);
   const place = makePrivateFolder(folder);
+  let stagedAt: bigint | undefined;
   try {
     const staged = join(place.path, 'state');
     const second = join(place.path, 'before');
@@ -97,6 +98,7 @@ export async function putBack(
         const synced = stage(state, staged, live);
         const kept = await keeping;
         await synced;
+        stagedAt = timeOf(staged);
         replace({ staged, live, second, now, mayGo }, kept);
       } finally {
         await keeping.then(
@@ -106,6 +108,7 @@ export async function putBack(
       }
     } else {
       await stage(state, staged, live);
+      stagedAt = timeOf(staged);
       if (!mayGo && (liveStateOf(live) !== expected || hasContentBeside(live)))
         throw changedMeanwhile(live);
       for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
@@ -117,7 +120,13 @@ export async function putBack(
   } finally {
     place.remove();
   }
-  return readStamp(live).text;
+  const { text } = readStamp(live);
+  // What a program has written since the rename is not the state, and gets no stamp of it.
+  return timeOf(live) === stagedAt && !hasContentBeside(live) ? text : undefined;
+}
+
+function timeOf(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
 }
 
 /** A copy of the state, with mode and owner of the live file, as the application had it. Resolves when it is synced. */

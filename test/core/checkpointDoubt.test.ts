@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { takeCheckpoints, type CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
+import { readStamp } from '../../src/core/checkpoint/stamp.ts';
+import { storedIn } from '../../src/core/checkpoint/store.ts';
+import { planThinning } from '../../src/core/checkpoint/thinning.ts';
+import { digestFile } from '../../src/core/files/digests.ts';
+import type { RestoreHooks } from '../../src/core/job.ts';
+import { editManifest } from '../../src/core/manifest/manifestFile.ts';
+import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
+import { useDataFolder } from '../support/dataFolders.ts';
+import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const hourMs = 3_600_000;
+
+describe('a checkpoint in doubt', () => {
+  const folder = useTempFolder();
+  useDataFolder(() => folder('data'));
+  const hooks: RestoreHooks = {
+    onProgress: () => undefined,
+    beforePublish: () => Promise.resolve(),
+    digestBeside: (path) => Promise.resolve(digestFile(path)),
+    keepOut: (paths) =>
+      Promise.resolve({
+        outcomes: paths.map(() => 'held' as const),
+        letGo: () => Promise.resolve(),
+      }),
+  };
+  const taking = (): Omit<CheckpointRequest, 'databases' | 'force'> => ({
+    ...{ checkpoints: folder('cp'), cause: { kind: 'manual' }, trigger: 'manual' },
+    ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 1e9, toolVersion: '0' },
+  });
+  const take = (
+    names: string[],
+    options: Parameters<typeof takeCheckpoints>[2] = {},
+  ): ReturnType<typeof takeCheckpoints> => {
+    const databases = names.map((name) => ({ database: folder(name), recordAs: { path: name } }));
+    return takeCheckpoints({ ...taking(), databases, force: false }, hooks, options);
+  };
+  const write = (name: string, sql: string): void =>
+    withDatabase(folder(name), (db) => {
+      db.exec(sql);
+    });
+
+  describe('whose database cannot be looked at', () => {
+    for (const suffix of ['', '-wal', '-journal'])
+      it(`is never the state of now: app.db${suffix}`, () => {
+        createDatabase(folder('app.db'));
+        const stat = (path: string): ReturnType<typeof statSync> & never => {
+          if (path === folder(`app.db${suffix}`))
+            throw Object.assign(new Error('EIO'), { code: 'EIO' });
+          return statSync(path, { bigint: true, throwIfNoEntry: false }) as never;
+        };
+        const now = (): number => Date.now() + 60_000;
+        const [one, other] = [
+          readStamp(folder('app.db'), { stat, now }),
+          readStamp(folder('app.db'), { stat, now }),
+        ];
+        assert.notEqual(one.text, other.text);
+        assert.deepEqual([one.isSettled, other.isSettled], [false, false]);
+      });
+
+    it('that was not there when it was asked about has no stamp to be found by', () => {
+      assert.equal(readStamp(folder('none.db')).isSettled, false);
+    });
+  });
+
+  it('that is damaged takes the place of no good one of the same hour', async () => {
+    createDatabase(folder('app.db'));
+    await take(['app.db']);
+    const [one] = storedIn(folder('cp'));
+    assert.ok(one);
+    const at = (ageMs: number, isUsable = true): typeof one => ({
+      ...{ ...one, isUsable, path: `${ageMs}` },
+      manifest: { ...one.manifest, createdAt: new Date(5.5 * hourMs + 1e12 - ageMs).toISOString() },
+    });
+    const now = new Date(5.5 * hourMs + 1e12);
+    const minute = 60_000;
+    const base = 5 * hourMs;
+    const stored = [at(0), at(base, false), at(base + minute), at(base + 2 * minute)];
+    const hour = (ms: number): number => Math.floor((now.getTime() - ms) / hourMs);
+    assert.equal(hour(base), hour(base + 2 * minute));
+    const goes = planThinning(stored, { largestTotalBytes: 1e12, now }).map(({ path }) => path);
+    assert.deepEqual(goes, [`${base + 2 * minute}`]);
+  });
+
+  it('that is removed while another one is compared with it is not named as there', async () => {
+    for (const name of ['a.db', 'b.db']) createDatabase(folder(name));
+    const first = await take(['a.db', 'b.db']);
+    const [ofA] = first.checkpoints;
+    assert.ok(ofA);
+    // The same content again.
+    for (const name of ['a.db', 'b.db']) write(name, 'PRAGMA user_version = 0');
+    for (const { path } of storedIn(folder('cp')))
+      editManifest(path, (before) => ({ ...before, stamp: 'x' }));
+    let looks = 0;
+    const now = (): number => {
+      looks += 1;
+      // The comparison of the second database is the last look before the answer.
+      if (looks === looksBeforeAnswer)
+        for (const path of [ofA.path, `${ofA.path}.json`]) rmSync(path);
+      return Date.now() + 60_000;
+    };
+    // Two stamps and two newest ones, then one comparison each.
+    const looksBeforeAnswer = 6;
+    const { unchanged, failures } = await take(['a.db', 'b.db'], { now });
+    assert.ok(!existsSync(ofA.path));
+    assert.deepEqual(
+      unchanged.map(({ database }) => database),
+      [folder('b.db')],
+    );
+    assert.deepEqual(
+      failures.map(({ database, error }) => [database, error.code]),
+      [[folder('a.db'), 'incomplete']],
+    );
+  });
+
+  it('is told as taken although old ones cannot be thinned out', async () => {
+    createDatabase(folder('app.db'));
+    let looks = 0;
+    const { checkpoints } = await take(['app.db'], {
+      now() {
+        looks += 1;
+        // The last look is that of thinning out.
+        if (existsSync(folder('cp')) && storedIn(folder('cp')).length > 0 && looks > 2)
+          throw Object.assign(new Error('EIO: i/o error, scandir'), {
+            code: 'EIO',
+            syscall: 'scandir',
+          });
+        return Date.now();
+      },
+    });
+    assert.equal(checkpoints.length, 1);
+  });
+
+  it('is not said to be missing where the folder cannot be looked into', function () {
+    writeFileSync(folder('file'), '');
+    assert.throws(() => storedIn(join(folder('file'), 'cp')), { name: 'BackupError' });
+    assert.deepEqual(storedIn(folder('none')), []);
+    if (process.getuid?.() === 0) this.skip();
+    mkdirSync(folder('closed/cp'), { recursive: true });
+    chmodSync(folder('closed'), 0);
+    try {
+      assert.throws(() => storedIn(folder('closed/cp')), { name: 'BackupError' });
+    } finally {
+      chmodSync(folder('closed'), 0o700);
+    }
+  });
+
+  it('of another project is no baseline of a database with the same name', async () => {
+    for (const name of ['one/app.db', 'two/app.db']) {
+      mkdirSync(dirname(folder(name)));
+      createDatabase(folder(name), { rows: name.startsWith('one') ? 10 : 20 });
+    }
+    const recordAs = { path: 'app.db' };
+    const databases = [{ database: folder('one/app.db'), recordAs }];
+    await keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, hooks);
+    const items = [{ target: folder('two/app.db'), recordAs }] as [
+      { target: string; recordAs: typeof recordAs },
+    ];
+    await assert.rejects(
+      restoreBaseline({ name: 'seed', items, discard: false, taking: taking() }, hooks),
+      { code: 'source-missing' },
+    );
+    assert.equal(valueOf(folder('two/app.db'), 'SELECT count(*) FROM items'), 20);
+  });
+
+  for (const journalMode of ['delete', 'wal'] as const)
+    it(`is not taken for what a program writes in the moment in which it is put back (${journalMode})`, async () => {
+      createDatabase(folder('app.db'), { rows: 10, journalMode });
+      const recordAs = { path: 'app.db' };
+      const databases = [{ database: folder('app.db'), recordAs }];
+      await keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, hooks);
+      write('app.db', 'DELETE FROM items WHERE id > 5');
+      const request = {
+        ...{ name: 'seed', items: [{ target: folder('app.db'), recordAs }], discard: false },
+        taking: taking(),
+      };
+      await restoreBaseline(request, {
+        ...hooks,
+        async keepOut(paths) {
+          const kept = await hooks.keepOut(paths);
+          return {
+            ...kept,
+            letGo() {
+              write('app.db', "UPDATE items SET name = 'of a program' WHERE id = 1");
+              return Promise.resolve();
+            },
+          };
+        },
+      });
+      const { outcome, kept } = await restoreBaseline(request, hooks);
+      assert.equal(outcome, 'restored');
+      const path = storedIn(folder('cp')).find(({ id }) => id === kept)?.path ?? '';
+      assert.equal(valueOf(path, 'SELECT name FROM items WHERE id = 1'), 'of a program');
+    });
+});

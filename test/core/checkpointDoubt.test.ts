@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  type BigIntStats,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { takeCheckpoints, type CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
 import { readStamp } from '../../src/core/checkpoint/stamp.ts';
@@ -48,10 +56,10 @@ describe('a checkpoint in doubt', () => {
     for (const suffix of ['', '-wal', '-journal'])
       it(`is never the state of now: app.db${suffix}`, () => {
         createDatabase(folder('app.db'));
-        const stat = (path: string): ReturnType<typeof statSync> & never => {
+        const stat = (path: string): BigIntStats | undefined => {
           if (path === folder(`app.db${suffix}`))
             throw Object.assign(new Error('EIO'), { code: 'EIO' });
-          return statSync(path, { bigint: true, throwIfNoEntry: false }) as never;
+          return statSync(path, { bigint: true, throwIfNoEntry: false });
         };
         const now = (): number => Date.now() + 60_000;
         const [one, other] = [

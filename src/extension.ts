@@ -20,6 +20,7 @@ import { Looks } from './editor/looks.ts';
 import { Offsite } from './editor/offsite.ts';
 import { Log } from './editor/log.ts';
 import { sweepPrivateCopies } from './editor/privateCopies.ts';
+import { BeforeCommands } from './editor/protection/beforeCommands.ts';
 import { Branches } from './editor/protection/branches.ts';
 import { Checkpoints } from './editor/protection/checkpoints.ts';
 import { LossAlarm } from './editor/protection/lossAlarm.ts';
@@ -66,6 +67,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const branches = new Branches({
     ...{ checkpoints, log, memory: context.globalState, protection, settings, toolVersion, worker },
   });
+  const beforeCommands = new BeforeCommands({ backups, checkpoints, log, protection, settings });
   const alarm = new LossAlarm({
     ...{ backups, checkpoints, log, memory, protection, resident, settings, worker },
   });
@@ -87,7 +89,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   context.subscriptions.push(
     owned,
     ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
-    ...[offsite, worker, resident, checkpoints, protection, alarm, branches],
+    ...[offsite, worker, resident, checkpoints, protection, alarm, branches, beforeCommands],
     new StatusBar(backups, settings, {
       lines: () => protectionLines({ checkpoints, protection, settings }),
       changes: [checkpoints.onDidChange, protection.onDidChange],

@@ -135,7 +135,11 @@ async function listCheckpoints(
     ...{ id, path, createdAt: manifest.createdAt },
     verified: isUsable ? manifest.verdict.status : 'damaged',
     database: manifest.livePath ?? manifest.source.path,
-    trigger: { kind: manifest.cause?.kind ?? manifest.trigger, text: manifest.cause?.text ?? '' },
+    trigger: {
+      kind: manifest.cause?.kind ?? manifest.trigger,
+      text: manifest.cause?.text ?? '',
+      ...(manifest.cause?.moment !== undefined && { moment: manifest.cause.moment }),
+    },
   }));
   if (values.json) {
     print(JSON.stringify({ checkpoints }));
@@ -143,7 +147,7 @@ async function listCheckpoints(
   }
   for (const { id, createdAt, verified, database: name, trigger } of checkpoints)
     print(
-      `${id}  ${createdAt}  ${verified === 'unchecked' ? 'not checked yet' : verified}  ${name}  ${trigger.kind}${trigger.text === '' ? '' : `: ${trigger.text}`}`,
+      `${id}  ${createdAt}  ${verified === 'unchecked' ? 'not checked yet' : verified}  ${name}  ${trigger.kind}${trigger.text === '' ? '' : `: ${trigger.text}`}${trigger.moment === 'may-include' ? ' (may include its first writes)' : ''}`,
     );
   if (checkpoints.length === 0) tell('No checkpoints.');
   return exitCodes.ok;

@@ -64,6 +64,8 @@ export interface SnapshotHooks {
   beforePublish: () => Promise<void>;
   /** Digests of a file beside this thread's own work. Without it, the file is read here. */
   digestBeside?: (path: string) => Promise<Digests>;
+  /** Called once when all databases that can be are held, with their real paths. */
+  onHeld?: (databases: readonly string[]) => void;
   /** Whether a proved copy of `database` is to be kept. Without it, each is. */
   isWanted?: (database: string, copy: { sha256: string }) => boolean;
   /** How large databases are captured. Without it, SQLite copies all page by page. */

@@ -98,6 +98,7 @@ export interface SettingValues {
   schedule: string;
   offsite: unknown[];
   'before.debug': 'off' | 'onlyIfChanged';
+  'before.commands': string[];
   branches: 'off' | 'ask' | 'auto';
   checkpointsFolder: string;
   'checkpoints.maxDisk': number;

@@ -6,11 +6,11 @@ export interface SettingSchema {
   enum?: readonly unknown[] | undefined;
   minimum?: number | undefined;
   maximum?: number | undefined;
-  items?: { type?: string | undefined } | undefined;
+  items?: { type?: string | undefined; pattern?: string | undefined } | undefined;
 }
 
 export interface SettingProblem {
-  expected: 'text' | 'number' | 'boolean' | 'texts' | 'list' | 'choice' | 'range';
+  expected: 'text' | 'number' | 'boolean' | 'texts' | 'list' | 'commands' | 'choice' | 'range';
   /** The value as JSON, cut where it is long. */
   found: string;
 }
@@ -44,10 +44,17 @@ function whatIsWrong(
       return value < (minimum ?? -Infinity) || value > (maximum ?? Infinity) ? 'range' : undefined;
     case 'array':
       if (!Array.isArray(value)) return items?.type === 'string' ? 'texts' : 'list';
-      return items?.type !== 'string' || value.every((one) => typeof one === 'string')
+      if (items?.type !== 'string') return undefined;
+      if (!value.every((one) => typeof one === 'string')) return 'texts';
+      // The only texts with a pattern are those of commands.
+      return items.pattern === undefined || value.every((one) => matches(one, items.pattern))
         ? undefined
-        : 'texts';
+        : 'commands';
     default:
       return undefined;
   }
+}
+
+function matches(value: string, pattern: string | undefined): boolean {
+  return pattern === undefined || new RegExp(pattern, 'u').test(value);
 }

@@ -34,6 +34,8 @@ export interface ProtectionSettings {
   folder: string | undefined;
   largestTotalBytes: number;
   beforeDebug: boolean;
+  /** Of commands; empty for none. */
+  beforeCommands: string[];
   /** As written; empty for none. */
   schedule: string;
   lossAlarm: boolean;
@@ -179,6 +181,7 @@ export class Settings {
       folder: isAbsolute(folder) ? folder : undefined,
       largestTotalBytes: read('checkpoints.maxDisk', undefined) * 1e9,
       beforeDebug: read('before.debug', undefined) !== 'off',
+      beforeCommands: read('before.commands', undefined),
       schedule: read('schedule', undefined).trim(),
       lossAlarm: read('lossAlarm', undefined),
     };
@@ -307,6 +310,7 @@ function tellBad(key: SettingKey, { expected, found }: SettingProblem): void {
     boolean: t('true or false'),
     texts: t('a list of texts'),
     list: t('a list'),
+    commands: t('a list of commands, none of them empty or with ;, & or |'),
     choice: t('one of its choices'),
     range: t('a number within its limits'),
   };

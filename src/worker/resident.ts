@@ -39,7 +39,10 @@ export function isResident(): boolean {
 
 /** More than this together takes a while: such a checkpoint holds up no other one. */
 const mostWarmBytes = 64e6;
+/** The same before a command that has begun: it is held at once, and others wait. */
+const mostUrgentBytes = 1e9;
 const callMs = 60_000;
+const urgentMs = 300_000;
 /** So long after the last request, what is not proved yet is looked at. */
 const quietMs = 3000;
 /** A socket's path must fit into so many bytes, and more on no system. */
@@ -236,10 +239,11 @@ class Resident {
     if (wanted.length === 0) return { checkpoints: [], unchanged, failures: [] };
     const bytes = wanted.reduce((sum, { database }) => sum + (sizeOf(database) ?? 0), 0);
     const params = { ...request, databases: wanted };
+    const isUrgent = request.began !== undefined;
     const result =
-      bytes > mostWarmBytes
+      bytes > (isUrgent ? mostUrgentBytes : mostWarmBytes)
         ? await this.#alone.call('checkpoint', params)
-        : await this.#warm.call('checkpoint', params, callMs);
+        : await this.#warm.call('checkpoint', params, isUrgent ? urgentMs : callMs);
     for (const { database, id, path } of [...result.checkpoints, ...result.unchanged]) {
       const stamp = stamps.get(database);
       const looks = looksOf(path);

@@ -12,6 +12,7 @@ const pureCore = [
   'catalog/folderSetting',
   'catalog/protection',
   'catalog/retention',
+  'checkpoint/commands',
   'errors',
   'files/dataFolderPath',
   'manifest/lineage',

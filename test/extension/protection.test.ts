@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
@@ -20,6 +21,11 @@ interface Result {
   checkpoints: { id: string; path: string; database: string }[];
   unchanged: { id: string; database: string }[];
   failures: { database: string; code: string; message: string }[];
+}
+
+interface Kept {
+  cause?: { kind: string; text?: string; moment?: string };
+  livePath?: string;
 }
 
 const { Global, Workspace } = vscode.ConfigurationTarget;
@@ -126,7 +132,7 @@ describe('Protection', () => {
     const elsewhere = inWorkspace('stolen');
     const properties = [
       ...['branches', 'checkpointsFolder', 'schedule'],
-      ...['before.debug', 'checkpoints.maxDisk', 'offsite'],
+      ...['before.commands', 'before.debug', 'checkpoints.maxDisk', 'offsite'],
     ];
     for (const key of properties) {
       const { workspaceValue } = vscode.workspace.getConfiguration('sqliteBackup').inspect(key) ?? {
@@ -258,6 +264,52 @@ describe('Protection', () => {
           cause?.kind === 'debug' && livePath === inWorkspace('data/guarded.db'),
       );
       assert.equal(own.length, 1);
+    });
+  });
+
+  describe('before commands of others', () => {
+    const causes = (): { kind: string; text?: string; moment?: string }[] => {
+      const data = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share');
+      const folder = join(data, 'sqlite-backup', 'checkpoints');
+      return readdirSync(folder)
+        .filter((name) => name.endsWith('.json'))
+        .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Kept)
+        .flatMap(({ cause, livePath }) =>
+          livePath === inWorkspace('data/guarded.db') && cause !== undefined ? [cause] : [],
+        );
+    };
+    const taken = (text: string): Promise<void> =>
+      until(() => causes().some((one) => one.text === text), `there is one before ${text}`);
+
+    it('takes a checkpoint when a task or a terminal begins one, and says what is not proved', async () => {
+      await checkpoint('data/guarded.db');
+      change('data/guarded.db');
+      const scope = vscode.TaskScope.Workspace;
+      const task = (command: string): vscode.Task =>
+        new vscode.Task(
+          { type: 'shell' },
+          scope,
+          command,
+          'test',
+          new vscode.ShellExecution(command),
+        );
+      await vscode.tasks.executeTask(task('true knex migrate:list'));
+      await taken('true knex migrate:list');
+      const kinds = causes().filter(({ text }) => text?.includes('knex'));
+      // It was written just now: nothing proves that this was not the task.
+      assert.deepEqual(kinds, [
+        { kind: 'task', text: 'true knex migrate:list', moment: 'may-include' },
+      ]);
+      change('data/guarded.db');
+      const terminal = vscode.window.createTerminal({ name: 'test', shellPath: '/bin/bash' });
+      try {
+        let shell: vscode.TerminalShellIntegration | undefined;
+        await until(() => (shell = terminal.shellIntegration) !== undefined, 'the shell is ready');
+        shell?.executeCommand('echo alembic upgrade head');
+        await taken('echo alembic upgrade head');
+      } finally {
+        terminal.dispose();
+      }
     });
   });
 

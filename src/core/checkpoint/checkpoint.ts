@@ -13,6 +13,8 @@ import type { Cause, Trigger } from '../manifest/manifest.ts';
 import { editManifest } from '../manifest/manifestFile.ts';
 import type { CopyFailure } from '../snapshot/copying.ts';
 import { takeSnapshots } from '../snapshot/snapshot.ts';
+import { isUnwrittenSince } from './began.ts';
+import type { Moment } from './commands.ts';
 import type { StampOptions } from './stamp.ts';
 import { idOf, makeCheckpointsFolder, type StoredCheckpoint, storedIn } from './store.ts';
 import { thin } from './thinning.ts';
@@ -24,6 +26,8 @@ export interface CheckpointRequest {
   checkpoints?: string | undefined;
   cause: Cause;
   trigger: Trigger;
+  /** When the command of the cause was seen to begin. Then the cause says whether the state is proved to be older. */
+  began?: Moment | undefined;
   /** Takes one also of what has not changed. */
   force: boolean;
   busyTimeoutMs: number;
@@ -68,10 +72,21 @@ export async function takeCheckpoints(
   if (wanted.length === 0) return result;
   const same: { database: string; of: StoredCheckpoint }[] = [];
   const stamps = new Map(wanted.map(({ database, stamp }) => [realPathOf(database), stamp]));
+  const { began, cause } = request;
+  const older = new Set<string>();
+  const causeOf = (database: string): Cause =>
+    began === undefined
+      ? cause
+      : { ...cause, moment: older.has(database) ? 'before' : 'may-include' };
   const { snapshots, failures } = await takeSnapshots(
-    { ...snapshotOptions(request), folder, databases: wanted },
+    { ...snapshotOptions(request), cause: causeOf, folder, databases: wanted },
     {
       ...hooks,
+      onHeld(databases) {
+        // After they are held: what is written later is not in the copies.
+        for (const one of databases)
+          if (began !== undefined && isUnwrittenSince(one, began)) older.add(one);
+      },
       isWanted(database, { sha256 }) {
         if (request.force) return true;
         let newest: StoredCheckpoint | undefined;
@@ -122,14 +137,13 @@ function removedMeanwhile(path: string): BackupError {
 }
 
 function snapshotOptions({
-  cause,
   trigger,
   busyTimeoutMs,
   largestBytes,
   toolVersion,
 }: CheckpointRequest): Omit<Parameters<typeof takeSnapshots>[0], 'folder' | 'databases'> {
   return {
-    ...{ cause, trigger, busyTimeoutMs, largestBytes, toolVersion },
+    ...{ trigger, busyTimeoutMs, largestBytes, toolVersion },
     method: 'exact',
     // Facts, size and hash are compared at once; SQLite's check comes later.
     verify: false,

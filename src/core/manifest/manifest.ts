@@ -168,6 +168,8 @@ const causeSchema = v.object({
   text: v.optional(text),
   session: v.optional(text),
   turn: v.optional(text),
+  /** Of a command that was seen to begin: `before` is proved; `may-include` is not. */
+  moment: v.optional(text),
 });
 /** Why a checkpoint was taken. */
 export type Cause = v.InferOutput<typeof causeSchema>;

@@ -47,7 +47,10 @@ export interface CopyRequest {
   largestBytes: number;
 }
 
-export type CopyHooks = Pick<SnapshotHooks, 'onProgress' | 'onNote' | 'digestBeside' | 'capturing'>;
+export type CopyHooks = Pick<
+  SnapshotHooks,
+  'onProgress' | 'onNote' | 'onHeld' | 'digestBeside' | 'capturing'
+>;
 
 export interface CopyFailure {
   /** As asked for. */
@@ -163,6 +166,7 @@ export class Copying {
   async #copyHeld(held: Held[], capturing: CaptureProcess | undefined): Promise<Copied[]> {
     const at = new Date();
     try {
+      this.#hooks.onHeld?.(held.map(({ member }) => member.source.path));
       const totalBytes = sum(held.map(({ pin: { facts } }) => facts.pageCount * facts.pageSize));
       const copied: Copied[] = [];
       let before = 0;

@@ -42,8 +42,8 @@ export interface SnapshotOptions {
   folder: string;
   method: Method;
   trigger: Trigger;
-  /** Of a checkpoint. */
-  cause?: Cause | undefined;
+  /** Of a checkpoint; a function gets the real path once all databases are held. */
+  cause?: Cause | ((database: string) => Cause) | undefined;
   /** Whether to check the copies with SQLite and to count rows. Size, facts and hash are always looked at. */
   verify: boolean;
   /** How long to wait for another program's lock, in ms. */
@@ -185,7 +185,9 @@ class Job {
   }
 
   #describe(one: Proved): Manifest {
-    const { method, trigger, cause, toolVersion } = this.#request;
+    const { method, trigger, toolVersion } = this.#request;
+    const { cause: asked } = this.#request;
+    const cause = typeof asked === 'function' ? asked(one.source.path) : asked;
     const source = sourceOf(one, this.#identified);
     const earlier = thoseOf(this.#earlier, source.id);
     const contents = describeContents(one);

@@ -271,11 +271,12 @@ export function protectionLines({
 }: Pick<Parts, 'checkpoints' | 'protection' | 'settings'>): string[] {
   const { t } = vscode.l10n;
   const now = Date.now();
-  const { beforeDebug, schedule } = settings.protection();
+  const { beforeCommands, beforeDebug, schedule } = settings.protection();
   const { pausedUntil } = protection;
   const when = [
     ...(schedule === '' ? [] : [schedule]),
     ...(beforeDebug ? [t('before debugging')] : []),
+    ...(beforeCommands.length > 0 ? [t('before migrations and other commands')] : []),
   ];
   const { last } = checkpoints;
   return [

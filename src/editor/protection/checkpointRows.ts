@@ -13,9 +13,13 @@ import { dayAndTime, dayName, timeOfDay } from '../times.ts';
 export type CheckpointsRow = Extract<Row, { kind: 'checkpoints' }>;
 
 /** `before npm test`, `agent: clean up`, `schedule`: why it was taken. */
-export function causeText({ kind, text, turn }: Cause): string {
+export function causeText({ kind, text, turn, moment }: Cause): string {
   const { t } = vscode.l10n;
   const said = text === undefined || text === '' ? undefined : text;
+  if (moment !== undefined && said !== undefined)
+    return moment === 'before'
+      ? t('before {0}', said)
+      : t('at the start of {0}, may include its first writes', said);
   switch (kind) {
     case 'run':
     case 'terminal':

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import type { Checkpoints as Taken } from '../../core/checkpoint/checkpoint.ts';
+import type { Moment } from '../../core/checkpoint/commands.ts';
 import { fromPlainError, isBackupError, toPlainError } from '../../core/errors.ts';
 import type { Cause, Trigger } from '../../core/manifest/manifest.ts';
 import type { WorkerClient } from '../../worker/client.ts';
@@ -79,13 +80,17 @@ export class Checkpoints implements vscode.Disposable {
   async take(
     uris: readonly vscode.Uri[],
     cause: Cause,
-    { trigger, force = false }: { trigger: Trigger; force?: boolean },
+    {
+      trigger,
+      force = false,
+      began,
+    }: { trigger: Trigger; force?: boolean; began?: Moment | undefined },
   ): Promise<Taken> {
     const { settings, toolVersion, resident } = this.#parts;
     const databases = uris.map((uri) => ({ database: uri.fsPath, recordAs: recordAs(uri) }));
     const request = {
       ...takingFor(settings, toolVersion),
-      ...{ databases, cause, trigger, force },
+      ...{ databases, cause, trigger, force, began },
     };
     let taken: Taken;
     try {

@@ -39,7 +39,7 @@ export const offsite: Verb = {
   summary:
     'Send backups to another machine with restic or rclone, prove them there, fetch them back.',
   usage: `offsite setup NAME --engine restic|rclone --repository ADDRESS [--what newest|all|pinned] [--password-command COMMAND | --password-file FILE] [--create] [--json]
-  offsite send [BACKUP…] --to DIR [--destination NAME] [--json]
+  offsite send BACKUP… | --to DIR [--destination NAME] [--json]
   offsite list [--destination NAME] [--json]
   offsite fetch COPY --to DIR [--destination NAME] [--json]
   offsite prove [COPY…] [--all] [--to DIR] [--destination NAME] [--json]
@@ -50,9 +50,31 @@ export const offsite: Verb = {
     if (run === undefined)
       throw new UsageError('offsite takes one of setup, send, list, fetch, prove, status.');
     const { values, positionals } = parse({ args: others, allowPositionals: true, options });
+    refuseOptionsOfOthers(action, values);
     return run(positionals, values, context);
   },
 };
+
+/** What each action takes, beside `--json`. */
+const taken: Readonly<Record<string, readonly (keyof typeof options)[]>> = {
+  setup: ['engine', 'repository', 'what', 'password-command', 'password-file', 'create'],
+  send: ['to', 'destination'],
+  list: ['destination'],
+  fetch: ['to', 'destination'],
+  prove: ['all', 'to', 'destination'],
+  status: ['to', 'by-hand', 'destination'],
+};
+
+/** An option of another action would do nothing, without a word. */
+function refuseOptionsOfOthers(action: string, values: Values): void {
+  const own = taken[action] ?? [];
+  const wrong = Object.keys(values).find(
+    (name) => name !== 'json' && !own.some((one) => one === name),
+  );
+  if (wrong === undefined) return;
+  const words = own.map((one) => `--${one}`).join(', ');
+  throw new UsageError(`offsite ${action} takes no --${wrong}. It takes ${words} and --json.`);
+}
 
 type Action = (positionals: string[], values: Values, context: Context) => Promise<number>;
 
@@ -89,6 +111,8 @@ async function setup(
 async function send(backups: string[], values: Values, context: Context): Promise<number> {
   const { worker, signal, print, tell } = context;
   const destination = await chosen(values, context);
+  if (backups.length > 0 && values.to !== undefined)
+    throw new UsageError('offsite send takes backups or --to, not both.');
   const only = backups.map((one) => resolve(one));
   const folders =
     only.length > 0
@@ -167,6 +191,8 @@ async function fetch([id, ...rest]: string[], values: Values, context: Context):
 }
 
 async function prove(ids: string[], values: Values, context: Context): Promise<number> {
+  if (values.all === true && ids.length > 0)
+    throw new UsageError('offsite prove takes copies or --all, not both.');
   const destination = await chosen(values, context);
   const { folders } = await context.worker.call('offsiteStatus', { destination });
   const { proved, failures } = await context.worker.call(
@@ -191,7 +217,15 @@ async function prove(ids: string[], values: Values, context: Context): Promise<n
 async function status(rest: string[], values: Values, context: Context): Promise<number> {
   if (rest.length > 0)
     throw new UsageError('offsite status takes no arguments except its options.');
-  if (values['by-hand'] === true) return byHand(values, context);
+  if (values['by-hand'] === true) {
+    if (values.to !== undefined)
+      throw new UsageError('--by-hand takes no --to: it asks the place.');
+    return byHand(values, context);
+  }
+  if (values.destination !== undefined)
+    throw new UsageError(
+      'offsite status tells of every destination: --destination needs --by-hand.',
+    );
   const { worker, signal, print, tell } = context;
   const destinations = await worker.call('offsiteDestinations', {}, { signal });
   const folders = values.to === undefined ? undefined : [resolve(values.to)];

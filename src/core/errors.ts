@@ -306,3 +306,13 @@ function systemMeaning(code: string, side: Side): Meaning | undefined {
       return undefined;
   }
 }
+
+/** Of what sends to another machine, the copies before the cancel are there. */
+export function cancelled(left: 'nothing' | 'copies' | 'unknown' = 'nothing'): BackupError {
+  if (left === 'nothing') return new BackupError('cancelled', 'Cancelled. Nothing was written.');
+  if (left === 'unknown') return new BackupError('cancelled', 'Cancelled.');
+  return new BackupError(
+    'cancelled',
+    'Cancelled. What was sent before stays there; the next run sends the rest.',
+  );
+}

@@ -91,7 +91,7 @@ export function errorMessage(error: BackupError, name: string): string {
     case 'worker-died':
       return t('The backup of {0} ended unexpectedly. Try again; the log has the details.', name);
     case 'cancelled':
-      return t('Cancelled: {0} was not backed up.', name);
+      return name === '' ? said(error.message) : t('Cancelled: {0} was not backed up.', name);
     case 'newer-format':
       return t('{0} was written by a newer version. Update SQLite Backup.', name);
     case 'too-large':

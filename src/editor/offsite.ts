@@ -33,6 +33,9 @@ export class Offsite implements vscode.Disposable {
     this.#needs = needs;
     const daily = setInterval(() => void this.#sendDue(), hourMs);
     daily.unref();
+    // A window that is open for less than an hour sends, too.
+    const first = setTimeout(() => void this.#sendDue(), settlesAfterMs);
+    this.#owned.add({ dispose: () => clearTimeout(first) });
     this.#owned.add({ dispose: () => clearInterval(daily) });
     this.#owned.add({ dispose: () => clearTimeout(this.#soon) });
     this.#owned.add(
@@ -74,16 +77,28 @@ export class Offsite implements vscode.Disposable {
     const { worker, backups } = this.#needs;
     const secret = await this.secretOf(destination);
     const folders = await this.folders();
-    const result = await worker.call('offsiteSend', { destination, secret, folders }, options);
-    if (result.proved.length > 0) await backups.refresh();
-    return result;
+    try {
+      return await worker.call('offsiteSend', { destination, secret, folders }, options);
+    } finally {
+      // A run that was cut short has sent something, too.
+      await backups.refresh();
+    }
   }
 
   async #sendDue(): Promise<void> {
-    for (const destination of this.destinations().filter(({ when }) => when !== 'manual')) {
-      const { triedAt } = await this.#needs.worker.call('offsiteStatus', { destination });
-      const age = Date.now() - Date.parse(triedAt ?? '');
-      if (!(age >= 0 && age < dayMs)) await this.#sendQuietly(destination);
+    for (const destination of this.destinations().filter(({ when }) => when !== 'manual'))
+      if (await this.#isDue(destination)) await this.#sendQuietly(destination);
+  }
+
+  /** Once a day, and each hour while the place cannot be reached. */
+  async #isDue(destination: Destination): Promise<boolean> {
+    try {
+      const status = await this.#needs.worker.call('offsiteStatus', { destination, folders: [] });
+      const age = Date.now() - Date.parse(status.triedAt ?? '');
+      return !(age >= 0 && age < dayMs) || status.trouble?.reason === 'unreachable';
+    } catch (error) {
+      this.#needs.log.error(`Off-machine copies: ${destination.name}`, error);
+      return false;
     }
   }
 

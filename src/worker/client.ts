@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { BackupError, fromPlainError, isBackupError } from '../core/errors.ts';
+import { BackupError, fromPlainError, isBackupError, cancelled } from '../core/errors.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files/workplace.ts';
 import type { Progress } from '../core/job.ts';
 import { type Translate, translateAnswer, translateError } from '../core/sentences.ts';
@@ -319,7 +319,7 @@ function converse<M extends Method>(
       killWithEngine(child, call);
       settle(() => reject(error));
     };
-    const onAbort = (): void => giveUp(cancelled());
+    const onAbort = (): void => giveUp(cancelled(leftBy(call)));
     const timer =
       deadlineMs === undefined
         ? undefined
@@ -365,8 +365,10 @@ function killWithEngine(child: ChildProcess, message: ToWorker): void {
   child.kill('SIGKILL');
 }
 
-function cancelled(): BackupError {
-  return new BackupError('cancelled', 'Cancelled. Nothing was written.');
+function leftBy(message: ToWorker): 'nothing' | 'copies' | 'unknown' {
+  const method = 'call' in message ? message.call.method : '';
+  if (method === 'offsiteSend') return 'copies';
+  return method.startsWith('offsite') ? 'unknown' : 'nothing';
 }
 
 function tooLate(deadlineMs: number, isPublishing: boolean): BackupError {

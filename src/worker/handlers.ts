@@ -30,13 +30,8 @@ import { lookInside, rowsInside, schemaInside } from '../core/inspect/inspect.ts
 import type { RestoreHooks } from '../core/job.ts';
 import { allIdentitiesOf } from '../core/manifest/identity.ts';
 import { storedDestinations } from '../core/offsite/destination.ts';
-import {
-  fetchOffsite,
-  listOffsite,
-  offsiteStatus,
-  proveOffsite,
-  setUpOffsite,
-} from '../core/offsite/fetch.ts';
+import { fetchOffsite, listOffsite, offsiteStatus, setUpOffsite } from '../core/offsite/fetch.ts';
+import { proveOffsite } from '../core/offsite/prove.ts';
 import { sendOffsite } from '../core/offsite/send.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
 import { archiveSetAside } from '../core/restore/archive.ts';

@@ -1,7 +1,7 @@
 /** Real places for copies on the loopback: servers of rclone and sshd, and what stands between them and an engine. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -219,4 +219,27 @@ export function textsBelow(folder: string): string {
     .filter((path) => path !== '')
     .map((path) => readFileSync(path, 'latin1'))
     .join('\n');
+}
+
+/**
+ * Puts a program in front of an engine: the lines of `script` run first, with `$*` as its arguments, and then the engine.
+ * Each call is a line in `calls`.
+ */
+export function inFrontOf(
+  engine: 'restic' | 'rclone',
+  folder: string,
+  script: string,
+): { env: { PATH: string }; calls: () => string[] } {
+  const real = spawnSync('sh', ['-c', `command -v ${engine}`], { encoding: 'utf8' }).stdout.trim();
+  mkdirSync(folder, { recursive: true });
+  const log = join(folder, 'calls');
+  writeFileSync(
+    join(folder, engine),
+    `#!/bin/sh\necho "$*" >> "${log}"\n${script}\nexec ${real === '' ? 'false' : real} "$@"\n`,
+    { mode: 0o755 },
+  );
+  return {
+    env: { PATH: `${folder}:${process.env['PATH']}` },
+    calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
+  };
 }

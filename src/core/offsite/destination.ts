@@ -75,11 +75,27 @@ const stateSchema = v.object({
   trouble: v.optional(troubleSchema),
   /** Folders with backups that are meant to be there. */
   folders: v.optional(v.array(v.string()), []),
+  /** When the last sample of all copies was proved. */
+  sampledAt: v.optional(v.string()),
   /** The engine of a run that has not ended, or was killed. */
-  enginePid: v.optional(v.number()),
+  engineProcess: v.optional(v.object({ pid: v.number(), mark: v.string() })),
 });
 /** What survives a restart. What still has to be sent is told by the manifests and by the place itself. */
 export type PlaceState = v.InferOutput<typeof stateSchema>;
+
+/** What is remembered of a place beside its state, to be quicker next time. Undefined where it cannot be understood. */
+export function readMemory<T>(
+  destination: Destination,
+  what: string,
+  schema: v.GenericSchema<unknown, T>,
+): T | undefined {
+  return read(join(dataFolderPath(), 'offsite', `${placeOf(destination)}.${what}.json`), schema);
+}
+
+export function writeMemory(destination: Destination, what: string, content: unknown): void {
+  const file = join(makeDataFolder('offsite'), `${placeOf(destination)}.${what}.json`);
+  replacePrivateFile(file, `${JSON.stringify(content)}\n`);
+}
 
 function read<T>(file: string, schema: v.GenericSchema<unknown, T>): T | undefined {
   try {
@@ -98,6 +114,7 @@ export function stateOf(destination: Destination): PlaceState {
   return read(file, stateSchema) ?? { folders: [] };
 }
 
+/** Only while the place is locked: two writers at once would lose what one of them remembers. */
 export function remember(destination: Destination, changes: Partial<PlaceState>): void {
   const file = join(makeDataFolder('offsite'), `${placeOf(destination)}.json`);
   replacePrivateFile(file, `${JSON.stringify({ ...stateOf(destination), ...changes })}\n`);

@@ -85,7 +85,7 @@ export interface Engine {
   program: string;
   secret: string | undefined;
   /** Is told of each process that begins, and of its end by undefined. */
-  onProcess: (pid: number | undefined) => void;
+  onProcess: (pid: number | undefined, program: string) => void;
 }
 
 /** Runs the engine to its end and returns its output. Throws what went wrong in words. */
@@ -99,7 +99,7 @@ export async function runEngine(engine: Engine, run: EngineRun): Promise<string>
     windowsHide: true,
   });
   children.add(child);
-  engine.onProcess(child.pid);
+  engine.onProcess(child.pid, program);
   let [text, errors] = ['', ''];
   let isStopped = false;
   let failure: unknown;
@@ -166,7 +166,7 @@ export async function runEngine(engine: Engine, run: EngineRun): Promise<string>
     clearTimeout(retrying);
     clearTimeout(silence);
     children.delete(child);
-    engine.onProcess(undefined);
+    engine.onProcess(undefined, program);
   }
 }
 

@@ -2,9 +2,8 @@
 import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { requireOwn } from '../catalog/keeping.ts';
 import { listBackups } from '../catalog/catalog.ts';
-import { BackupError, explain, isBackupError } from '../errors.ts';
+import { BackupError, explain } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
@@ -15,17 +14,16 @@ import { manifestNameOf, requireBareName } from '../manifest/names.ts';
 import { verifyBackup } from '../verify/verifyBackup.ts';
 import {
   type Destination,
-  placeOf,
   type PlaceState,
-  remember,
   requireDestination,
   stateOf,
   storeDestination,
 } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
-import { type Access, openPlace, withPlaceLocked } from './place.ts';
-import { receiptOf, recordReceipt } from './receipts.ts';
-import { isProofDue, proveRemote, waitingFor } from './send.ts';
+import { type Access, openPlace } from './place.ts';
+import { findRemote, isProofDue, receiptFor } from './prove.ts';
+import { recordReceipt } from './receipts.ts';
+import { waitingFor } from './send.ts';
 import { trouble } from './trouble.ts';
 
 type OnProgress = (progress: Progress) => void;
@@ -116,14 +114,6 @@ function* namesLike(name: string): Generator<string> {
   for (let n = 2; n <= 999; n++) yield `${stem}-${n}${extension}`;
 }
 
-function receiptFor(destination: Destination, { id }: Remote): Parameters<typeof recordReceipt>[1] {
-  const now = new Date().toISOString();
-  return {
-    ...{ name: destination.name, engine: destination.engine, place: placeOf(destination), id },
-    ...{ at: now, provedAt: now },
-  };
-}
-
 function notWhat(remote: Remote, { name }: Destination): BackupError {
   return new BackupError(
     'backup-damaged',
@@ -165,81 +155,6 @@ async function download(
     closeSync(handle);
   }
   return hash.digest('hex');
-}
-
-/** By the whole id, by a beginning that only one has, or by the name of the backup. */
-function findRemote(all: readonly Remote[], asked: string, { name, engine }: Destination): Remote {
-  const exact = all.find(({ id }) => id === asked) ?? all.find((one) => one.name === asked);
-  const begun = asked.length < 4 ? [] : all.filter(({ id }) => id.startsWith(asked));
-  const found = exact ?? (begun.length === 1 ? begun[0] : undefined);
-  if (found === undefined) throw trouble('not-there', { name, engine }, asked);
-  return found;
-}
-
-export interface Proved {
-  proved: { id: string; name: string }[];
-  failures: { id: string; name: string; message: string }[];
-}
-
-/**
- * Reads copies back: the one that is asked for, all, or the newest of each database with one older copy by chance. Writes
- * the receipts of backups in `folders`.
- */
-export async function proveOffsite(
-  {
-    ids,
-    all = false,
-    folders = [],
-    ...access
-  }: Access & {
-    ids?: string[] | undefined;
-    all?: boolean | undefined;
-    folders?: string[] | undefined;
-  },
-  onProgress: OnProgress,
-): Promise<Proved> {
-  const { destination } = access;
-  return withPlaceLocked(access, async (driver) => {
-    const there = await driver.list();
-    const asked = ids?.map((id) => findRemote(there, id, destination));
-    const result: Proved = { proved: [], failures: [] };
-    const local = folders.flatMap((folder) => listBackups(folder));
-    for (const remote of asked ?? (all ? there : sampleOf(there))) {
-      const { id, name } = remote;
-      const here = local.filter(({ kept }) => kept?.sha256 === remote.sha256);
-      try {
-        await proveRemote(driver, remote, destination, onProgress);
-        result.proved.push({ id, name });
-        for (const { path } of here) {
-          const at = receiptOf(requireOwn(path).manifest, placeOf(destination))?.at;
-          recordReceipt(path, {
-            ...receiptFor(destination, remote),
-            ...(at !== undefined && { at }),
-          });
-        }
-      } catch (error) {
-        if (!isBackupError(error) || error.facts?.['reason'] !== 'damaged') throw error;
-        result.failures.push({ id, name, message: error.message });
-        // A receipt says only what holds.
-        for (const { path } of here) {
-          recordReceipt(path, { ...receiptFor(destination, remote), provedAt: undefined });
-        }
-      }
-    }
-    if (result.proved.length > 0 && result.failures.length === 0)
-      remember(destination, { provedAt: new Date().toISOString() });
-    return result;
-  });
-}
-
-/** Of each database the newest, and one of the others. */
-function sampleOf(all: readonly Remote[]): Remote[] {
-  const newest = [...Map.groupBy(all, ({ database, name }) => database ?? name).values()].flatMap(
-    ([first]) => first ?? [],
-  );
-  const others = all.filter((one) => !newest.includes(one));
-  const one = others[Math.floor(Math.random() * others.length)];
-  return one === undefined ? newest : [...newest, one];
 }
 
 export interface OffsiteStatus extends Omit<PlaceState, 'enginePid'> {

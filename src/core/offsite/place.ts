@@ -1,13 +1,12 @@
 /** Opens a place for copies, and lets one process at a time send to it. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeDataFolder } from '../files/dataFolder.ts';
-import { isAlive } from '../files/workplace.ts';
 import { lockFile } from '../sqlite/fileLock.ts';
 import { type Destination, placeOf, remember, requireDestination, stateOf } from './destination.ts';
 import type { Driver } from './driver.ts';
 import { type Engine, findProgram } from './engine.ts';
+import { isStillRunning, markOf } from './engineProcess.ts';
 import { rcloneDriver } from './rclone.ts';
 import { resticDriver } from './restic.ts';
 import { trouble } from './trouble.ts';
@@ -35,10 +34,13 @@ export async function openPlace(
 
 const engineEndsWithinMs = 10_000;
 
-/** Only one process of this user sends to a place at a time. */
+/**
+ * Only one process of this user sends to a place at a time. The action opens the place itself, so that it can remember
+ * why that failed.
+ */
 export async function withPlaceLocked<T>(
   access: Access,
-  action: (driver: Driver) => Promise<T>,
+  action: (open: () => Promise<Driver>) => Promise<T>,
 ): Promise<T> {
   const { destination } = access;
   const where = { name: destination.name, engine: destination.engine };
@@ -46,25 +48,20 @@ export async function withPlaceLocked<T>(
   if (lock === undefined) throw trouble('busy', where);
   try {
     // The engine of a run that was killed ends at its next word; until then it may still finish its copy.
-    const { enginePid } = stateOf(destination);
+    const { engineProcess } = stateOf(destination);
     const until = Date.now() + engineEndsWithinMs;
-    while (enginePid !== undefined && isEngine(enginePid, destination)) {
+    while (engineProcess !== undefined && isStillRunning(engineProcess)) {
       if (Date.now() > until) throw trouble('busy', where);
       await sleep(100);
     }
-    const driver = await openPlace(access, (pid) => remember(destination, { enginePid: pid }));
-    return await action(driver);
+    return await action(() =>
+      openPlace(access, (pid, program) =>
+        remember(destination, {
+          engineProcess: pid === undefined ? undefined : { pid, mark: markOf(pid, program) },
+        }),
+      ),
+    );
   } finally {
     lock.release();
-  }
-}
-
-/** A number may be used again by another program. */
-function isEngine(pid: number, { engine }: Destination): boolean {
-  if (process.platform !== 'linux') return isAlive(pid);
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === engine;
-  } catch {
-    return false;
   }
 }

@@ -3,8 +3,10 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { writePrivateFile } from '../files/publish.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { longestBundleManifestBytes, parseManifest } from '../manifest/manifest.ts';
+import { readMemory, writeMemory } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Engine, runEngine } from './engine.ts';
 import { isAtLeast, parseJson } from './restic.ts';
@@ -27,7 +29,18 @@ const network = [
 const always = [...network, '--ask-password=false'];
 const reporting = ['--use-json-log', '--stats', '1s', '-v'];
 
-const filesSchema = v.array(v.object({ Path: v.string(), Name: v.string(), Size: v.number() }));
+const filesSchema = v.array(
+  v.object({ Path: v.string(), Name: v.string(), Size: v.number(), ModTime: v.string() }),
+);
+/** What the manifests there say. A manifest of the same name, size and time is not downloaded again. */
+const factsSchema = v.object({
+  sha256: v.string(),
+  sizeBytes: v.number(),
+  createdAt: v.string(),
+  database: v.optional(v.string()),
+});
+const memorySchema = v.record(v.string(), v.nullable(factsSchema));
+type Facts = v.InferOutput<typeof factsSchema>;
 const statsSchema = v.object({ stats: v.object({ bytes: v.number() }) });
 
 export async function rcloneDriver(engine: Engine): Promise<Driver> {
@@ -65,28 +78,43 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
     create: () => Promise.resolve(),
     async list() {
       const files = await filesThere();
-      const sizes = new Map(files.map(({ Path, Size }) => [Path, Size]));
+      const byPath = new Map(files.map((one) => [one.Path, one]));
       const pairs = files.filter(
         ({ Path, Size }) =>
-          /^[0-9a-f]{12}\/[^/]+$/.test(Path) && sizes.has(`${Path}.json`) && Size > 0,
+          /^[0-9a-f]{12}\/[^/]+$/.test(Path) && byPath.has(`${Path}.json`) && Size > 0,
       );
       if (pairs.length === 0) return [];
-      const scratch = makePrivateFolder(tmpdir());
-      try {
-        const folder = join(scratch.path, 'manifests');
-        mkdirSync(folder);
-        await runEngine(engine, {
-          args: [
-            ...['copy', ...always, '--include', '/????????????/*.json'],
-            ...['--max-size', String(longestBundleManifestBytes), repository, folder],
-          ],
-        });
-        return pairs
-          .flatMap((pair) => remoteOf(pair, folder) ?? [])
-          .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
-      } finally {
-        scratch.remove();
+      const before = readMemory(engine.destination, 'copies', memorySchema) ?? {};
+      const known = new Map<string, Facts | null>();
+      const keyOf = ({ Path }: { Path: string }): string => {
+        const manifest = byPath.get(`${Path}.json`);
+        return `${Path} ${manifest?.Size} ${manifest?.ModTime}`;
+      };
+      for (const pair of pairs) {
+        const facts = Object.hasOwn(before, keyOf(pair)) ? before[keyOf(pair)] : undefined;
+        if (facts !== undefined) known.set(pair.Path, facts);
       }
+      const isReadable = ({ Path }: { Path: string }): boolean =>
+        (byPath.get(`${Path}.json`)?.Size ?? 0) <= longestBundleManifestBytes;
+      const missing = pairs
+        .filter((pair) => !known.has(pair.Path) && isReadable(pair))
+        .map(({ Path }) => Path);
+      if (missing.length > 0)
+        for (const [path, facts] of await factsThere(missing)) known.set(path, facts);
+      if (missing.length > 0 || Object.keys(before).length !== known.size)
+        writeMemory(
+          engine.destination,
+          'copies',
+          Object.fromEntries(
+            pairs.flatMap((pair) => {
+              const facts = known.get(pair.Path);
+              return facts === undefined ? [] : [[keyOf(pair), facts]];
+            }),
+          ),
+        );
+      return pairs
+        .flatMap((pair) => remoteOf(pair, known.get(pair.Path)) ?? [])
+        .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
     },
     async send({ folder, name: file, manifest, again = false }, onProgress) {
       const path = `${manifest.sha256.slice(0, 12)}/${file}`;
@@ -101,6 +129,23 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
     },
   };
 
+  /** What these manifests say; null for what is none. */
+  async function factsThere(paths: readonly string[]): Promise<Map<string, Facts | null>> {
+    const scratch = makePrivateFolder(tmpdir());
+    try {
+      const folder = join(scratch.path, 'manifests');
+      mkdirSync(folder);
+      const list = join(scratch.path, 'wanted');
+      writePrivateFile(list, paths.map((path) => `${path}.json\n`).join(''));
+      await runEngine(engine, {
+        args: ['copy', ...always, '--files-from', list, repository, folder],
+      });
+      return new Map(paths.map((path) => [path, factsIn(join(folder, `${path}.json`))]));
+    } finally {
+      scratch.remove();
+    }
+  }
+
   async function filesThere(): Promise<v.InferOutput<typeof filesSchema>> {
     try {
       const json = await runEngine(engine, {
@@ -109,7 +154,8 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
           ...always,
           '-R',
           '--files-only',
-          '--no-modtime',
+          // From the listing itself, without a request for each file.
+          '--use-server-modtime',
           '--no-mimetype',
           repository,
         ],
@@ -124,20 +170,23 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
   }
 }
 
+function factsIn(file: string): Facts | null {
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return null;
+  const parsed = parseManifest(readFileSync(file, 'utf8'));
+  if (parsed.kind !== 'manifest' && parsed.kind !== 'bundle') return null;
+  const { sha256, sizeBytes, createdAt } = parsed.manifest;
+  const database = databaseIdOf(parsed.manifest);
+  return { sha256, sizeBytes, createdAt, ...(database !== undefined && { database }) };
+}
+
 /** What its manifest says, where size and address agree with it. */
 function remoteOf(
   { Path, Name, Size }: v.InferOutput<typeof filesSchema>[number],
-  folder: string,
+  facts: Facts | null | undefined,
 ): Remote | undefined {
-  const file = join(folder, `${Path}.json`);
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
-  const parsed = parseManifest(readFileSync(file, 'utf8'));
-  if (parsed.kind !== 'manifest' && parsed.kind !== 'bundle') return undefined;
-  const { sha256, sizeBytes, createdAt } = parsed.manifest;
-  if (sizeBytes !== Size || !Path.startsWith(`${sha256.slice(0, 12)}/`)) return undefined;
-  const database = databaseIdOf(parsed.manifest);
-  return {
-    ...{ id: Path, name: Name, createdAt, sha256, sizeBytes },
-    ...(database !== undefined && { database }),
-  };
+  if (facts === undefined || facts === null) return undefined;
+  if (facts.sizeBytes !== Size || !Path.startsWith(`${facts.sha256.slice(0, 12)}/`))
+    return undefined;
+  const { database, ...others } = facts;
+  return { id: Path, name: Name, ...others, ...(database !== undefined && { database }) };
 }

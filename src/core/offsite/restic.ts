@@ -92,8 +92,20 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
     },
     async read(remote, which, onData) {
       const wanted = which === 'backup' ? remote.name : `${remote.name}.json`;
+      let hasBegun = false;
+      try {
+        // Where `send` puts it. Each run of restic opens the repository anew, which takes a second or more.
+        const args = ['dump', remote.id, `/${wanted}`];
+        return void (await run(args, {
+          onData: (chunk) => void ((hasBegun = true), onData(chunk)),
+        }));
+      } catch (error) {
+        const said =
+          isBackupError(error) && error.cause instanceof Error ? error.cause.message : '';
+        if (hasBegun || !/not found in snapshot/i.test(said)) throw error;
+      }
       const listing = await run(['ls', '--json', remote.id]);
-      // Paths differ between systems, so the snapshot itself is asked.
+      // Another program may have sent it from another folder: the snapshot itself is asked.
       const node = listing
         .split('\n')
         .map((line) => v.safeParse(nodeSchema, parseJson(line)))

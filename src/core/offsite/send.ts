@@ -1,5 +1,4 @@
 /** Sends backups off this machine, and proves them by reading them back. */
-import { createHash } from 'node:crypto';
 import { linkSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type CatalogEntry, listBackups } from '../catalog/catalog.ts';
@@ -14,10 +13,9 @@ import { manifestNameOf, requireBareName } from '../manifest/names.ts';
 import { type Destination, placeOf, remember, stateOf } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, withPlaceLocked } from './place.ts';
+import { isProofDue, proveCopies, proveRemote, sampleOf } from './prove.ts';
 import { receiptOf, recordReceipt } from './receipts.ts';
 import { trouble } from './trouble.ts';
-
-const proofLastsMs = 7 * 24 * 60 * 60 * 1000;
 
 export interface SendRequest extends Access {
   /** Folders with backups. */
@@ -47,19 +45,20 @@ export interface Sent {
 type OnProgress = (progress: Progress) => void;
 
 /**
- * Sends what is wanted and not there yet, and proves each by reading it back. A place that cannot be reached is no error:
- * the rest waits for the next time. Throws what a person has to mend.
+ * Sends what is wanted and not there yet, and proves each by reading it back; once a week also a sample of what lies there.
+ * A place that cannot be reached is no error: the rest waits for the next time. Throws what a person has to mend.
  */
 export async function sendOffsite(request: SendRequest, onProgress: OnProgress): Promise<Sent> {
   const { destination } = request;
   const wanted = wantedOf(request);
-  const folders = [
-    ...new Set([...stateOf(destination).folders, ...request.folders.map((one) => resolve(one))]),
-  ];
-  remember(destination, { folders, triedAt: new Date().toISOString() });
   const result: Sent = { sent: [], already: [], proved: [], failures: [], waiting: [...wanted] };
-  try {
-    await withPlaceLocked(request, async (driver) => {
+  return withPlaceLocked(request, async (open) => {
+    const folders = [
+      ...new Set([...stateOf(destination).folders, ...request.folders.map((one) => resolve(one))]),
+    ];
+    remember(destination, { folders, triedAt: new Date().toISOString() });
+    try {
+      const driver = await open();
       for (const folder of new Set(wanted.map((path) => dirname(path))))
         await sweepLeftovers(folder);
       const there = await driver.list();
@@ -72,19 +71,22 @@ export async function sendOffsite(request: SendRequest, onProgress: OnProgress):
         }
         result.waiting = result.waiting.filter((one) => one !== path);
       }
-    });
-    remember(destination, { trouble: undefined });
-    return result;
-  } catch (error) {
-    const plain = toPlainError(error);
-    const reason = String(plain.facts?.['reason'] ?? plain.code);
-    if (reason !== 'busy')
+      await proveSample(driver, there, { destination, result, folders, onProgress });
+      remember(destination, { trouble: undefined });
+      return result;
+    } catch (error) {
+      const plain = toPlainError(error);
+      const reason = String(plain.facts?.['reason'] ?? plain.code);
       remember(destination, {
         trouble: { reason, message: plain.message, at: new Date().toISOString() },
       });
-    if (reason !== 'unreachable') throw error;
-    return { ...result, trouble: plain };
-  }
+      if (reason !== 'unreachable') throw error;
+      const { name, engine } = destination;
+      const isSent = result.waiting.length === 0;
+      const told = isSent ? plain : toPlainError(trouble('not-sent', { name, engine }));
+      return { ...result, trouble: told };
+    }
+  });
 }
 
 /** Something is wrong with the backup, not with the place. */
@@ -129,9 +131,13 @@ async function sendOne(
     ...{ name: destination.name, engine: destination.engine, place, id: remote.id },
     at: earlier?.at ?? new Date().toISOString(),
   };
-  (known === undefined ? result.sent : result.already).push(copy);
-  remember(destination, { sentAt: new Date().toISOString() });
-  if (earlier?.id === remote.id && !isProofDue(earlier.provedAt)) return;
+  if (known === undefined) {
+    result.sent.push(copy);
+    remember(destination, { sentAt: new Date().toISOString() });
+  } else result.already.push(copy);
+  // What was proved once is in the weekly samples.
+  const isSame = earlier?.id === remote.id;
+  if (isSame && earlier.provedAt !== undefined) return;
   recordReceipt(path, receipt);
   await proveRemote(driver, remote, destination, onProgress);
   recordReceipt(path, { ...receipt, provedAt: new Date().toISOString() });
@@ -139,29 +145,28 @@ async function sendOne(
   result.proved.push(copy);
 }
 
-/** Also when the proof is of a time that has not come yet: a clock was wrong. */
-export function isProofDue(provedAt: string | undefined, now = Date.now()): boolean {
-  if (provedAt === undefined) return true;
-  const age = now - Date.parse(provedAt);
-  return !(age >= -60_000 && age < proofLastsMs);
-}
-
-/** Reads a copy back and compares its bytes with what its tags, or its address, promise. */
-export async function proveRemote(
+/** Reads a sample of what lies there back, once a week. What this run has proved is not read again. */
+async function proveSample(
   driver: Driver,
-  remote: Remote,
-  destination: Destination,
-  onProgress: OnProgress,
+  there: readonly Remote[],
+  {
+    destination,
+    result,
+    folders,
+    onProgress,
+  }: Omit<Sending, 'driver' | 'there'> & { folders: string[] },
 ): Promise<void> {
-  const hash = createHash('sha256');
-  let doneBytes = 0;
-  await driver.read(remote, 'backup', (chunk) => {
-    hash.update(chunk);
-    doneBytes += chunk.length;
-    onProgress({ phase: 'prove', doneBytes, totalBytes: remote.sizeBytes ?? doneBytes });
+  if (!isProofDue(stateOf(destination).sampledAt)) return;
+  const fresh = new Set([...result.sent, ...result.proved].map(({ id }) => id));
+  const sample = sampleOf(there).filter(({ id }) => !fresh.has(id));
+  const { proved, failures } = await proveCopies(driver, sample, {
+    ...{ destination, folders, onProgress },
   });
-  if (hash.digest('hex') !== remote.sha256)
-    throw trouble('damaged', { name: destination.name, engine: destination.engine }, remote.name);
+  result.proved.push(
+    ...proved.map(({ id, name, sizeBytes, path = name }) => ({ id, path, sizeBytes })),
+  );
+  result.failures.push(...failures.map(({ name, path = name, error }) => ({ path, error })));
+  if (failures.length === 0) remember(destination, { sampledAt: new Date().toISOString() });
 }
 
 /**

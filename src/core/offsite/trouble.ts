@@ -13,6 +13,7 @@ export type Reason =
   | 'clock'
   | 'config'
   | 'unreachable'
+  | 'not-sent'
   | 'busy'
   | 'not-there'
   | 'failed';
@@ -78,12 +79,12 @@ export function trouble(reason: Reason, { name, engine }: Where, detail = ''): B
 function wordsOf(reason: Reason, name: string, engine: string, detail: string): [string, string] {
   switch (reason) {
     case 'missing-engine':
-      return [`${engine} is not installed, so nothing is sent to ${name}.`, installHint(engine)];
+      return [`${engine} is not installed, and ${name} needs it.`, installHint(engine)];
     case 'too-old':
       return [`This version of ${engine} is too old: ${detail}.`, installHint(engine)];
     case 'password':
       return [
-        `The password of ${name} is missing or wrong. Nothing was sent.`,
+        `The password of ${name} is missing or wrong.`,
         'Set the password again. Without it, these copies cannot be read.',
       ];
     case 'no-repository':
@@ -119,9 +120,11 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
         'Set the remote up with `rclone config`, or check its name.',
       ];
     case 'unreachable':
+      return [`${name} cannot be reached. Nothing is lost.`, 'Check the network, then try again.'];
+    case 'not-sent':
       return [
         `Not sent yet: ${name} cannot be reached. Nothing is lost.`,
-        'It is tried again later. Check the network if this stays.',
+        'The next run sends it. Check the network if this stays.',
       ];
     case 'busy':
       return [

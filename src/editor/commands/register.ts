@@ -129,6 +129,10 @@ export function registerCommands(parts: Parts): vscode.Disposable {
 async function tell({ log }: Parts, error: unknown): Promise<void> {
   const showLog = vscode.l10n.t('Show Log');
   const runDoctor = vscode.l10n.t('Run Doctor');
+  if (isBackupError(error) && error.code === 'cancelled') {
+    void notify.info(errorMessage(error, ''));
+    return;
+  }
   const isInternal = !isBackupError(error) || error.code === 'worker-died';
   const message = isBackupError(error)
     ? errorMessage(error, error.path === undefined ? '' : databaseName(vscode.Uri.file(error.path)))

@@ -7,6 +7,7 @@ import { agent } from './agentRows.ts';
 import { bundle, bundleMany } from './bundleRows.ts';
 import { checkpoint } from './checkpointRows.ts';
 import { states } from './stateRows.ts';
+import { clones, rollback } from './cloneRows.ts';
 import { list, preview, tree } from './folderRows.ts';
 import { cliVersion, describeMachine } from './machine.ts';
 import { delay, memory, writer } from './quietRows.ts';
@@ -17,6 +18,8 @@ import { openWorkshop, type Workshop } from './workshop.ts';
 const rows: Record<string, (shop: Workshop) => Promise<Comparison[]>> = {
   exact,
   verified,
+  clones,
+  rollback,
   compact,
   hash,
   bundle,

@@ -21,7 +21,7 @@ export async function exact(shop: Workshop): Promise<Comparison[]> {
       ...inSeconds(pairs),
       what: 'exact, 1 GB, not verified (hashed)',
       against: 'sqlite3 .backup + sync',
-      aim: ratioUpTo(1.15),
+      aim: ratioUpTo(0.75),
     },
   ];
 }
@@ -48,7 +48,7 @@ export async function verified(shop: Workshop): Promise<Comparison[]> {
       ...inSeconds({ ours, peer }),
       what,
       against: '.backup + sync, integrity_check, sha256sum',
-      aim: { ...ratioUpTo(1.6), text: '<= 1.60x, better < 1.00x' },
+      aim: ratioUpTo(0.45),
     },
   ];
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { listBackups } from '../../src/core/catalog/catalog.ts';
+import { copyOut } from '../../src/core/catalog/keeping.ts';
 import { applyRestore } from '../../src/core/restore/apply.ts';
 import { captureWith } from '../../src/worker/captureProcess.ts';
 import {
@@ -241,6 +242,33 @@ describe('captures by a second process, in great numbers,', function () {
       assert.equal(valueOf(backup, 'PRAGMA integrity_check'), 'ok');
     });
   }
+
+  it('are taken and put back where a copy has no space', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
+    const place = mount('xfs');
+    const path = createDatabase(`${place}/app.db`, {
+      journalMode: 'wal',
+      sql: generationsSql.replace('i < 1600', 'i < 5000'),
+    });
+    const sizeBytes = statSync(path).size;
+    const free = Number(
+      execFileSync('df', ['-B1', '--output=avail', place], { encoding: 'utf8' }).split('\n')[1],
+    );
+    execFileSync('fallocate', ['-l', String(free - sizeBytes / 2), `${place}/rest`]);
+    const hooks = { ...quiet, capturing: captureWith(workerEntry) };
+    const { path: backup } = await snapshot(path, { folder: `${place}/b` }, hooks);
+    assert.equal(manifestOf(backup).cloned, true);
+    const out = copyOut(backup, `${place}/out.db`, { readOnly: false });
+    assert.equal(valueOf(out, 'PRAGMA integrity_check'), 'ok');
+    const target = `${place}/restored.db`;
+    const [item] = (await applyRestore(applyRequest(backup, target), hooks)).items;
+    assert.equal(item?.verified, 'ok');
+    // What has no way but a copy is told before it is begun.
+    await assert.rejects(
+      snapshot(path, { folder: `${place}/b`, method: 'compact' }, hooks),
+      /Not enough space/,
+    );
+  });
 
   it('that are no clones do not say so', async () => {
     const path = createDatabase(folder('app.db'), { sql: smallSql });

@@ -6,7 +6,6 @@
  */
 import { basename, join } from 'node:path';
 import { BackupError, isBackupError, type PlainError, toPlainError } from '../errors.ts';
-import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
 import { afterOf, type Earlier, earlierBackups, lossesSince } from '../manifest/earlier.ts';
@@ -18,7 +17,7 @@ import {
   type Finding,
   manifestFormat,
 } from '../manifest/manifest.ts';
-import { type CopyFailure, Copying, type Member, sum } from '../snapshot/copying.ts';
+import { type CopyFailure, Copying, type Member } from '../snapshot/copying.ts';
 import { describeContents, prove, type Proved } from '../snapshot/proving.ts';
 import { leftover, type SnapshotsRequest, sourceOf } from '../snapshot/snapshot.ts';
 import { believeDamage } from '../snapshot/suspect.ts';
@@ -118,7 +117,7 @@ class Job {
   async #runIn(named: Member[]): Promise<Bundle | undefined> {
     const { members, files } = this.#find(named);
     if (this.#mustStop(members)) return undefined;
-    requireSpace(this.#folder, sum(members.map(({ source }) => source.sizeBytes)));
+    this.#copying.requireSpaceIn(this.#folder, members);
     const place = { folder: this.#folder, scratch: this.#scratch };
     const copied = await this.#copying.copy(members, place);
     if (this.#mustStop(copied)) return undefined;

@@ -1,11 +1,10 @@
 /** Keeping backups in order: note, pin, rename, and removal. Only pairs of ours are ever changed. */
-import { chmodSync, lstatSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { copyWhole } from '../files/copying.ts';
 import { lstatIfAny, resolveRegularFile } from '../files/paths.ts';
 import { linkWithoutOverwriting } from '../files/publish.ts';
-import { requireSpace } from '../files/space.ts';
 import { syncFolder } from '../files/sync.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import type { BundleManifest, Manifest } from '../manifest/manifest.ts';
@@ -84,9 +83,8 @@ export function copyOut(backup: string, to: string, { readOnly }: { readOnly: bo
   const path = resolveRegularFile(backup);
   const scratch = makePrivateFolder(dirname(to));
   try {
-    requireSpace(dirname(to), statSync(path).size);
     const copy = join(scratch.path, 'copy.db');
-    copyWhole(path, copy);
+    copyWhole(path, copy, { place: dirname(to) });
     if (readOnly) chmodSync(copy, 0o400);
     linkWithoutOverwriting(copy, to);
     syncFolder(dirname(to));

@@ -10,7 +10,9 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { BackupError } from '../errors.ts';
+import { requireSpace } from './space.ts';
 import { syncFile } from './sync.ts';
 
 const chunkBytes = 1024 * 1024;
@@ -19,22 +21,28 @@ export interface CopyOptions {
   onBytes?: (bytes: number) => void;
   /** False for what need not outlive the process. */
   isSynced?: boolean;
+  /** The folder that an error about space names: by default that of the copy. */
+  place?: string;
 }
 
 /**
- * Copies a file to the free path `to`, private and, unless told otherwise, on the disk itself. Throws when the file is not as long at the end as
- * it was at the beginning; Node's own copy would go on for ever with a file that gets shorter.
+ * Copies a file to the free path `to`, private and, unless told otherwise, on the disk itself: by clone, which needs next
+ * to no space, else byte by byte. Throws when the file is not as long at the end as it was at the beginning; Node's own
+ * copy would go on for ever with a file that gets shorter.
  */
 export function copyWhole(
   from: string,
   to: string,
-  { onBytes = () => undefined, isSynced = true }: CopyOptions = {},
+  { onBytes = () => undefined, isSynced = true, place = dirname(to) }: CopyOptions = {},
 ): void {
   const source = openSync(from, 'r');
   try {
     const { size } = fstatSync(source);
-    if (!clone(from, to)) copyBytes({ source, from }, to, size, onBytes);
-    else onBytes(size);
+    if (clone(from, to)) onBytes(size);
+    else {
+      requireSpace(place, size);
+      copyBytes({ source, from }, to, size, onBytes);
+    }
     if (fstatSync(source).size !== size) throw changedMeanwhile(from);
     if (isSynced) syncFile(to);
   } catch (error) {

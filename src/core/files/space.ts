@@ -13,8 +13,17 @@ export function freeBytes(path: string): number {
 /** The space that a copy needs on the file system of `folder`, or the error that says what is missing. */
 export function requireSpace(folder: string, neededBytes: number): void {
   const availableBytes = freeBytes(folder);
-  if (availableBytes >= neededBytes) return;
-  throw new BackupError(
+  if (availableBytes < neededBytes) throw notEnough(folder, neededBytes, availableBytes);
+}
+
+/** The same said of `folder`, which people know, where `error` is about a private folder in it. */
+export function aboutSpaceIn(folder: string, error: BackupError): BackupError {
+  const { neededBytes, availableBytes } = error.facts ?? {};
+  return notEnough(folder, Number(neededBytes), Number(availableBytes));
+}
+
+function notEnough(folder: string, neededBytes: number, availableBytes: number): BackupError {
+  return new BackupError(
     'target-full',
     `Not enough space in ${folder}: ${formatBytes(neededBytes)} needed, ${formatBytes(availableBytes)} free.`,
     {

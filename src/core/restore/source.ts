@@ -169,6 +169,7 @@ export async function fetchSource(
     return withSoundBundle(path, async (open) => {
       const found = databaseIn(open, member);
       const facts = await factsOfMember(open, found);
+      requireSpace(dirname(to), facts.sizeBytes);
       await unpackMember(open, found, to, onBytes);
       return facts;
     });

@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
 import { fileIdentity } from '../files/paths.ts';
-import { requireSpace } from '../files/space.ts';
 import { syncFile, syncFolder } from '../files/sync.ts';
 import type { SnapshotHooks } from '../job.ts';
 import { retarget } from '../snapshot/source.ts';
@@ -40,7 +39,6 @@ export async function stageBackup(
   const staged = stagedPath(id, item);
   for (const part of parts) rmSync(staged + part, { force: true });
   const wantedBytes = (await factsOf(backup, item.member, { acceptDamaged })).sizeBytes;
-  requireSpace(item.folder, wantedBytes);
   const tell = (phase: 'stage' | 'hash' | 'check', doneBytes: number): void =>
     onProgress({ phase, doneBytes, totalBytes: wantedBytes });
   try {

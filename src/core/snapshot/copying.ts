@@ -127,6 +127,13 @@ export class Copying {
     }
   }
 
+  /** Fails where the copies have no space. A database that may be cloned needs none for certain. */
+  requireSpaceIn(folder: string, members: Member[]): void {
+    const { capturing } = this.#request.method === 'compact' ? {} : this.#hooks;
+    const copied = members.filter((member) => !isWorthCapturing({ member }, capturing));
+    requireSpace(folder, sum(copied.map(({ source }) => source.sizeBytes)));
+  }
+
   /** Looks at each database before anything is opened or created. A file under two names counts once. */
   inspect(): Member[] {
     const members = new Map<string, Member>();
@@ -188,7 +195,8 @@ export class Copying {
       const onStep = (wroteBytes: number): Pace => {
         for (const watch of watches) watch.look();
         const doneBytes = Math.min(before + wroteBytes, totalBytes);
-        if (doneBytes >= spaceIsDueBytes) {
+        // Before its first byte, a capture may still be by clone, which needs next to no space.
+        if (wroteBytes > 0 && doneBytes >= spaceIsDueBytes) {
           requireSpace(this.#folder, totalBytes - doneBytes);
           spaceIsDueBytes = doneBytes + stepBytes;
         }

@@ -6,7 +6,6 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { BackupError, fromPlainError, toPlainError } from '../errors.ts';
-import { requireSpace } from '../files/space.ts';
 import { inWorkplace } from '../files/workplace.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
 import {
@@ -144,7 +143,7 @@ class Job {
   async #runIn(members: Member[]): Promise<Snapshot[]> {
     return inWorkplace(this.#request.folder, async (place) => {
       this.#folder = place.folder;
-      requireSpace(place.folder, sum(members.map(({ source }) => source.sizeBytes)));
+      this.#copying.requireSpaceIn(place.folder, members);
       const proved = await prove(await this.#copying.copy(members, place), {
         folder: place.folder,
         verify: this.#request.verify,

@@ -1,10 +1,10 @@
 /** A live database on its way to a backup: which file it really is, whether it can be read, and how to hold it still. */
 import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { BackupError, type ErrorCode, explain, isBackupError } from '../errors.ts';
 import { isMountPoint } from '../files/fileSystem.ts';
 import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
-import { requireSpace } from '../files/space.ts';
+import { aboutSpaceIn, requireSpace } from '../files/space.ts';
 import { findLockers, hasProgramHere } from '../holders/holders.ts';
 import { findLost, type LostFiles } from '../holders/lost.ts';
 import { makeReadableCopy } from '../sqlite/guardedCopy.ts';
@@ -210,6 +210,8 @@ export function retarget(
   privateFile: string,
   { folder, wantedBytes }: { folder: string; wantedBytes: number },
 ): BackupError {
+  if (isBackupError(error) && error.code === 'target-full' && error.path === dirname(privateFile))
+    return aboutSpaceIn(folder, error);
   if (isBackupError(error) && error.path !== privateFile) return error;
   const known = explain(isBackupError(error) ? (error.cause ?? error) : error, 'target', folder);
   if (known.code === 'target-full') return known;

@@ -12,7 +12,6 @@ import { copyWhole } from '../files/copying.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import type { Part } from '../files/siblingNames.ts';
-import { requireSpace } from '../files/space.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { pause } from '../pause.ts';
 import { restoreJournalMode } from './contents.ts';
@@ -103,13 +102,13 @@ function copyOnce(
   const startedAt = Date.now();
   const parts = copiedSuffixes.filter((suffix) => before.get(suffix) !== undefined);
   if (!before.has('')) return undefined;
-  const sizeBytes = parts.reduce((sum, suffix) => sum + Number(before.get(suffix)?.size ?? 0), 0);
-  requireSpace(dirname(to), sizeBytes);
   for (const suffix of parts) {
     try {
       copyWhole(fileOf(suffix), to + suffix, { isSynced: false });
     } catch (error) {
-      if (isGone(error) || isBackupError(error)) return undefined; // It has changed.
+      const hasChanged = isBackupError(error) && error.code === 'source-busy';
+      if (isGone(error) || hasChanged) return undefined;
+      if (isBackupError(error)) throw error;
       throw isOfTarget(error)
         ? explain(error, 'target', dirname(to))
         : explain(error, 'source', fileOf(suffix));

@@ -262,7 +262,7 @@ const mostTold = 10;
 export function findingsToTell({ status, findings, outOfStep }: Manifest['verdict']): Finding[] {
   if (status !== 'unchecked' && outOfStep === undefined) return [];
   const rest = findings.length - mostTold;
-  const more = { code: 'more', message: `And ${rest} more, which the manifest has.` };
+  const more = { code: 'more', message: `And ${rest} more, which the backup details list.` };
   return [...findings.slice(0, mostTold), ...(rest > 0 ? [more] : [])];
 }
 

@@ -19,7 +19,11 @@ export function questionBeforeMove(
     message: t('Restore {0} from this backup?', names),
     detail: [
       ...(items.some(({ source }) => source.sha256 === undefined)
-        ? [t('No manifest says what the backup should contain. Only its content can be checked.')]
+        ? [
+            t(
+              'No backup details say what the backup should contain. Only its content can be checked.',
+            ),
+          ]
         : []),
       ...replaced.flatMap((item) => losses(item, { t, nameOf })),
       ...unseen(known, t),

@@ -104,7 +104,9 @@ function checkedWords({ verified, items }: RestorePlan, { t }: Host): string {
   if (verified === 'damaged')
     return t('The backup is damaged. You chose to restore it to a new file.');
   if (items.some(({ source }) => source.sha256 === undefined))
-    return t('No manifest says what the backup should contain. Only its content can be checked.');
+    return t(
+      'No backup details say what the backup should contain. Only its content can be checked.',
+    );
   return verified === 'ok'
     ? t('The backup is intact (SHA-256 and integrity check).')
     : t('The backup was checked as far as possible.');

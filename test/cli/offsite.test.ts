@@ -203,7 +203,7 @@ describe('the command line, off the machine', () => {
     rmSync(folder('backups'), { recursive: true });
     const lie = await laptop.offsite('fetch', basename(path), '--to', folder('backups'));
     assert.equal(lie.code, 1);
-    assert.match(lie.stderr, /not what its manifest says/);
+    assert.match(lie.stderr, /not what its backup details say/);
     assert.ok(!existsSync(folder('backups')));
     rmSync(`${copy}.json`);
     assert.equal(await lists(), 0);

@@ -152,7 +152,7 @@ describe('the command line, restoring', () => {
       rmSync(`${backup}.json`);
       const refused = await restore(live);
       assert.equal(refused.code, 1);
-      assert.match(refused.stderr, /has no manifest .*--unproved/s);
+      assert.match(refused.stderr, /has no backup details .*--unproved/s);
       assert.equal(valueOf(live, count), 101);
       const accepted = await restore(live, '--unproved');
       assert.equal(accepted.code, 0, accepted.stderr);

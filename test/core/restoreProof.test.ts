@@ -74,7 +74,7 @@ describe('what a restore proves and remembers', () => {
         spoil();
         const before = [bytesOf(live), readdirSync(folder())];
         for (const attempt of [() => restore(), () => moveAside(applyRequest(backup, live), quiet)])
-          await assert.rejects(attempt, { code: 'not-proved', message: /has no manifest/ });
+          await assert.rejects(attempt, { code: 'not-proved', message: /has no backup details/ });
         assert.deepEqual([bytesOf(live), readdirSync(folder())], before);
         const [item] = (await restore({ acceptUnproved: true })).items;
         assert.equal(item?.verified, 'partial');

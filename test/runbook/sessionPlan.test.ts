@@ -122,12 +122,12 @@ describe('the plan of a restore on the page', () => {
       await story.press('restore-live');
       assert.match(
         story.step('plan').lines[0]?.text ?? '',
-        /^No manifest says what the backup should contain/,
+        /^No backup details say what the backup should contain/,
       );
       await restores.stop(story);
       story.answer = false;
       await story.press('move');
-      assert.match(story.questions[0]?.detail ?? '', /No manifest says/);
+      assert.match(story.questions[0]?.detail ?? '', /No backup details say/);
       assert.deepEqual(setAsidesIn(folder('data')), []);
     });
 

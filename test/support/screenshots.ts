@@ -1,4 +1,5 @@
-// npm run screenshots: takes every picture in media/ anew, from a real window with the packed extension.
+// npm run screenshots: takes every picture in media/ anew, from a real window with the packed extension. With names of
+// pictures of the walkthrough (`-- keep look`) it takes those.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -23,13 +24,14 @@ await prepare();
 const host = await startHost({
   settings: { 'sqliteBackup.backupsFolder': '', 'window.titleBarStyle': 'custom' },
 });
+const asked = process.argv.slice(2);
 try {
-  await withNewWindow(takeFirstQuestion);
+  await withNewWindow('folder', takeFirstQuestion);
   changeSettings(folder, { 'sqliteBackup.backupsFolder': 'backups' });
-  await withNewWindow(takeViews);
-  await withNewWindow(takeLook);
-  await withNewWindow(takeRestore);
-  await withNewWindow(takeRules);
+  await withNewWindow('databases', takeViews);
+  await withNewWindow('look', takeLook);
+  await withNewWindow('rehearse', takeRestore);
+  await withNewWindow('keep', takeRules);
 } finally {
   await host.close();
   made.remove();
@@ -49,7 +51,8 @@ async function prepare(): Promise<void> {
   rmSync(join(folder, '.git'), { recursive: true, force: true });
 }
 
-async function withNewWindow(take: (window: Window) => Promise<void>): Promise<void> {
+async function withNewWindow(name: string, take: (window: Window) => Promise<void>): Promise<void> {
+  if (asked.length > 0 && !asked.includes(name)) return;
   const window = await openWindow({ folder, host });
   try {
     await window.openSidebar();
@@ -146,9 +149,9 @@ async function takeRestore(window: Window): Promise<void> {
 }
 
 async function takeRules(window: Window): Promise<void> {
-  await window.runCommand('Preferences: Open Settings (UI)');
-  await window.page.locator('.settings-editor').getByRole('textbox').first().waitFor();
-  await window.page.keyboard.type('sqliteBackup.schedule');
+  await window.runCommand('SQLite Backup: Take Checkpoints Automatically');
+  const done = window.notification(/Checkpoints are taken every 15 minutes/);
+  await done.getByRole('button', { name: 'Open Settings' }).click();
   await window.page.getByText('When checkpoints of all databases').first().waitFor();
   await takeBoth(window, 'keep');
 }

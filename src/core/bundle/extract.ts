@@ -142,7 +142,7 @@ async function unpack(
       onProgress({ phase: 'copy', doneBytes: (doneBytes += bytes), totalBytes }),
     );
     if (member.sha256 !== undefined && member.sha256 !== sha256)
-      throw damagedMember(open.path, member.name, 'its SHA-256 differs from the manifest');
+      throw damagedMember(open.path, member.name, 'its SHA-256 differs from the backup details');
     const kind = member.sha256 === undefined ? proveUnknown(open.path, member, path) : member.kind;
     if (readOnly) chmodSync(path, 0o400);
     unpacked.push({ member: member.name, kind, sizeBytes, sha256, private: path, to });

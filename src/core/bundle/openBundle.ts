@@ -131,13 +131,13 @@ export function differingEntries({ zip, contents }: OpenBundle): Finding[] {
   const listed = new Map(contents.entries.map((entry) => [entry.name, entry]));
   const findings: Finding[] = [];
   if (listed.size !== contents.entries.length)
-    findings.push({ code: 'bad-manifest', message: 'The manifest lists a file twice.' });
+    findings.push({ code: 'bad-manifest', message: 'The backup details list a file twice.' });
   for (const { name, sizeBytes } of zip.members) {
     if (name === bundleManifestName || name === bundleVersionName) continue;
     const entry = listed.get(name);
     listed.delete(name);
     if (entry === undefined)
-      findings.push({ code: 'unknown-entry', message: `${name} is not in the manifest.` });
+      findings.push({ code: 'unknown-entry', message: `${name} is not in the backup details.` });
     else if (entry.sizeBytes !== sizeBytes)
       findings.push({
         code: 'size-mismatch',
@@ -145,7 +145,7 @@ export function differingEntries({ zip, contents }: OpenBundle): Finding[] {
       });
   }
   for (const { name } of zip.members.flatMap((member) => zip.siblingsOf(member.name)))
-    findings.push({ code: 'unknown-entry', message: `${name} is not in the manifest.` });
+    findings.push({ code: 'unknown-entry', message: `${name} is not in the backup details.` });
   for (const name of listed.keys())
     findings.push({ code: 'missing-entry', message: `${name} is not in the zip.` });
   return findings;
@@ -173,7 +173,7 @@ function requireUsable(open: OpenBundle): void {
   const beside = readManifestOf(path);
   const [first] =
     problem !== undefined && beside?.kind === 'bundle'
-      ? [{ message: `its manifest cannot be used (${problem.reason})` }]
+      ? [{ message: `its backup details cannot be used (${problem.reason})` }]
       : differingEntries(open);
   if (first === undefined) return;
   throw new BackupError('backup-damaged', `${path} is damaged: ${first.message}`, {

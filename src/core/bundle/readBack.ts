@@ -18,7 +18,7 @@ export async function readBack(
       await open.zip.requireSoundEntries();
       const [first] = differingEntries(open);
       if (open.contents === undefined || first !== undefined)
-        throw new Error(first?.message ?? 'its manifest cannot be read');
+        throw new Error(first?.message ?? 'its backup details cannot be read');
       let doneBytes = 0;
       await sideBySide(contents.entries, async ({ name, sha256 }) => {
         const hash = createHash('sha256');

@@ -350,7 +350,7 @@ const windowBytes = 16 * 1024;
 export function noSuchMember(path: string, name: string): BackupError {
   return new BackupError('source-missing', `${path} does not contain ${shown(name)}.`, {
     path,
-    hint: 'Its manifest, or `verify`, lists what it contains.',
+    hint: 'Its details, or `verify`, list what it contains.',
   });
 }
 

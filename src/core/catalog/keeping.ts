@@ -74,7 +74,7 @@ export function requireOwn(backup: string): { path: string; manifest: Manifest |
     parsed?.kind === 'newer'
       ? `${path} was made by a newer version, so this one does not change it.`
       : `${path} was not made by SQLite Backup, so it is not changed.`,
-    { path, hint: 'Only backups with a manifest of this version can be changed.' },
+    { path, hint: 'Only backups whose details this version can read can be changed.' },
   );
 }
 

@@ -329,7 +329,7 @@ function readJson(json: string): { value: unknown } | Unusable {
     return { kind: 'foreign', reason: 'not JSON' };
   }
   const head = v.safeParse(headSchema, value);
-  if (!head.success) return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
+  if (!head.success) return { kind: 'foreign', reason: 'no backup details of SQLite Backup' };
   if (head.output.format > manifestFormat) return { kind: 'newer', format: head.output.format };
   return { value };
 }

@@ -123,7 +123,7 @@ export function readManifestOf(backup: string): ParsedManifest | undefined {
   const isBundle = backup.endsWith(bundleExtension);
   const longestBytes = isBundle ? longestBundleManifestBytes : longestManifestBytes;
   if (!stats.isFile() || stats.size > longestBytes) {
-    return { kind: 'foreign', reason: 'not a manifest of SQLite Backup' };
+    return { kind: 'foreign', reason: 'no backup details of SQLite Backup' };
   }
   return parseManifest(readFileSync(path, 'utf8'));
 }

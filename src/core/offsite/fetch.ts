@@ -117,7 +117,7 @@ function* namesLike(name: string): Generator<string> {
 function notWhat(remote: Remote, { name }: Destination): BackupError {
   return new BackupError(
     'backup-damaged',
-    `The copy of ${remote.name} in ${name} is not what its manifest says. It was not kept.`,
+    `The copy of ${remote.name} in ${name} is not what its backup details say. It was not kept.`,
     { hint: 'Fetch another copy, and check the repository.' },
   );
 }
@@ -144,7 +144,10 @@ async function download(
   try {
     await driver.read(remote, which, (chunk) => {
       if (doneBytes + chunk.length > most)
-        throw new BackupError('backup-damaged', `${remote.name} is larger than its manifest says.`);
+        throw new BackupError(
+          'backup-damaged',
+          `${remote.name} is larger than its backup details say.`,
+        );
       for (let written = 0; written < chunk.length;) written += writeSync(handle, chunk, written);
       hash.update(chunk);
       onBytes((doneBytes += chunk.length));

@@ -196,7 +196,7 @@ async function inParcel<T>(
     if (sha256File(join(scratch.path, name)) !== sha256)
       throw new BackupError(
         'backup-damaged',
-        `${path} does not match its manifest. It is not sent.`,
+        `${path} does not match its backup details. It is not sent.`,
         {
           path,
           hint: 'Verify the backups of this folder.',

@@ -108,7 +108,7 @@ export function requireProved(path: string, { sha256 }: SourceFacts): void {
   if (sha256 !== undefined) return;
   throw new BackupError(
     'not-proved',
-    `${path} has no manifest that says what it should contain, so it is not restored.`,
+    `${path} has no backup details that say what it should contain, so it is not restored.`,
     {
       path,
       hint: 'Check its plan first. To restore it anyway, confirm it (on the command line: --unproved).',
@@ -120,7 +120,7 @@ export function requireProved(path: string, { sha256 }: SourceFacts): void {
 export function unprovedFinding(path: string): Finding {
   return {
     code: 'not-proved',
-    message: `${path} has no manifest. Its content was checked, but not compared with what was backed up.`,
+    message: `${path} has no backup details. Its content was checked, but not compared with what was backed up.`,
   };
 }
 

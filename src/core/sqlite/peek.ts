@@ -6,6 +6,7 @@
 import type Database from 'better-sqlite3';
 import { BackupError } from '../errors.ts';
 import { explained, isDamage, isNotRunnable, openSource, quoted } from './driver.ts';
+import { readSchemaPages, type SchemaPages } from './schemaPages.ts';
 
 export interface TableGlance {
   /** What `peekRows` takes. */
@@ -65,6 +66,9 @@ const longestBlob = 16;
 /** A longer value is not read at all. */
 const longestReadBytes = 1_000_000;
 
+/** Of more tables and views, only what is recorded says how many rows they have: see `readSchemaPages`. */
+const mostParsed = 2000;
+
 const isShown = "type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
 /** The tables from the number `from` on, in the order of their names, at most `most` of them. */
@@ -72,6 +76,9 @@ export function peek(
   path: string,
   { from, most, recorded }: { from: number; most: number; recorded: ReadonlyMap<string, number> },
 ): Glance {
+  const pages = readSchemaPages(path);
+  if (pages !== undefined && pages.entries.length > mostParsed)
+    return glanceOfMany(pages, { from, most, recorded });
   return withDatabase(path, (db) => {
     const pragma = (name: string): unknown => db.pragma(name, { simple: true });
     const count = (where: string): number =>
@@ -95,6 +102,34 @@ export function peek(
       userVersion: Number(pragma('user_version')),
     };
   });
+}
+
+/** The same for a schema that takes SQLite long to parse. */
+function glanceOfMany(
+  { entries, pageSize, pageCount, userVersion }: SchemaPages,
+  { from, most, recorded }: { from: number; most: number; recorded: ReadonlyMap<string, number> },
+): Glance {
+  const count = (type: string): number => entries.filter((one) => one.type === type).length;
+  const shown = entries.filter(
+    ({ type, name }) => (type === 'table' || type === 'view') && !/^sqlite_/i.test(name),
+  );
+  shown.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id - b.id));
+  return {
+    tables: shown.slice(from, from + most).map(({ id, type, name, rootPage }) => {
+      const rows = recorded.get(name);
+      return {
+        id,
+        name: name.slice(0, longestName),
+        ...(name.length > longestName && { nameLength: name.length }),
+        kind: type === 'view' ? 'view' : rootPage > 0 ? 'table' : 'virtual',
+        ...(rows !== undefined && { rows }),
+      };
+    }),
+    total: shown.length,
+    indexes: count('index'),
+    triggers: count('trigger'),
+    ...{ journalMode: 'delete', encoding: 'UTF-8', pageSize, pageCount, userVersion },
+  };
 }
 
 function glance(

@@ -144,7 +144,7 @@ export function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
       {
         gap: {
           code: 'no-manifest',
-          message: 'There is no manifest that says what the file should contain.',
+          message: 'There are no backup details that say what the file should contain.',
         },
       },
     ];
@@ -157,7 +157,7 @@ export function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
         {
           gap: {
             code: 'bad-manifest',
-            message: 'The manifest belongs to a bundle, not to this file.',
+            message: 'The backup details belong to a bundle, not to this file.',
           },
         },
       ];
@@ -166,14 +166,17 @@ export function manifestRemarks(parsed: ParsedManifest | undefined): Weighed[] {
         {
           gap: {
             code: 'newer-format',
-            message: `The manifest has format ${parsed.format}, which this version cannot read.`,
+            message: `The backup details have format ${parsed.format}, which this version cannot read.`,
           },
         },
       ];
     case 'foreign':
       return [
         {
-          gap: { code: 'bad-manifest', message: `The manifest cannot be used: ${parsed.reason}.` },
+          gap: {
+            code: 'bad-manifest',
+            message: `The backup details cannot be used: ${parsed.reason}.`,
+          },
         },
       ];
   }

@@ -79,7 +79,7 @@ function* weighWhole(
   if (beside === undefined) return;
   if (beside.kind !== 'bundle') {
     if (beside.kind === 'manifest')
-      yield gap('bad-manifest', 'The manifest beside it does not belong to a bundle.');
+      yield gap('bad-manifest', 'The backup details beside it do not belong to a bundle.');
     else yield* manifestRemarks(beside);
     return;
   }
@@ -87,27 +87,32 @@ function* weighWhole(
   const actual = sha256File(path, (doneBytes) =>
     onProgress({ phase: 'hash', doneBytes: Math.min(doneBytes, totalBytes), totalBytes }),
   );
-  if (actual !== sha256) yield damage('hash-mismatch', 'The SHA-256 differs from the manifest.');
+  if (actual !== sha256)
+    yield damage('hash-mismatch', 'The SHA-256 differs from the backup details.');
 }
 
 function* weighManifests(open: OpenBundle, beside: ParsedManifest | undefined): Generator<Weighed> {
   const { contents, problem } = open;
   if (problem !== undefined) {
     if (beside?.kind === 'bundle')
-      yield damage('bad-manifest', 'The manifest in the zip is not the one that was written.');
+      yield damage(
+        'bad-manifest',
+        'The backup details in the zip differ from those that were written.',
+      );
     else yield* manifestRemarks(problem);
     return;
   }
   if (contents === undefined) {
-    if (beside?.kind === 'bundle') yield damage('missing-entry', 'The manifest is not in the zip.');
+    if (beside?.kind === 'bundle')
+      yield damage('missing-entry', 'The backup details are not in the zip.');
     else if (beside === undefined) yield* manifestRemarks(undefined);
     return;
   }
   for (const finding of differingEntries(open)) yield { damage: finding };
   if (beside?.kind === 'bundle' && !isDeepStrictEqual(contents, contentsOf(beside.manifest)))
-    yield damage('manifest-differs', 'The manifest in the zip is not the one beside it.');
+    yield damage('manifest-differs', 'The backup details in the zip differ from those beside it.');
   if (beside === undefined)
-    yield gap('no-manifest', 'There is no manifest beside it, only the one in the zip.');
+    yield gap('no-manifest', 'There are no backup details beside it, only those in the zip.');
   for (const { path, message } of contents.failures ?? [])
     yield { remark: { code: 'incomplete', message: `${path} is not in it: ${message}` } };
 }
@@ -225,7 +230,7 @@ async function* weighDatabase(
 
 function* weighHash({ sha256 }: BundleMember, actual: string): Generator<Weighed> {
   if (sha256 !== undefined && sha256 !== actual)
-    yield damage('hash-mismatch', 'The SHA-256 differs from the manifest.');
+    yield damage('hash-mismatch', 'The SHA-256 differs from the backup details.');
 }
 
 function damage(code: string, message: string): Weighed {

@@ -78,7 +78,9 @@ function* weighBytes(
     onProgress({ phase: 'hash', doneBytes, totalBytes }),
   );
   if (actual !== manifest.sha256)
-    yield { damage: { code: 'hash-mismatch', message: 'The SHA-256 differs from the manifest.' } };
+    yield {
+      damage: { code: 'hash-mismatch', message: 'The SHA-256 differs from the backup details.' },
+    };
 }
 
 function notADatabase({ kind }: Exclude<Header, { kind: 'sqlite' | 'newer' }>): Finding {

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { formatBytes } from '../../core/units.ts';
 import { commands } from '../contributed.ts';
+import { section } from '../ids.ts';
 import { notify } from '../inert.ts';
 import type { Parts } from './parts.ts';
 
@@ -41,11 +42,7 @@ export async function protectAutomatically({
       await settings.remember('before.debug', before.beforeDebug ? 'onlyIfChanged' : 'off');
       if (pausedUntil !== undefined) await protection.pause(new Date(pausedUntil));
     }
-    if (answer === open)
-      await vscode.commands.executeCommand(
-        'workbench.action.openSettings',
-        'sqliteBackup.schedule sqliteBackup.checkpoints',
-      );
+    if (answer === open) await openSettings();
   });
   return { schedule };
 }
@@ -63,4 +60,15 @@ export async function takeOffer(answer: string | undefined): Promise<void> {
 
 function offerLabel(): string {
   return vscode.l10n.t('Take Checkpoints Automatically');
+}
+
+/** Of scope machine: beside a remote machine they are not among those of the user. */
+async function openSettings(): Promise<void> {
+  const command =
+    vscode.env.remoteName === undefined
+      ? 'workbench.action.openSettings'
+      : 'workbench.action.openRemoteSettings';
+  const keys = ['schedule', 'before.debug', 'checkpoints.maxDisk', 'checkpointsFolder'];
+  const query = `@id:${keys.map((key) => `${section}.${key}`).join(',')}`;
+  await vscode.commands.executeCommand(command, { query });
 }

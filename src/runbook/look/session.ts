@@ -48,6 +48,8 @@ export interface Change {
 
 /** Files of this size together are compared without being asked to. */
 const comparedAtOnceBytes = 50_000_000;
+/** The time of a comparison grows with the square of this. */
+const comparedAtOnceTables = 5000;
 const lookDeadlineMs = 60_000;
 const tablesAtOnce = 200;
 const rowsAtOnce = 100;
@@ -81,7 +83,7 @@ export class LookSession {
   /** The first look; then what changed, one comparison after the other, where that is quick. */
   async start(): Promise<void> {
     await this.#lookFrom(0);
-    if (this.glance === undefined) return;
+    if (this.glance === undefined || this.glance.total > comparedAtOnceTables) return;
     for (const change of this.changes) {
       const isQuick = change.moment.sizeBytes <= comparedAtOnceBytes;
       if (change.status === 'offered' && isQuick) await this.#compare(change);

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import type { Api, DataLoss } from '../../src/api.d.ts';
-import { inWorkspace, makeDatabase, manifestOf, run, until, uriOf } from './workspace.ts';
+import {
+  inWorkspace,
+  makeDatabase,
+  manifestOf,
+  removeLater,
+  run,
+  until,
+  uriOf,
+  workspaceFolder,
+  writeFile,
+} from './workspace.ts';
 import { itInPart } from '../support/operations.ts';
 
 const execute = (path: string, sql: string): void => {
@@ -47,13 +57,41 @@ describe('the loss alarm', () => {
     return checkpoints[0]?.path ?? '';
   }
 
-  it('tells of rows that are gone, with their number, and pins the last good state', async () => {
+  /** As a tool does: a task of the workspace, in a process of its own. */
+  async function runTool(name: string, path: string, sql: string): Promise<void> {
+    const code = `new (require(${JSON.stringify(require.resolve('better-sqlite3'))}))(process.argv[1]).exec(process.argv[2])`;
+    const execution = new vscode.ProcessExecution(
+      process.execPath,
+      ['-e', code, inWorkspace(path), sql],
+      { env: { ELECTRON_RUN_AS_NODE: '1' } },
+    );
+    const task = new vscode.Task({ type: 'process' }, workspaceFolder(), name, 'test', execution);
+    const ended = new Promise<number | undefined>((resolve) => {
+      const listener = vscode.tasks.onDidEndTaskProcess(
+        ({ execution: { task: one }, exitCode }) => {
+          if (one.name !== name) return;
+          listener.dispose();
+          resolve(exitCode);
+        },
+      );
+    });
+    await vscode.tasks.executeTask(task);
+    assert.equal(await ended, 0);
+  }
+
+  it('tells within ten seconds of rows that are gone and of what ran, whatever a repository sets, and pins the last good state', async () => {
     makeDatabase('data/alarmed.db', 300);
+    removeLater('.vscode/settings.json');
+    mkdirSync(inWorkspace('.vscode'), { recursive: true });
+    writeFile('.vscode/settings.json', JSON.stringify({ 'sqliteBackup.lossAlarm': false }));
     await run('refresh');
     const checkpoint = await known('data/alarmed.db');
-    execute('data/alarmed.db', 'DELETE FROM t WHERE id > 10');
+    await runTool('migrate', 'data/alarmed.db', 'DELETE FROM t WHERE id > 10');
+    const at = Date.now();
     await until(() => of('data/alarmed.db').length > 0, 'the alarm');
+    assert.ok(Date.now() - at < 10_000, `${Date.now() - at} ms`);
     const [loss] = of('data/alarmed.db');
+    assert.equal(loss?.ran, 'migrate');
     assert.deepEqual(loss?.tables, [{ table: 't', before: 300, now: 10 }]);
     assert.equal(loss?.backup?.fsPath, checkpoint);
     assert.equal(manifestOf(checkpoint).pinned, true);

@@ -131,7 +131,7 @@ describe('Protection', () => {
   it('is not decided by a workspace: neither the folder, nor the schedule, nor what is left out', async () => {
     const elsewhere = inWorkspace('stolen');
     const properties = [
-      ...['branches', 'checkpointsFolder', 'schedule'],
+      ...['branches', 'checkpointsFolder', 'schedule', 'lossAlarm'],
       ...['before.commands', 'before.debug', 'checkpoints.maxDisk', 'offsite'],
     ];
     for (const key of properties) {

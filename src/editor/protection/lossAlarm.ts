@@ -54,6 +54,8 @@ const laterMs = 15_000;
 const mostTried = 5;
 /** What was counted before, and is something else now. */
 const noDatabase: ReadonlySet<string> = new Set(['not-a-database', 'encrypted-or-not-sqlite']);
+/** VS Code's own line in the terminal of a task, as ` *  Executing task: npm test `, in whatever language. */
+const ofTask = /^\s*\* {2}\S/;
 const knownKey = 'knownRows';
 const learnedKey = 'lossesThatAreNone';
 
@@ -78,9 +80,9 @@ export class LossAlarm implements vscode.Disposable {
     this.#owned.add({ dispose: () => clearInterval(timer) });
     const ran = (text: string): void => void (this.#ran = { text, at: Date.now() });
     this.#owned.add(
-      vscode.window.onDidStartTerminalShellExecution(({ execution }) =>
-        ran(execution.commandLine.value),
-      ),
+      vscode.window.onDidStartTerminalShellExecution(({ execution: { commandLine } }) => {
+        if (!ofTask.test(commandLine.value)) ran(commandLine.value);
+      }),
     );
     this.#owned.add(vscode.tasks.onDidStartTask(({ execution }) => ran(execution.task.name)));
     this.#owned.add(vscode.debug.onDidStartDebugSession(({ name }) => ran(name)));

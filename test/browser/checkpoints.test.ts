@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { storedIn, checkpointsFolder } from '../../src/core/checkpoint/store.ts';
+import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { changeSettings, useWindows, waitUntil } from './setup.ts';
+
+const alarmMs = 10_000;
+
+describe('checkpoints in a window', function () {
+  this.timeout(180_000);
+  const withShared = useWindows();
+
+  const create = (folder: string): Promise<void> => {
+    mkdirSync(join(folder, 'data'), { recursive: true });
+    for (const name of ['shop.db', 'other.db'])
+      createDatabase(join(folder, 'data', name), { rows: 300 });
+    return Promise.resolve();
+  };
+
+  it('are taken by one click, restored, told of when rows go, and deleted with every other copy', async () => {
+    await withShared({ create }, async (window, folder) => {
+      const shop = join(folder, 'data/shop.db');
+      const copiesOf = (path: string): string[] =>
+        storedIn(checkpointsFolder(undefined))
+          .filter(({ manifest }) => manifest.livePath === path)
+          .map((one) => one.path);
+      // What a repository brings along decides nothing here.
+      changeSettings(folder, {
+        'sqliteBackup.lossAlarm': false,
+        'sqliteBackup.schedule': '',
+        'sqliteBackup.before.debug': 'off',
+      });
+      await window.openSidebar();
+      await window.treeItem(/^data\/shop\.db, /).waitFor();
+      await window.changeMachineSettings({ 'sqliteBackup.lossAlarm': true });
+
+      await window.runCommand('SQLite Backup: Take Checkpoints Automatically');
+      const automatic = window.notification(/Checkpoints are taken every 15 minutes/);
+      await automatic.waitFor();
+      await waitUntil(() => copiesOf(shop).length === 1, 'the schedule takes the first one');
+
+      await window.runCommand('SQLite Backup: Restore Checkpoint…');
+      await window.option(/^Restore to .*data\/shop\.db/).click();
+      await window.webview.getByRole('heading', { name: /Restore data\/shop\.db/ }).waitFor();
+      await window.runCommand('View: Close All Editors');
+
+      // Its rows are known once it is counted.
+      await new Promise((settle) => setTimeout(settle, 8000));
+      withDatabase(shop, (db) => db.exec('DELETE FROM items WHERE id > 20'));
+      const lost = window.notification(
+        /data\/shop\.db lost rows since .*items: 280 of 300 rows gone/,
+      );
+      await lost.waitFor({ timeout: alarmMs });
+      const [kept] = copiesOf(shop);
+      assert.equal(valueOf(kept ?? '', 'SELECT count(*) FROM items'), 300);
+      await lost.hover();
+      await lost.getByRole('button', { name: 'Not a Loss' }).click();
+
+      await window.runCommand('SQLite Backup: Delete Every Copy of This Database…');
+      await window.option(/data\/shop\.db/).click();
+      await window.dialog.getByText('Delete every copy of data/shop.db?').waitFor();
+      await window.dialog.getByText('The database itself stays.').waitFor();
+      await window.dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+      await waitUntil(() => copiesOf(shop).length === 0, 'its copies are gone');
+      assert.ok(existsSync(shop));
+      assert.equal(copiesOf(join(folder, 'data/other.db')).length, 1);
+    });
+  });
+});

@@ -1,7 +1,8 @@
 /** `git`: the databases of a work tree follow its branch. */
-import { join, relative } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Synced, SyncedDatabase } from '../core/states/branches.ts';
+import type { BranchStatus } from '../core/states/branchStatus.ts';
 import { callOptions, defaultDeadlineMs, restoreCommand, shown } from './backUp.ts';
 import { askedCheckpoints, takingFor } from './checkpoint.ts';
 import { type Context, exitCodes, parse, UsageError, type Verb, withHint } from './verb.ts';
@@ -39,7 +40,7 @@ export const git: Verb = {
       case 'install':
         return install(asked, context);
       case 'uninstall':
-        return uninstall(context);
+        return uninstall(asked, context);
       case 'status':
         return status(asked, context);
       case 'cleanup':
@@ -60,29 +61,41 @@ function ownScript(): string {
   return process.argv[1] ?? fileURLToPath(import.meta.url);
 }
 
-async function install({ checkpoints }: Asked, context: Context): Promise<number> {
+async function install({ checkpoints, isJson }: Asked, context: Context): Promise<number> {
   const { worker, signal, print } = context;
   const params = { in: '.', node: process.execPath, script: ownScript() };
   const installed = await worker.call('installGitHook', params, { signal });
   // The branch of now is remembered.
   await synchronize({ checkpoints, copies: false }, context);
-  if (installed.how !== 'by-hand') {
-    print(`${installed.how === 'there' ? 'Renewed in' : 'Installed in'} ${shown(installed.path)}.`);
-    return exitCodes.ok;
-  }
-  print(
-    `Hooks are managed by ${shown(installed.manager)}, whose files are left alone. Add this line to its hook after a checkout:\n  ${installed.line}`,
-  );
+  if (isJson) print(JSON.stringify(installed));
+  else if (installed.how === 'by-hand')
+    print(
+      `Nothing was changed: ${whyByHand(installed.manager)} Add this line to the post-checkout hook yourself:\n  ${installed.line}`,
+    );
+  else
+    print(
+      `${installed.how === 'there' ? 'Renewed' : 'Installed'} in ${shown(installed.path)}. Databases follow the branch from now on.`,
+    );
   return exitCodes.ok;
 }
 
-async function uninstall({ worker, signal, print }: Context): Promise<number> {
-  const wasThere = await worker.call('uninstallGitHook', { in: '.' }, { signal });
-  print(
-    wasThere
-      ? 'Removed from the hook. States of branches stay: sqlite-backup list --checkpoints'
-      : 'There is nothing of SQLite Backup in the hook.',
-  );
+function whyByHand(manager: string): string {
+  if (manager === 'core.hooksPath')
+    return 'the setting core.hooksPath of git names another folder for hooks.';
+  return isAbsolute(manager)
+    ? `${shown(manager)} is no shell script that git runs, or is a link.`
+    : `${manager} manages the hooks of this repository.`;
+}
+
+async function uninstall({ isJson }: Asked, { worker, signal, print }: Context): Promise<number> {
+  const removed = await worker.call('uninstallGitHook', { in: '.' }, { signal });
+  if (isJson) print(JSON.stringify({ removed }));
+  else
+    print(
+      removed
+        ? 'Removed from the hook: databases no longer follow the branch. The kept states stay: sqlite-backup list --checkpoints'
+        : 'Nothing to remove: the hook has no lines of SQLite Backup.',
+    );
   return exitCodes.ok;
 }
 
@@ -95,15 +108,33 @@ async function status({ checkpoints, isJson }: Asked, context: Context): Promise
   }
   const { branch, hasHook, isBusy, databases } = found;
   print(`${branch === undefined ? 'No branch (detached head)' : `On branch ${shown(branch)}`}`);
-  print(hasHook ? 'Databases follow the branch.' : 'Not installed: sqlite-backup git install');
-  if (isBusy) print('git is in the middle of something: nothing is done until it has ended.');
-  for (const { path, kind, of, branches } of databases) {
-    const here = of === undefined ? '' : `  state of ${shown(of)}`;
-    const others = branches.length === 0 ? '' : `  kept: ${branches.map(shown).join(', ')}`;
-    print(`${kind.padEnd(7)}  ${shown(path)}${here}${others}`);
-  }
+  print(
+    hasHook
+      ? 'Databases follow the branch.'
+      : 'Databases do not follow the branch. To change that: sqlite-backup git install',
+  );
+  if (isBusy) print(busy);
+  for (const one of databases) print(`${one.kind.padEnd(7)}  ${shown(one.path)}${remarkOn(one)}`);
   if (databases.length === 0) tell('No SQLite databases found.');
   return exitCodes.ok;
+}
+
+const busy =
+  'A rebase, a bisect, a merge or a cherry-pick is not finished: until then, databases stay as they are.';
+
+function remarkOn({ kind, of, branches, isInMain }: BranchStatus['databases'][number]): string {
+  const words = [
+    ...(of === undefined ? [] : [`state of ${shown(of)}`]),
+    ...(kind === 'tracked' ? ['git tracks it, so it is left alone'] : []),
+    ...(kind === 'shared' ? ['other places use the same file, so it is left alone'] : []),
+    ...(isInMain === true
+      ? ['only in the main worktree; copy it with sqlite-backup git sync']
+      : kind === 'none'
+        ? ['not here']
+        : []),
+    ...(branches.length === 0 ? [] : [`kept for: ${branches.map(shown).join(', ')}`]),
+  ];
+  return words.length === 0 ? '' : `  ${words.join('; ')}`;
 }
 
 async function cleanUp({ checkpoints, isJson }: Asked, context: Context): Promise<number> {
@@ -112,8 +143,11 @@ async function cleanUp({ checkpoints, isJson }: Asked, context: Context): Promis
   if (isJson) print(JSON.stringify({ removed }));
   else
     for (const { branch, path, id } of removed)
-      print(`${shown(path)} of ${shown(branch)} is an ordinary checkpoint now: ${id}`);
-  if (removed.length === 0 && !isJson) tell('No states of deleted branches.');
+      print(
+        `${shown(path)}: the state of the deleted branch ${shown(branch)} is an ordinary checkpoint now: ${id}`,
+      );
+  if (removed.length === 0 && !isJson)
+    tell('Nothing to clean up: no state is that of a deleted branch.');
   return exitCodes.ok;
 }
 
@@ -175,12 +209,12 @@ function printSynced(
     else tell(line);
   }
   if (isHook) return;
-  if (state === 'busy')
-    tell('git is in the middle of something: nothing is done until it has ended.');
+  if (state === 'busy') tell(busy);
   if (state === 'detached') tell('No branch (detached head): databases stay as they are.');
   if (state === 'first')
-    print(`From now on the databases belong to the branch ${shown(to ?? '')}.`);
-  if (state === 'same') print(`The databases are those of the branch ${shown(to ?? '')}.`);
+    print(`The databases are taken for the state of the branch ${shown(to ?? '')} from now on.`);
+  if (state === 'same')
+    print(`Nothing to switch: the databases have the state of the branch ${shown(to ?? '')}.`);
 }
 
 function wordsFor(
@@ -189,10 +223,10 @@ function wordsFor(
   to: string,
   undo: string,
 ): string {
-  const saved = kept === undefined ? '' : `; that of ${shown(from)} is kept as ${kept}`;
+  const saved = kept === undefined ? '' : `; the state of ${shown(from)} is kept as ${kept}`;
   switch (outcome) {
     case 'restored':
-      return `state of ${shown(to)}${undo === '' ? '' : ` (undo: ${undo})`}`;
+      return `now the state of ${shown(to)}${undo === '' ? '' : ` (undo: ${undo})`}`;
     case 'same':
       return `left as it is, because ${shown(to)} has the same migrations${saved}`;
     case 'none':
@@ -200,12 +234,12 @@ function wordsFor(
     case 'wanted':
       return `still the state of ${shown(from)}`;
     case 'held':
-      return `still the state of ${shown(from)}: ${error?.message ?? ''} Then: sqlite-backup git sync`;
+      return `still the state of ${shown(from)}: ${error?.message ?? ''} After that program has ended, run: sqlite-backup git sync`;
     case 'failed':
       return `still the state of ${shown(from)}: ${error === undefined ? '' : withHint(error)}`;
     case 'tracked':
-      return 'left to git, which tracks it';
+      return 'left as it is, because git tracks it';
     case 'shared':
-      return 'left alone, because other places use the same file';
+      return 'left as it is, because other places use the same file';
   }
 }

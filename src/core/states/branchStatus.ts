@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { checkpointsFolder, storedIn } from '../checkpoint/store.ts';
 import { readBranchRecord } from './branchRecord.ts';
-import { hasGitHook } from './gitHook.ts';
+import { followsBranch } from './gitHook.ts';
 import { databasesOf, workTreeOf } from './repository.ts';
 import { missingIn } from './worktrees.ts';
 
@@ -17,8 +17,10 @@ export interface BranchStatus {
   databases: {
     /** Relative to the work tree. */
     path: string;
-    /** `none`: the main work tree has one, and this one does not. */
+    /** `none`: the main work tree, or a branch, has one, and this one does not. */
     kind: 'own' | 'tracked' | 'shared' | 'none';
+    /** `git sync` copies it from the main work tree. */
+    isInMain?: true;
     /** The branch that its state is of, if that is remembered. */
     of?: string;
     /** Other branches with a state of it. */
@@ -46,17 +48,22 @@ export function branchStatus({
     branches.set(path, names);
   }
   const found = databasesOf(tree).map(({ path, kind }) => ({ path: nameIn(top, path), kind }));
-  const none = (missingIn(tree)?.paths ?? []).map((path) => ({ path, kind: 'none' as const }));
+  const inMain = new Set(missingIn(tree)?.paths ?? []);
+  const none = [...inMain].map((path) => ({ path, kind: 'none' as const }));
   const gone = [...branches.keys()]
     .filter((path) => !existsSync(resolve(top, path)) && (branches.get(path)?.size ?? 0) > 0)
-    .filter((path) => !none.some((one) => one.path === path))
+    .filter((path) => !inMain.has(path))
     .map((path) => ({ path, kind: 'none' as const }));
   return {
-    ...{ top, branch, isBusy, hasHook: hasGitHook(tree) },
+    ...{ top, branch, isBusy, hasHook: followsBranch(tree) },
     databases: [...found, ...none, ...gone].map(({ path, kind }) => {
       const of = record?.others[path] ?? record?.branch;
       const others = [...(branches.get(path) ?? [])].filter((name) => name !== of).sort();
-      return { path, kind, branches: others, ...(of !== undefined && kind === 'own' && { of }) };
+      return {
+        ...{ path, kind, branches: others },
+        ...(inMain.has(path) && { isInMain: true as const }),
+        ...(of !== undefined && kind === 'own' && { of }),
+      };
     }),
   };
 }

@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
-import { begin, blockFor, end, lineByHand, madeFile, madeFolder } from './hookLines.ts';
+import { begin, blockFor, callOfHook, end, lineByHand, madeFile, madeFolder } from './hookLines.ts';
 import { tryGit, type WorkTree, workTreeOf } from './repository.ts';
 
 export type HookInstalled =
@@ -98,14 +98,36 @@ export function hasGitHook({ commonFolder }: WorkTree): boolean {
   }
 }
 
+/** Whether a hook has our lines, also where a person has added the line to those of a manager. */
+export function followsBranch(tree: WorkTree): boolean {
+  if (hasGitHook(tree)) return true;
+  const { top } = tree;
+  const folder = tryGit(top, ['rev-parse', '--git-path', 'hooks'])?.trim();
+  const hooks = [
+    ...(folder === undefined || folder === '' ? [] : [resolve(top, folder, 'post-checkout')]),
+    ...[join(top, '.husky', 'post-checkout'), join(tree.commonFolder, 'hooks', 'post-checkout')],
+    ...lefthookFiles(top),
+  ];
+  return hooks.some((path) => {
+    try {
+      return readFileSync(path, 'latin1').includes(callOfHook);
+    } catch {
+      return false; // There is none.
+    }
+  });
+}
+
+function lefthookFiles(top: string): string[] {
+  return ['lefthook', '.lefthook', 'lefthook-local', '.lefthook-local']
+    .flatMap((name) => ['yml', 'yaml', 'toml', 'json'].map((ext) => join(top, `${name}.${ext}`)))
+    .filter((path) => existsSync(path));
+}
+
 /** What manages the hooks of a repository, if that is not git alone. */
 function managerOf({ top }: WorkTree, hook: string): string | undefined {
   const folder = tryGit(top, ['config', '--get', 'core.hooksPath'])?.trim() ?? '';
   if (folder !== '') return folder.includes('.husky') ? 'husky' : 'core.hooksPath';
-  const hasLefthook = ['lefthook', '.lefthook'].some((name) =>
-    ['yml', 'yaml', 'toml', 'json'].some((ext) => existsSync(join(top, `${name}.${ext}`))),
-  );
-  if (hasLefthook || hook.includes('lefthook')) return 'lefthook';
+  if (lefthookFiles(top).length > 0 || hook.includes('lefthook')) return 'lefthook';
   return hook.includes('pre-commit.com') ? 'pre-commit' : undefined;
 }
 

@@ -4,7 +4,8 @@ export const end = '# <<< sqlite-backup <<<';
 export const madeFile = '# This file was made for it.';
 export const madeFolder = '# This folder was made for it.';
 
-export const lineByHand = 'sqlite-backup git sync --hook "$1" "$2" "$3" || :';
+export const callOfHook = 'sqlite-backup git sync --hook';
+export const lineByHand = `${callOfHook} "$1" "$2" "$3" || :`;
 
 /** POSIX sh. Whatever happens, the hook goes on, and so does git. */
 export function blockFor({

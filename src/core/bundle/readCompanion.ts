@@ -1,5 +1,5 @@
 /** Copies of companions, each read twice: what is written to a file meanwhile shows, however it is written. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash, hash as hashOf } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { BackupError, explain, isBackupError } from '../errors.ts';
@@ -75,8 +75,9 @@ interface Reading {
 
 function toMemory(source: Source): Reading & Pick<CompanionCopy, 'content'> {
   const chunks: Buffer[] = [];
-  const reading = source.read((chunk) => chunks.push(Buffer.from(chunk)));
-  return { ...reading, content: { bytes: Buffer.concat(chunks) } };
+  const reading = source.read((chunk) => chunks.push(Buffer.concat([chunk])));
+  const [first = Buffer.alloc(0)] = chunks;
+  return { ...reading, content: { bytes: chunks.length < 2 ? first : Buffer.concat(chunks) } };
 }
 
 /** What goes wrong with writing is left for the caller to explain. */
@@ -99,7 +100,6 @@ class Source {
   readonly #shown: string;
   readonly #onChunk: (() => void) | undefined;
   readonly #chunk: Buffer;
-
   static open(
     path: string | Buffer,
     shown: string,
@@ -142,25 +142,38 @@ class Source {
   }
 
   read(onChunk: (chunk: Buffer) => void): Reading {
-    const hash = createHash('sha256');
     // Without an end, a file that is always appended to would be read for ever.
-    const most = Math.max(fstatSync(this.#handle).size, mostChunkBytes);
+    const mostBytes = Math.max(fstatSync(this.#handle).size, mostChunkBytes);
     let [sizeBytes, crc] = [0, 0];
-    while (sizeBytes < most) {
-      const length = Math.min(this.#chunk.length, most - sizeBytes);
-      const position = sizeBytes;
+    let hash: Hash | undefined;
+    for (;;) {
+      const bytes = this.#fill(sizeBytes, mostBytes);
+      onChunk(bytes);
+      crc = crc32(bytes, crc);
+      sizeBytes += bytes.length;
+      const isEnd = bytes.length < this.#chunk.length || sizeBytes >= mostBytes;
+      // Most companions are of one piece, and a hash that is fed piece by piece costs more than such a file.
+      if (isEnd && hash === undefined)
+        return { sizeBytes, sha256: hashOf('sha256', bytes, 'hex'), crc32: crc };
+      hash = (hash ?? createHash('sha256')).update(bytes);
+      if (isEnd) return { sizeBytes, sha256: hash.digest('hex'), crc32: crc };
+    }
+  }
+
+  /** What is at `position`, as much as the chunk takes; less only at the end of the file. */
+  #fill(position: number, end: number): Buffer {
+    const length = Math.min(this.#chunk.length, end - position);
+    let done = 0;
+    while (done < length) {
+      const [at, from] = [done, position + done];
       const read = ofSource(this.#shown, () =>
-        readSync(this.#handle, this.#chunk, 0, length, position),
+        readSync(this.#handle, this.#chunk, at, length - at, from),
       );
       if (read === 0) break;
-      const bytes = this.#chunk.subarray(0, read);
-      onChunk(bytes);
-      hash.update(bytes);
-      crc = crc32(bytes, crc);
-      sizeBytes += read;
+      done += read;
       this.#onChunk?.();
     }
-    return { sizeBytes, sha256: hash.digest('hex'), crc32: crc };
+    return this.#chunk.subarray(0, done);
   }
 }
 

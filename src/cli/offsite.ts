@@ -2,7 +2,10 @@ import { dirname, resolve } from 'node:path';
 import type { Destination } from '../core/offsite/destination.ts';
 import type { SentCopy } from '../core/offsite/send.ts';
 import { formatBytes } from '../core/units.ts';
+import { chosenDestination } from './destinations.ts';
 import { commandsByHand } from './offsiteByHand.ts';
+import { forget } from './offsiteForget.ts';
+import { keepOptions, keepUsage } from './prune.ts';
 import {
   type Context,
   exitCodes,
@@ -25,7 +28,9 @@ const options = {
   destination: { type: 'string' },
   all: { type: 'boolean' },
   'by-hand': { type: 'boolean' },
+  yes: { type: 'boolean' },
   json: { type: 'boolean' },
+  ...keepOptions,
 } as const;
 
 type Values = ReturnType<typeof parse<{ options: typeof options }>>['values'];
@@ -43,12 +48,13 @@ export const offsite: Verb = {
   offsite list [--destination NAME] [--json]
   offsite fetch COPY --to DIR [--destination NAME] [--json]
   offsite prove [COPY…] [--all] [--to DIR] [--destination NAME] [--json]
+  offsite forget ${keepUsage} [--yes] [--destination NAME] [--json]
   offsite status [--to DIR] [--by-hand [--destination NAME]] [--json]`,
   async run(args, context) {
     const [action = '', ...others] = args;
     const run = Object.hasOwn(actions, action) ? actions[action] : undefined;
     if (run === undefined)
-      throw new UsageError('offsite takes one of setup, send, list, fetch, prove, status.');
+      throw new UsageError('offsite takes one of setup, send, list, fetch, prove, forget, status.');
     const { values, positionals } = parse({ args: others, allowPositionals: true, options });
     refuseOptionsOfOthers(action, values);
     return run(positionals, values, context);
@@ -56,12 +62,13 @@ export const offsite: Verb = {
 };
 
 /** What each action takes, beside `--json`. */
-const taken: Readonly<Record<string, readonly (keyof typeof options)[]>> = {
+const taken: Readonly<Record<string, readonly string[]>> = {
   setup: ['engine', 'repository', 'what', 'password-command', 'password-file', 'create'],
   send: ['to', 'destination'],
   list: ['destination'],
   fetch: ['to', 'destination'],
   prove: ['all', 'to', 'destination'],
+  forget: ['destination', 'yes', ...Object.keys(keepOptions)],
   status: ['to', 'by-hand', 'destination'],
 };
 
@@ -78,7 +85,15 @@ function refuseOptionsOfOthers(action: string, values: Values): void {
 
 type Action = (positionals: string[], values: Values, context: Context) => Promise<number>;
 
-const actions: Readonly<Record<string, Action>> = { setup, send, list, fetch, prove, status };
+const actions: Readonly<Record<string, Action>> = {
+  setup,
+  send,
+  list,
+  fetch,
+  prove,
+  forget,
+  status,
+};
 
 async function setup(
   [name, ...rest]: string[],
@@ -110,7 +125,7 @@ async function setup(
 
 async function send(backups: string[], values: Values, context: Context): Promise<number> {
   const { worker, signal, print, tell } = context;
-  const destination = await chosen(values, context);
+  const destination = await chosenDestination(values.destination, context);
   if (backups.length > 0 && values.to !== undefined)
     throw new UsageError('offsite send takes backups or --to, not both.');
   const only = backups.map((one) => resolve(one));
@@ -152,7 +167,7 @@ async function send(backups: string[], values: Values, context: Context): Promis
 
 async function list(rest: string[], values: Values, context: Context): Promise<number> {
   if (rest.length > 0) throw new UsageError('offsite list takes no arguments except its options.');
-  const destination = await chosen(values, context);
+  const destination = await chosenDestination(values.destination, context);
   const copies = await context.worker.call(
     'offsiteList',
     { destination },
@@ -176,7 +191,7 @@ async function list(rest: string[], values: Values, context: Context): Promise<n
 async function fetch([id, ...rest]: string[], values: Values, context: Context): Promise<number> {
   if (id === undefined || rest.length > 0)
     throw new UsageError('offsite fetch takes one copy: its id, or the name of the backup.');
-  const destination = await chosen(values, context);
+  const destination = await chosenDestination(values.destination, context);
   const { path, already } = await context.worker.call(
     'offsiteFetch',
     { destination, id, folder: resolve(requireFolder(values.to)) },
@@ -193,7 +208,7 @@ async function fetch([id, ...rest]: string[], values: Values, context: Context):
 async function prove(ids: string[], values: Values, context: Context): Promise<number> {
   if (values.all === true && ids.length > 0)
     throw new UsageError('offsite prove takes copies or --all, not both.');
-  const destination = await chosen(values, context);
+  const destination = await chosenDestination(values.destination, context);
   const { folders } = await context.worker.call('offsiteStatus', { destination });
   const { proved, failures } = await context.worker.call(
     'offsiteProve',
@@ -251,7 +266,7 @@ async function status(rest: string[], values: Values, context: Context): Promise
 /** Prints how the newest copy of each database comes back without this program. */
 async function byHand(values: Values, context: Context): Promise<number> {
   const { worker, signal, print, tell } = context;
-  const destination = await chosen(values, context);
+  const destination = await chosenDestination(values.destination, context);
   const all = await worker.call('offsiteList', { destination }, { signal });
   const newest = [...Map.groupBy(all, ({ database, name }) => database ?? name).values()].flatMap(
     ([first]) => first ?? [],
@@ -268,23 +283,6 @@ async function byHand(values: Values, context: Context): Promise<number> {
     print([`# ${name}, ${createdAt}`, ...commands, ''].join('\n'));
   if (copies.length === 0) tell(`No copies in ${destination.name}.`);
   return exitCodes.ok;
-}
-
-/** The one that is named, or the only one. */
-async function chosen(
-  { destination: name }: Values,
-  { worker, signal }: Context,
-): Promise<Destination> {
-  const all = await worker.call('offsiteDestinations', {}, { signal });
-  const found = name === undefined ? all : all.filter((one) => one.name === name);
-  const [one] = found;
-  if (one !== undefined && found.length === 1) return one;
-  const names = all.map((each) => each.name).join(', ');
-  throw new UsageError(
-    all.length === 0
-      ? 'No off-machine destination is set up: sqlite-backup offsite setup'
-      : `Name the destination: --destination NAME, one of ${names}.`,
-  );
 }
 
 function progressOf(

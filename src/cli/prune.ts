@@ -7,6 +7,12 @@ import { bytes, exitCodes, parse, requireFolder, UsageError, type Verb } from '.
 const optionOf = (rule: string): string =>
   rule.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
+/** The rules of what to keep as options of a command. */
+export const keepOptions: Readonly<Record<string, { type: 'string' }>> = Object.fromEntries(
+  keepRules.map((rule) => [optionOf(rule), { type: 'string' as const }]),
+);
+export const keepUsage = keepRules.map((rule) => `[--${optionOf(rule)} N]`).join(' ');
+
 export const prune: Verb = {
   examples: [
     'prune --to backups --keep-last 7 --keep-daily 30 --dry-run',
@@ -14,7 +20,7 @@ export const prune: Verb = {
   ],
   summary:
     'Remove the backups that no rule keeps. Pinned backups and the newest good backup of each database always stay.',
-  usage: `prune --to DIR ${keepRules.map((rule) => `[--${optionOf(rule)} N]`).join(' ')}
+  usage: `prune --to DIR ${keepUsage}
           [--max-total-size SIZE] [--dry-run] [--json]`,
   async run(args, { worker, signal, print, tell }) {
     const { values, positionals } = parse({
@@ -25,9 +31,7 @@ export const prune: Verb = {
         'dry-run': { type: 'boolean' },
         'max-total-size': { type: 'string' },
         json: { type: 'boolean' },
-        ...Object.fromEntries(
-          keepRules.map((rule) => [optionOf(rule), { type: 'string' as const }]),
-        ),
+        ...keepOptions,
       },
     });
     if (positionals.length > 0)
@@ -59,7 +63,7 @@ export const prune: Verb = {
   },
 };
 
-function policyOf(values: Readonly<Record<string, unknown>>): Policy {
+export function policyOf(values: Readonly<Record<string, unknown>>): Policy {
   const policy: Policy = {};
   for (const rule of keepRules) {
     const value = values[optionOf(rule)];

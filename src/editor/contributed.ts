@@ -22,6 +22,7 @@ export const commands = {
   exportRunbook: 'sqliteBackup.exportRunbook',
   extract: 'sqliteBackup.extract',
   filter: 'sqliteBackup.filter',
+  forgetOffsite: 'sqliteBackup.forgetOffsite',
   getStarted: 'sqliteBackup.getStarted',
   hideFromEditorTitle: 'sqliteBackup.hideFromEditorTitle',
   lookInside: 'sqliteBackup.lookInside',

@@ -7,7 +7,7 @@ const weekMs = 7 * 24 * 60 * 60 * 1000;
 
 export function offsiteWords({ kept }: CatalogEntry, now = Date.now()): string | undefined {
   const { t } = vscode.l10n;
-  const receipts = kept?.offsite ?? [];
+  const receipts = (kept?.offsite ?? []).filter(({ removedAt }) => removedAt === undefined);
   if (receipts.length === 0) return undefined;
   const proofs = receipts.flatMap(({ provedAt }) => provedAt ?? []).sort();
   const last = proofs.at(-1);

@@ -31,6 +31,7 @@ import type { RestoreHooks } from '../core/job.ts';
 import { allIdentitiesOf } from '../core/manifest/identity.ts';
 import { storedDestinations } from '../core/offsite/destination.ts';
 import { fetchOffsite, listOffsite, offsiteStatus, setUpOffsite } from '../core/offsite/fetch.ts';
+import { forgetOffsite, planForgetting } from '../core/offsite/forget.ts';
 import { proveOffsite } from '../core/offsite/prove.ts';
 import { sendOffsite } from '../core/offsite/send.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
@@ -155,6 +156,8 @@ const handlers: Handlers = {
   offsiteList: listOffsite,
   offsiteFetch: (params, { onProgress }) => fetchOffsite(params, onProgress),
   offsiteProve: (params, { onProgress }) => proveOffsite(params, onProgress),
+  offsitePlanForgetting: planForgetting,
+  offsiteForget: forgetOffsite,
   offsiteStatus,
 };
 

@@ -37,6 +37,7 @@ import type { BundleManifest, Manifest, Released } from '../core/manifest/manife
 import type { Destination } from '../core/offsite/destination.ts';
 import type { Remote } from '../core/offsite/driver.ts';
 import type { Fetched, OffsiteStatus, SetUp } from '../core/offsite/fetch.ts';
+import type { ForgetPlan } from '../core/offsite/forget.ts';
 import type { Access } from '../core/offsite/place.ts';
 import type { Proved } from '../core/offsite/prove.ts';
 import type { Sent, SendRequest } from '../core/offsite/send.ts';
@@ -222,6 +223,10 @@ export interface Methods {
       folders?: string[] | undefined;
     },
   ) => Proved;
+  /** What the rules would let go of the copies there, and why. Removes nothing. */
+  offsitePlanForgetting: (params: Access & { policy: Policy }) => ForgetPlan;
+  /** Removes these copies. */
+  offsiteForget: (params: Access & { ids: string[] }) => { removed: string[] };
   /** What is known here of a place; asks no engine. */
   offsiteStatus: (params: {
     destination: Destination;
@@ -297,6 +302,8 @@ const methodNames = [
   'offsiteList',
   'offsiteFetch',
   'offsiteProve',
+  'offsitePlanForgetting',
+  'offsiteForget',
   'offsiteStatus',
 ] as const satisfies Method[];
 

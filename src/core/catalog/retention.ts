@@ -193,7 +193,8 @@ function keepUnreplaced(damaged: readonly Verdict[], newerThanUsable: readonly V
   }
 }
 
-const ruleWords: Readonly<Record<KeepRule, (n: number, most: number) => string>> = {
+/** Why a rule keeps the `n`th of `most`. */
+export const ruleWords: Readonly<Record<KeepRule, (n: number, most: number) => string>> = {
   keepLast: (n, most) => `backup ${n} of the newest ${most}`,
   keepHourly: (n, most) => `hour ${n} of the newest ${most}`,
   keepDaily: (n, most) => `day ${n} of the newest ${most}`,

@@ -139,6 +139,8 @@ const receiptSchema = v.object({
   at: instant,
   /** The last time the copy was read back and had the same SHA-256. */
   provedAt: v.optional(instant),
+  /** A person removed the copy. It is not sent again by itself. */
+  removedAt: v.optional(instant),
 });
 /** A copy of the backup on another machine. */
 export type Receipt = v.InferOutput<typeof receiptSchema>;

@@ -1,4 +1,5 @@
 /** What every engine can do for us. */
+import type { Policy } from '../catalog/retention.ts';
 import type { BundleManifest, Manifest } from '../manifest/manifest.ts';
 
 export interface Parcel {
@@ -39,4 +40,8 @@ export interface Driver {
     which: 'backup' | 'manifest',
     onData: (chunk: Buffer) => void,
   ) => Promise<void>;
+  /** What the rules keep of one database, by id, in the engine's words. Removes nothing. */
+  forgetPlan?: (database: string, policy: Policy) => Promise<Map<string, string[]>>;
+  /** Removes these, and frees their space. */
+  forget?: (ids: readonly string[]) => Promise<void>;
 }

@@ -20,3 +20,8 @@ export function receiptOf(
 ): Receipt | undefined {
   return offsite.find((one) => one.place === place);
 }
+
+/** Older versions of restic tell only the beginning of the id of what they have sent. */
+export function isSameCopy(receiptId: string, id: string): boolean {
+  return receiptId.length >= 8 ? id.startsWith(receiptId) : id === receiptId;
+}

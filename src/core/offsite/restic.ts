@@ -1,6 +1,7 @@
 /** restic: encrypted, deduplicated, on many kinds of storage. */
 import { hostname } from 'node:os';
 import * as v from 'valibot';
+import { keepRules } from '../catalog/retention.ts';
 import { isBackupError } from '../errors.ts';
 import { databaseIdOf } from './receipts.ts';
 import type { Driver, Parcel, Remote } from './driver.ts';
@@ -19,6 +20,19 @@ const snapshotsSchema = v.nullable(
       paths: v.array(v.string()),
       hostname: v.optional(v.string()),
       tags: v.nullish(v.array(v.string())),
+    }),
+  ),
+);
+const keptSchema = v.object({
+  id: v.optional(v.string()),
+  time: v.string(),
+  paths: v.array(v.string()),
+});
+const forgetSchema = v.nullable(
+  v.array(
+    v.object({
+      keep: v.nullish(v.array(v.object({ ...keptSchema.entries, id: v.string() }))),
+      reasons: v.nullish(v.array(v.object({ snapshot: keptSchema, matches: v.array(v.string()) }))),
     }),
   ),
 );
@@ -113,7 +127,38 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
       if (node?.success !== true) throw trouble('not-there', where, wanted);
       await run(['dump', remote.id, node.output.path], { onData });
     },
+    async forgetPlan(database, policy) {
+      const rules = keepRules.flatMap((rule) =>
+        policy[rule] === undefined ? [] : [optionOf(rule), String(policy[rule])],
+      );
+      const which = ['--tag', `${tag},db=${database}`, '--group-by', ''];
+      const json = await run(['forget', '--json', '--dry-run', ...which, ...rules]);
+      const groups = v.parse(forgetSchema, JSON.parse(json)) ?? [];
+      return new Map(groups.flatMap(({ keep, reasons }) => whyKept(keep ?? [], reasons ?? [])));
+    },
+    forget: async (ids) => void (await run(['forget', '--prune', ...ids])),
   };
+}
+
+/** `keepLast` as restic has it: `--keep-last`. */
+function optionOf(rule: string): string {
+  return `--${rule.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+type Kept = v.InferOutput<typeof keptSchema>;
+
+/** Older versions of restic give a reason without an id. What has no reason is kept all the same. */
+function whyKept(
+  keep: readonly (Kept & { id: string })[],
+  reasons: readonly { snapshot: Kept; matches: string[] }[],
+): [string, string[]][] {
+  const keyOf = ({ time, paths }: Kept): string => [time, ...paths].join('\0');
+  return keep.map((one) => {
+    const found = reasons.find(({ snapshot }) =>
+      snapshot.id === undefined ? keyOf(snapshot) === keyOf(one) : snapshot.id === one.id,
+    );
+    return [one.id, found?.matches ?? ['kept by restic']];
+  });
 }
 
 function describing({ manifest }: Parcel): string[] {

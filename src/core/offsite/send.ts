@@ -14,7 +14,7 @@ import { type Destination, placeOf, remember, stateOf } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, withPlaceLocked } from './place.ts';
 import { isProofDue, proveCopies, proveRemote, sampleOf } from './prove.ts';
-import { receiptOf, recordReceipt } from './receipts.ts';
+import { isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
 import { trouble } from './trouble.ts';
 
 export interface SendRequest extends Access {
@@ -136,7 +136,7 @@ async function sendOne(
     remember(destination, { sentAt: new Date().toISOString() });
   } else result.already.push(copy);
   // What was proved once is in the weekly samples.
-  const isSame = earlier?.id === remote.id;
+  const isSame = earlier !== undefined && isSameCopy(earlier.id, remote.id);
   if (isSame && earlier.provedAt !== undefined) return;
   recordReceipt(path, receipt);
   await proveRemote(driver, remote, destination, onProgress);
@@ -211,12 +211,12 @@ async function inParcel<T>(
 /** The backups that are meant to be there, oldest first. */
 function wantedOf({ destination, folders, only }: SendRequest): string[] {
   if (only !== undefined) return only.map((path) => requireOwn(path).path);
-  return folders
-    .flatMap((folder) => chosen(listBackups(resolve(folder)), destination.what))
-    .reverse();
+  return folders.flatMap((folder) => chosen(listBackups(resolve(folder)), destination)).reverse();
 }
 
-function chosen(all: readonly CatalogEntry[], what: Destination['what']): string[] {
+function chosen(all: readonly CatalogEntry[], destination: Destination): string[] {
+  const { what } = destination;
+  const place = placeOf(destination);
   const usable = all.filter(
     ({ kept, foreign, unreadable, verified, sizeBytes }) =>
       kept !== undefined &&
@@ -228,6 +228,9 @@ function chosen(all: readonly CatalogEntry[], what: Destination['what']): string
   const groups = new Set<string>();
   return usable
     .filter(({ kept, group, path }) => {
+      // A newer one stays the newest, although its copy was removed.
+      if (kept !== undefined && receiptOf(kept, place)?.removedAt !== undefined)
+        return void groups.add(group ?? path);
       if (what === 'pinned') return kept?.pinned === true;
       const isNewest = !groups.has(group ?? path);
       groups.add(group ?? path);

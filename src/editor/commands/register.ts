@@ -19,6 +19,7 @@ import { note, pin, remove, rename } from './keep.ts';
 import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
 import { showHolders } from './holders.ts';
+import { forgetOffsite } from './forgetOffsite.ts';
 import { sendOffsite, setUpOffsite } from './offsite.ts';
 import type { Parts } from './parts.ts';
 import { protectAutomatically } from './protectAutomatically.ts';
@@ -103,6 +104,7 @@ const table: Record<CommandId, Command> = {
   [commands.deleteEveryCopy]: deleteEveryCopy,
   [commands.setUpOffsite]: setUpOffsite,
   [commands.sendOffsite]: sendOffsite,
+  [commands.forgetOffsite]: forgetOffsite,
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),
   [commands.sort]: sort,

@@ -1,0 +1,156 @@
+/** Which copies of a restic repository may go, by restic's own plan, and why. Only a person lets them go. */
+import { listBackups } from '../catalog/catalog.ts';
+import {
+  type KeepRule,
+  keepRules,
+  type Policy,
+  requirePolicy,
+  ruleWords,
+} from '../catalog/retention.ts';
+import { BackupError } from '../errors.ts';
+import { placeOf, stateOf } from './destination.ts';
+import type { Remote } from './driver.ts';
+import { type Access, openPlace, withPlaceLocked } from './place.ts';
+import { isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
+import { trouble } from './trouble.ts';
+
+export interface CopyDecision {
+  id: string;
+  name: string;
+  createdAt: string;
+  sizeBytes: number;
+  reasons: string[];
+}
+
+export interface ForgetPlan {
+  keep: CopyDecision[];
+  remove: CopyDecision[];
+}
+
+const clocksDifferByMs = 60_000;
+
+/**
+ * Asks restic what the rules would let go, for each database alone, and removes nothing. Always stay: the newest copy of each
+ * database, pinned backups, and copies whose database or time is uncertain.
+ */
+export async function planForgetting({
+  policy,
+  ...access
+}: Access & { policy: Policy }): Promise<ForgetPlan> {
+  const { destination } = access;
+  const rules = Object.fromEntries(
+    keepRules.flatMap((rule) => (policy[rule] === undefined ? [] : [[rule, policy[rule]]])),
+  ) as Policy;
+  requirePolicy(rules);
+  if (Object.keys(rules).length === 0)
+    throw new BackupError('bad-setting', 'No rule says which copies to keep, so all stay.', {
+      hint: 'Name one: --keep-last, --keep-daily, or the setting sqliteBackup.retention.',
+    });
+  const driver = await openPlace(access);
+  const ask = driver.forgetPlan;
+  if (ask === undefined) throw notWithRclone(destination.name);
+  const all = await driver.list();
+  const pinned = new Set(
+    stateOf(destination).folders.flatMap((folder) =>
+      listBackups(folder).flatMap(({ kept }) => (kept?.pinned === true ? [kept.sha256] : [])),
+    ),
+  );
+  const plan: ForgetPlan = { keep: [], remove: [] };
+  const groups = Map.groupBy(all, ({ database }) => database);
+  for (const [database, copies] of groups) {
+    const matches = database === undefined ? new Map() : await ask(database, rules);
+    const reasons = reasonsOf(copies, matches, { rules, pinned, now: Date.now() });
+    for (const { id, name, createdAt, sizeBytes = 0 } of copies) {
+      const why = database === undefined ? ['its database is uncertain'] : (reasons.get(id) ?? []);
+      const decision = { id, name, createdAt, sizeBytes };
+      if (why.length > 0) plan.keep.push({ ...decision, reasons: why });
+      else plan.remove.push({ ...decision, reasons: ['no rule keeps it'] });
+    }
+  }
+  return plan;
+}
+
+/** `matches` has the words of restic for what it would keep, as "daily snapshot"; what is not in it would go. */
+function reasonsOf(
+  copies: readonly Remote[],
+  matches: ReadonlyMap<string, readonly string[]>,
+  { rules, pinned, now }: { rules: Policy; pinned: ReadonlySet<string>; now: number },
+): Map<string, string[]> {
+  const counts = new Map<KeepRule, number>();
+  const isAhead = ({ createdAt }: Remote): boolean =>
+    Date.parse(createdAt) > now + clocksDifferByMs;
+  const newest = copies.find((one) => !isAhead(one));
+  return new Map(
+    copies.map((copy) => {
+      const reasons = (matches.get(copy.id) ?? []).map((words) => {
+        const rule = keepRules.find((one) =>
+          words.includes(one.slice('keep'.length).toLowerCase()),
+        );
+        if (rule === undefined) return words;
+        const n = (counts.get(rule) ?? 0) + 1;
+        counts.set(rule, n);
+        return ruleWords[rule](n, rules[rule] ?? n);
+      });
+      if (copy === newest) reasons.unshift('newest copy');
+      if (isAhead(copy)) reasons.unshift('dated in the future');
+      if (pinned.has(copy.sha256)) reasons.unshift('pinned');
+      return [copy.id, reasons];
+    }),
+  );
+}
+
+/**
+ * Removes exactly these, which a person has seen in a plan, and frees their space. Refuses when a database would be left
+ * without a copy, because the plan may be old. Backups remember that their copy was removed, so that it is not sent again.
+ */
+export async function forgetOffsite({
+  ids,
+  ...access
+}: Access & { ids: string[] }): Promise<{ removed: string[] }> {
+  const { destination } = access;
+  return withPlaceLocked(access, async (open) => {
+    const driver = await open();
+    if (driver.forget === undefined) throw notWithRclone(destination.name);
+    const there = await driver.list();
+    const going = new Set(ids);
+    const gone = ids.find((id) => there.every((one) => one.id !== id));
+    const { name, engine } = destination;
+    if (gone !== undefined) throw trouble('not-there', { name, engine }, gone.slice(0, 8));
+    requireOneLeft(there, going, name);
+    if (ids.length === 0) return { removed: [] };
+    await driver.forget(ids);
+    const now = new Date().toISOString();
+    const place = placeOf(destination);
+    for (const folder of stateOf(destination).folders)
+      for (const { path, kept } of listBackups(folder)) {
+        const receipt = kept === undefined ? undefined : receiptOf(kept, place);
+        if (receipt !== undefined && ids.some((id) => isSameCopy(receipt.id, id)))
+          recordReceipt(path, { ...receipt, provedAt: undefined, removedAt: now });
+      }
+    return { removed: ids };
+  });
+}
+
+function requireOneLeft(there: readonly Remote[], going: ReadonlySet<string>, name: string): void {
+  for (const [database, copies] of Map.groupBy(there, (one) => one.database)) {
+    if (database !== undefined && copies.some(({ id }) => !going.has(id))) continue;
+    const last = copies.find(({ id }) => going.has(id));
+    if (last === undefined) continue;
+    throw new BackupError(
+      'offsite',
+      `${last.name} may be the last copy of its database in ${name}. Nothing was removed.`,
+      { hint: 'Ask for the plan again.', facts: { reason: 'last-copy' } },
+    );
+  }
+}
+
+function notWithRclone(name: string): BackupError {
+  return new BackupError(
+    'offsite',
+    `${name} is a folder of rclone, which has no rules of keeping.`,
+    {
+      hint: 'Remove old copies there by hand: rclone delete, with the file and its .json.',
+      facts: { reason: 'no-rules' },
+    },
+  );
+}

@@ -1,0 +1,75 @@
+import * as vscode from 'vscode';
+import type { CopyDecision, ForgetPlan } from '../../core/offsite/forget.ts';
+import { formatBytes } from '../../core/units.ts';
+import { inertLine, notify } from '../inert.ts';
+import { backupCount } from '../messages.ts';
+import type { Parts } from './parts.ts';
+import { withCancel } from './selection.ts';
+
+const mostNamed = 10;
+
+/** Shows restic's plan for old copies in our words, and removes only what the person agreed to. */
+export async function forgetOffsite(parts: Parts): Promise<{ removed: number }> {
+  const { t } = vscode.l10n;
+  const { offsite, settings, worker } = parts;
+  const result = { removed: 0 };
+  const destinations = offsite.destinations().filter(({ engine }) => engine === 'restic');
+  if (destinations.length === 0) {
+    void notify.info(t('No off-machine copies are set up with restic.'));
+    return result;
+  }
+  const policy = settings.retention(vscode.workspace.workspaceFolders?.[0]);
+  for (const destination of destinations) {
+    const { name } = destination;
+    const access = { destination, secret: await offsite.secretOf(destination) };
+    const plan = await withCancel(t('Looking at the copies in {0}', name), (signal) =>
+      worker.call('offsitePlanForgetting', { ...access, policy }, { signal }),
+    );
+    if (!(await isAgreed(parts, name, plan))) continue;
+    const ids = plan.remove.map(({ id }) => id);
+    const { removed } = await withCancel(t('Removing copies in {0}', name), () =>
+      worker.call('offsiteForget', { ...access, ids }),
+    );
+    result.removed += removed.length;
+    void notify.info(t('{0} removed in {1}.', backupCount(removed.length), name));
+  }
+  if (result.removed > 0) await parts.backups.refresh();
+  return result;
+}
+
+async function isAgreed(
+  { documents }: Parts,
+  name: string,
+  { keep, remove }: ForgetPlan,
+): Promise<boolean> {
+  const { t } = vscode.l10n;
+  if (remove.length === 0) {
+    void notify.info(t('The rules let no copy in {0} go. All stay: {1}.', name, keep.length));
+    return false;
+  }
+  const [review, agree] = [t('Review…'), t('Remove')];
+  const more = remove.length - mostNamed;
+  const detail = [
+    t('The limit of the total size does not count there.'),
+    ...remove.slice(0, mostNamed).map(line),
+    ...(more > 0 ? [t('and {0} more', more)] : []),
+  ].join('\n');
+  const question = t(
+    'Remove {0} in {1} and keep {2}?',
+    backupCount(remove.length),
+    name,
+    keep.length,
+  );
+  // The first one is what Enter presses.
+  const answer = await notify.confirm(question, detail, review, agree);
+  if (answer === review)
+    await documents.show(
+      t('Off-machine copies.txt'),
+      [t('Remove:'), ...remove.map(line), '', t('Keep:'), ...keep.map(line), ''].join('\n'),
+    );
+  return answer === agree;
+}
+
+function line({ name, createdAt, sizeBytes, reasons }: CopyDecision): string {
+  return `  ${inertLine(name)}  ${createdAt}  ${formatBytes(sizeBytes)}  (${reasons.join('; ')})`;
+}

@@ -45,7 +45,7 @@ async function answerTo(args: string[], context: Context): Promise<Answer> {
   if (event === undefined) return nothing;
   const abort = new AbortController();
   const late = setTimeout(() => abort.abort(), answerWithinMs);
-  const worker = new ResidentFirst(context.worker, context.workerEntry);
+  const worker = new ResidentFirst(context.worker, { entry: context.workerEntry });
   try {
     const ofEditor = checkpointsOfEditor();
     const asked =

@@ -26,11 +26,10 @@ export interface WorkerOptions {
   onLog?: (text: string) => void;
   /** Why work was done in another way than usual, and nothing is wrong: for the log as well. */
   onNote?: (text: string) => void;
-  /**
-   * Answers of methods that only read names, headers and manifests come from one process that stays for so many ms
-   * after the last of them. By default they have a process each, as everything else has.
-   */
+  /** What only reads names, headers and manifests gets one process, that stays for so many ms. By default it does not. */
   readerIdleMs?: number;
+  /** After so many ms that process is ended, and the call gets one of its own. */
+  readerDeadlineMs?: number;
 }
 
 export interface CallOptions {
@@ -46,7 +45,7 @@ const farewellMs = 1000;
 const hangsAfterMs = 5000;
 
 /** What can be finished or rolled back wherever it was stopped: its deadline counts to the end. */
-const recoverable: ReadonlySet<Method> = new Set<Method>([
+const recoverable: ReadonlySet<Method> = new Set([
   'applyRestore',
   'moveAside',
   'putInPlace',
@@ -56,14 +55,16 @@ const recoverable: ReadonlySet<Method> = new Set<Method>([
   'deleteSetAside',
 ]);
 /** None of them opens a database with SQLite, whose locks a process loses when it closes a file it has open. */
-const reading: ReadonlySet<Method> = new Set<Method>([
+const reading: ReadonlySet<Method> = new Set([
   'catalogCheckpoints',
   'inspect',
   'list',
   'planPruning',
   'remark',
 ]);
-const readerDeadlineMs = 60_000;
+const defaultReaderDeadlineMs = 60_000;
+/** The reader's deadline lets it hold up nothing; a process of its own has none. */
+const again: ReadonlySet<string> = new Set(['worker-died', 'deadline']);
 const restoreDeadlineMs = 60 * 60 * 1000;
 const threads = String(Math.max(4, availableParallelism()));
 
@@ -144,16 +145,17 @@ export class WorkerClient {
     return stays && isPlain && reading.has(method) && !this.#reader.isBusy;
   }
 
-  /** Undefined when the reader ended in the middle: all that it does can be done twice. */
+  /** Undefined when the reader ended in the middle or was too slow: all that it does can be done twice. */
   async #read<M extends Method>(
     method: M,
     params: Params<M>,
   ): Promise<{ ok: Result<M> } | undefined> {
     clearTimeout(this.#idle);
     try {
-      return { ok: await this.#reader.call(method, params, readerDeadlineMs) };
+      const deadlineMs = this.#options.readerDeadlineMs ?? defaultReaderDeadlineMs;
+      return { ok: await this.#reader.call(method, params, deadlineMs) };
     } catch (error) {
-      if (isBackupError(error) && error.code === 'worker-died') return undefined;
+      if (isBackupError(error) && again.has(error.code)) return undefined;
       throw error;
     } finally {
       clearTimeout(this.#idle);

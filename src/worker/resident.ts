@@ -26,6 +26,7 @@ import {
   linesOf,
   parseRequest,
   parseToken,
+  parseWithdrawal,
   readAddress,
   residentRole,
   type ResidentRequest,
@@ -157,6 +158,8 @@ function answers({ socket }: Address): Promise<boolean> {
 
 function converse(socket: Socket, token: string, resident: Resident, stayAwake: () => void): void {
   let isKnown = false;
+  /** Requests that have not begun. */
+  const waiting = new Set<number>();
   const answer = (message: object): void => {
     if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
   };
@@ -166,14 +169,25 @@ function converse(socket: Socket, token: string, resident: Resident, stayAwake: 
       if (!isKnown) socket.destroy();
       return;
     }
+    const withdrawn = parseWithdrawal(line);
+    if (withdrawn !== undefined)
+      return answer({ id: withdrawn, withdrawn: waiting.delete(withdrawn) });
     const request = parseRequest(line);
     if (request === undefined) return void socket.destroy();
     stayAwake();
     const { id } = request;
-    resident.serve(request).then(
-      (ok) => answer({ id, ok }),
-      (error: unknown) => answer({ id, error: toPlainError(error) }),
-    );
+    waiting.add(id);
+    // After all lines that have come by now: a process that was stopped meanwhile does nothing that is withdrawn.
+    setImmediate(() => {
+      if (!waiting.has(id)) return;
+      resident
+        .serve(request, () => waiting.delete(id))
+        .then(
+          (ok) => answer({ id, ok }),
+          (error: unknown) => answer({ id, error: toPlainError(error) }),
+        )
+        .finally(() => waiting.delete(id));
+    });
   };
   socket.setEncoding('utf8');
   socket.on(
@@ -209,19 +223,20 @@ class Resident {
     return this.#running > 0 || this.#isProving;
   }
 
-  async serve({ method, params }: ResidentRequest): Promise<unknown> {
+  /** @param begin Called before what takes time: false means that it is not wanted any more. */
+  async serve({ method, params }: ResidentRequest, begin: () => boolean): Promise<unknown> {
     this.#running += 1;
     try {
       return method === 'checkpoint'
-        ? await this.#checkpoint(params as CheckpointRequest)
-        : await this.#warm.call(method, params as Params<typeof method>, callMs);
+        ? await this.#checkpoint(params as CheckpointRequest, begin)
+        : await this.#warm.call(method, params as Params<typeof method>, callMs, begin);
     } finally {
       this.#running -= 1;
       this.#proveWhenQuiet();
     }
   }
 
-  async #checkpoint(request: CheckpointRequest): Promise<Checkpoints> {
+  async #checkpoint(request: CheckpointRequest, begin: () => boolean): Promise<Checkpoints> {
     const folder = checkpointsFolder(request.checkpoints);
     this.#folders.add(folder);
     const unchanged: Checkpoints['unchanged'] = [];
@@ -240,10 +255,11 @@ class Resident {
     const bytes = wanted.reduce((sum, { database }) => sum + (sizeOf(database) ?? 0), 0);
     const params = { ...request, databases: wanted };
     const isUrgent = request.began !== undefined;
-    const result =
-      bytes > (isUrgent ? mostUrgentBytes : mostWarmBytes)
-        ? await this.#alone.call('checkpoint', params)
-        : await this.#warm.call('checkpoint', params, isUrgent ? urgentMs : callMs);
+    const isLarge = bytes > (isUrgent ? mostUrgentBytes : mostWarmBytes);
+    if (isLarge) begin();
+    const result = isLarge
+      ? await this.#alone.call('checkpoint', params)
+      : await this.#warm.call('checkpoint', params, isUrgent ? urgentMs : callMs, begin);
     for (const { database, id, path } of [...result.checkpoints, ...result.unchanged]) {
       const stamp = stamps.get(database);
       const looks = looksOf(path);

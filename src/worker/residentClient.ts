@@ -25,6 +25,8 @@ export interface ResidentOptions {
 
 const defaultIdleMs = 120_000;
 const startMs = 15_000;
+/** A process that runs says at once whether a call has begun. */
+const withdrawnWithinMs = 500;
 
 export class ResidentClient {
   readonly #entry: string;
@@ -43,12 +45,23 @@ export class ResidentClient {
     return (residentMethods as readonly Method[]).includes(method);
   }
 
-  /** Rejects with a BackupError: the worker's own, or `worker-died` when there is no way to one. */
-  async call<M extends ResidentMethod>(method: M, params: Params<M>): Promise<Result<M>> {
+  /**
+   * Rejects with a BackupError: the worker's own, or `worker-died` when there is no way to one.
+   * @param beginWithinMs What has not begun by then is withdrawn, and rejects with `deadline`. What has begun is waited for.
+   */
+  async call<M extends ResidentMethod>(
+    method: M,
+    params: Params<M>,
+    { beginWithinMs }: { beginWithinMs?: number } = {},
+  ): Promise<Result<M>> {
+    const ask = async (): Promise<ResidentAnswer | undefined> =>
+      (await this.#connect()).ask(method, params, beginWithinMs);
     // It may end in the moment in which it is asked; each call can be done twice.
-    const answer =
-      (await (await this.#connect()).ask(method, params)) ??
-      (await (await this.#connect()).ask(method, params));
+    const answer = (await ask()) ?? (await ask());
+    if (answer?.withdrawn === true)
+      throw new BackupError('deadline', 'The resident worker has no time now.', {
+        facts: { deadlineMs: beginWithinMs ?? 0 },
+      });
     if (answer === undefined)
       throw new BackupError('worker-died', 'The resident worker ended unexpectedly.', {
         hint: 'Try again.',
@@ -118,6 +131,8 @@ export class ResidentClient {
 class Connection {
   readonly #socket: Socket;
   readonly #waiting = new Map<number, (answer: ResidentAnswer | undefined) => void>();
+  /** Withdrawn requests of which nothing is heard yet. */
+  readonly #unheard = new Set<number>();
   #lastId = 0;
   readonly closed: Promise<void>;
 
@@ -126,6 +141,9 @@ class Connection {
     const onLine = (line: string): void => {
       const answer = parseAnswer(line);
       if (answer === undefined) return;
+      this.#unheard.delete(answer.id);
+      // It has begun: its answer comes.
+      if (answer.withdrawn === false) return;
       this.#waiting.get(answer.id)?.(answer);
       this.#waiting.delete(answer.id);
     };
@@ -154,14 +172,31 @@ class Connection {
   }
 
   /** Undefined when the resident worker has ended. */
-  async ask(method: ResidentMethod, params: unknown): Promise<ResidentAnswer | undefined> {
+  async ask(
+    method: ResidentMethod,
+    params: unknown,
+    beginWithinMs: number | undefined,
+  ): Promise<ResidentAnswer | undefined> {
     if (this.#socket.destroyed) return undefined;
     const id = ++this.#lastId;
     this.#socket.ref();
+    let timer: NodeJS.Timeout | undefined;
     const answer = await new Promise<ResidentAnswer | undefined>((resolve) => {
       this.#waiting.set(id, resolve);
       this.#socket.write(`${JSON.stringify({ id, method, params })}\n`);
+      if (beginWithinMs === undefined) return;
+      timer = setTimeout(() => {
+        this.#unheard.add(id);
+        this.#socket.write(`${JSON.stringify({ withdraw: id })}\n`);
+        timer = setTimeout(() => {
+          if (!this.#unheard.has(id)) return;
+          // It is stopped. When it goes on it reads the request and the wish together, and does nothing.
+          this.#waiting.delete(id);
+          resolve({ id, withdrawn: true });
+        }, withdrawnWithinMs);
+      }, beginWithinMs);
     });
+    clearTimeout(timer);
     if (this.#waiting.size === 0) this.#socket.unref();
     return answer;
   }

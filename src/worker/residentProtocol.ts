@@ -3,7 +3,9 @@
  * and a token. Over the socket, one line of JSON is one message:
  *   face -> resident   { token }                      first; a wrong one ends the conversation
  *   face -> resident   { id, method, params }         any number of times, also before the last answer is there
- *   resident -> face   { id, ok } or { id, error }    once for each
+ *   face -> resident   { withdraw: id }               it is no longer wanted, unless it has begun
+ *   resident -> face   { id, ok } or { id, error }    once for each that is not withdrawn
+ *   resident -> face   { id, withdrawn }              the answer to the wish: false for one that has begun
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,6 +62,11 @@ export function parseRequest(line: string): ResidentRequest | undefined {
   return parsed(requestSchema, line);
 }
 
+/** The id of a request that is not wanted any more. */
+export function parseWithdrawal(line: string): number | undefined {
+  return parsed(v.object({ withdraw: v.number() }), line)?.withdraw;
+}
+
 export function parseToken(line: string): string | undefined {
   return parsed(v.object({ token: v.string() }), line)?.token;
 }
@@ -68,6 +75,7 @@ const answerSchema = v.object({
   id: v.number(),
   ok: v.optional(v.unknown()),
   error: v.optional(errorSchema),
+  withdrawn: v.optional(v.boolean()),
 });
 export type ResidentAnswer = v.InferOutput<typeof answerSchema>;
 

@@ -46,11 +46,22 @@ export class WarmWorker {
     this.#ready();
   }
 
-  /** Rejects with a BackupError: the worker's own, `deadline` or `worker-died`. The next call gets a new process then. */
-  call<M extends Method>(method: M, params: Params<M>, deadlineMs: number): Promise<Result<M>> {
+  /**
+   * Rejects with a BackupError: the worker's own, `deadline` or `worker-died`. The next call gets a new process then.
+   * @param begin Called when it is its turn: false means that it is not wanted any more, and makes it `cancelled`.
+   */
+  call<M extends Method>(
+    method: M,
+    params: Params<M>,
+    deadlineMs: number,
+    begin: () => boolean = () => true,
+  ): Promise<Result<M>> {
     this.#open += 1;
     const answer = this.#last
-      .then(() => this.#converse(method, params, deadlineMs))
+      .then(() => {
+        if (!begin()) throw new BackupError('cancelled', 'Cancelled before it began.');
+        return this.#converse(method, params, deadlineMs);
+      })
       .finally(() => (this.#open -= 1));
     this.#last = answer.catch(() => undefined);
     return answer;

@@ -53,6 +53,16 @@ describe('the process that stays for what is only read', function () {
     assert.deepEqual(await stuck, [folder('app.db')]);
   });
 
+  it('that is too slow is ended, and the call gets a process that may take its time', async () => {
+    worker.dispose();
+    worker = new WorkerClient({ entry: workerEntry, readerIdleMs: 60_000, readerDeadlineMs: 3000 });
+    await look();
+    const [first = 0] = started();
+    process.kill(first, 'SIGSTOP');
+    assert.deepEqual(await look(), [folder('app.db')]);
+    assert.ok(!started().includes(first));
+  });
+
   it('is one for all such calls, tells errors, and makes no other call its own', async () => {
     await look();
     const own = started();

@@ -28,7 +28,7 @@ export interface WorkerOptions {
   onNote?: (text: string) => void;
   /** What only reads names, headers and manifests gets one process, that stays for so many ms. By default it does not. */
   readerIdleMs?: number;
-  /** After so many ms that process is ended, and the call gets one of its own. */
+  /** After so many ms, a minute by default, that process is ended, and the call gets one of its own. */
   readerDeadlineMs?: number;
 }
 
@@ -62,7 +62,6 @@ const reading: ReadonlySet<Method> = new Set([
   'planPruning',
   'remark',
 ]);
-const defaultReaderDeadlineMs = 60_000;
 /** The reader's deadline lets it hold up nothing; a process of its own has none. */
 const again: ReadonlySet<string> = new Set(['worker-died', 'deadline']);
 const restoreDeadlineMs = 60 * 60 * 1000;
@@ -152,7 +151,7 @@ export class WorkerClient {
   ): Promise<{ ok: Result<M> } | undefined> {
     clearTimeout(this.#idle);
     try {
-      const deadlineMs = this.#options.readerDeadlineMs ?? defaultReaderDeadlineMs;
+      const deadlineMs = this.#options.readerDeadlineMs ?? 60_000;
       return { ok: await this.#reader.call(method, params, deadlineMs) };
     } catch (error) {
       if (isBackupError(error) && again.has(error.code)) return undefined;

@@ -28,7 +28,7 @@ export interface WorkerOptions {
   onNote?: (text: string) => void;
   /** What only reads names, headers and manifests gets one process, that stays for so many ms. By default it does not. */
   readerIdleMs?: number;
-  /** After so many ms, a minute by default, that process is ended, and the call gets one of its own. */
+  /** After so many ms, a minute by default, it is ended, and the call gets a process without a deadline. */
   readerDeadlineMs?: number;
 }
 
@@ -62,7 +62,6 @@ const reading: ReadonlySet<Method> = new Set([
   'planPruning',
   'remark',
 ]);
-/** The reader's deadline lets it hold up nothing; a process of its own has none. */
 const again: ReadonlySet<string> = new Set(['worker-died', 'deadline']);
 const restoreDeadlineMs = 60 * 60 * 1000;
 const threads = String(Math.max(4, availableParallelism()));

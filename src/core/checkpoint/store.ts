@@ -90,11 +90,25 @@ function sizesOf(path: string): { size: number | undefined; diskBytes: number } 
   }
 }
 
+/** A list is asked for several times with each checkpoint, and few of its manifests are new: they are read once. */
+const knownManifests = new Map<string, { looks: string; manifest: Manifest | undefined }>();
+const mostKnown = 2000;
+/** Within it, a coarse clock may give two contents one time. */
+const settledAfterMs = 2000;
+
 /** Of a damaged manifest nothing is known, and that keeps no other checkpoint from being listed. */
 function manifestOf(path: string): Manifest | undefined {
   try {
+    const { ino, size, mtimeMs, ctimeMs } = statSync(manifestNameOf(path));
+    const looks = [ino, size, mtimeMs, ctimeMs].join();
+    const known = knownManifests.get(path);
+    if (known?.looks === looks) return known.manifest;
     const parsed = readManifestOf(path);
-    return parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+    const manifest = parsed?.kind === 'manifest' ? parsed.manifest : undefined;
+    const isSettled = Date.now() - Math.max(mtimeMs, ctimeMs) > settledAfterMs;
+    if (knownManifests.size >= mostKnown) knownManifests.clear();
+    if (isSettled) knownManifests.set(path, { looks, manifest });
+    return manifest;
   } catch {
     return undefined;
   }

@@ -28,8 +28,9 @@ export function publishPair(
   folder: string,
   names: Iterable<string>,
   describe: (name: string) => string,
+  { isSynced = false }: { isSynced?: boolean } = {},
 ): { path: string; manifestPath: string } {
-  syncFile(file);
+  if (!isSynced) syncFile(file);
   for (const name of names) {
     const path = join(folder, name);
     const manifestPath = manifestNameOf(path);

@@ -32,16 +32,24 @@ interface ProveRequest {
   onProgress: SnapshotHooks['onProgress'];
 }
 
+/** Each keeps a file open. */
+const mostSyncs = 4;
+
 /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
 export async function prove(copied: Copied[], request: ProveRequest): Promise<Proved[]> {
   const { folder, verify, purpose, onProgress } = request;
   const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
   const proved: Proved[] = [];
+  const syncs: Promise<void>[] = [];
   let before = 0;
-  for (const { digests, ...one } of copied) {
+  for (const [index, { digests, ...one }] of copied.entries()) {
     const sizeBytes = statSync(one.copy).size;
-    const syncing = purpose === 'publish' ? syncFileBeside(one.copy) : Promise.resolve();
-    syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+    // The disk brings several at once in little more time than one.
+    for (const { copy } of copied.slice(syncs.length, index + mostSyncs)) {
+      const syncing = purpose === 'publish' ? syncFileBeside(copy) : Promise.resolve();
+      syncing.catch(() => undefined); // It is awaited below; until then a failure must not count as unhandled.
+      syncs.push(syncing);
+    }
     let checked: Pick<Proved, 'check' | 'notChecked'> = { check: undefined };
     if (verify) {
       onProgress({ phase: 'check', doneBytes: before, totalBytes });
@@ -50,7 +58,7 @@ export async function prove(copied: Copied[], request: ProveRequest): Promise<Pr
     const onRead = (bytes: number): void =>
       onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
     const digested = await (digests?.(onRead) ?? digest(one.copy, purpose, onRead));
-    await syncing;
+    await syncs[index];
     proved.push({ ...one, ...digested, ...checked, sizeBytes });
     before += sizeBytes;
   }

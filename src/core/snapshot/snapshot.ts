@@ -218,6 +218,7 @@ class Job {
       this.#folder,
       isDamaged ? suspectNames(names) : names,
       () => serializeManifest(manifest),
+      { isSynced: true },
     );
     if (isDamaged) {
       removeReplacedSuspects(thoseOf(this.#earlier, manifest.source.id));

@@ -39,7 +39,8 @@ export type { Api };
 
 export function activate(context: vscode.ExtensionContext): Api {
   useLanguage(vscode.env.language);
-  const log = new Log();
+  const documents = new Documents();
+  const log = new Log(context.logUri.fsPath, documents);
   const settings = new Settings();
   const memory = context.workspaceState;
   const folder = new BackupsFolder(settings, memory, log);
@@ -54,7 +55,6 @@ export function activate(context: vscode.ExtensionContext): Api {
   const { version: toolVersion } = context.extension.packageJSON as { version: string };
   const audit = new Audit(context.logUri.fsPath, log);
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
-  const documents = new Documents();
   const filter = new Filter();
   const resident = new ResidentClient({ entry });
   const checkpoints = new Checkpoints({

@@ -10,18 +10,11 @@ import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import { commands } from './contributed.ts';
 import { contextKeys, rowContext, views } from './ids.ts';
+import { memberFolderItem, memberItem, memberRows } from './memberRows.ts';
 import { readManifest } from './manifests.ts';
 import { backupCount, damagedCount } from './messages.ts';
 import { dayName } from './times.ts';
-import {
-  backupId,
-  backupItem,
-  backupTooltip,
-  memberItem,
-  moreItem,
-  problemItem,
-  type Row,
-} from './rows.ts';
+import { backupId, backupItem, backupTooltip, moreItem, problemItem, type Row } from './rows.ts';
 import { said } from './said.ts';
 import type { Settings, SortBy } from './settings.ts';
 
@@ -134,6 +127,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   getChildren(row?: Row): Row[] | Promise<Row[]> {
     if (row?.kind === 'day') return row.entries.map(rowOf);
     if (row?.kind === 'snapshot') return this.#members(row.entry);
+    if (row?.kind === 'memberFolder') return this.#members(row.entry, row.prefix);
     if (row !== undefined) return [];
     const entries = this.#shown();
     const sortBy = this.#settings.sortBackups();
@@ -152,7 +146,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
   }
 
   getParent(row: Row): Row | undefined {
-    if (row.kind === 'member') return rowOf(row.entry);
+    if (row.kind === 'member' || row.kind === 'memberFolder') return rowOf(row.entry);
     if (row.kind !== 'snapshot' || this.#settings.sortBackups() !== 'age') return undefined;
     return this.#days().find(({ entries }) => entries.some(({ path }) => path === row.entry.path));
   }
@@ -173,6 +167,7 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
       return backupItem(row.entry, place, this.#backups.names);
     }
     if (row.kind === 'member') return memberItem(row);
+    if (row.kind === 'memberFolder') return memberFolderItem(row);
     if (row.kind === 'problem') return problemItem(row);
     if (row.kind === 'more') return moreItem(row);
     const label = row.kind === 'day' ? row.label : '';
@@ -201,21 +196,18 @@ export class BackupsView implements vscode.TreeDataProvider<Row>, vscode.Disposa
     this.#changed.fire();
   }
 
-  /** What was left out, then the databases, then the other files. */
-  async #members(entry: CatalogEntry): Promise<Row[]> {
+  /** What was left out, then folders, databases and other files. */
+  async #members(entry: CatalogEntry, prefix = ''): Promise<Row[]> {
     if (entry.bundle === undefined) return [];
-    const id = backupId(entry.path);
+    const bundle = backupId(entry.path);
+    const id = prefix === '' ? bundle : `${bundle}:${prefix}`;
     try {
-      const members = await this.#read(entry);
-      const most = this.#filesShown.get(id) ?? filesAtFirst;
-      const [databases, files] = [
-        members.filter(({ kind }) => kind === 'database').slice(0, most),
-        members.filter(({ kind }) => kind !== 'database').slice(0, most),
-      ];
-      const count = members.length - databases.length - files.length;
+      const rows = memberRows(entry, await this.#read(entry), prefix);
+      const shown = rows.slice(0, this.#filesShown.get(id) ?? filesAtFirst);
+      const count = rows.length - shown.length;
       return [
-        ...(await leftOut(entry, id)),
-        ...[...databases, ...files].map((member): Row => ({ kind: 'member', entry, member })),
+        ...(prefix === '' ? await leftOut(entry, id) : []),
+        ...shown,
         ...(count > 0 ? [{ kind: 'more' as const, parent: id, count }] : []),
       ];
     } catch (error) {

@@ -26,7 +26,6 @@ import { databaseDescription } from './messages.ts';
 import {
   backupItem,
   backupTooltip,
-  memberItem,
   moreItem,
   othersId,
   othersItem,
@@ -35,6 +34,7 @@ import {
 } from './rows.ts';
 import { checkpointItem, checkpointRows, checkpointsItem } from './protection/checkpointRows.ts';
 import type { Checkpoints } from './protection/checkpoints.ts';
+import { openFirstBackups } from './openFirstBackups.ts';
 import type { Settings } from './settings.ts';
 
 const tickedKey = 'tickedForBundle';
@@ -115,6 +115,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         this.#changed.fire(undefined);
       }),
     );
+    this.#owned.add(openFirstBackups(backups, tree, this.#folders, this.#rowOf.bind(this)));
     const ages = setInterval(() => {
       if (tree.visible && !backups.isRunning) this.#drawIfChanged();
     }, agesRefreshMs);
@@ -234,9 +235,14 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     this.#changed.fire(undefined);
   }
 
+  /** VS Code asks for what is opened by itself: that is at the top. */
+  getParent(): undefined {
+    return undefined;
+  }
+
   getChildren(row?: Row): Row[] {
     const { databases, gone, others } = this.#shown();
-    const rowOf = (uri: vscode.Uri): Row => this.#rowOf(uri);
+    const rowOf = this.#rowOf.bind(this);
     const rows = (parent?: vscode.WorkspaceFolder): Row[] => [
       ...this.#folders.rowsOf(databases.filter(isIn(parent)), parent, '', rowOf),
       ...gone.filter(isIn(parent)).map(goneRow),
@@ -261,18 +267,15 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         );
       case 'others':
         return others.filter(isIn(row.folder)).map(({ uri }) => this.#rowOf(uri));
-      case 'database':
+      case 'database': {
+        const { uri } = row;
+        const hasCheckpoints = this.#checkpoints.of(uri).length > 0;
         return [
-          ...previousRows(this.#backups.previousOf(row.uri)),
-          ...(this.#checkpoints.of(row.uri).length > 0
-            ? [{ kind: 'checkpoints', uri: row.uri } as const]
-            : []),
-          ...this.#snapshotRows(
-            this.#backups.find(row.uri)?.snapshots ?? [],
-            databaseId(row.uri),
-            row.uri,
-          ),
+          ...previousRows(this.#backups.previousOf(uri)),
+          ...(hasCheckpoints ? [{ kind: 'checkpoints', uri } as const] : []),
+          ...this.#snapshotRows(this.#backups.find(uri)?.snapshots ?? [], databaseId(uri), uri),
         ];
+      }
       case 'checkpoints':
         return checkpointRows(row, this.#checkpoints.of(row.uri));
       case 'gone':
@@ -283,6 +286,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'snapshot':
       case 'previous':
       case 'member':
+      case 'memberFolder':
       case 'problem':
       case 'more':
       case 'day':
@@ -322,14 +326,15 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return checkpointsItem(row, this.#checkpoints.of(row.uri));
       case 'previous':
         return previousItem(row);
-      case 'member':
-        return memberItem(row);
       case 'problem':
         return problemItem(row);
       case 'more':
         return moreItem(row);
+      // These are in the view Backups.
       case 'day':
-        return new vscode.TreeItem(row.label);
+      case 'member':
+      case 'memberFolder':
+        return new vscode.TreeItem('');
     }
   }
 
@@ -369,16 +374,8 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       tree.message = vscode.l10n.t('Tick databases, then press Create Bundle… above.');
   }
 
-  #findGone({
-    folder,
-    path,
-  }: {
-    folder: vscode.WorkspaceFolder;
-    path: string;
-  }): GoneDatabase | undefined {
-    return this.#backups.gone.find(
-      (one) => one.path === path && one.folder.uri.toString() === folder.uri.toString(),
-    );
+  #findGone(row: Pick<GoneDatabase, 'folder' | 'path'>): GoneDatabase | undefined {
+    return this.#backups.gone.find((one) => goneId(one) === goneId(row));
   }
 
   #snapshotRows(snapshots: readonly CatalogEntry[], id: string, uri?: vscode.Uri): Row[] {

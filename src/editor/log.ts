@@ -1,27 +1,62 @@
+import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
+import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { isBackupError } from '../core/errors.ts';
+import type { Documents } from './documents.ts';
 
-/** The log channel for people. Home folders are shortened, so that a log can be shared. */
+/** So many lines are kept for a window that cannot show its log channel. */
+const mostKept = 2000;
+const { Info, Warning, Error: ErrorLevel } = vscode.LogLevel;
+const nameOfChannel = 'SQLite Backup';
+
+/**
+ * The log channel for people. Home folders are shortened, so that a log can be shared. Some servers write no files for
+ * log channels, and show them empty: there the lines open as a document.
+ */
 export class Log implements vscode.Disposable {
-  readonly #channel = vscode.window.createOutputChannel('SQLite Backup', { log: true });
+  readonly #channel = vscode.window.createOutputChannel(nameOfChannel, { log: true });
+  readonly #file: string;
+  readonly #documents: Pick<Documents, 'show'>;
+  readonly #lines: string[] = [];
+
+  /** `folder` is where VS Code writes the logs of the extension. */
+  constructor(folder: string, documents: Pick<Documents, 'show'>) {
+    this.#file = join(folder, `${nameOfChannel}.log`);
+    this.#documents = documents;
+  }
 
   info(text: string): void {
-    this.#channel.info(shortenHome(text));
+    this.#channel.info(this.#keep(Info, 'info', text));
   }
 
   warn(text: string): void {
-    this.#channel.warn(shortenHome(text));
+    this.#channel.warn(this.#keep(Warning, 'warning', text));
   }
 
   /** Writes what failed, with the technical cause that notifications leave out. */
   error(text: string, error: unknown): void {
     const code = isBackupError(error) ? ` [${error.code}]` : '';
-    this.#channel.error(shortenHome(`${text}${code}: ${describeCause(error)}`));
+    this.#channel.error(this.#keep(ErrorLevel, 'error', `${text}${code}: ${describeCause(error)}`));
   }
 
   show(): void {
-    this.#channel.show(true);
+    if (this.#lines.length === 0 || this.#isWritten()) this.#channel.show(true);
+    else void this.#documents.show(`${nameOfChannel}.log`, `${this.#lines.join('\n')}\n`);
+  }
+
+  #isWritten(): boolean {
+    return (statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  }
+
+  #keep(level: vscode.LogLevel, word: string, text: string): string {
+    const shown = shortenHome(text);
+    const { logLevel } = this.#channel;
+    if (logLevel !== vscode.LogLevel.Off && logLevel <= level) {
+      this.#lines.push(`${new Date().toISOString()} [${word}] ${shown}`);
+      if (this.#lines.length > mostKept) this.#lines.shift();
+    }
+    return shown;
   }
 
   dispose(): void {

@@ -47,6 +47,7 @@ export type Row =
   | PreviousRow
   | BackupRow
   | MemberRow
+  | MemberFolderRow
   | {
       kind: 'problem';
       /** The id of the row above. */
@@ -78,6 +79,17 @@ export interface MemberRow {
   /** The bundle. */
   entry: CatalogEntry;
   member: Omit<BundleMember, 'entry'>;
+  /** What the folder above it says already. */
+  prefix?: string;
+}
+
+/** A folder with members of a bundle in it, where there are many. */
+export interface MemberFolderRow {
+  kind: 'memberFolder';
+  entry: CatalogEntry;
+  prefix: string;
+  label: string;
+  count: number;
 }
 
 /** A row of our trees, as VS Code hands it to a command. */
@@ -121,43 +133,13 @@ export function backupItem(entry: CatalogEntry, place: Place, names: ShortNames)
 }
 
 /** What a click on a row does. */
-function lookCommand(row: Row): vscode.Command {
+export function lookCommand(row: Row): vscode.Command {
   return { command: commands.lookInside, title: '', arguments: [row] };
 }
 
 /** Each once, and unlike every other row. */
 export function backupId(path: string): string {
   return `backup:${path}`;
-}
-
-/** What is verified of a member holds as long as the bundle around it is what was verified. */
-export function memberItem({ entry, member }: MemberRow): vscode.TreeItem {
-  const { name, kind, sizeBytes } = member;
-  const isTrusted = entry.verified === 'ok' || entry.verified === 'partial';
-  const verified = isTrusted ? member.verified : undefined;
-  const item = new vscode.TreeItem(inertLine(name));
-  item.id = `member:${entry.path}:${name}`;
-  item.contextValue = kind === 'database' ? rowContext.memberDatabase : rowContext.memberFile;
-  if (kind === 'database') item.command = lookCommand({ kind: 'member', entry, member });
-  const state = verified === undefined ? [] : [verdictWord(verified)];
-  const { databases = [] } = entry.bundle ?? {};
-  const source = databases.find((one) => one.name === name);
-  const hasSeveral = databases.some(({ workspace }) => workspace !== databases[0]?.workspace);
-  // Databases of the same path in two workspaces have made-up names in the zip.
-  const whose = hasSeveral && source?.workspace !== undefined ? [source.workspace] : [];
-  item.description = inertLine([...whose, formatBytes(sizeBytes), ...state].join(' · '));
-  item.iconPath =
-    verified === 'damaged'
-      ? new vscode.ThemeIcon('error', new vscode.ThemeColor('list.errorForeground'))
-      : new vscode.ThemeIcon(kind === 'database' ? 'database' : 'file');
-  item.tooltip = tooltip([
-    name,
-    source?.path && vscode.l10n.t('Copy of {0}', [source.workspace ?? '.', source.path].join('/')),
-    vscode.l10n.t('in {0}', basename(entry.path)),
-    member.sha256 === undefined ? undefined : `SHA-256 ${member.sha256}`,
-  ]);
-  item.accessibilityInformation = { label: inertLine(`${name}, ${item.description}`) };
-  return item;
 }
 
 /** What cannot be shown, or is not there, and why. */
@@ -240,7 +222,11 @@ function descriptionOf(entry: CatalogEntry, place: Place, names: ShortNames): st
   const database = databaseOf(names, entry);
   const parts = [
     place !== 'database' && database !== undefined && !hasNameOfOurs(path) ? database : undefined,
-    kept?.trigger === 'pre-restore' ? t('before a restore') : undefined,
+    kept?.trigger === 'pre-restore'
+      ? place === 'database' || database === undefined
+        ? t('before a restore')
+        : t('before a restore of {0}', database)
+      : undefined,
     lost.length > 0 ? t('lost rows in {0}', lost.slice(0, mostTables).join(', ')) : undefined,
     bundle?.complete === false ? t('incomplete') : undefined,
     kept?.pinned === true ? t('pinned') : undefined,

@@ -5,6 +5,7 @@ import { formatBytes } from '../core/units.ts';
 import { chosenDestination } from './destinations.ts';
 import { commandsByHand } from './offsiteByHand.ts';
 import { forget } from './offsiteForget.ts';
+import { litestream } from './offsiteLitestream.ts';
 import { keepOptions, keepUsage } from './prune.ts';
 import {
   type Context,
@@ -29,6 +30,8 @@ const options = {
   all: { type: 'boolean' },
   'by-hand': { type: 'boolean' },
   yes: { type: 'boolean' },
+  at: { type: 'string' },
+  plan: { type: 'boolean' },
   json: { type: 'boolean' },
   ...keepOptions,
 } as const;
@@ -49,12 +52,15 @@ export const offsite: Verb = {
   offsite fetch COPY --to DIR [--destination NAME] [--json]
   offsite prove [COPY…] [--all] [--to DIR] [--destination NAME] [--json]
   offsite forget ${keepUsage} [--yes] [--destination NAME] [--json]
+  offsite litestream DATABASE --to DIR | --plan [--at TIME] [--json]
   offsite status [--to DIR] [--by-hand [--destination NAME]] [--json]`,
   async run(args, context) {
     const [action = '', ...others] = args;
     const run = Object.hasOwn(actions, action) ? actions[action] : undefined;
     if (run === undefined)
-      throw new UsageError('offsite takes one of setup, send, list, fetch, prove, forget, status.');
+      throw new UsageError(
+        'offsite takes one of setup, send, list, fetch, prove, forget, litestream, status.',
+      );
     const { values, positionals } = parse({ args: others, allowPositionals: true, options });
     refuseOptionsOfOthers(action, values);
     return run(positionals, values, context);
@@ -69,6 +75,7 @@ const taken: Readonly<Record<string, readonly string[]>> = {
   fetch: ['to', 'destination'],
   prove: ['all', 'to', 'destination'],
   forget: ['destination', 'yes', ...Object.keys(keepOptions)],
+  litestream: ['to', 'at', 'plan'],
   status: ['to', 'by-hand', 'destination'],
 };
 
@@ -92,6 +99,7 @@ const actions: Readonly<Record<string, Action>> = {
   fetch,
   prove,
   forget,
+  litestream,
   status,
 };
 

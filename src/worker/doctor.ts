@@ -2,6 +2,7 @@
 import type { Check } from '../core/doctor/check.ts';
 import type { NamedDatabase } from '../core/doctor/backupsFolder.ts';
 import type { DoctorSubject } from '../core/doctor/doctor.ts';
+import type { OffsiteSubject } from '../core/doctor/offsite.ts';
 import { isBackupError } from '../core/errors.ts';
 import type { WorkerClient } from './client.ts';
 
@@ -14,6 +15,8 @@ export interface DoctorRequest {
   toolVersion: string;
   databases: readonly NamedDatabase[];
   folders: readonly { title: string; path: string; databases: NamedDatabase[] }[];
+  /** Places for copies off the machine. */
+  places?: readonly OffsiteSubject[];
 }
 
 interface DoctorOptions {
@@ -24,7 +27,7 @@ interface DoctorOptions {
 
 export async function runDoctor(
   worker: Pick<WorkerClient, 'call'>,
-  { toolVersion, databases, folders }: DoctorRequest,
+  { toolVersion, databases, folders, places = [] }: DoctorRequest,
   { signal, patienceMs = 15_000 }: DoctorOptions = {},
 ): Promise<Section[]> {
   const wanted: [title: string, subject: DoctorSubject][] = [
@@ -39,18 +42,27 @@ export async function runDoctor(
     ]),
   ];
   const sections: Section[] = [];
-  for (const [title, subject] of wanted)
-    sections.push({ title, checks: await examine(worker, subject, { signal, patienceMs }) });
+  for (const [title, subject] of wanted) {
+    const look = (): Promise<Check[]> =>
+      worker.call('examine', subject, { signal, deadlineMs: patienceMs });
+    sections.push({ title, checks: await answersOf(look, patienceMs) });
+  }
+  for (const place of places) {
+    const deadlineMs = place.reach ? reachingMs : patienceMs;
+    const look = (): Promise<Check[]> =>
+      worker.call('offsiteExamine', place, { signal, deadlineMs });
+    const title = `Off-machine copies, ${place.destination.name}`;
+    sections.push({ title, checks: await answersOf(look, deadlineMs) });
+  }
   return sections;
 }
 
-async function examine(
-  worker: Pick<WorkerClient, 'call'>,
-  subject: DoctorSubject,
-  { signal, patienceMs }: { signal: AbortSignal | undefined; patienceMs: number },
-): Promise<Check[]> {
+/** An engine tries a place that does not answer for half a minute. */
+const reachingMs = 60_000;
+
+async function answersOf(look: () => Promise<Check[]>, patienceMs: number): Promise<Check[]> {
   try {
-    return await worker.call('examine', subject, { signal, deadlineMs: patienceMs });
+    return await look();
   } catch (error) {
     if (!isBackupError(error) || error.code === 'cancelled') throw error;
     if (error.code === 'deadline')

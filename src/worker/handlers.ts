@@ -31,7 +31,9 @@ import type { RestoreHooks } from '../core/job.ts';
 import { allIdentitiesOf } from '../core/manifest/identity.ts';
 import { storedDestinations } from '../core/offsite/destination.ts';
 import { fetchOffsite, listOffsite, offsiteStatus, setUpOffsite } from '../core/offsite/fetch.ts';
+import { checkOffsite } from '../core/doctor/offsite.ts';
 import { forgetOffsite, planForgetting } from '../core/offsite/forget.ts';
+import { fetchFromLitestream } from '../core/offsite/litestream.ts';
 import { proveOffsite } from '../core/offsite/prove.ts';
 import { sendOffsite } from '../core/offsite/send.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
@@ -156,6 +158,8 @@ const handlers: Handlers = {
   offsiteList: listOffsite,
   offsiteFetch: (params, { onProgress }) => fetchOffsite(params, onProgress),
   offsiteProve: (params, { onProgress }) => proveOffsite(params, onProgress),
+  offsiteFromLitestream: (params, { onProgress }) => fetchFromLitestream(params, onProgress),
+  offsiteExamine: (subject) => checkOffsite(subject),
   offsitePlanForgetting: planForgetting,
   offsiteForget: forgetOffsite,
   offsiteStatus,

@@ -37,6 +37,8 @@ import type { BundleManifest, Manifest, Released } from '../core/manifest/manife
 import type { Destination } from '../core/offsite/destination.ts';
 import type { Remote } from '../core/offsite/driver.ts';
 import type { Fetched, OffsiteStatus, SetUp } from '../core/offsite/fetch.ts';
+import type { OffsiteSubject } from '../core/doctor/offsite.ts';
+import type { FromLitestream, LitestreamRequest } from '../core/offsite/litestream.ts';
 import type { ForgetPlan } from '../core/offsite/forget.ts';
 import type { Access } from '../core/offsite/place.ts';
 import type { Proved } from '../core/offsite/prove.ts';
@@ -223,6 +225,10 @@ export interface Methods {
       folders?: string[] | undefined;
     },
   ) => Proved;
+  /** A state from the copies of Litestream, as a file of its own in `folder`. */
+  offsiteFromLitestream: (params: LitestreamRequest) => FromLitestream;
+  /** What Doctor has to say of a place. */
+  offsiteExamine: (params: OffsiteSubject) => Check[];
   /** What the rules would let go of the copies there, and why. Removes nothing. */
   offsitePlanForgetting: (params: Access & { policy: Policy }) => ForgetPlan;
   /** Removes these copies. */
@@ -302,6 +308,8 @@ const methodNames = [
   'offsiteList',
   'offsiteFetch',
   'offsiteProve',
+  'offsiteFromLitestream',
+  'offsiteExamine',
   'offsitePlanForgetting',
   'offsiteForget',
   'offsiteStatus',

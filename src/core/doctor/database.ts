@@ -2,8 +2,10 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isBackupError } from '../errors.ts';
+import { litestreamFolderOf } from '../files/litestream.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
+import { findOnPath } from '../offsite/engine.ts';
 import { namesOf } from '../manifest/hardLinks.ts';
 import { lostFilesOf } from '../snapshot/saveOpen.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
@@ -46,6 +48,7 @@ function checkFile(database: string): Check[] {
           ),
         ]
       : []),
+    ...checkLitestream(path),
     ...(walBytes > 100e6 && walBytes > size
       ? [
           note(
@@ -54,6 +57,19 @@ function checkFile(database: string): Check[] {
           ),
         ]
       : []),
+  ];
+}
+
+function checkLitestream(path: string): Check[] {
+  if (litestreamFolderOf(path) === undefined) return [];
+  const isHere = findOnPath('litestream') !== undefined;
+  return [
+    note(
+      'Litestream replicates it. Backups only read it, and leave its WAL to Litestream.',
+      isHere
+        ? 'What Litestream has is a source of a restore, too: sqlite-backup offsite litestream DATABASE --to DIR'
+        : undefined,
+    ),
   ];
 }
 

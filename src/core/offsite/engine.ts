@@ -6,7 +6,7 @@ import { reasonOf, trouble } from './trouble.ts';
 import type { Destination } from './destination.ts';
 
 const passedOn =
-  /^(PATH|HOME|USER|LOGNAME|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|PROGRAMDATA|SYSTEMROOT|WINDIR|TMPDIR|TEMP|TMP|TZ|LANG|LC_\w+|XDG_(CONFIG|CACHE)_HOME|SSH_AUTH_SOCK|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|(RESTIC|RCLONE|AWS|B2|AZURE|GOOGLE|OS|ST)_\w+)$/i;
+  /^(PATH|HOME|USER|LOGNAME|USERPROFILE|HOMEDRIVE|HOMEPATH|APPDATA|LOCALAPPDATA|PROGRAMDATA|SYSTEMROOT|WINDIR|TMPDIR|TEMP|TMP|TZ|LANG|LC_\w+|XDG_(CONFIG|CACHE)_HOME|SSH_AUTH_SOCK|(HTTPS?|NO|ALL)_PROXY|SSL_CERT_(FILE|DIR)|(LITESTREAM|RESTIC|RCLONE|AWS|B2|AZURE|GOOGLE|OS|ST)_\w+)$/i;
 /** Debian's rclone ends at once where this is set. */
 const neverForRclone = 'AWS_CA_BUNDLE';
 
@@ -24,14 +24,21 @@ process.on('exit', () => {
 
 /** The engine's file; a name is looked for in the absolute folders of PATH, never in the current one. */
 export function findProgram({ engine, program, name }: Destination): string {
-  const wanted = process.platform === 'win32' ? `${engine}.exe` : engine;
-  const candidates =
-    program !== undefined && program !== ''
-      ? [program]
-      : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, wanted));
-  const found = candidates.find((path) => isAbsolute(path) && isProgram(path));
+  const isNamed = program !== undefined && program !== '';
+  const found = isNamed ? firstProgram([program]) : findOnPath(engine);
   if (found === undefined) throw trouble('missing-engine', { name, engine });
   return found;
+}
+
+/** Looks in the absolute folders of PATH. */
+export function findOnPath(program: string): string | undefined {
+  const wanted = process.platform === 'win32' ? `${program}.exe` : program;
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return firstProgram(folders.map((folder) => join(folder, wanted)));
+}
+
+function firstProgram(paths: readonly string[]): string | undefined {
+  return paths.find((path) => isAbsolute(path) && isProgram(path));
 }
 
 function isProgram(path: string): boolean {
@@ -43,15 +50,16 @@ function isProgram(path: string): boolean {
   }
 }
 
+export function allowedEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([key]) => passedOn.test(key)));
+}
+
 function environmentFor(
   { engine, repository, passwordCommand, passwordFile }: Destination,
   secret: string | undefined,
 ): NodeJS.ProcessEnv {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(
-      ([key]) => passedOn.test(key) && !(engine === 'rclone' && key === neverForRclone),
-    ),
-  );
+  const env = allowedEnvironment();
+  if (engine === 'rclone') delete env[neverForRclone];
   if (engine === 'rclone')
     return secret === undefined ? env : { ...env, RCLONE_CONFIG_PASS: secret };
   env['RESTIC_REPOSITORY'] = repository;

@@ -22,14 +22,24 @@ export async function openPlace(
   onProcess: Engine['onProcess'] = () => undefined,
 ): Promise<Driver> {
   const destination = requireDestination(given);
-  const engine = { destination, program: findProgram(destination), secret, onProcess };
-  if (destination.engine === 'rclone') return rcloneDriver(engine);
-  const { name, passwordCommand, passwordFile } = destination;
+  const access = { destination, secret };
+  const { name, engine, passwordCommand, passwordFile } = destination;
+  if (engine === 'rclone') return openEngine(access, onProcess);
   const ways = [secret, passwordCommand, passwordFile];
   const inEnvironment = Object.keys(process.env).some((key) => /^RESTIC_PASSWORD/.test(key));
   if (ways.every((way) => way === undefined) && !inEnvironment)
     throw trouble('password', { name, engine: 'restic' });
-  return resticDriver(engine);
+  return openEngine(access, onProcess);
+}
+
+/** Asks the engine for its version only. */
+export async function openEngine(
+  { destination: given, secret }: Access,
+  onProcess: Engine['onProcess'] = () => undefined,
+): Promise<Driver> {
+  const destination = requireDestination(given);
+  const engine = { destination, program: findProgram(destination), secret, onProcess };
+  return destination.engine === 'rclone' ? rcloneDriver(engine) : resticDriver(engine);
 }
 
 const engineEndsWithinMs = 10_000;

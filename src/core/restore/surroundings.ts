@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isBackupError } from '../errors.ts';
+import { litestreamFolderOf } from '../files/litestream.ts';
 import { namesOf } from '../manifest/hardLinks.ts';
 import type { Finding } from '../manifest/manifest.ts';
 import { hasContent, statesOf } from './parts.ts';
@@ -49,9 +50,7 @@ function orphans(live: string): Finding[] {
 /** Programs that copy a database elsewhere keep notes beside it, which do not fit another database. */
 function replicas(live: string): string[] {
   const [folder, name] = [dirname(live), basename(live)];
-  const litestream = [`.${name}-litestream`, `${name}-litestream`].find((one) =>
-    existsSync(join(folder, one)),
-  );
+  const litestream = litestreamFolderOf(live);
   const libsql = [`${name}-info`, `${name}-client_wal_index`].filter((one) =>
     existsSync(join(folder, one)),
   );

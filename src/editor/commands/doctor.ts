@@ -18,6 +18,8 @@ export async function doctor(parts: Parts): Promise<string> {
     toolVersion: parts.toolVersion,
     databases,
     folders: await foldersOf(parts, databases),
+    // Without the network: the report is asked for often.
+    places: parts.offsite.destinations().map((destination) => ({ destination, reach: false })),
   };
   const sections = await withCancel(t('Doctor'), (signal) =>
     runDoctor(parts.worker, request, { signal }),

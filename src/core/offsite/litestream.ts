@@ -138,11 +138,7 @@ async function run(program: string, args: readonly string[], name: string): Prom
     if (isBackupError(error)) throw error;
     const stderr: unknown = error instanceof Error ? Reflect.get(error, 'stderr') : undefined;
     const last =
-      String(stderr ?? '')
-        .trim()
-        .split('\n')
-        .at(-1)
-        ?.slice(0, 300) ?? '';
+      (typeof stderr === 'string' ? stderr : '').trim().split('\n').at(-1)?.slice(0, 300) ?? '';
     throw failed(`Litestream failed for ${name}: ${last === '' ? 'it gave no reason' : last}`);
   }
 }

@@ -29,6 +29,7 @@ import { registerTasks } from './editor/protection/tasks.ts';
 import { Runbooks } from './editor/runbooks.ts';
 import { Settings } from './editor/settings.ts';
 import { StatusBar } from './editor/statusBar.ts';
+import { Worktrees } from './editor/worktrees.ts';
 import { useLanguage } from './core/units.ts';
 import { said } from './editor/said.ts';
 import { tellAgentsHook } from './worker/agentsRuntime.ts';
@@ -71,7 +72,9 @@ export function activate(context: vscode.ExtensionContext): Api {
   const alarm = new LossAlarm({
     ...{ backups, checkpoints, log, memory, protection, resident, settings, worker },
   });
-  const databasesView = new DatabasesView(backups, checkpoints, settings, filter, memory);
+  const worktrees = new Worktrees({ backups, log, settings, toolVersion, worker });
+  const shown = { backups, checkpoints, worktrees };
+  const databasesView = new DatabasesView(shown, settings, filter, memory);
   const backupsView = new BackupsView(backups, settings, filter);
   const shared = { audit, backups, documents, folder, log, memory, settings, toolVersion, worker };
   const runbooks = new Runbooks({ ...shared, extensionUri: context.extensionUri });
@@ -82,14 +85,34 @@ export function activate(context: vscode.ExtensionContext): Api {
   const offsite = new Offsite({ ...shared, secrets: context.secrets });
   const parts = {
     offsite,
-    ...{ ...shared, backupsView, checkpoints, databasesView, filter, looks, protection, runbooks },
+    ...{
+      ...shared,
+      backupsView,
+      checkpoints,
+      databasesView,
+      filter,
+      looks,
+      protection,
+      runbooks,
+      worktrees,
+    },
     ...{ storage: context.globalStorageUri, viewId: views.databases },
   };
   const owned = new Disposables();
   context.subscriptions.push(
     owned,
     ...[log, backups, documents, filter, backupsView, databasesView, looks, runbooks],
-    ...[offsite, worker, resident, checkpoints, protection, alarm, branches, beforeCommands],
+    ...[
+      offsite,
+      worker,
+      resident,
+      checkpoints,
+      protection,
+      alarm,
+      branches,
+      beforeCommands,
+      worktrees,
+    ],
     new StatusBar(backups, settings, {
       lines: () => protectionLines({ checkpoints, protection, settings }),
       changes: [checkpoints.onDidChange, protection.onDidChange],

@@ -13,6 +13,7 @@ export const commands = {
   compareWithLive: 'sqliteBackup.compareWithLive',
   copyPath: 'sqliteBackup.copyPath',
   copySha256: 'sqliteBackup.copySha256',
+  copyToWorktree: 'sqliteBackup.copyToWorktree',
   createBundle: 'sqliteBackup.createBundle',
   delete: 'sqliteBackup.delete',
   deleteEveryCopy: 'sqliteBackup.deleteEveryCopy',

@@ -20,6 +20,7 @@ import {
 } from './messages.ts';
 import { type PreviousRow, type Row, tooltip } from './rows.ts';
 import { dayAndTime, exactTime } from './times.ts';
+import type { MissingRow, WorktreeKind } from './worktrees.ts';
 
 export function databaseId(uri: vscode.Uri): string {
   return `database:${uri.toString()}`;
@@ -58,6 +59,37 @@ export function goneItem(row: Extract<Row, { kind: 'gone' }>, count: number): vs
   item.tooltip = tooltip([row.path, more]);
   item.accessibilityInformation = { label: inertLine(`${row.path}, ${item.description}`) };
   return item;
+}
+
+export function missingItem({ folder, path }: MissingRow): vscode.TreeItem {
+  const { t } = vscode.l10n;
+  const item = new vscode.TreeItem(inertLine(path));
+  item.id = `missing:${folder.uri.toString()}:${path}`;
+  item.contextValue = rowContext.missing;
+  item.description = t('none in this worktree');
+  item.iconPath = new vscode.ThemeIcon('circle-outline');
+  item.tooltip = tooltip([
+    path,
+    t('The main worktree has it. Copy from Main Worktree makes a copy for this one.'),
+  ]);
+  item.accessibilityInformation = { label: inertLine(`${path}, ${item.description}`) };
+  return item;
+}
+
+/** For the row, and for its tooltip. */
+function worktreeWords(kind: WorktreeKind): { said: string; more: string } {
+  const { t } = vscode.l10n;
+  switch (kind) {
+    case 'own':
+      return { said: t('own'), more: t('This worktree has its own copy.') };
+    case 'shared':
+      return {
+        said: t('shared'),
+        more: t('Other places use the same file: what is written here is written there.'),
+      };
+    case 'tracked':
+      return { said: t('in git'), more: t('Git tracks it, so each worktree has its own.') };
+  }
 }
 
 function absenceWords(why: Absence): { said: string; more: string } {
@@ -152,7 +184,11 @@ export function folderItem(folder: vscode.WorkspaceFolder): vscode.TreeItem {
 /** `prefix` is what the folder above it says already. */
 export function databaseItem(
   database: Database,
-  { prefix = '', hasPrevious = false }: { prefix?: string; hasPrevious?: boolean } = {},
+  {
+    prefix = '',
+    hasPrevious = false,
+    worktree,
+  }: { prefix?: string; hasPrevious?: boolean; worktree?: WorktreeKind | undefined } = {},
 ): vscode.TreeItem {
   const { uri, path, snapshots, job, attention } = database;
   const now = Date.now();
@@ -165,19 +201,20 @@ export function databaseItem(
   item.id = databaseId(uri);
   item.contextValue =
     job === undefined ? rowContext.database : `${rowContext.database} ${rowContext.running}`;
-  item.description = databaseDescription(database, now);
+  const tree = worktree === undefined ? undefined : worktreeWords(worktree);
+  item.description = [databaseDescription(database, now), ...(tree ? [tree.said] : [])].join(' · ');
   item.iconPath =
     job !== undefined
       ? new vscode.ThemeIcon('sync~spin')
       : attention === 'failed' || attention === 'damaged'
         ? new vscode.ThemeIcon('warning', new vscode.ThemeColor('editorWarning.foreground'))
         : new vscode.ThemeIcon('database');
-  item.tooltip = databaseTooltip(database);
+  item.tooltip = databaseTooltip(database, tree?.more);
   item.accessibilityInformation = { label: inertLine(`${path}, ${item.description}`) };
   return item;
 }
 
-function databaseTooltip(database: Database): string {
+function databaseTooltip(database: Database, worktree: string | undefined): string {
   const { uri, file, snapshots, failure } = database;
   const good = newestGood(database);
   const newest = good?.bundle === undefined ? snapshots[0] : good;
@@ -188,6 +225,7 @@ function databaseTooltip(database: Database): string {
   return tooltip([
     uri.fsPath,
     [formatBytes(file.sizeBytes), mode, wal].filter((part) => part !== undefined).join(' · '),
+    worktree,
     vscode.l10n.t('Last written {0}', exactTime(file.modifiedAt)),
     newest === undefined
       ? vscode.l10n.t('Never backed up')
@@ -202,4 +240,28 @@ function databaseTooltip(database: Database): string {
       : undefined,
     failure && errorMessage(failure.error, basename(uri.fsPath)),
   ]);
+}
+
+/** The box of a database that says whether it goes into the next bundle. */
+export function boxFor(
+  path: string,
+  isTicked: boolean,
+): NonNullable<vscode.TreeItem['checkboxState']> {
+  const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
+  const label = vscode.l10n.t('Put {0} into the bundle', inertLine(path));
+  return {
+    state: isTicked ? Checked : Unchecked,
+    tooltip: label,
+    accessibilityInformation: { label, role: 'checkbox' },
+  };
+}
+
+type Branch = 'folder' | 'databaseFolder' | 'others' | 'database' | 'checkpoints' | 'gone';
+
+/** Whether a row of the view Databases has nothing below it. */
+export function isLeaf(row: Row): row is Exclude<Row, { kind: Branch }> {
+  const branches: readonly string[] = [
+    ...['folder', 'databaseFolder', 'others', 'database', 'checkpoints', 'gone'],
+  ] satisfies Branch[];
+  return !branches.includes(row.kind);
 }

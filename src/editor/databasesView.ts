@@ -4,6 +4,7 @@ import type { Backups, Database } from './backups.ts';
 import { setContext } from './contexts.ts';
 import {
   badgeFor,
+  boxFor,
   databaseId,
   databaseFolderItem,
   databaseItem,
@@ -11,6 +12,8 @@ import {
   goneId,
   goneItem,
   goneRow,
+  isLeaf,
+  missingItem,
   previousItem,
   previousRows,
   uriOfGone,
@@ -21,7 +24,6 @@ import { Disposables } from './disposables.ts';
 import type { Filter } from './filter.ts';
 import type { GoneDatabase } from './gone.ts';
 import { contextKeys, views } from './ids.ts';
-import { inertLine } from './inert.ts';
 import { databaseDescription } from './messages.ts';
 import {
   backupItem,
@@ -36,12 +38,19 @@ import { checkpointItem, checkpointRows, checkpointsItem } from './protection/ch
 import type { Checkpoints } from './protection/checkpoints.ts';
 import { openFirstBackups } from './openFirstBackups.ts';
 import type { Settings } from './settings.ts';
+import type { Worktrees } from './worktrees.ts';
 
 const tickedKey = 'tickedForBundle';
 const choosingKey = 'choosingForBundle';
 
 /** Ages in rows are at most this old. */
 const agesRefreshMs = 30_000;
+
+interface DatabasesViewParts {
+  backups: Backups;
+  checkpoints: Checkpoints;
+  worktrees: Worktrees;
+}
 
 /** The view Databases: workspace folder (only when several) > database > its snapshots, newest first. */
 export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Disposable {
@@ -65,16 +74,18 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   #isChoosing: boolean;
 
   readonly #checkpoints: Checkpoints;
+  readonly #worktrees: Worktrees;
 
   constructor(
-    backups: Backups,
-    checkpoints: Checkpoints,
+    { backups, checkpoints, worktrees }: DatabasesViewParts,
     settings: Settings,
     filter: Filter,
     memory: vscode.Memento,
   ) {
     this.#checkpoints = checkpoints;
-    this.#owned.add(checkpoints.onDidChange(() => this.#changed.fire(undefined)));
+    this.#worktrees = worktrees;
+    for (const one of [checkpoints, worktrees])
+      this.#owned.add(one.onDidChange(() => this.#changed.fire(undefined)));
     this.#memory = memory;
     this.#backups = backups;
     this.#settings = settings;
@@ -246,6 +257,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
     const rows = (parent?: vscode.WorkspaceFolder): Row[] => [
       ...this.#folders.rowsOf(databases.filter(isIn(parent)), parent, '', rowOf),
       ...gone.filter(isIn(parent)).map(goneRow),
+      ...this.#worktrees.missing.filter(isIn(parent)),
       ...(others.some(isIn(parent)) ? [this.#othersRow(parent)] : []),
     ];
     if (row === undefined) {
@@ -255,6 +267,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         .filter((folder) => rows(folder).length > 0)
         .map((folder) => ({ kind: 'folder', folder }));
     }
+    if (isLeaf(row)) return [];
     switch (row.kind) {
       case 'folder':
         return rows(row.folder);
@@ -283,14 +296,6 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
           ...previousRows(this.#backups.previousOf(uriOfGone(row))),
           ...this.#snapshotRows(this.#findGone(row)?.snapshots ?? [], goneId(row)),
         ];
-      case 'snapshot':
-      case 'previous':
-      case 'member':
-      case 'memberFolder':
-      case 'problem':
-      case 'more':
-      case 'day':
-        return [];
     }
   }
 
@@ -304,8 +309,13 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         const item = databaseItem(database, {
           prefix: this.#folders.prefixOf(row.uri),
           hasPrevious: this.#backups.previousOf(row.uri).length > 0,
+          worktree: this.#worktrees.kindOf(database),
         });
-        if (this.#isChoosing) item.checkboxState = this.#checkboxFor(database);
+        if (this.#isChoosing)
+          item.checkboxState = boxFor(
+            database.path,
+            this.#remembered().includes(row.uri.toString()),
+          );
         return item;
       }
       case 'databaseFolder':
@@ -324,6 +334,8 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
           : checkpointItem(row.entry, this.#backups.names);
       case 'checkpoints':
         return checkpointsItem(row, this.#checkpoints.of(row.uri));
+      case 'missing':
+        return missingItem(row);
       case 'previous':
         return previousItem(row);
       case 'problem':
@@ -341,17 +353,6 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
   async resolveTreeItem(item: vscode.TreeItem, row: Row): Promise<vscode.TreeItem> {
     if (row.kind === 'snapshot') item.tooltip = await backupTooltip(row.entry, this.#backups.names);
     return item;
-  }
-
-  #checkboxFor({ uri, path }: Database): NonNullable<vscode.TreeItem['checkboxState']> {
-    const isTicked = this.#remembered().includes(uri.toString());
-    const { Checked, Unchecked } = vscode.TreeItemCheckboxState;
-    const label = vscode.l10n.t('Put {0} into the bundle', inertLine(path));
-    return {
-      state: isTicked ? Checked : Unchecked,
-      tooltip: label,
-      accessibilityInformation: { label, role: 'checkbox' },
-    };
   }
 
   /** What the filter leaves, in the order of the setting. */

@@ -31,6 +31,8 @@ export const contextKeys = {
   backupFiles: 'sqliteBackup.backupFiles',
   /** Whether a restore has kept a previous database that is still there. */
   previous: 'sqliteBackup.previous',
+  /** Whether the main work tree of git has databases that this one does not. */
+  missing: 'sqliteBackup.missing',
   running: 'sqliteBackup.running',
   /** Set once a restore has been done in this window. */
   restored: 'sqliteBackup.restored',
@@ -62,6 +64,8 @@ export const rowContext = {
   /** Tells of rows that are gone. */
   loss: 'loss',
   gone: 'gone',
+  /** Only the main work tree of git has it. */
+  missing: 'missing',
   /** Stands for databases that only their content tells. */
   others: 'others',
   more: 'more',

@@ -20,6 +20,7 @@ import { databaseCount, fileCount, verdictWord } from './messages.ts';
 import { said } from './said.ts';
 import { dayAndTime, exactTime, timeOfDay } from './times.ts';
 import { databaseOf } from './whichDatabase.ts';
+import type { MissingRow } from './worktrees.ts';
 
 export type Row =
   | { kind: 'folder'; folder: vscode.WorkspaceFolder }
@@ -44,6 +45,7 @@ export type Row =
       /** Undefined for the level above the days. */ day?: string;
       /** Of an agent, for the level below a day that has its checkpoints. */ session?: string;
     }
+  | MissingRow
   | PreviousRow
   | BackupRow
   | MemberRow

@@ -54,6 +54,7 @@ import { cleanUpBranches, syncBranches } from '../core/states/branches.ts';
 import { branchStatus } from '../core/states/branchStatus.ts';
 import { installGitHook, uninstallGitHook } from '../core/states/gitHook.ts';
 import { checkBaseline, keepBaseline, restoreBaseline } from '../core/states/baseline.ts';
+import { copyFromMainTo } from '../core/states/worktrees.ts';
 import { verifyBackup } from '../core/verify/verifyBackup.ts';
 import type { Method, Methods, Params } from './protocol.ts';
 
@@ -91,6 +92,7 @@ const handlers: Handlers = {
   syncBranches,
   branchStatus,
   cleanUpBranches,
+  copyFromMain: copyFromMainTo,
   installGitHook,
   uninstallGitHook: ({ in: folder }) => uninstallGitHook(folder),
   examine: (subject) => examine(subject),

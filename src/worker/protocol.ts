@@ -59,6 +59,7 @@ import type {
 } from '../core/states/baseline.ts';
 import type { Synced, SyncRequest } from '../core/states/branches.ts';
 import type { BranchStatus } from '../core/states/branchStatus.ts';
+import type { CopiedDatabase, CopyFromMainRequest } from '../core/states/worktrees.ts';
 import type { HookInstalled } from '../core/states/gitHook.ts';
 import type {
   Snapshot,
@@ -174,6 +175,8 @@ export interface Methods {
     path: string;
     id: string;
   }[];
+  /** Copies databases of the main work tree that a linked one has not. */
+  copyFromMain: (params: CopyFromMainRequest) => CopiedDatabase[];
   /** Adds to git's hook after a checkout, or says which line a person has to add. */
   installGitHook: (params: { in: string; node: string; script: string }) => HookInstalled;
   /** True when there was something to take away. */
@@ -253,6 +256,7 @@ const methodNames = [
   'syncBranches',
   'branchStatus',
   'cleanUpBranches',
+  'copyFromMain',
   'installGitHook',
   'uninstallGitHook',
   'listCheckpoints',

@@ -1,14 +1,24 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import {
   inWorkspace,
   makeDatabase,
+  type RefreshResult,
   removeLater,
+  run,
   until,
   withSetting,
   writeFile,
@@ -17,6 +27,13 @@ import {
 interface GitApi {
   openRepository: (root: vscode.Uri) => Promise<{ status: () => Promise<void> } | null>;
 }
+
+interface Copied {
+  copied: string[];
+  failures: unknown[];
+}
+
+const tableCount = "SELECT count(*) FROM sqlite_schema WHERE name = 'here'";
 
 const { Global } = vscode.ConfigurationTarget;
 
@@ -78,6 +95,61 @@ describe('Branches', () => {
       await until(() => tables() === 1, 'the state of feature is back');
     };
     await withSetting('branches', 'auto', follow, Global);
+  });
+
+  it('say which are own, shared or missing in a linked worktree, and copy what is missing', async () => {
+    removeLater('.git');
+    for (const path of ['main/data', 'linked']) {
+      removeLater(path);
+      mkdirSync(inWorkspace(path), { recursive: true });
+    }
+    const inMain = (...args: string[]): void =>
+      void execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@example.com', ...args], {
+        cwd: inWorkspace('main'),
+        stdio: 'pipe',
+      });
+    inMain('init', '-q', '-b', 'main');
+    writeFile('main/.gitignore', '*.db*\n');
+    inMain('add', '.');
+    inMain('commit', '-qm', 'first');
+    makeDatabase('main/only-main.db');
+    inMain('worktree', 'add', '-q', inWorkspace('linked'), '-b', 'other');
+    // The folder of the window becomes the linked one, with all that is in it.
+    const link = readFileSync(inWorkspace('linked/.git'), 'utf8');
+    rmSync(inWorkspace('linked'), { recursive: true });
+    writeFile('.git', link);
+    inMain('worktree', 'repair', inWorkspace('.'));
+    writeFile('.gitignore', '*.db*\n');
+    removeLater('.gitignore');
+    removeLater('only-main.db');
+    makeDatabase('own.db');
+    removeLater('own.db');
+    const elsewhere = mkdtempSync(join(tmpdir(), 'sqlite-backup-shared-'));
+    const shared = new Database(join(elsewhere, 'shared.db'));
+    shared.exec('CREATE TABLE t (a)');
+    shared.close();
+    symlinkSync(join(elsewhere, 'shared.db'), inWorkspace('shared.db'));
+    removeLater('shared.db');
+    const kinds = async (): Promise<unknown[]> => {
+      const { databases, missing } = await run<RefreshResult>('refresh');
+      const kindOf = (name: string): unknown =>
+        databases.find(({ path }) => path === name)?.worktree;
+      return [kindOf('own.db'), kindOf('shared.db'), kindOf('only-main.db'), missing];
+    };
+    try {
+      assert.deepEqual(await kinds(), ['own', 'shared', undefined, ['only-main.db']]);
+      const { copied, failures } = await run<Copied>('copyToWorktree');
+      assert.deepEqual([copied, failures], [['only-main.db'], []]);
+      assert.deepEqual(await kinds(), ['own', 'shared', 'own', []]);
+      change('only-main.db', 'CREATE TABLE here (a)');
+      assert.equal(query('main/only-main.db', tableCount), 0);
+      assert.deepEqual((await run<Copied>('copyToWorktree')).copied, []);
+      assert.equal(query('only-main.db', tableCount), 1);
+    } finally {
+      rmSync(inWorkspace('.git'));
+      rmSync(elsewhere, { recursive: true });
+      await run('refresh');
+    }
   });
 });
 

@@ -27,8 +27,10 @@ export interface RefreshResult {
     journalMode: string;
     backups: string[];
     attention?: string;
+    worktree?: string;
   }[];
   others: string[];
+  missing: string[];
 }
 
 export function workspaceFolder(): vscode.WorkspaceFolder {

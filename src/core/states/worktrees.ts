@@ -1,6 +1,6 @@
 /** A linked work tree gets its own copies of the databases that git ignores in the main one, all of one moment. */
 import { existsSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { checkpointsFolder, storedIn } from '../checkpoint/store.ts';
 import { BackupError, explain, type PlainError, toPlainError } from '../errors.ts';
@@ -32,6 +32,20 @@ export function missingIn(tree: WorkTree): { main: string; paths: string[] } | u
 
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+export interface CopyFromMainRequest {
+  /** In the work tree. */
+  in: string;
+  taking: Taking;
+}
+
+/** Copies those that are missing in the work tree that a folder is in. */
+export function copyFromMainTo(
+  { in: folder, taking }: CopyFromMainRequest,
+  hooks: RestoreHooks,
+): Promise<CopiedDatabase[]> {
+  return copyFromMain(workTreeOf(resolve(folder)), taking, hooks);
 }
 
 /** Copies them. A file that is there is never replaced. */

@@ -15,6 +15,7 @@ import type { Checkpoints } from '../protection/checkpoints.ts';
 import type { Protection } from '../protection/protection.ts';
 import type { Runbooks } from '../runbooks.ts';
 import type { Settings } from '../settings.ts';
+import type { Worktrees } from '../worktrees.ts';
 
 /** What commands work with. */
 export interface Parts {
@@ -36,6 +37,7 @@ export interface Parts {
   filter: Filter;
   backupsView: BackupsView;
   databasesView: DatabasesView;
+  worktrees: Worktrees;
   /** A folder of our own that outlives the window. */
   storage: vscode.Uri;
 }

@@ -36,6 +36,7 @@ import { applyRetention } from './retention.ts';
 import { saveOpenFiles } from './saveOpen.ts';
 import { verify, verifyAll } from './verify.ts';
 import { setFilter, showInBackups, sort } from './view.ts';
+import { copyToWorktree } from './worktrees.ts';
 
 type Command = (parts: Parts, ...args: unknown[]) => unknown;
 
@@ -105,6 +106,7 @@ const table: Record<CommandId, Command> = {
   [commands.setUpOffsite]: setUpOffsite,
   [commands.sendOffsite]: sendOffsite,
   [commands.forgetOffsite]: forgetOffsite,
+  [commands.copyToWorktree]: copyToWorktree,
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),
   [commands.sort]: sort,

@@ -140,7 +140,7 @@ describe('a restore from a bundle', () => {
       const manifest = await readMember(bundle, 'manifest.json');
       for (const [parts, words] of [
         [[{ name: 'manifest.json', data: manifest }, entry], /damaged/],
-        [[{ name: 'manifest.json', data: 'x' }, entry], /manifest cannot be used/],
+        [[{ name: 'manifest.json', data: 'x' }, entry], /backup details cannot be used/],
       ] as const) {
         writeFileSync(bundle, rawZip([...parts]));
         const item = { target: shop, member: 'shop.db' };

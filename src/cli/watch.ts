@@ -25,19 +25,26 @@ export const watch: Verb = {
       // What is unchanged is no news.
       printResult({ ...result, unchanged: [] }, context);
       isGood = result.failures.length === 0;
-      await until(startedAt + everyMs);
+      await untilDue(startedAt);
     }
     return isGood ? exitCodes.ok : exitCodes.failed;
 
     /** Looks at the clock again and again: a timer stands still while the machine sleeps. */
-    async function until(at: number): Promise<void> {
-      while (Date.now() < at && !context.signal.aborted) {
-        const ms = Math.min(longestNapMs, at - Date.now());
+    async function untilDue(startedAt: number): Promise<void> {
+      for (;;) {
+        const ms = restOf(everyMs, startedAt, Date.now());
+        if (ms === 0 || context.signal.aborted) return;
         await sleep(ms, undefined, { signal: context.signal }).catch(() => undefined);
       }
     }
   },
 };
+
+/** How long to sleep before the next look at the clock, 0 when it is time: also after the clock went back. */
+export function restOf(everyMs: number, startedAt: number, now: number): number {
+  const leftMs = startedAt + everyMs - now;
+  return now < startedAt || leftMs <= 0 ? 0 : Math.min(longestNapMs, leftMs);
+}
 
 const longestNapMs = 30_000;
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -22,11 +22,11 @@ export interface StoredCheckpoint {
   diskBytes: number;
 }
 
-/** The folder for checkpoints: as asked for, else in the data folder. Nothing is made. */
+/** The real path of the folder for checkpoints: as asked for, else in the data folder. Nothing is made. */
 export function checkpointsFolder(asked: string | undefined): string {
-  return asked === undefined || asked === ''
-    ? join(dataFolderPath(), 'checkpoints')
-    : resolve(asked);
+  return realPathOf(
+    asked === undefined || asked === '' ? join(dataFolderPath(), 'checkpoints') : asked,
+  );
 }
 
 /** The same, made where it is missing: then only this user may enter it. */

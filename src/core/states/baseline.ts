@@ -48,21 +48,32 @@ export async function keepBaseline(
       hint: 'Choose another name, or add --replace.',
     });
   const result = await takeCheckpoints({ ...taking, databases, force: false }, hooks);
-  for (const { path, database } of [...result.checkpoints, ...result.unchanged]) {
+  const kept = [...result.checkpoints, ...result.unchanged];
+  // All are proved before the first gets the name.
+  for (const { path, database } of kept) {
     const { status, findings } = await verifyBackup(
       { path, drill: false, folder },
       hooks.onProgress,
     );
-    if (status === 'damaged' || status === 'unchecked')
+    if (status === 'unchecked')
+      throw new BackupError(
+        'incomplete',
+        `${database} was saved, but is no baseline yet, because it could not be checked: ${findings[0]?.message ?? status}`,
+        { path: database, hint: 'Try again.' },
+      );
+    if (status === 'damaged')
       throw new BackupError(
         'backup-damaged',
         `${database} was saved, but is no baseline: ${findings[0]?.message ?? status}`,
         { path: database, hint: 'Mend the database, or try again.' },
       );
+  }
+  for (const { path, database } of kept) {
+    label({ path }, () => ({ pinned: true, baseline: { name, copy: copyStampOf(path) } }));
+    // A kill between the two leaves the name to both, and the newest counts.
     for (const one of keptOf(folder, database))
       if (one.path !== path && one.manifest.baseline?.name === name)
         label(one, () => ({ baseline: undefined, pinned: undefined }));
-    label({ path }, () => ({ pinned: true, baseline: { name, copy: copyStampOf(path) } }));
   }
   return result;
 }

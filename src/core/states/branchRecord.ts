@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { explain } from '../errors.ts';
 import { makeDataFolder } from '../files/dataFolder.ts';
 import { replacePrivateFile } from '../files/publish.ts';
 
@@ -20,10 +21,20 @@ function pathFor(top: string): string {
   return join(makeDataFolder('branches'), `${hash}.json`);
 }
 
-/** Undefined before the first look, and when what is remembered cannot be read. */
+/** Undefined before the first look, and when what is remembered is damaged. Throws when it cannot be read. */
 export function readBranchRecord(top: string): BranchRecord | undefined {
+  const path = pathFor(top);
+  let text: string;
   try {
-    const read = v.safeParse(recordSchema, JSON.parse(readFileSync(pathFor(top), 'utf8')));
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    // A first look would take the databases for those of the branch that is checked out now.
+    if (error instanceof Error && Reflect.get(error, 'code') !== 'ENOENT')
+      throw explain(error, 'target', path);
+    return undefined;
+  }
+  try {
+    const read = v.safeParse(recordSchema, JSON.parse(text));
     return read.success && read.output.top === top ? read.output : undefined;
   } catch {
     return undefined;

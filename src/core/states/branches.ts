@@ -15,7 +15,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
 import { readBranchRecord, writeBranchRecord } from './branchRecord.ts';
-import { keeperOf, keptOf, label, type Taking } from './kept.ts';
+import { keeperOf, keptOf, label, notKept, type Taking } from './kept.ts';
 import { copyStampOf, provedCopyOf, putBack, requireIdle } from './putBack.ts';
 import { branchesOf, databasesOf, type WorkTree, workTreeOf } from './repository.ts';
 import { copyFromMain, type CopiedDatabase } from './worktrees.ts';
@@ -184,6 +184,9 @@ class Sync {
         one.kept = kept;
         one.isNew = checkpoints.some((each) => each.path === path);
       }
+      // Nothing is replaced that is not kept.
+      for (const { real, kept } of wanted)
+        if (kept === undefined && !failed.has(real)) failed.set(real, toPlainError(notKept(real)));
     }
     for (const one of following) if (one.kept !== undefined) this.#name(one, one.kept);
     return failed;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { type CheckpointRequest, takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { readStamp } from '../checkpoint/stamp.ts';
 import { type StoredCheckpoint, storedIn, thoseOfDatabase } from '../checkpoint/store.ts';
-import { fromPlainError } from '../errors.ts';
+import { BackupError, fromPlainError } from '../errors.ts';
 import type { RecordAs, SnapshotHooks } from '../job.ts';
 import { editManifest } from '../manifest/manifestFile.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -42,6 +42,14 @@ export async function keepFirst(
   if (failure !== undefined) throw fromPlainError(failure.error);
   const [one] = [...checkpoints, ...unchanged];
   return one === undefined ? undefined : { id: one.id, path: one.path };
+}
+
+/** For one that was taken, and is not in the list a moment later. */
+export function notKept(database: string): BackupError {
+  return new BackupError('incomplete', `The checkpoint of ${database} is not there any more.`, {
+    path: database,
+    hint: 'Try again.',
+  });
 }
 
 /** Writes names, or the state that was put back, into the manifest of a checkpoint. */

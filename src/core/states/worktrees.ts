@@ -8,8 +8,8 @@ import { realPathOf } from '../files/paths.ts';
 import type { RestoreHooks } from '../job.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
-import type { Taking } from './kept.ts';
 import { copyStampOf, provedCopyOf, putBack } from './putBack.ts';
+import { notKept, type Taking } from './kept.ts';
 import { databasesOf, ignoredIn, mainTreeOf, type WorkTree, workTreeOf } from './repository.ts';
 
 export interface CopiedDatabase {
@@ -71,7 +71,8 @@ export async function copyFromMain(
     const failure = failures.find(({ database }) => realPathOf(database) === from);
     const state = stored.find((one) => one.path === taken.get(from));
     if (failure !== undefined || state === undefined) {
-      copied.push({ path, ...(failure !== undefined && { error: failure.error }) });
+      const error = failure?.error ?? toPlainError(notKept(join(main, path)));
+      copied.push({ path, error });
       continue;
     }
     try {

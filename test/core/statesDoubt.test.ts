@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { restOf } from '../../src/cli/watch.ts';
+import type { CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
+import { storedIn } from '../../src/core/checkpoint/store.ts';
+import { digestFile } from '../../src/core/files/digests.ts';
+import type { RestoreHooks } from '../../src/core/job.ts';
+import { keepBaseline } from '../../src/core/states/baseline.ts';
+import { syncBranches, type Synced } from '../../src/core/states/branches.ts';
+import { useDataFolder } from '../support/dataFolders.ts';
+import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+describe('states of databases in doubt', function () {
+  this.timeout(30_000);
+  const folder = useTempFolder();
+  useDataFolder(() => folder('data'));
+  const hooks: RestoreHooks = {
+    onProgress: () => undefined,
+    beforePublish: () => Promise.resolve(),
+    digestBeside: (path) => Promise.resolve(digestFile(path)),
+    keepOut: (paths) =>
+      Promise.resolve({
+        outcomes: paths.map(() => 'held' as const),
+        letGo: () => Promise.resolve(),
+      }),
+  };
+  const taking = (checkpoints = folder('cp')): Omit<CheckpointRequest, 'databases' | 'force'> => ({
+    ...{ checkpoints, cause: { kind: 'manual' }, trigger: 'manual' },
+    ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 1e9, toolVersion: '0' },
+  });
+
+  describe('of a branch', () => {
+    const work = (...names: string[]): string => folder('work', ...names);
+    const git = (...args: string[]): string =>
+      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {
+        cwd: work(),
+        encoding: 'utf8',
+      });
+    const sync = (checkpoints?: string): Promise<Synced> =>
+      syncBranches(
+        { in: work(), how: 'restore', copies: true, taking: taking(checkpoints) },
+        hooks,
+      );
+    const change = (sql: string): void =>
+      withDatabase(work('app.db'), (db) => {
+        db.exec(sql);
+      });
+
+    beforeEach(() => {
+      mkdirSync(work());
+      git('init', '-q', '-b', 'main');
+      writeFileSync(work('.gitignore'), '*.db\n');
+      git('add', '.');
+      git('commit', '-qm', 'first');
+      createDatabase(work('app.db'), { rows: 10 });
+    });
+
+    it('come back where the folder of checkpoints is a link', async () => {
+      mkdirSync(folder('elsewhere'));
+      symlinkSync(folder('elsewhere'), folder('link'));
+      assert.equal((await sync(folder('link'))).state, 'first');
+      git('switch', '-qc', 'feature');
+      const [first] = (await sync(folder('link'))).databases;
+      assert.deepEqual([first?.outcome, typeof first?.kept], ['none', 'string']);
+      change('CREATE TABLE added (a)');
+      git('switch', '-q', 'main');
+      const [second] = (await sync(folder('link'))).databases;
+      assert.equal(second?.outcome, 'restored');
+      assert.equal(
+        valueOf(work('app.db'), "SELECT count(*) FROM sqlite_schema WHERE name = 'added'"),
+        0,
+      );
+    });
+
+    it('are not taken for those of the branch of now when what is remembered cannot be read', async () => {
+      await sync();
+      git('switch', '-qc', 'feature');
+      const records = folder('data/sqlite-backup/branches');
+      const [name = ''] = readdirSync(records);
+      // A folder cannot be read as a file, whoever asks.
+      rmSync(join(records, name));
+      mkdirSync(join(records, name));
+      await assert.rejects(sync(), { name: 'BackupError' });
+    });
+  });
+
+  it('are baselines only when all that were asked for are good', async () => {
+    for (const name of ['a.db', 'b.db']) createDatabase(folder(name), { rows: 2000 });
+    const handle = openSync(folder('b.db'), 'r+');
+    writeSync(handle, Buffer.alloc(4096, 0x5a), 0, 4096, 3 * 4096);
+    closeSync(handle);
+    const databases = ['a.db', 'b.db'].map((name) => ({
+      ...{ database: folder(name), recordAs: { path: name } },
+    }));
+    await assert.rejects(
+      keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, hooks),
+      { code: 'backup-damaged' },
+    );
+    const named = storedIn(folder('cp')).filter(({ manifest }) => manifest.baseline !== undefined);
+    assert.deepEqual(named, []);
+  });
+
+  it('are watched on when the clock goes back', () => {
+    const everyMs = 900_000;
+    assert.equal(restOf(everyMs, 1e12, 1e12 - 7_200_000), 0);
+    assert.equal(restOf(everyMs, 1e12, 1e12 + everyMs), 0);
+    assert.equal(restOf(everyMs, 1e12, 1e12), 30_000);
+    assert.equal(restOf(everyMs, 1e12, 1e12 + everyMs - 5), 5);
+  });
+});

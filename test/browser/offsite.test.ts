@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { createDatabase } from '../support/databases.ts';
+import { needEngines } from '../support/offsite.ts';
+import { itInPart } from '../support/operations.ts';
+import { changeSettings, useWindows } from './setup.ts';
+
+describe('copies off the machine, in a window', function () {
+  this.timeout(180_000);
+  const withShared = useWindows();
+
+  before(function () {
+    needEngines(this, 'restic');
+  });
+
+  const create = (folder: string): Promise<void> => {
+    mkdirSync(join(folder, 'data'), { recursive: true });
+    createDatabase(join(folder, 'data/shop.db'), { rows: 300 });
+    return Promise.resolve();
+  };
+
+  itInPart('are proved after six clicks from nothing, and a repository sends none', async () => {
+    const settings = { 'sqliteBackup.backupsFolder': 'backups' };
+    await withShared({ settings, create }, async (window, folder) => {
+      const [evil, good] = ['stolen', 'nas'].map((name) =>
+        join(dirname(folder), `${basename(folder)}-${name}`),
+      ) as [string, string];
+      const offsite = [{ name: 'evil', engine: 'rclone', repository: evil, when: 'afterEach' }];
+      changeSettings(folder, { ...settings, 'sqliteBackup.offsite': offsite });
+      await window.openSidebar();
+      const row = window.treeItem(/^data\/shop\.db, /);
+      await row.hover();
+      await row.getByRole('button', { name: 'Back Up', exact: true }).click();
+      await window.notification(/Backed up data\/shop\.db/).waitFor();
+      await window.runCommand('SQLite Backup: Send Off-Machine Now');
+      const none = window.notification(/No off-machine copies are set up/);
+      await none.waitFor();
+
+      let clicks = 0;
+      const click = async (action: () => Promise<void>): Promise<void> => {
+        clicks++;
+        await action();
+      };
+      await click(() => window.runCommand('SQLite Backup: Set Up Off-Machine Copies…'));
+      await click(() => window.option(/^restic/).click());
+      await click(() => window.answer('Address of the restic repository', good));
+      await window.quickInput.getByText(/cannot be recovered/).waitFor();
+      await click(() => window.answer('Password of the repository', 'typed-4711'));
+      await window.dialog.getByText('There is no repository at this address yet.').waitFor();
+      await click(() => window.dialog.getByRole('button', { name: 'Create Repository' }).click());
+      await window.notification(/Proved off-machine in restic: 1 backup/).waitFor();
+      assert.ok(clicks <= 6, `${clicks} clicks`);
+      assert.ok(existsSync(join(good, 'config')));
+      assert.equal(existsSync(evil), false);
+      for (const path of globSync('**/*.json', { cwd: folder }))
+        assert.ok(!readFileSync(join(folder, path), 'utf8').includes('typed-4711'), path);
+
+      const marked = window.view('Backups').getByRole('treeitem', { name: /proved off-machine/ });
+      await marked.first().waitFor();
+      const [manifest = ''] = globSync(join(folder, 'backups/*.json'));
+      const nineDaysAgo = new Date(Date.now() - 9 * 86_400_000).toISOString();
+      const old = readFileSync(manifest, 'utf8').replace(
+        /"provedAt": *"[^"]*"/,
+        `"provedAt": "${nineDaysAgo}"`,
+      );
+      assert.ok(old.includes(nineDaysAgo));
+      writeFileSync(manifest, old);
+      await window.runCommand('SQLite Backup: Refresh');
+      await window
+        .view('Backups')
+        .getByRole('treeitem', { name: /proved off-machine .*check again/ })
+        .first()
+        .waitFor();
+      await window.screenshot('offsite');
+    });
+  });
+});

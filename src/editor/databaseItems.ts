@@ -261,7 +261,12 @@ type Branch = 'folder' | 'databaseFolder' | 'others' | 'database' | 'checkpoints
 /** Whether a row of the view Databases has nothing below it. */
 export function isLeaf(row: Row): row is Exclude<Row, { kind: Branch }> {
   const branches: readonly string[] = [
-    ...['folder', 'databaseFolder', 'others', 'database', 'checkpoints', 'gone'],
+    'folder',
+    'databaseFolder',
+    'others',
+    'database',
+    'checkpoints',
+    'gone',
   ] satisfies Branch[];
   return !branches.includes(row.kind);
 }

@@ -9,6 +9,7 @@ import {
   type Moment,
   momentOfNow,
 } from '../../src/core/checkpoint/commands.ts';
+import { isLineOfTask } from '../../src/editor/protection/linesOfTasks.ts';
 import { problemWith, type SettingSchema } from '../../src/editor/settingCheck.ts';
 import { createDatabase, manifestOf, valueOf, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen } from '../support/processes.ts';
@@ -185,5 +186,13 @@ describe('a checkpoint before a command', () => {
     utimesSync(app(), 0, 0);
     assert.equal(isUnwrittenSince(app(), beganIn(0), local), false);
     rmSync(app());
+  });
+});
+
+describe('the line of a task in its terminal', () => {
+  it('is no command of a person', () => {
+    for (const line of [' *  Executing task: npm test ', ' *  Ausführen der Aufgabe: npm test '])
+      assert.equal(isLineOfTask(line), true);
+    for (const line of ['npm test', '* x', 'ls *  a', '']) assert.equal(isLineOfTask(line), false);
   });
 });

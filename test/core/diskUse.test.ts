@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, openSync, closeSync, ftruncateSync, writeSync } from 'node:fs';
-import { diskUseOf, parseLayouts } from '../../src/core/checkpoint/diskUse.ts';
+import { diskUseOf, parseLayouts, SeenBlocks } from '../../src/core/checkpoint/diskUse.ts';
 import { storedIn, type StoredCheckpoint } from '../../src/core/checkpoint/store.ts';
 import { planThinning } from '../../src/core/checkpoint/thinning.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
@@ -38,6 +38,21 @@ describe('the disk that checkpoints take', () => {
       '/c/small.db': { blockBytes: 4096, extents: [] },
     });
     assert.equal(parseLayouts('filefrag: not found', ['/x']).size, 0);
+  });
+
+  it('counts shared blocks once, of small files and of those of terabytes', () => {
+    const seen = new SeenBlocks();
+    const added = (...extents: [number, number][]): number | undefined =>
+      seen.add({ blockBytes: 1, extents });
+    assert.equal(added([10, 5], [0, 3]), 8);
+    assert.equal(added([10, 5]), 0);
+    assert.equal(added([12, 6], [2, 2]), 4);
+    assert.equal(added([4, 6]), 6);
+    assert.equal(added([0, 18]), 0);
+    assert.equal(added([100, 5e9], [0, 50]), 5e9 + 32);
+    assert.equal(added([200, 1e9]), 0);
+    assert.equal(added(), 0);
+    assert.equal(seen.add(undefined), undefined);
   });
 
   it('is that of allocated blocks: what a file only claims does not cost others their place', async () => {

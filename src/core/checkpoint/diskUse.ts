@@ -19,26 +19,37 @@ const mostOutputBytes = 10_000_000;
  * too are none. Without a word of the file system, the allocated blocks.
  */
 export function diskUseOf(newestFirst: readonly StoredCheckpoint[]): Map<string, number> {
-  const seen = new Set<number>();
   const clones = newestFirst.filter(({ manifest }) => manifest.cloned === true);
   const paths = clones.flatMap(({ path, manifest: { livePath } }) => [path, livePath ?? path]);
   const layouts = layoutsOf([...new Set(paths)]);
-  for (const { manifest } of clones) ownBlocks(layouts.get(manifest.livePath ?? ''), seen);
+  const seen = new SeenBlocks();
+  for (const { manifest } of clones) seen.add(layouts.get(manifest.livePath ?? ''));
   return new Map(
-    newestFirst.map(({ path, diskBytes }) => {
-      const own = ownBlocks(layouts.get(path), seen);
-      return [path, own ?? diskBytes];
-    }),
+    newestFirst.map(({ path, diskBytes }) => [path, seen.add(layouts.get(path)) ?? diskBytes]),
   );
 }
 
-/** The bytes of a file in blocks that are not among `seen`, and notes them there. */
-function ownBlocks(layout: Layout | undefined, seen: Set<number>): number | undefined {
-  if (layout === undefined) return undefined;
-  const before = seen.size;
-  for (const [from, count] of layout.extents)
-    for (let block = from; block < from + count; block++) seen.add(block);
-  return (seen.size - before) * layout.blockBytes;
+/** As ranges: a database of terabytes has few of them, and more blocks than any set can hold. */
+export class SeenBlocks {
+  /** In order, and apart from each other. */
+  #ranges: Extent[] = [];
+  #count = 0;
+
+  /** The bytes of a file in blocks that no file before had. */
+  add(layout: Layout | undefined): number | undefined {
+    if (layout === undefined) return undefined;
+    const before = this.#count;
+    const merged: Extent[] = [];
+    for (const [from, count] of [...this.#ranges, ...layout.extents].sort(([a], [b]) => a - b)) {
+      const [lastFrom, lastCount] = merged.at(-1) ?? [0, -1];
+      const end = Math.max(lastFrom + lastCount, from + count);
+      if (from <= lastFrom + lastCount) merged[merged.length - 1] = [lastFrom, end - lastFrom];
+      else merged.push([from, count]);
+    }
+    this.#ranges = merged;
+    this.#count = merged.reduce((sum, [, count]) => sum + count, 0);
+    return (this.#count - before) * layout.blockBytes;
+  }
 }
 
 /** In another process: this one may hold a live database with SQLite. Empty where the file system or the system has no word. */

@@ -12,6 +12,7 @@ import { inertLine, notify } from '../inert.ts';
 import type { Log } from '../log.ts';
 import { databaseName } from '../messages.ts';
 import type { Settings } from '../settings.ts';
+import { isLineOfTask } from './linesOfTasks.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Protection } from './protection.ts';
 
@@ -37,9 +38,9 @@ export class BeforeCommands implements vscode.Disposable {
   constructor(parts: BeforeCommandsParts) {
     this.#parts = parts;
     this.#owned.add(
-      vscode.window.onDidStartTerminalShellExecution(({ execution }) =>
-        this.#onBegin('terminal', execution.commandLine.value),
-      ),
+      vscode.window.onDidStartTerminalShellExecution(({ execution: { commandLine } }) => {
+        if (!isLineOfTask(commandLine.value)) this.#onBegin('terminal', commandLine.value);
+      }),
     );
     this.#owned.add(
       vscode.tasks.onDidStartTask(({ execution }) =>

@@ -12,6 +12,7 @@ import { databaseName } from '../messages.ts';
 import { timeOfDay } from '../times.ts';
 import type { CheckpointParts, Checkpoints } from './checkpoints.ts';
 import type { Protection } from './protection.ts';
+import { isLineOfTask } from './linesOfTasks.ts';
 import { stateOf } from './liveState.ts';
 import { Watched } from './watched.ts';
 
@@ -54,8 +55,6 @@ const laterMs = 15_000;
 const mostTried = 5;
 /** What was counted before, and is something else now. */
 const noDatabase: ReadonlySet<string> = new Set(['not-a-database', 'encrypted-or-not-sqlite']);
-/** VS Code's own line in the terminal of a task, as ` *  Executing task: npm test `, in whatever language. */
-const ofTask = /^\s*\* {2}\S/;
 const knownKey = 'knownRows';
 const learnedKey = 'lossesThatAreNone';
 
@@ -81,7 +80,7 @@ export class LossAlarm implements vscode.Disposable {
     const ran = (text: string): void => void (this.#ran = { text, at: Date.now() });
     this.#owned.add(
       vscode.window.onDidStartTerminalShellExecution(({ execution: { commandLine } }) => {
-        if (!ofTask.test(commandLine.value)) ran(commandLine.value);
+        if (!isLineOfTask(commandLine.value)) ran(commandLine.value);
       }),
     );
     this.#owned.add(vscode.tasks.onDidStartTask(({ execution }) => ran(execution.task.name)));

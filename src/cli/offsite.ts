@@ -1,9 +1,9 @@
 import { dirname, resolve } from 'node:path';
+import { commandsByHand } from '../core/offsite/byHand.ts';
 import type { Destination } from '../core/offsite/destination.ts';
 import type { SentCopy } from '../core/offsite/send.ts';
 import { formatBytes } from '../core/units.ts';
 import { chosenDestination } from './destinations.ts';
-import { commandsByHand } from './offsiteByHand.ts';
 import { forget } from './offsiteForget.ts';
 import { litestream } from './offsiteLitestream.ts';
 import { keepOptions, keepUsage } from './prune.ts';

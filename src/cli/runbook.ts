@@ -1,6 +1,9 @@
+import { isBackupError } from '../core/errors.ts';
+import type { CopyByHand } from '../core/offsite/copiesOf.ts';
+import { elsewhereMarkdown } from '../core/runbook/elsewhere.ts';
 import { renderMarkdown, renderPowerShell, renderShell } from '../core/runbook/runbook.ts';
 import { planFor, requestFor } from './restore.ts';
-import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
+import { type Context, exitCodes, parse, UsageError, type Verb, withHint } from './verb.ts';
 
 const renderers = { markdown: renderMarkdown, sh: renderShell, powershell: renderPowerShell };
 
@@ -27,7 +30,20 @@ export const runbook: Verb = {
     if (format !== 'markdown' && format !== 'sh' && format !== 'powershell')
       throw new UsageError(`--format is markdown, sh or powershell, not ${format}.`);
     const plan = await planFor(await requestFor(backup, target, values, context), context);
-    context.print(renderers[format](plan, { now: new Date() }).trimEnd());
+    const text = renderers[format](plan, { now: new Date() });
+    const copies = format === 'markdown' ? await copiesOf(plan.backup, context) : [];
+    context.print(`${text}${elsewhereMarkdown(copies)}`.trimEnd());
     return plan.verified === 'damaged' ? exitCodes.failed : exitCodes.ok;
   },
 };
+
+/** What is wrong with the list of destinations keeps no person from a restore. */
+async function copiesOf(backup: string, { worker, signal, tell }: Context): Promise<CopyByHand[]> {
+  try {
+    return await worker.call('offsiteByHand', { backup }, { signal });
+  } catch (error) {
+    if (!isBackupError(error) || error.code === 'cancelled') throw error;
+    tell(withHint(error));
+    return [];
+  }
+}

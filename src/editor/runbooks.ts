@@ -26,6 +26,7 @@ import { RestoreSession } from '../runbook/session.ts';
 import { noteUndone } from '../runbook/steps/undo.ts';
 import type { Wording } from '../runbook/view/wording.ts';
 import { undoneWords } from '../runbook/words.ts';
+import { elsewhereMarkdown } from '../core/runbook/elsewhere.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import type { Audit } from './audit.ts';
 import type { Backups } from './backups.ts';
@@ -355,7 +356,8 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   /** Asks where to write it unless `to` says so, and shows it. */
-  async exportTo(text: string, { items: [first] }: Run, to?: vscode.Uri): Promise<void> {
+  async exportTo(text: string, { backup, items: [first] }: Run, to?: vscode.Uri): Promise<void> {
+    const { worker, settings } = this.#parts;
     const stem = first === undefined ? 'database' : parse(first.live).name;
     const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
     const uri =
@@ -368,7 +370,9 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
         }),
       }));
     if (uri === undefined) return;
-    await vscode.workspace.fs.writeFile(uri, Buffer.from(text));
+    const destinations = vscode.workspace.isTrusted ? settings.offsite() : [];
+    const copies = await worker.call('offsiteByHand', { backup, destinations });
+    await vscode.workspace.fs.writeFile(uri, Buffer.from(text + elsewhereMarkdown(copies)));
     await vscode.window.showTextDocument(uri, {
       preview: false,
       viewColumn: vscode.ViewColumn.Beside,

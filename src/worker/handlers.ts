@@ -31,6 +31,7 @@ import type { RestoreHooks } from '../core/job.ts';
 import { allIdentitiesOf } from '../core/manifest/identity.ts';
 import { storedDestinations } from '../core/offsite/destination.ts';
 import { fetchOffsite, listOffsite, offsiteStatus, setUpOffsite } from '../core/offsite/fetch.ts';
+import { copiesByHand } from '../core/offsite/copiesOf.ts';
 import { checkOffsite } from '../core/doctor/offsite.ts';
 import { forgetOffsite, planForgetting } from '../core/offsite/forget.ts';
 import { fetchFromLitestream } from '../core/offsite/litestream.ts';
@@ -162,6 +163,7 @@ const handlers: Handlers = {
   offsiteProve: (params, { onProgress }) => proveOffsite(params, onProgress),
   offsiteFromLitestream: (params, { onProgress }) => fetchFromLitestream(params, onProgress),
   offsiteExamine: (subject) => checkOffsite(subject),
+  offsiteByHand: copiesByHand,
   offsitePlanForgetting: planForgetting,
   offsiteForget: forgetOffsite,
   offsiteStatus,

@@ -38,6 +38,7 @@ import type { Destination } from '../core/offsite/destination.ts';
 import type { Remote } from '../core/offsite/driver.ts';
 import type { Fetched, OffsiteStatus, SetUp } from '../core/offsite/fetch.ts';
 import type { OffsiteSubject } from '../core/doctor/offsite.ts';
+import type { CopyByHand } from '../core/offsite/copiesOf.ts';
 import type { FromLitestream, LitestreamRequest } from '../core/offsite/litestream.ts';
 import type { ForgetPlan } from '../core/offsite/forget.ts';
 import type { Access } from '../core/offsite/place.ts';
@@ -230,6 +231,11 @@ export interface Methods {
   ) => Proved;
   /** A state from the copies of Litestream, as a file of its own in `folder`. */
   offsiteFromLitestream: (params: LitestreamRequest) => FromLitestream;
+  /** How the copies of a backup come back by hand; of the command line's destinations, unless others are named. */
+  offsiteByHand: (params: {
+    backup: string;
+    destinations?: Destination[] | undefined;
+  }) => CopyByHand[];
   /** What Doctor has to say of a place. */
   offsiteExamine: (params: OffsiteSubject) => Check[];
   /** What the rules would let go of the copies there, and why. Removes nothing. */
@@ -313,6 +319,7 @@ const methodNames = [
   'offsiteFetch',
   'offsiteProve',
   'offsiteFromLitestream',
+  'offsiteByHand',
   'offsiteExamine',
   'offsitePlanForgetting',
   'offsiteForget',

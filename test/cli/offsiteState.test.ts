@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createDatabase, snapshot } from '../support/databases.ts';
+import { createDatabase, sha256, snapshot } from '../support/databases.ts';
 import {
   type Copy,
   inFrontOf,
@@ -13,7 +13,13 @@ import {
   type SendAnswer,
 } from '../support/offsite.ts';
 import { itInPart, itThorough } from '../support/operations.ts';
-import { cliEntry, endAfterEach, endProcessesAfterEach, runCli } from '../support/processes.ts';
+import {
+  cliEntry,
+  endAfterEach,
+  endProcessesAfterEach,
+  run,
+  runCli,
+} from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 interface State {
@@ -91,6 +97,22 @@ describe('what is remembered of copies off the machine', () => {
       env: { ...laptop.env, PATH: folder('nothing') },
     });
     assert.match(without.stdout, /✗ rclone is not installed.*\n.*Install it/);
+  });
+
+  it('is in an exported runbook, whose commands bring the same bytes back as they are printed', async () => {
+    await send();
+    const bytes = sha256(backup);
+    const { env } = laptop;
+    const runbook = await runCli(['runbook', backup, folder('app.db')], { env });
+    assert.equal(runbook.code, 0, runbook.stderr);
+    const [, ours = ''] = runbook.stdout.split('## If this machine is gone');
+    const [, commands = ''] = /```sh\n([^]*?)\n```/.exec(ours) ?? [];
+    assert.ok(commands !== '' && commands.split('\n').length <= 5, ours);
+    for (const lost of ['backups', 'app.db', 'laptop']) rmSync(folder(lost), { recursive: true });
+    mkdirSync(folder('bare'));
+    const byHand = await run(['sh', '-euc', commands], { env, cwd: folder('bare') });
+    assert.equal(byHand.code, 0, byHand.stderr);
+    assert.equal(sha256(folder('bare/restored.db')), bytes);
   });
 
   it('refuses the options of other actions in words', async () => {

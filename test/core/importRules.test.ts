@@ -21,6 +21,8 @@ const pureCore = [
   'manifest/names',
   'manifest/shortNames',
   'manifest/verdictWords',
+  'offsite/byHand',
+  'runbook/elsewhere',
   'runbook/handCommands',
   'runbook/posixBlocks',
   'runbook/posixParts',

@@ -12,7 +12,7 @@ export type Texts = Record<string, string>;
 
 /** Shell scripts and SQL are no sentences; the exported runbook is English. */
 const noSentences =
-  /core\/(runbook\/(?!runbook)|states\/hookLines|compare\/(rowDigest|rows|identity|pair))|restartManager/;
+  /core\/(runbook\/(?!runbook)|offsite\/byHand|states\/hookLines|compare\/(rowDigest|rows|identity|pair))|restartManager/;
 const looksLikeSql =
   /\b(SELECT|PRAGMA|CREATE|INSERT|ATTACH|VACUUM|WHERE|JOIN|INDEXED|DROP|CAST|UNION|EXPLAIN)\b|^[a-z_]+ = |^BEGIN|^SQLite format|INTEGER PRIMARY|typeof\(|octet_length|^type IN|^user_version|^no such tokenizer|^Application Support|^set -|^\$/;
 

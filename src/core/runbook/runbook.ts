@@ -249,7 +249,7 @@ function onOneLine(text: string): string {
 }
 
 /** A fence longer than any in the text, so that no name can end the block. */
-function fenced(language: string, text: string): string {
+export function fenced(language: string, text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;

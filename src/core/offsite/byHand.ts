@@ -1,5 +1,6 @@
-import type { Destination } from '../core/offsite/destination.ts';
-import type { Remote } from '../core/offsite/driver.ts';
+/** Commands for a machine without this program. Pure: a person may keep them on paper. */
+import type { Destination } from './destination.ts';
+import type { Remote } from './driver.ts';
 
 /** How a copy comes back on a machine with the engine and sqlite3, and without this program: five commands at most. */
 export function commandsByHand(

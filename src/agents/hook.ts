@@ -9,6 +9,7 @@ import type { Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import type { RowChange } from '../core/checkpoint/rows.ts';
 import { readStamp } from '../core/checkpoint/stamp.ts';
 import { checkpointsFolder, storedIn } from '../core/checkpoint/store.ts';
+import { changeText, turnBegins, turnEnds } from '../core/checkpoint/turns.ts';
 import { stateOf } from '../core/checkpoint/unchanged.ts';
 import { type ErrorCode, isBackupError, toPlainError } from '../core/errors.ts';
 import type { Cause } from '../core/manifest/manifest.ts';
@@ -64,7 +65,7 @@ export async function respond(event: HookEvent, options: HookOptions): Promise<A
     case 'PostToolUse':
       return onlyReads(event.tool) ? nothing : afterTool(event, root, options);
     case 'Stop':
-      return nothing;
+      return endTurn(event, root, options);
   }
 }
 
@@ -87,6 +88,15 @@ async function startTurn(event: HookEvent, root: string, options: HookOptions): 
   const project = await projectOf(root, 0, options);
   const problem = await save(event, project, session, options);
   return problem === undefined ? nothing : context(event, problem);
+}
+
+/** What the turn has changed is its own then, whatever the person does before the next one. */
+async function endTurn(event: HookEvent, root: string, options: HookOptions): Promise<Answer> {
+  const session = readSession(event.session);
+  if (session.turn === 0) return nothing;
+  const project = await projectOf(root, searchAgainAfterMs, options);
+  await save(event, project, session, options);
+  return nothing;
 }
 
 async function beforeTool(event: HookEvent, root: string, options: HookOptions): Promise<Answer> {
@@ -125,7 +135,7 @@ async function save(
   async function take(): Promise<{ database: string; code: ErrorCode; message: string }[]> {
     const cause: Cause = {
       kind: 'agent',
-      text: event.tool === '' ? 'prompt' : event.tool,
+      text: event.name === 'Stop' ? turnEnds : event.tool === '' ? turnBegins : event.tool,
       ...(event.session !== '' && { session: event.session }),
       ...(session.turn > 0 && { turn: String(session.turn) }),
     };
@@ -158,7 +168,10 @@ async function changeOf(database: string, checkpoint: string, worker: HookWorker
   if (!existsSync(database)) return 'is gone';
   try {
     const changes = await worker.changes(checkpoint, database);
-    const said = changes.slice(0, 4).map(changeText).join(', ');
+    const said = changes
+      .slice(0, 4)
+      .map((one) => changeText({ ...one, table: oneLine(one.table, 60) }))
+      .join(', ');
     const more = changes.length > 4 ? ` and ${changes.length - 4} more tables` : '';
     return said === '' ? 'changed, with as many rows as before' : `changed: ${said}${more}`;
   } catch (error) {
@@ -167,17 +180,6 @@ async function changeOf(database: string, checkpoint: string, worker: HookWorker
       ? 'is no database any more'
       : 'changed, and its rows could not be counted';
   }
-}
-
-const numbers = { format: (rows: number): string => rows.toLocaleString('en') };
-
-/** `orders −120 rows (12,133 → 12,013)` */
-function changeText({ table, before, now }: RowChange): string {
-  const name = oneLine(table, 60);
-  if (now === undefined) return `table ${name} is gone (${numbers.format(before ?? 0)} rows)`;
-  if (before === undefined) return `table ${name} is new (${numbers.format(now)} rows)`;
-  const by = now - before;
-  return `${name} ${by < 0 ? '−' : '+'}${numbers.format(Math.abs(by))} rows (${numbers.format(before)} → ${numbers.format(now)})`;
 }
 
 /** The databases below the root, searched when the list is older than `mostMs`. */

@@ -5,6 +5,7 @@ import { BackupError } from '../core/errors.ts';
 import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes } from '../core/units.ts';
 import { askedCheckpoints } from './checkpoint.ts';
+import { listTurns } from './listTurns.ts';
 import { type Context, exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
 export const list: Verb = {
@@ -12,7 +13,7 @@ export const list: Verb = {
   examples: ['list --to backups', 'BACKUPS_DIR=backups sqlite-backup list --json'],
   summary: 'List the backups in a folder, newest first.',
   usage: `list --to DIR [--json]
-  list --checkpoints [DIR] [--database FILE] [--json]`,
+  list --checkpoints [DIR] [--database FILE] [--turns] [--json]`,
   async run(args, context) {
     const { worker, signal, print, tell, verdict } = context;
     if (args.some((one) => /^--checkpoints(=|$)/.test(one))) return listCheckpoints(args, context);
@@ -103,10 +104,8 @@ function bundleWords({ databases, companions, complete }: BundleInfo): string {
 }
 
 /** `--checkpoints` may have a folder behind it, or none. */
-async function listCheckpoints(
-  given: readonly string[],
-  { worker, signal, print, tell }: Context,
-): Promise<number> {
+async function listCheckpoints(given: readonly string[], context: Context): Promise<number> {
+  const { worker, signal, print, tell } = context;
   const args = given.map((one, index) => {
     const next = given[index + 1];
     const isAlone = one === '--checkpoints' && (next === undefined || next.startsWith('-'));
@@ -118,19 +117,22 @@ async function listCheckpoints(
     options: {
       checkpoints: { type: 'string' },
       database: { type: 'string' },
+      turns: { type: 'boolean' },
       json: { type: 'boolean' },
     },
   });
   if (positionals.length > 0) throw new UsageError('list takes no arguments except its options.');
-  const { database } = values;
+  const { database, turns: asTurns = false } = values;
+  const folder = askedCheckpoints({ checkpoints: values.checkpoints || undefined });
   const stored = await worker.call(
     'listCheckpoints',
     {
-      checkpoints: askedCheckpoints({ checkpoints: values.checkpoints || undefined }),
+      checkpoints: folder,
       ...(database !== undefined && { database: resolve(database) }),
     },
     { signal },
   );
+  if (asTurns) return listTurns(stored, { folder, asJson: values.json === true }, context);
   const checkpoints = stored.map(({ id, path, manifest, isUsable }) => ({
     ...{ id, path, createdAt: manifest.createdAt },
     verified: isUsable ? manifest.verdict.status : 'damaged',

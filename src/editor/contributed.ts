@@ -57,6 +57,7 @@ export const commands = {
   sort: 'sqliteBackup.sort',
   stopChoosing: 'sqliteBackup.stopChoosing',
   undoRestore: 'sqliteBackup.undoRestore',
+  undoTurn: 'sqliteBackup.undoTurn',
   unpin: 'sqliteBackup.unpin',
   unprotectAgents: 'sqliteBackup.unprotectAgents',
   verify: 'sqliteBackup.verify',

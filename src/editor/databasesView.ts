@@ -333,7 +333,11 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
           ? backupItem(row.entry, 'database', this.#backups.names)
           : checkpointItem(row.entry, this.#backups.names);
       case 'checkpoints':
-        return checkpointsItem(row, this.#checkpoints.of(row.uri));
+        return checkpointsItem(
+          row,
+          this.#checkpoints.of(row.uri),
+          this.#checkpoints.changesOf(row),
+        );
       case 'missing':
         return missingItem(row);
       case 'previous':

@@ -51,6 +51,8 @@ export const rowContext = {
   running: 'running',
   /** All checkpoints of a database, or those of a day. */
   checkpoints: 'checkpoints',
+  /** Those of one turn of an agent. */
+  turn: 'turn',
   /** Any backup: a snapshot, a bundle, a file of others. */
   backup: 'backup',
   snapshot: 'snapshot',

@@ -44,6 +44,7 @@ export type Row =
       uri: vscode.Uri;
       /** Undefined for the level above the days. */ day?: string;
       /** Of an agent, for the level below a day that has its checkpoints. */ session?: string;
+      /** Of that session, for the level below it. */ turn?: string;
     }
   | MissingRow
   | PreviousRow
@@ -60,6 +61,8 @@ export type Row =
       command?: string;
     }
   | { kind: 'more'; /** The id of the row above. */ parent: string; count: number };
+
+export type CheckpointsRow = Extract<Row, { kind: 'checkpoints' }>;
 
 /** A snapshot or a bundle. */
 export interface BackupRow {

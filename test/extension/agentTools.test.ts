@@ -7,8 +7,8 @@ import {
   checkpointItem,
   checkpointRows,
   checkpointsItem,
-  type CheckpointsRow,
 } from '../../src/editor/protection/checkpointRows.ts';
+import type { CheckpointsRow } from '../../src/editor/rows.ts';
 import { ShortNames } from '../../src/core/manifest/shortNames.ts';
 import { inWorkspace, makeDatabase, removeLater } from './workspace.ts';
 
@@ -93,11 +93,23 @@ describe('The checkpoints of an agent', () => {
     const item = checkpointsItem(session, entries);
     assert.match(labelOf(item), /^Agent, since \d/);
     assert.match(String(item.description), /^2$/);
-    const turns = checkpointRows(session, entries).map((row) =>
-      row.kind === 'snapshot' ? labelOf(checkpointItem(row.entry, new ShortNames([]))) : '',
+    const rows = checkpointRows(session, entries) as CheckpointsRow[];
+    assert.deepEqual(
+      rows.map(({ turn }) => turn),
+      ['2', '1'],
     );
-    assert.match(turns[0] ?? '', /, turn 2, before Bash$/);
-    assert.match(turns[1] ?? '', /, turn 1, before Bash$/);
-    assert.equal(turns.length, 2);
+    const [second] = rows;
+    assert.ok(second);
+    const changes = [{ table: 'orders', before: 12_133, now: 12_013 }];
+    const shown = checkpointsItem(second, entries, changes);
+    assert.match(labelOf(shown), /^Turn 2, \d/);
+    assert.equal(shown.description, 'orders −120 rows (12,133 → 12,013)');
+    assert.equal(shown.contextValue, 'checkpoints turn');
+    const [checkpoint] = checkpointRows(second, entries);
+    assert.ok(checkpoint?.kind === 'snapshot');
+    assert.match(
+      labelOf(checkpointItem(checkpoint.entry, new ShortNames([]))),
+      /, turn 2, before Bash$/,
+    );
   });
 });

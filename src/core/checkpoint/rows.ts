@@ -48,8 +48,8 @@ export function changesAfter(
     .map((table) => ({ table, before: before.get(table), now: now.get(table) }))
     .filter(
       ({ table, before: rows, now: rowsNow }) =>
-        rows !== rowsNow &&
-        (before.has(table) !== now.has(table) || (rows !== undefined && rowsNow !== undefined)),
+        before.has(table) !== now.has(table) ||
+        (rows !== rowsNow && rows !== undefined && rowsNow !== undefined),
     )
     .sort((a, b) => (a.now ?? 0) - (a.before ?? 0) - ((b.now ?? 0) - (b.before ?? 0)));
 }

@@ -34,6 +34,7 @@ import { refresh } from './refresh.ts';
 import { deleteSetAside, exportRunbook, recoverRestore, restore, undoRestore } from './restore.ts';
 import { applyRetention } from './retention.ts';
 import { saveOpenFiles } from './saveOpen.ts';
+import { undoTurn } from './undoTurn.ts';
 import { verify, verifyAll } from './verify.ts';
 import { setFilter, showInBackups, sort } from './view.ts';
 import { copyToWorktree } from './worktrees.ts';
@@ -101,6 +102,7 @@ const table: Record<CommandId, Command> = {
   [commands.pauseProtection]: pauseProtection,
   [commands.resumeProtection]: ({ protection }) => protection.resume(),
   [commands.restoreCheckpoint]: restoreCheckpoint,
+  [commands.undoTurn]: undoTurn,
   [commands.deleteGoneCheckpoints]: deleteGoneCheckpoints,
   [commands.deleteEveryCopy]: deleteEveryCopy,
   [commands.setUpOffsite]: setUpOffsite,

@@ -2,15 +2,15 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
+import type { RowChange } from '../../core/checkpoint/rows.ts';
+import { turnBegins, turnEnds } from '../../core/checkpoint/turns.ts';
 import type { Cause } from '../../core/manifest/manifest.ts';
 import type { ShortNames } from '../../core/manifest/shortNames.ts';
 import { formatBytes } from '../../core/units.ts';
 import { rowContext } from '../ids.ts';
 import { inertLine } from '../inert.ts';
-import { backupItem, type Row, tooltip } from '../rows.ts';
+import { backupItem, type CheckpointsRow, type Row, tooltip } from '../rows.ts';
 import { dayAndTime, dayName, timeOfDay } from '../times.ts';
-
-export type CheckpointsRow = Extract<Row, { kind: 'checkpoints' }>;
 
 /** `before npm test`, `agent: clean up`, `schedule`: why it was taken. */
 export function causeText({ kind, text, turn, moment }: Cause): string {
@@ -39,6 +39,8 @@ export function causeText({ kind, text, turn, moment }: Cause): string {
     case 'manual':
       return said ?? t('by hand');
     case 'agent':
+      if (turn !== undefined && said === turnBegins) return t('turn {0} begins', turn);
+      if (turn !== undefined && said === turnEnds) return t('turn {0} has ended', turn);
       if (turn !== undefined && said !== undefined) return t('turn {0}, before {1}', turn, said);
       return said === undefined ? kind : `${kind}: ${said}`;
     default:
@@ -53,25 +55,31 @@ export function checkpointLabel(entry: CatalogEntry, time: (iso: string) => stri
   return cause === undefined ? at : vscode.l10n.t('{0}, {1}', at, causeText(cause));
 }
 
-/** The level below a database; then days; then the checkpoints of a day, those of an agent's session in one row. */
+/** The level below a database; then days; then the checkpoints of a day, those of an agent in rows for session and turn. */
 export function checkpointRows(row: CheckpointsRow, entries: readonly CatalogEntry[]): Row[] {
   const now = Date.now();
   const days = Map.groupBy(entries, ({ createdAt }) => dayName(createdAt, now));
   if (row.day === undefined)
     return [...days.keys()].map((day) => ({ kind: 'checkpoints', uri: row.uri, day }));
-  const { uri, day, session } = row;
+  const { uri, day, session, turn } = row;
   const own = days.get(day) ?? [];
   const rowOf = (entry: CatalogEntry): Row => ({ kind: 'snapshot', entry, uri });
-  if (session !== undefined)
-    return own.filter((entry) => sessionOf(entry) === session).map((entry) => rowOf(entry));
+  const inRow = own.filter((entry) => isIn(row, entry));
+  if (turn !== undefined) return inRow.map((entry) => rowOf(entry));
   const seen = new Set<string>();
-  return own.flatMap((entry): Row[] => {
-    const id = sessionOf(entry);
+  return inRow.flatMap((entry): Row[] => {
+    const id = session === undefined ? sessionOf(entry) : entry.kept?.cause?.turn;
     if (id === undefined) return [rowOf(entry)];
     if (seen.has(id)) return [];
     seen.add(id);
-    return [{ kind: 'checkpoints', uri, day, session: id }];
+    const below = { kind: 'checkpoints', uri, day } as const;
+    return [session === undefined ? { ...below, session: id } : { ...below, session, turn: id }];
   });
+}
+
+function isIn({ session, turn }: CheckpointsRow, entry: CatalogEntry): boolean {
+  if (session === undefined) return true;
+  return sessionOf(entry) === session && (turn === undefined || entry.kept?.cause?.turn === turn);
 }
 
 /** The session of an agent that a checkpoint was taken for. */
@@ -80,42 +88,70 @@ function sessionOf({ kept }: CatalogEntry): string | undefined {
 }
 
 export function checkpointsItem(
-  { uri, day, session }: CheckpointsRow,
+  row: CheckpointsRow,
   entries: readonly CatalogEntry[],
+  changes?: RowChange[] | null,
 ): vscode.TreeItem {
   const { t } = vscode.l10n;
+  const { uri, day, session, turn } = row;
   const now = Date.now();
   const own = entries.filter(
-    (one) =>
-      (day === undefined || dayName(one.createdAt, now) === day) &&
-      (session === undefined || sessionOf(one) === session),
+    (one) => (day === undefined || dayName(one.createdAt, now) === day) && isIn(row, one),
   );
   const begun = own.at(-1)?.createdAt;
-  const label =
-    session === undefined || begun === undefined
-      ? (day ?? t('Checkpoints'))
-      : t('Agent, since {0}', timeOfDay(begun));
+  const ofAgent =
+    begun === undefined || session === undefined
+      ? undefined
+      : turn === undefined
+        ? t('Agent, since {0}', timeOfDay(begun))
+        : t('Turn {0}, {1}', inertLine(turn), timeOfDay(begun));
+  const label = ofAgent ?? day ?? t('Checkpoints');
   const item = new vscode.TreeItem(
     label,
     day === undefined || session !== undefined
       ? vscode.TreeItemCollapsibleState.Collapsed
       : vscode.TreeItemCollapsibleState.Expanded,
   );
-  item.id = `checkpoints:${uri.toString()}:${day ?? ''}:${session ?? ''}`;
-  item.contextValue = rowContext.checkpoints;
+  item.id = `checkpoints:${uri.toString()}:${day ?? ''}:${session ?? ''}:${turn ?? ''}`;
+  item.contextValue =
+    turn === undefined ? rowContext.checkpoints : `${rowContext.checkpoints} ${rowContext.turn}`;
   const [newest] = own;
   const last =
     day === undefined && newest && checkpointLabel(newest, (iso) => dayAndTime(iso, now));
-  item.description = inertLine([String(own.length), ...(last ? [last] : [])].join(' · '));
+  const changed = turn === undefined || changes === undefined ? undefined : turnText(changes);
+  item.description = inertLine(
+    changed ?? [String(own.length), ...(last ? [last] : [])].join(' · '),
+  );
   if (day === undefined) item.iconPath = new vscode.ThemeIcon('history');
-  if (session !== undefined) item.iconPath = new vscode.ThemeIcon('hubot');
+  if (session !== undefined)
+    item.iconPath = new vscode.ThemeIcon(turn === undefined ? 'hubot' : 'comment');
   const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   item.tooltip = tooltip([
     t('{0} checkpoints of {1}, {2}', own.length, basename(uri.fsPath), formatBytes(bytes)),
     t('They are taken by themselves, kept outside of the workspace, and thinned out.'),
+    ...(changed === undefined ? [] : [inertLine(changed)]),
   ]);
   item.accessibilityInformation = { label: `${label}, ${item.description}` };
   return item;
+}
+
+/** `orders −120 rows (12,133 → 12,013)`: what a turn has changed. */
+export function turnText(changes: readonly RowChange[] | null): string {
+  const { t } = vscode.l10n;
+  if (changes === null) return t('which rows changed is not known');
+  if (changes.length === 0) return t('as many rows as before');
+  const said = changes.slice(0, 3).map(changeText);
+  const more = changes.length - said.length;
+  return [...said, ...(more > 0 ? [t('and {0} more tables', more)] : [])].join(', ');
+}
+
+function changeText({ table, before, now }: RowChange): string {
+  const { t } = vscode.l10n;
+  const number = new Intl.NumberFormat(vscode.env.language);
+  if (now === undefined) return t('{0} is gone ({1} rows)', table, number.format(before ?? 0));
+  if (before === undefined) return t('{0} is new ({1} rows)', table, number.format(now));
+  const by = `${now < before ? '−' : '+'}${number.format(Math.abs(now - before))}`;
+  return t('{0} {1} rows ({2} → {3})', table, by, number.format(before), number.format(now));
 }
 
 /** A checkpoint is a backup, whose label says why it was taken. */

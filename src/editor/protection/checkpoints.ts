@@ -3,6 +3,8 @@ import * as vscode from 'vscode';
 import type { CatalogEntry } from '../../core/catalog/catalog.ts';
 import type { Checkpoints as Taken } from '../../core/checkpoint/checkpoint.ts';
 import type { Moment } from '../../core/checkpoint/commands.ts';
+import type { RowChange } from '../../core/checkpoint/rows.ts';
+import { type Turn, turnsIn } from '../../core/checkpoint/turns.ts';
 import { fromPlainError, isBackupError, toPlainError } from '../../core/errors.ts';
 import type { Cause, Trigger } from '../../core/manifest/manifest.ts';
 import type { WorkerClient } from '../../worker/client.ts';
@@ -11,6 +13,7 @@ import type { Audit } from '../audit.ts';
 import type { Backups } from '../backups.ts';
 import { Disposables } from '../disposables.ts';
 import { recordAs } from '../located.ts';
+import type { CheckpointsRow } from '../rows.ts';
 import type { Log } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import { takingFor } from './taking.ts';
@@ -37,6 +40,8 @@ export class Checkpoints implements vscode.Disposable {
   /** Fires for what was taken in this window. */
   readonly onDidTake = this.#taken.event;
   #entries: readonly CatalogEntry[] = [];
+  /** By the two checkpoints that a turn lies between; null where they could not be counted. */
+  readonly #changes = new Map<string, RowChange[] | null | 'asked'>();
   /** By path of a database that is there. */
   #ids: Readonly<Record<string, readonly string[]>> = {};
   #folder = '';
@@ -68,6 +73,42 @@ export class Checkpoints implements vscode.Disposable {
   of(uri: vscode.Uri): CatalogEntry[] {
     const ids = new Set(this.#ids[uri.fsPath]);
     return this.#entries.filter(({ group }) => group !== undefined && ids.has(group));
+  }
+
+  /** What agents have changed in one database, newest first. */
+  turnsOf(uri: vscode.Uri): Turn[] {
+    return turnsIn(this.of(uri));
+  }
+
+  /** Of the row of a turn. Undefined until it is known: then a change is told. */
+  changesOf({ uri, session, turn }: CheckpointsRow): RowChange[] | null | undefined {
+    if (turn === undefined) return undefined;
+    const found = this.turnsOf(uri).find((one) => one.session === session && one.turn === turn);
+    return found === undefined ? null : this.changesIn(found);
+  }
+
+  changesIn({ before, last }: Turn): RowChange[] | null | undefined {
+    if (before === undefined || before === last) return null;
+    const key = `${before}\0${last}`;
+    const known = this.#changes.get(key);
+    if (known === undefined) {
+      this.#changes.set(key, 'asked');
+      void this.#count(before, last).then((changes) => {
+        this.#changes.set(key, changes);
+        this.#changed.fire();
+      });
+    }
+    return known === 'asked' ? undefined : known;
+  }
+
+  async #count(checkpoint: string, database: string): Promise<RowChange[] | null> {
+    try {
+      const params = { checkpoint, database, busyTimeoutMs: 1000 };
+      return await this.#parts.resident.call('changesAfter', params);
+    } catch (error) {
+      this.#parts.log.error('What a turn has changed could not be counted', error);
+      return null;
+    }
   }
 
   /** The newest one of any database of this workspace. */

@@ -332,12 +332,10 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return row.entry.kept?.cause === undefined
           ? backupItem(row.entry, 'database', this.#backups.names)
           : checkpointItem(row.entry, this.#backups.names);
-      case 'checkpoints':
-        return checkpointsItem(
-          row,
-          this.#checkpoints.of(row.uri),
-          this.#checkpoints.changesOf(row),
-        );
+      case 'checkpoints': {
+        const known = this.#checkpoints;
+        return checkpointsItem(row, known.of(row.uri), known.changesOf(row));
+      }
       case 'missing':
         return missingItem(row);
       case 'previous':

@@ -13,6 +13,7 @@ const pureCore = [
   'catalog/protection',
   'catalog/retention',
   'checkpoint/commands',
+  'checkpoint/turns',
   'errors',
   'files/dataFolderPath',
   'manifest/lineage',

@@ -22,6 +22,7 @@ export const commands = {
   doctor: 'sqliteBackup.doctor',
   exportRunbook: 'sqliteBackup.exportRunbook',
   extract: 'sqliteBackup.extract',
+  fetchOffsite: 'sqliteBackup.fetchOffsite',
   filter: 'sqliteBackup.filter',
   forgetOffsite: 'sqliteBackup.forgetOffsite',
   getStarted: 'sqliteBackup.getStarted',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { createDatabase } from '../support/databases.ts';
+import { createDatabase, sha256 } from '../support/databases.ts';
 import { needEngines } from '../support/offsite.ts';
 import { itInPart } from '../support/operations.ts';
 import { changeSettings, useWindows } from './setup.ts';
@@ -55,6 +55,16 @@ describe('copies off the machine, in a window', function () {
       assert.equal(existsSync(evil), false);
       for (const path of globSync('**/*.json', { cwd: folder }))
         assert.ok(!readFileSync(join(folder, path), 'utf8').includes('typed-4711'), path);
+
+      // What is lost here comes back, verified, with the way to a restore.
+      const [backup = ''] = globSync(join(folder, 'backups/*.db'));
+      const bytes = sha256(backup);
+      for (const path of [backup, `${backup}.json`]) rmSync(path);
+      await window.runCommand('SQLite Backup: Fetch Off-Machine Copy…');
+      await window.option(/^shop_/).click();
+      const fetched = window.notification(/Fetched and verified: shop_/);
+      await fetched.getByRole('button', { name: 'Restore…' }).waitFor();
+      assert.equal(sha256(backup), bytes);
 
       const marked = window.view('Backups').getByRole('treeitem', { name: /proved off-machine/ });
       await marked.first().waitFor();

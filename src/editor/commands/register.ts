@@ -19,6 +19,7 @@ import { note, pin, remove, rename } from './keep.ts';
 import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
 import { showHolders } from './holders.ts';
+import { fetchOffsite } from './fetchOffsite.ts';
 import { forgetOffsite } from './forgetOffsite.ts';
 import { sendOffsite, setUpOffsite } from './offsite.ts';
 import type { Parts } from './parts.ts';
@@ -107,6 +108,7 @@ const table: Record<CommandId, Command> = {
   [commands.deleteEveryCopy]: deleteEveryCopy,
   [commands.setUpOffsite]: setUpOffsite,
   [commands.sendOffsite]: sendOffsite,
+  [commands.fetchOffsite]: fetchOffsite,
   [commands.forgetOffsite]: forgetOffsite,
   [commands.copyToWorktree]: copyToWorktree,
   [commands.filter]: setFilter,

@@ -256,17 +256,11 @@ export function boxFor(
   };
 }
 
-type Branch = 'folder' | 'databaseFolder' | 'others' | 'database' | 'checkpoints' | 'gone';
+const withRowsBelow = [
+  ...(['folder', 'databaseFolder', 'others', 'database', 'checkpoints', 'gone'] as const),
+];
 
 /** Whether a row of the view Databases has nothing below it. */
-export function isLeaf(row: Row): row is Exclude<Row, { kind: Branch }> {
-  const branches: readonly string[] = [
-    'folder',
-    'databaseFolder',
-    'others',
-    'database',
-    'checkpoints',
-    'gone',
-  ] satisfies Branch[];
-  return !branches.includes(row.kind);
+export function isLeaf(row: Row): row is Exclude<Row, { kind: (typeof withRowsBelow)[number] }> {
+  return !withRowsBelow.some((kind) => kind === row.kind);
 }

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { dataFolderPath } from '../../src/core/files/dataFolder.ts';
 import { createDatabase, sha256 } from '../support/databases.ts';
 import { needEngines } from '../support/offsite.ts';
 import { itInPart } from '../support/operations.ts';
-import { changeSettings, useWindows } from './setup.ts';
+import { changeSettings, useWindows, waitUntil } from './setup.ts';
+
+interface State {
+  triedAt?: string;
+}
 
 describe('copies off the machine, in a window', function () {
   this.timeout(180_000);
@@ -83,6 +88,26 @@ describe('copies off the machine, in a window', function () {
         .first()
         .waitFor();
       await window.screenshot('offsite');
+
+      // A window that opens sends what a day has waited, without an hour of waiting.
+      const states = globSync(join(dataFolderPath(), 'offsite/*.json')).filter((path) =>
+        /\/[0-9a-f]{12}\.json$/.test(path),
+      );
+      const triedAt = (): number => {
+        const times = states.map((path) => {
+          const { triedAt: at = '' } = JSON.parse(readFileSync(path, 'utf8')) as State;
+          return Date.parse(at);
+        });
+        return Math.max(...times);
+      };
+      for (const path of states) {
+        const state = JSON.parse(readFileSync(path, 'utf8')) as State;
+        const twoDaysAgo = new Date(Date.now() - 2 * 86_400_000).toISOString();
+        writeFileSync(path, JSON.stringify({ ...state, triedAt: twoDaysAgo }));
+      }
+      await window.page.reload();
+      await window.openSidebar();
+      await waitUntil(() => triedAt() > Date.now() - 3_600_000, 'the daily send catches up');
     });
   });
 });

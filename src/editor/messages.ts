@@ -240,6 +240,6 @@ export function databaseDescription(database: Database, now: number): string {
   return database.attention === 'stale'
     ? t('changed since backup {0} · {1}', age, size)
     : good?.bundle !== undefined
-      ? t('{0} · bundled {1}', size, age)
-      : t('{0} · backed up {1}', size, age);
+      ? t('bundled {0} · {1}', age, size)
+      : t('backed up {0} · {1}', age, size);
 }

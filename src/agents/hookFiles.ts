@@ -197,7 +197,7 @@ function withoutOurs(
     const isEmptied = Array.isArray(entries) && entries.length > 0 && others.length === 0;
     return isEmptied ? [] : [[event, Array.isArray(entries) ? others : entries]];
   });
-  const { hooks: _ours, ...others } = json;
+  const others = Object.fromEntries(Object.entries(json).filter(([key]) => key !== 'hooks'));
   const isFrame = JSON.stringify(others) === JSON.stringify(frame);
   if (hooks.length === 0 && isFrame && (record === undefined || record.before === null))
     return null;

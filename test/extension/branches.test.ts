@@ -95,6 +95,27 @@ describe('Branches', () => {
       await until(() => tables() === 1, 'the state of feature is back');
     };
     await withSetting('branches', 'auto', follow, Global);
+    const answer = async (): Promise<void> => {
+      const repository = await api.openRepository(vscode.Uri.file(inWorkspace('repository')));
+      assert.ok(repository);
+      const rows = (): unknown =>
+        query('repository/app.db', "SELECT count(*) FROM sqlite_schema WHERE name = 'asked'");
+      const isKept = (): boolean =>
+        recorded().some(
+          (text) => text.includes('/repository"') && text.includes('"app.db":"feature"'),
+        );
+      change('repository/app.db', 'CREATE TABLE asked (a)');
+      await vscode.commands.executeCommand('notifications.clearAll');
+      git('switch', '-q', 'main');
+      await repository.status();
+      await until(isKept, 'the state of feature is kept');
+      assert.equal(rows(), 1, 'nothing comes back before the answer');
+      await until(async () => {
+        await vscode.commands.executeCommand('notification.acceptPrimaryAction');
+        return rows() === 0;
+      }, 'the state of main is back');
+    };
+    await withSetting('branches', 'ask', answer, Global);
   });
 
   it('say which are own, shared or missing in a linked worktree, and copy what is missing', async () => {

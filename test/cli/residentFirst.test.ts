@@ -97,5 +97,7 @@ describe('the hook beside the resident worker', function () {
     await assert.rejects(late, { code: 'cancelled' });
     assert.deepEqual(alone.saved, []);
     process.kill(warm(), 'SIGCONT');
+    // Until it has done what it had begun.
+    await editor.call('listCheckpoints', { checkpoints: undefined });
   });
 });

@@ -100,6 +100,9 @@ export async function putBack(
         await synced;
         stagedAt = timeOf(staged);
         replace({ staged, live, second, now, mayGo }, kept);
+        // The process that holds the lock frees the old file when it ends, beside the sync.
+        void kept.letGo();
+        syncFolder(folder);
       } finally {
         await keeping.then(
           ({ letGo }) => letGo(),
@@ -113,8 +116,8 @@ export async function putBack(
         throw changedMeanwhile(live);
       for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
       linkWithoutOverwriting(staged, live);
+      syncFolder(folder);
     }
-    syncFolder(folder);
   } catch (error) {
     throw explain(error, 'target', live);
   } finally {

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { Api } from './api.d.ts';
 import { makeApi } from './editor/api.ts';
 import { registerAgentTools } from './editor/agentTools.ts';
+import { registerMcpServer } from './editor/mcpServer.ts';
 import { Audit } from './editor/audit.ts';
 import { Backups } from './editor/backups.ts';
 import { BackupsFolder } from './editor/backupsFolder.ts';
@@ -15,7 +16,8 @@ import { Disposables } from './editor/disposables.ts';
 import { Documents } from './editor/documents.ts';
 import { Filter } from './editor/filter.ts';
 import { commands } from './editor/contributed.ts';
-import { views } from './editor/ids.ts';
+import { setContext } from './editor/contexts.ts';
+import { contextKeys, views } from './editor/ids.ts';
 import { Looks } from './editor/looks.ts';
 import { Offsite } from './editor/offsite.ts';
 import { Log } from './editor/log.ts';
@@ -120,12 +122,16 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerTasks({ ...{ backups, checkpoints, folder }, settings, toolVersion, worker }),
     registerCommands(parts),
     registerAgentTools(parts),
+    registerMcpServer(parts, { dist: context.asAbsolutePath('dist'), version: toolVersion }),
   );
   // Not awaited: activation must not wait for the disk. The views show what is found when it is.
   void vscode.commands.executeCommand(commands.refresh);
   void sweepPrivateCopies(parts);
   context.subscriptions.push(settings.onDidChange(() => tellHook(settings, log)));
   tellHook(settings, log);
+  // https://code.visualstudio.com/updates/v1_114: the plugin brings its skill from then on.
+  const [major = 0, minor = 0] = vscode.version.split('.').map(Number);
+  setContext(contextKeys.withoutPlugins, major === 1 && minor < 114);
   offerRecoveries(parts).catch((error: unknown) =>
     log.error('Looking for interrupted restores failed', error),
   );

@@ -109,5 +109,6 @@ export interface SettingValues {
   lossAlarm: boolean;
   'agents.protect': boolean;
   'agents.whenNotSaved': 'ask' | 'continue';
+  'agents.mcp': boolean;
 }
 export type SettingKey = keyof SettingValues;

@@ -29,6 +29,8 @@ export const contextKeys = {
   byContent: 'sqliteBackup.byContent',
   /** Paths of everything in the backups folders. */
   backupFiles: 'sqliteBackup.backupFiles',
+  /** Whether VS Code is older than the plugins of its chat: then the skill comes by itself. */
+  withoutPlugins: 'sqliteBackup.withoutPlugins',
   /** Whether a restore has kept a previous database that is still there. */
   previous: 'sqliteBackup.previous',
   /** Whether the main work tree of git has databases that this one does not. */
@@ -75,3 +77,6 @@ export const rowContext = {
   /** A folder with databases in it. */
   databaseFolder: 'databaseFolder',
 } as const;
+
+/** The provider of the MCP server. */
+export const mcpProvider = 'sqliteBackup.mcp';

@@ -218,10 +218,11 @@ export class Settings {
   }
 
   /** Of scope application: neither a repository nor an agent that edits it can change them. */
-  agents(): { protect: boolean; whenNotSaved: 'ask' | 'continue' } {
+  agents(): { protect: boolean; whenNotSaved: 'ask' | 'continue'; mcp: boolean } {
     return {
       protect: read('agents.protect', undefined),
       whenNotSaved: read('agents.whenNotSaved', undefined),
+      mcp: read('agents.mcp', undefined),
     };
   }
 

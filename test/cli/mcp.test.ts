@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { mcpArguments } from '../../src/agents/mcpCommand.ts';
 import { toolNames } from '../../src/agents/toolList.ts';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
 import { cliEntry, endAfterEach, endProcessesAfterEach, runCli } from '../support/processes.ts';
@@ -27,13 +28,13 @@ describe('the tools for agents over MCP', function () {
     client = undefined;
   });
 
-  async function connect(): Promise<Client> {
+  async function connect(args = [cliEntry, 'mcp'], cwd = folder('work')): Promise<Client> {
     client = new Client({ name: 'a test', version: '1' });
     await client.connect(
       new StdioClientTransport({
         command: process.execPath,
-        args: [cliEntry, 'mcp'],
-        cwd: folder('work'),
+        args,
+        cwd,
         env,
         stderr: 'ignore',
       }),
@@ -55,6 +56,27 @@ describe('the tools for agents over MCP', function () {
     assert.ok(Buffer.byteLength(text) <= 2048, `${Buffer.byteLength(text)} bytes`);
     return { text, isError: isError === true };
   }
+
+  it('serves the folders of a window wherever its process starts, with the arguments that the editor gives', async () => {
+    mkdirSync(folder('other'));
+    createDatabase(folder('other/jobs.db'), { rows: 3 });
+    const args = mcpArguments({
+      cli: cliEntry,
+      folders: [folder('work'), folder('other')],
+      backupsFolder: folder('backups'),
+      checkpoints: folder('checkpoints'),
+    });
+    await connect(args, folder());
+    const { text } = await call('list_databases');
+    assert.match(text, /app\.db/);
+    assert.match(text, /jobs\.db/);
+    const saved = await call('create_checkpoint', { database_paths: [database], reason: 'x' });
+    assert.equal(saved.isError, false, saved.text);
+    assert.equal(
+      readdirSync(folder('checkpoints')).some((name) => name.endsWith('.db')),
+      true,
+    );
+  });
 
   it('refuses what is not in the workspace, and what is no database, before it opens it', async function () {
     if (process.platform === 'win32') this.skip();

@@ -6,11 +6,21 @@ export interface SettingSchema {
   enum?: readonly unknown[] | undefined;
   minimum?: number | undefined;
   maximum?: number | undefined;
+  pattern?: string | undefined;
   items?: { type?: string | undefined; pattern?: string | undefined } | undefined;
 }
 
 export interface SettingProblem {
-  expected: 'text' | 'number' | 'boolean' | 'texts' | 'list' | 'commands' | 'choice' | 'range';
+  expected:
+    | 'text'
+    | 'number'
+    | 'boolean'
+    | 'texts'
+    | 'list'
+    | 'commands'
+    | 'path'
+    | 'choice'
+    | 'range';
   /** The value as JSON, cut where it is long. */
   found: string;
 }
@@ -30,12 +40,14 @@ export function problemWith(
 
 function whatIsWrong(
   value: unknown,
-  { type, enum: choices, minimum, maximum, items }: SettingSchema,
+  { type, enum: choices, minimum, maximum, pattern, items }: SettingSchema,
 ): SettingProblem['expected'] | undefined {
   if (choices !== undefined) return choices.includes(value) ? undefined : 'choice';
   switch (type ?? '') {
     case 'string':
-      return typeof value === 'string' ? undefined : 'text';
+      if (typeof value !== 'string') return 'text';
+      // The only text with a pattern is that of a folder.
+      return matches(value, pattern) ? undefined : 'path';
     case 'boolean':
       return typeof value === 'boolean' ? undefined : 'boolean';
     case 'number':

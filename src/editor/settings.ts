@@ -312,6 +312,7 @@ function tellBad(key: SettingKey, { expected, found }: SettingProblem): void {
     texts: t('a list of texts'),
     list: t('a list'),
     commands: t('a list of commands, none of them empty or with ;, & or |'),
+    path: t('an absolute path'),
     choice: t('one of its choices'),
     range: t('a number within its limits'),
   };

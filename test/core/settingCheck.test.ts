@@ -36,4 +36,12 @@ describe('the value of a setting', () => {
     assert.equal(problemWith(-1, properties['sqliteBackup.deadline'])?.expected, 'range');
     assert.ok((problemWith('x'.repeat(1000), include)?.found.length ?? 99) < 70);
   });
+
+  it('is an absolute path of any system where a folder outside of the workspace is meant', () => {
+    const folder = properties['sqliteBackup.checkpointsFolder'];
+    for (const good of ['', '/srv/checkpoints', 'D:\\Checkpoints', '\\\\server\\share'])
+      assert.equal(problemWith(good, folder), undefined, good);
+    for (const bad of ['checkpoints', './checkpoints', '~/checkpoints', 'C:checkpoints'])
+      assert.equal(problemWith(bad, folder)?.expected, 'path', bad);
+  });
 });

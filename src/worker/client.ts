@@ -1,6 +1,5 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { statSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -178,8 +177,10 @@ export class WorkerClient {
     }
     if (exit.code === 0) return;
     for (const one of folders) {
-      if (await answers(one)) await this.#cleanUpAfter(child.pid, one);
-      else return this.#options.onLog?.(`${one} does not answer, and was not cleaned up.`);
+      // The system remembers what a disk has told, so it may hang although the first question is answered.
+      const cleaned = (await answers(one)) && this.#cleanUpAfter(child.pid, one);
+      if ((await within(hangsAfterMs, Promise.resolve(cleaned))) !== true)
+        return this.#options.onLog?.(`${one} does not answer, and was not cleaned up.`);
     }
     // The lock files of a restore can only be judged by a process that may use SQLite.
     if ('items' in params) await this.#sweepClaims([...folders]);
@@ -188,8 +189,12 @@ export class WorkerClient {
   }
 
   /** A killed worker cannot tidy up. The folder may not exist, when the worker never came that far. */
-  async #cleanUpAfter(pid: number | undefined, folder: string): Promise<void> {
-    if (pid === undefined || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  async #cleanUpAfter(pid: number | undefined, folder: string): Promise<true> {
+    const isFolder = await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (pid === undefined || !isFolder) return true;
     try {
       const stuck = await sweepLeftovers(folder, { pid });
       for (const name of stuck)
@@ -198,11 +203,12 @@ export class WorkerClient {
       // The call's own outcome matters more; the next backup sweeps again.
       this.#options.onLog?.(`${folder} could not be cleaned up: ${String(error)}`);
     }
+    return true;
   }
 
   async #sweepClaims(folders: string[]): Promise<void> {
     try {
-      await this.call('sweepClaims', { in: folders });
+      await this.call('sweepClaims', { in: folders }, { deadlineMs: 4 * hangsAfterMs });
     } catch (error) {
       this.#options.onLog?.(`${folders.join()} could not be cleaned up: ${String(error)}`);
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import type { Progress } from '../../src/core/job.ts';
 import { pause } from '../../src/core/pause.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
@@ -44,12 +44,17 @@ describe('a restore on a disk that hangs', function () {
     backup = (await snapshot(database, { folder: folder('backups') })).path;
     withDatabase(database, (db) => db.exec(insertItem));
     live = folder('d/app.db');
-    const options = ['-f', '--multithreaded', '--enable-lock-forwarding', '--no-allow-other'];
-    const stdio = 'ignore';
-    driver = spawn('bindfs', [...options, folder('real'), folder('d')], { stdio }).pid ?? 0;
-    while (!existsSync(live)) pause(5);
+    mountWith();
     log.length = 0;
   });
+
+  const mountWith = (...more: string[]): void => {
+    const options = ['-f', '--multithreaded', '--enable-lock-forwarding', '--no-allow-other'];
+    const stdio = 'ignore';
+    driver =
+      spawn('bindfs', [...options, ...more, folder('real'), folder('d')], { stdio }).pid ?? 0;
+    while (!existsSync(live)) pause(5);
+  };
 
   const hang = (): boolean => process.kill(driver, 'SIGSTOP');
   const goOn = (): boolean => process.kill(driver, 'SIGCONT');
@@ -65,6 +70,13 @@ describe('a restore on a disk that hangs', function () {
     clearInterval(beat);
     return longest;
   };
+
+  /** Whether another child of this process than the driver has not ended. */
+  const hasWorker = (): boolean =>
+    readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
+      .split(' ')
+      .filter((pid) => pid.trim() !== '' && Number(pid) !== driver)
+      .some((pid) => !/\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
 
   const restore = (
     when: (progress: Progress) => boolean,
@@ -107,14 +119,27 @@ describe('a restore on a disk that hangs', function () {
     }
   });
 
-  it('is cancelled as long as it proves', async () => {
+  it('is cancelled as long as it proves', () => isCancelled({ hangsFirst: true }));
+
+  it('is cancelled when the disk hangs only afterwards, and the system remembers what it has told', async () => {
+    execFileSync('umount', ['-l', folder('d')]);
+    mountWith('-o', 'attr_timeout=600,entry_timeout=600');
+    statSync(folder('d'));
+    await isCancelled({ hangsFirst: false });
+    assert.match(log.join(), /does not answer, and was not cleaned up/);
+  });
+
+  async function isCancelled({ hangsFirst }: { hangsFirst: boolean }): Promise<void> {
     const cancel = new AbortController();
     const blocked = await longestBlockOf(async () => {
       const restoring = restore(({ phase }) => phase === 'stage', {
         signal: cancel.signal,
         act() {
-          hang();
+          if (hangsFirst) hang();
           cancel.abort();
+          if (hangsFirst) return;
+          while (hasWorker()) pause(5);
+          hang();
         },
       });
       await assert.rejects(restoring, { code: 'cancelled' });
@@ -123,5 +148,5 @@ describe('a restore on a disk that hangs', function () {
     goOn();
     assert.equal(valueOf(folder('real/app.db'), count), 101);
     assert.ok(readFileSync(backup).length > 0);
-  });
+  }
 });

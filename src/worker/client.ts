@@ -42,6 +42,7 @@ export interface CallOptions {
 const farewellMs = 1000;
 /** A killed process that does not end, and a folder that does not answer, are on a disk that hangs. */
 const hangsAfterMs = 5000;
+const sweepingMs = 20_000;
 
 /** What can be finished or rolled back wherever it was stopped: its deadline counts to the end. */
 const recoverable: ReadonlySet<Method> = new Set([
@@ -183,35 +184,28 @@ export class WorkerClient {
         return this.#options.onLog?.(`${one} does not answer, and was not cleaned up.`);
     }
     // The lock files of a restore can only be judged by a process that may use SQLite.
-    if ('items' in params) await this.#sweepClaims([...folders]);
+    if ('items' in params) {
+      const claims = this.call('sweepClaims', { in: [...folders] }, { deadlineMs: sweepingMs });
+      await claims.catch(this.#notCleaned(folders.join()));
+    }
     if ('folder' in params && params.folder !== undefined)
       removeEmptyFolders(params.folder, missing);
   }
 
   /** A killed worker cannot tidy up. The folder may not exist, when the worker never came that far. */
   async #cleanUpAfter(pid: number | undefined, folder: string): Promise<true> {
-    const isFolder = await stat(folder).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (pid === undefined || !isFolder) return true;
-    try {
-      const stuck = await sweepLeftovers(folder, { pid });
-      for (const name of stuck)
-        this.#options.onLog?.(`${join(folder, name)} could not be removed.`);
-    } catch (error) {
-      // The call's own outcome matters more; the next backup sweeps again.
-      this.#options.onLog?.(`${folder} could not be cleaned up: ${String(error)}`);
-    }
+    const found = await stat(folder).catch(() => undefined);
+    if (pid === undefined || !found?.isDirectory()) return true;
+    const stuck = await sweepLeftovers(folder, { pid }).catch(this.#notCleaned(folder));
+    for (const name of stuck ?? [])
+      this.#options.onLog?.(`${join(folder, name)} could not be removed.`);
     return true;
   }
 
-  async #sweepClaims(folders: string[]): Promise<void> {
-    try {
-      await this.call('sweepClaims', { in: folders }, { deadlineMs: 4 * hangsAfterMs });
-    } catch (error) {
-      this.#options.onLog?.(`${folders.join()} could not be cleaned up: ${String(error)}`);
-    }
+  /** The call's own outcome matters more; the next backup sweeps again. */
+  #notCleaned(what: string): (error: unknown) => undefined {
+    return (error) =>
+      void this.#options.onLog?.(`${what} could not be cleaned up: ${String(error)}`);
   }
 
   #fork(): ChildProcess {

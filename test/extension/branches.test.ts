@@ -133,7 +133,7 @@ describe('Branches', () => {
     writeFile('main/.gitignore', '*.db*\n');
     inMain('add', '.');
     inMain('commit', '-qm', 'first');
-    makeDatabase('main/only-main.db');
+    makeDatabase('main/tree-main.db');
     inMain('worktree', 'add', '-q', inWorkspace('linked'), '-b', 'other');
     // The folder of the window becomes the linked one, with all that is in it.
     const link = readFileSync(inWorkspace('linked/.git'), 'utf8');
@@ -142,30 +142,30 @@ describe('Branches', () => {
     inMain('worktree', 'repair', inWorkspace('.'));
     writeFile('.gitignore', '*.db*\n');
     removeLater('.gitignore');
-    removeLater('only-main.db');
-    makeDatabase('own.db');
-    removeLater('own.db');
+    removeLater('tree-main.db');
+    makeDatabase('tree-own.db');
+    removeLater('tree-own.db');
     const elsewhere = mkdtempSync(join(tmpdir(), 'sqlite-backup-shared-'));
-    const shared = new Database(join(elsewhere, 'shared.db'));
+    const shared = new Database(join(elsewhere, 'tree-shared.db'));
     shared.exec('CREATE TABLE t (a)');
     shared.close();
-    symlinkSync(join(elsewhere, 'shared.db'), inWorkspace('shared.db'));
-    removeLater('shared.db');
+    symlinkSync(join(elsewhere, 'tree-shared.db'), inWorkspace('tree-shared.db'));
+    removeLater('tree-shared.db');
     const kinds = async (): Promise<unknown[]> => {
       const { databases, missing } = await run<RefreshResult>('refresh');
       const kindOf = (name: string): unknown =>
         databases.find(({ path }) => path === name)?.worktree;
-      return [kindOf('own.db'), kindOf('shared.db'), kindOf('only-main.db'), missing];
+      return [kindOf('tree-own.db'), kindOf('tree-shared.db'), kindOf('tree-main.db'), missing];
     };
     try {
-      assert.deepEqual(await kinds(), ['own', 'shared', undefined, ['only-main.db']]);
+      assert.deepEqual(await kinds(), ['own', 'shared', undefined, ['tree-main.db']]);
       const { copied, failures } = await run<Copied>('copyToWorktree');
-      assert.deepEqual([copied, failures], [['only-main.db'], []]);
+      assert.deepEqual([copied, failures], [['tree-main.db'], []]);
       assert.deepEqual(await kinds(), ['own', 'shared', 'own', []]);
-      change('only-main.db', 'CREATE TABLE here (a)');
-      assert.equal(query('main/only-main.db', tableCount), 0);
+      change('tree-main.db', 'CREATE TABLE here (a)');
+      assert.equal(query('main/tree-main.db', tableCount), 0);
       assert.deepEqual((await run<Copied>('copyToWorktree')).copied, []);
-      assert.equal(query('only-main.db', tableCount), 1);
+      assert.equal(query('tree-main.db', tableCount), 1);
     } finally {
       rmSync(inWorkspace('.git'));
       rmSync(elsewhere, { recursive: true });

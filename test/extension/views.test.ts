@@ -294,7 +294,7 @@ describe('the menus', () => {
     .contributes;
   /** What rows can be, as `viewItem`. */
   const rows = [
-    ...['folder', 'database', 'database running', 'gone', 'day', 'more'],
+    ...['folder', 'database', 'database running', 'gone', 'missing', 'day', 'more'],
     ...['backup snapshot own pinned', 'backup snapshot own unpinned', 'backup snapshot foreign'],
     ...['backup bundle own unpinned', 'backup snapshot setAside', 'memberDatabase', 'memberFile'],
   ];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import type { Progress } from '../../src/core/job.ts';
 import { pause } from '../../src/core/pause.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
@@ -56,7 +56,14 @@ describe('a restore on a disk that hangs', function () {
     while (!existsSync(live)) pause(5);
   };
 
-  const hang = (): boolean => process.kill(driver, 'SIGSTOP');
+  const hang = (): void => {
+    process.kill(driver, 'SIGSTOP');
+    // Until then, one of its threads may still answer.
+    const threads = `/proc/${driver}/task`;
+    const isStopped = (thread: string): boolean =>
+      readFileSync(`${threads}/${thread}/stat`, 'utf8').includes(') T');
+    while (!readdirSync(threads).every(isStopped)) pause(1);
+  };
   const goOn = (): boolean => process.kill(driver, 'SIGCONT');
 
   /** Runs `action`, and says how long this process was blocked at the longest. */
@@ -71,12 +78,14 @@ describe('a restore on a disk that hangs', function () {
     return longest;
   };
 
-  /** Whether another child of this process than the driver has not ended. */
+  /** Whether another child of this process than the driver has a thread that has not ended. */
   const hasWorker = (): boolean =>
     readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8')
       .split(' ')
       .filter((pid) => pid.trim() !== '' && Number(pid) !== driver)
-      .some((pid) => !/\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8')));
+      .some((pid) => readdirSync(`/proc/${pid}/task`).length > 1 || !isZombie(pid));
+  const isZombie = (pid: string): boolean =>
+    readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z');
 
   const restore = (
     when: (progress: Progress) => boolean,

@@ -17,7 +17,7 @@ export interface KnownBackups {
 }
 
 /** The newest of both that is not damaged. */
-export function newestGood({ snapshots, bundle }: KnownBackups): CatalogEntry | undefined {
+export function newestNotDamaged({ snapshots, bundle }: KnownBackups): CatalogEntry | undefined {
   const snapshot = snapshots.find(({ verified }) => verified !== 'damaged');
   if (snapshot === undefined || bundle === undefined) return snapshot ?? bundle;
   return snapshot.createdAt < bundle.createdAt ? bundle : snapshot;
@@ -28,7 +28,7 @@ export function attentionFor(
   backups: KnownBackups,
   staleAfterMs: number | undefined,
 ): Attention | undefined {
-  const newestAt = newestGood(backups)?.createdAt ?? '';
+  const newestAt = newestNotDamaged(backups)?.createdAt ?? '';
   const [newest] = backups.snapshots;
   if (newest?.verified === 'damaged' && newest.createdAt > newestAt) return 'damaged';
   if (staleAfterMs === undefined) return undefined;

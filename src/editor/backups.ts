@@ -92,7 +92,7 @@ export class Backups implements vscode.Disposable {
     this.#watch = this.#owned.add(
       new FileWatch({
         settings: parts.settings,
-        isKnown: (uri) => this.find(uri) !== undefined,
+        isKnown: (uri) => this.databaseAt(uri) !== undefined,
         holdsKnown: ({ fsPath }) =>
           [...(this.#located ?? []), ...this.#others].some(({ uri }) =>
             isInside(uri.fsPath, fsPath),
@@ -113,7 +113,7 @@ export class Backups implements vscode.Disposable {
           const { folders, leftOut: leaveOut } = await this.#whereToSearch();
           return { places: searchedFolders(this.#settings, folders), leaveOut };
         },
-        isKnown: (path) => this.find(vscode.Uri.file(path)) !== undefined,
+        isKnown: (path) => this.databaseAt(vscode.Uri.file(path)) !== undefined,
         onNews: () => void this.refresh().catch(tellFailure),
       }),
     );
@@ -192,7 +192,7 @@ export class Backups implements vscode.Disposable {
     return this.#jobs.isRunning;
   }
 
-  find(uri: vscode.Uri): Database | undefined {
+  databaseAt(uri: vscode.Uri): Database | undefined {
     const isIt = (one: Located): boolean => one.uri.toString() === uri.toString();
     const located = this.#located?.find(isIt) ?? this.#others.find(isIt);
     return located && this.#describe(located);

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import { formatBytes } from '../core/units.ts';
-import { newestGood } from './attention.ts';
+import { newestNotDamaged } from './attention.ts';
 import type { SetAside } from '../core/restore/setAside.ts';
 import type { Absence } from './absence.ts';
 import type { Database } from './backups.ts';
@@ -216,7 +216,7 @@ export function databaseItem(
 
 function databaseTooltip(database: Database, worktree: string | undefined): string {
   const { uri, file, snapshots, failure } = database;
-  const good = newestGood(database);
+  const good = newestNotDamaged(database);
   const newest = good?.bundle === undefined ? snapshots[0] : good;
   const wal =
     file.walBytes > 0 ? vscode.l10n.t('{0} in the WAL', formatBytes(file.walBytes)) : undefined;

@@ -1,6 +1,6 @@
 /** The order of the view Databases, and what is below which workspace folder. */
 import type * as vscode from 'vscode';
-import { newestGood } from './attention.ts';
+import { newestNotDamaged } from './attention.ts';
 import type { Database } from './backups.ts';
 import type { SortBy } from './settings.ts';
 
@@ -10,7 +10,8 @@ export const databaseOrders: Readonly<Record<SortBy, (a: Database, b: Database) 
   name: byPath,
   size: (a, b) => b.file.sizeBytes - a.file.sizeBytes || byPath(a, b),
   age: (a, b) =>
-    (newestGood(a)?.createdAt ?? '').localeCompare(newestGood(b)?.createdAt ?? '') || byPath(a, b),
+    (newestNotDamaged(a)?.createdAt ?? '').localeCompare(newestNotDamaged(b)?.createdAt ?? '') ||
+    byPath(a, b),
 };
 
 /** Whether something belongs below a row; undefined stands for the whole workspace. */

@@ -286,7 +286,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return [
           ...previousRows(this.#backups.previousOf(uri)),
           ...(hasCheckpoints ? [{ kind: 'checkpoints', uri } as const] : []),
-          ...this.#snapshotRows(this.#backups.find(uri)?.snapshots ?? [], databaseId(uri), uri),
+          ...this.#snapshotRows(this.#backups.databaseAt(uri)?.snapshots ?? [], databaseId(uri), uri),
         ];
       }
       case 'checkpoints':
@@ -304,7 +304,7 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'folder':
         return folderItem(row.folder);
       case 'database': {
-        const database = this.#backups.find(row.uri);
+        const database = this.#backups.databaseAt(row.uri);
         if (database === undefined) return new vscode.TreeItem(row.uri);
         const item = databaseItem(database, {
           prefix: this.#folders.prefixOf(row.uri),

@@ -5,7 +5,7 @@ import type { Finding, Manifest, OutOfStep, VerdictStatus } from '../core/manife
 import { isRestoredName } from '../core/manifest/names.ts';
 import { outOfStepNames } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
-import { type Attention, newestGood } from './attention.ts';
+import { type Attention, newestNotDamaged } from './attention.ts';
 import type { BackUpResult } from './backupJobs.ts';
 import type { Database } from './backups.ts';
 import { errorMessage } from './errorMessages.ts';
@@ -225,7 +225,7 @@ export function damagedCount(count: number): string {
 export function databaseDescription(database: Database, now: number): string {
   if (database.job !== undefined) return progressText(database.job, now);
   const size = formatBytes(database.file.sizeBytes);
-  const good = newestGood(database);
+  const good = newestNotDamaged(database);
   const age = good && relativeTime(good.createdAt, now);
   if (database.failure !== undefined) return t('backup failed · {0}', size);
   if (age === undefined) {

@@ -15,13 +15,13 @@ export function openFirstBackups(
   const waiting = new Map<string, vscode.Uri>();
   owned.add(
     backups.onDidBackUp(({ uri }) => {
-      if (backups.find(uri)?.snapshots.length === 0) waiting.set(uri.toString(), uri);
+      if (backups.databaseAt(uri)?.snapshots.length === 0) waiting.set(uri.toString(), uri);
     }),
   );
   owned.add(
     backups.onDidChange(() => {
       for (const [key, uri] of waiting) {
-        if ((backups.find(uri)?.snapshots.length ?? 0) === 0) continue;
+        if ((backups.databaseAt(uri)?.snapshots.length ?? 0) === 0) continue;
         waiting.delete(key);
         const isTop =
           (vscode.workspace.workspaceFolders ?? []).length < 2 && folders.prefixOf(uri) === '';

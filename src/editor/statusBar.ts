@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { newestGood } from './attention.ts';
+import { newestNotDamaged } from './attention.ts';
 import type { Backups, Database } from './backups.ts';
 import { Disposables } from './disposables.ts';
 import { commands } from './contributed.ts';
@@ -110,7 +110,7 @@ function describe(
   }
   const last = databases
     .flatMap((database) => {
-      const good = newestGood(database);
+      const good = newestNotDamaged(database);
       const entry = good?.bundle === undefined ? database.snapshots[0] : good;
       return entry === undefined ? [] : [{ database, entry }];
     })

@@ -103,6 +103,13 @@ if (import.meta.main) {
       known[text] === undefined ? [] : [[text, known[text]]],
     );
     writeFileSync(join(root, path), `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`);
-    console.log([path, ...problemsOf(bundle, readTexts(path))].join('\n  '));
+    tell(path, problemsOf(bundle, readTexts(path)));
+    const ofManifest = `package.nls.${language}.json`;
+    tell(ofManifest, problemsOf(readTexts('package.nls.json'), readTexts(ofManifest)));
   }
+}
+
+function tell(path: string, problems: string[]): void {
+  console.log([path, ...problems].join('\n  '));
+  if (problems.length > 0) process.exitCode = 1;
 }

@@ -195,7 +195,7 @@ export async function deleteEveryCopy(
       placeHolder: t('Choose the database whose copies to delete'),
     }));
   if (uri === undefined) return { removed: [] };
-  const database = backups.find(uri);
+  const database = backups.databaseAt(uri);
   const snapshots = (database?.snapshots ?? []).filter(({ kept }) => kept !== undefined);
   const copies = [...snapshots, ...checkpoints.of(uri)];
   const name = databaseName(uri);

@@ -56,7 +56,7 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
     target instanceof vscode.Uri ? target : row?.kind === 'database' ? row.uri : undefined;
   const gone =
     row?.kind === 'gone' ? backups.gone.find(({ path }) => path === row.path) : undefined;
-  const own = uri === undefined ? gone?.snapshots : backups.find(uri)?.snapshots;
+  const own = uri === undefined ? gone?.snapshots : backups.databaseAt(uri)?.snapshots;
   if (own === undefined) {
     const [entry] = await backupsFor(parts, target, undefined, {
       several: false,

@@ -121,7 +121,7 @@ export class LossAlarm implements vscode.Disposable {
   }
 
   #largestOf(path: string): number {
-    const file = this.#parts.backups.find(vscode.Uri.file(path))?.file;
+    const file = this.#parts.backups.databaseAt(vscode.Uri.file(path))?.file;
     return file?.journalMode === 'wal' ? largestBytes : largestRollbackBytes;
   }
 
@@ -225,7 +225,7 @@ export class LossAlarm implements vscode.Disposable {
     const isIt = ({ kept }: CatalogEntry): boolean => kept?.livePath === path;
     const uri = vscode.Uri.file(path);
     const own = [...checkpoints.of(uri), ...checkpoints.all.filter(isIt)];
-    const all = [...own, ...(backups.find(uri)?.snapshots ?? [])];
+    const all = [...own, ...(backups.databaseAt(uri)?.snapshots ?? [])];
     const unique = new Map(all.map((entry) => [entry.path, entry]));
     return [...unique.values()].sort((a, b) => b.createdAt.localeCompare(a.createdAt));
   }

@@ -3,7 +3,7 @@ import { isAbsolute, relative, sep } from 'node:path';
 import picomatch from 'picomatch';
 import * as vscode from 'vscode';
 import { fromPlainError } from '../../core/errors.ts';
-import { newestGood } from '../attention.ts';
+import { newestNotDamaged } from '../attention.ts';
 import type { Backups, Database } from '../backups.ts';
 import type { BackupsFolder } from '../backupsFolder.ts';
 import type { PlainResult } from '../commands/backUp.ts';
@@ -255,7 +255,10 @@ async function makeBundle(
 
 async function verify(databases: Database[], print: (line: string) => void): Promise<void> {
   const { t } = vscode.l10n;
-  const newest = databases.map((one) => ({ one, entry: newestGood(one) ?? one.snapshots[0] }));
+  const newest = databases.map((one) => ({
+    one,
+    entry: newestNotDamaged(one) ?? one.snapshots[0],
+  }));
   const without = newest.find(({ entry }) => entry === undefined);
   if (without !== undefined)
     throw new Refused(t('{0} has no backup.', databaseName(without.one.uri)));

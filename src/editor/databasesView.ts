@@ -286,7 +286,11 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
         return [
           ...previousRows(this.#backups.previousOf(uri)),
           ...(hasCheckpoints ? [{ kind: 'checkpoints', uri } as const] : []),
-          ...this.#snapshotRows(this.#backups.databaseAt(uri)?.snapshots ?? [], databaseId(uri), uri),
+          ...this.#snapshotRows(
+            this.#backups.databaseAt(uri)?.snapshots ?? [],
+            databaseId(uri),
+            uri,
+          ),
         ];
       }
       case 'checkpoints':

@@ -113,7 +113,10 @@ describe('the views in a window', () => {
         cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', name));
       }
 
-      await window.treeItem(/^Today/).waitFor();
+      await window
+        .view('Backups')
+        .getByRole('treeitem', { name: /^Today/ })
+        .waitFor();
       for (const name of theirs) {
         const row = new RegExp(`^${name.replaceAll('.', '\\.')}, .*not made by SQLite Backup`);
         await window.treeItem(row).waitFor();

@@ -92,7 +92,7 @@ describe('databases that follow the branch, in trouble', function () {
     assert.equal((await json('git', 'status'))['hasHook'], true);
   });
 
-  it('keep both names when a database is renamed on a branch, and lose no row', async () => {
+  itInPart('keep both names when a database is renamed on a branch, and lose no row', async () => {
     await good('git', 'install');
     git('switch', '-qc', 'renamed');
     renameSync(repo('app.db'), repo('shop.db'));

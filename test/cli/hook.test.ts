@@ -5,7 +5,7 @@ import { type Dialect, dialects, sendToHook, type Answered } from '../support/ag
 import { createDatabase, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-import { itInPart } from '../support/operations.ts';
+import { itInPart, itWhere } from '../support/operations.ts';
 
 describe('the hook of agents', function () {
   this.timeout(60_000);
@@ -67,25 +67,28 @@ describe('the hook of agents', function () {
   });
 
   for (const dialect of Object.keys(dialects) as Dialect[]) {
-    it(`saves what has changed before a tool, and says what the tool has changed: ${dialect}`, async () => {
-      assert.deepEqual((await before('Bash', dialect)).answer, {});
-      const [first] = await listed();
-      assert.equal(first?.trigger.kind, 'agent');
-      // Nothing has changed.
-      assert.deepEqual((await after('Bash', dialect)).answer, {});
-      assert.deepEqual((await before('Bash', dialect)).answer, {});
-      assert.equal((await listed()).length, 1);
+    itWhere(dialect === 'claude')(
+      `saves what has changed before a tool, and says what the tool has changed: ${dialect}`,
+      async () => {
+        assert.deepEqual((await before('Bash', dialect)).answer, {});
+        const [first] = await listed();
+        assert.equal(first?.trigger.kind, 'agent');
+        // Nothing has changed.
+        assert.deepEqual((await after('Bash', dialect)).answer, {});
+        assert.deepEqual((await before('Bash', dialect)).answer, {});
+        assert.equal((await listed()).length, 1);
 
-      withDatabase(database, (db) => db.exec('DELETE FROM items WHERE id > 60'));
-      const { answer } = await after('Bash', dialect);
-      const told = answer.hookSpecificOutput;
-      assert.equal(told?.hookEventName, 'PostToolUse');
-      assert.equal(
-        told?.additionalContext,
-        `app.db changed: items −40 rows (100 → 60); state before: checkpoint ${first?.id.slice(0, 8)}. Tell the person.`,
-      );
-      assert.equal(told?.permissionDecision, undefined);
-    });
+        withDatabase(database, (db) => db.exec('DELETE FROM items WHERE id > 60'));
+        const { answer } = await after('Bash', dialect);
+        const told = answer.hookSpecificOutput;
+        assert.equal(told?.hookEventName, 'PostToolUse');
+        assert.equal(
+          told?.additionalContext,
+          `app.db changed: items −40 rows (100 → 60); state before: checkpoint ${first?.id.slice(0, 8)}. Tell the person.`,
+        );
+        assert.equal(told?.permissionDecision, undefined);
+      },
+    );
   }
 
   it('takes no checkpoint for a tool that only reads', async () => {

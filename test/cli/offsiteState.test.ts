@@ -66,38 +66,41 @@ describe('what is remembered of copies off the machine', () => {
     (JSON.parse(readFileSync(`${path}.json`, 'utf8')) as { offsite?: { provedAt?: string }[] })
       .offsite?.[0]?.provedAt;
 
-  it('is in the report of Doctor, which asks the place only with --reach and shows no address', async () => {
-    const { env, calls } = inFrontOf('rclone', folder('bin'), '');
-    const watched = machineIn(folder('laptop'), env);
-    const doctor = (...args: string[]): ReturnType<typeof runCli> =>
-      runCli(['doctor', folder('app.db'), ...args], { env: watched.env });
-    const never = await doctor();
-    assert.match(
-      never.stdout,
-      /Off-machine copies, disk\n.*✓ The engine is rclone 1\.\S+\.\n.*i No copy was proved yet/,
-    );
-    assert.deepEqual(calls(), ['version']);
-    assert.ok(!never.stdout.includes(folder('mirror')));
-    const days = (many: number): void => {
-      const provedAt = new Date(Date.now() - many * 86_400_000).toISOString();
-      mkdirSync(dirname(stateFile()), { recursive: true });
-      writeFileSync(stateFile(), JSON.stringify({ ...stateNow(), provedAt }));
-    };
-    await send();
-    days(2);
-    assert.match(
-      (await doctor('--reach')).stdout,
-      /✓ The last proof is 2 days old\.\n.*✓ disk answers/,
-    );
-    days(9);
-    const old = await doctor();
-    assert.equal(old.code, 1);
-    assert.match(old.stdout, /✗ The last proof is 9 days old/);
-    const without = await runCli(['doctor', folder('app.db')], {
-      env: { ...laptop.env, PATH: folder('nothing') },
-    });
-    assert.match(without.stdout, /✗ rclone is not installed.*\n.*Install it/);
-  });
+  itInPart(
+    'is in the report of Doctor, which asks the place only with --reach and shows no address',
+    async () => {
+      const { env, calls } = inFrontOf('rclone', folder('bin'), '');
+      const watched = machineIn(folder('laptop'), env);
+      const doctor = (...args: string[]): ReturnType<typeof runCli> =>
+        runCli(['doctor', folder('app.db'), ...args], { env: watched.env });
+      const never = await doctor();
+      assert.match(
+        never.stdout,
+        /Off-machine copies, disk\n.*✓ The engine is rclone 1\.\S+\.\n.*i No copy was proved yet/,
+      );
+      assert.deepEqual(calls(), ['version']);
+      assert.ok(!never.stdout.includes(folder('mirror')));
+      const days = (many: number): void => {
+        const provedAt = new Date(Date.now() - many * 86_400_000).toISOString();
+        mkdirSync(dirname(stateFile()), { recursive: true });
+        writeFileSync(stateFile(), JSON.stringify({ ...stateNow(), provedAt }));
+      };
+      await send();
+      days(2);
+      assert.match(
+        (await doctor('--reach')).stdout,
+        /✓ The last proof is 2 days old\.\n.*✓ disk answers/,
+      );
+      days(9);
+      const old = await doctor();
+      assert.equal(old.code, 1);
+      assert.match(old.stdout, /✗ The last proof is 9 days old/);
+      const without = await runCli(['doctor', folder('app.db')], {
+        env: { ...laptop.env, PATH: folder('nothing') },
+      });
+      assert.match(without.stdout, /✗ rclone is not installed.*\n.*Install it/);
+    },
+  );
 
   it('is in an exported runbook, whose commands bring the same bytes back as they are printed', async () => {
     await send();

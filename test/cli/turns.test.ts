@@ -5,6 +5,7 @@ import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 interface ListedTurn {
   session: string;
@@ -68,16 +69,19 @@ describe('the turns of an agent', function () {
     assert.equal(valueOf(database, 'SELECT count(*) FROM items'), 70);
   });
 
-  it('that change nothing are not listed as if they had, and a session without turns has none', async () => {
-    await send('PreToolUse', 'Bash');
-    run('DELETE FROM items WHERE id <= 30');
-    await send('Stop');
-    assert.deepEqual(await turns(), []);
-    await send('UserPromptSubmit');
-    await send('Stop');
-    assert.deepEqual(
-      (await turns()).map(({ turn, changes }) => ({ turn, changes })),
-      [{ turn: '1', changes: null }],
-    );
-  });
+  itInPart(
+    'that change nothing are not listed as if they had, and a session without turns has none',
+    async () => {
+      await send('PreToolUse', 'Bash');
+      run('DELETE FROM items WHERE id <= 30');
+      await send('Stop');
+      assert.deepEqual(await turns(), []);
+      await send('UserPromptSubmit');
+      await send('Stop');
+      assert.deepEqual(
+        (await turns()).map(({ turn, changes }) => ({ turn, changes })),
+        [{ turn: '1', changes: null }],
+      );
+    },
+  );
 });

@@ -49,6 +49,7 @@ import {
 } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, needProgram, run } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itWhere } from '../support/operations.ts';
 
 describe('a bundle', () => {
   endProcessesAfterEach();
@@ -235,50 +236,53 @@ describe('a bundle', () => {
   });
 
   for (const compression of ['store', 'fast', 'balanced', 'small'] satisfies Compression[]) {
-    it(`is read by the tools that people have: ${compression}`, async function () {
-      this.timeout(180_000); // The tools may have to be installed first.
-      if (process.platform === 'win32') this.skip();
-      for (const [program, name] of [
-        ['unzip', 'unzip'],
-        ['zipinfo', 'unzip'],
-        ['7zz', '7zip'],
-        ['python3', 'python3'],
-      ] as const)
-        needProgram(program, name);
-      const app = createDatabase(folder('app.db'), { rows: 20_000 });
-      mkdirSync(folder('uploads'));
-      writeFileSync(folder('uploads/bild ä.txt'), 'ä'.repeat(1000));
-      writeFileSync(folder('uploads/empty'), '');
-      const companions = [{ root: folder(), globs: ['uploads/**'] }];
-      const { path } = await bundleOf([app, createDatabase(folder('users.db'))], {
-        companions,
-        compression,
-      });
-      for (const command of [
-        ['unzip', '-tqq', path],
-        ['7zz', 't', path],
-        [
-          'python3',
-          '-c',
-          'import sys,zipfile; assert zipfile.ZipFile(sys.argv[1]).testzip() is None',
-          path,
-        ],
-      ]) {
-        const { code, stdout, stderr } = await run(command);
-        assert.equal(code, 0, `${command[0]}: ${stdout}${stderr}`);
-      }
-      const names = await run(['zipinfo', '-1', path], { env: { LC_ALL: 'C.UTF-8' } });
-      assert.deepEqual(names.stdout.trim().split('\n'), [
-        'manifest.json',
-        'app.db',
-        'users.db',
-        'files/uploads/bild ä.txt',
-        'files/uploads/empty',
-        'VERSION',
-      ]);
-      await run(['unzip', '-q', path, '-d', folder('unzipped')]);
-      assert.equal(pagesOf(folder('unzipped/app.db')), pagesOf(app));
-    });
+    itWhere(compression === 'balanced')(
+      `is read by the tools that people have: ${compression}`,
+      async function () {
+        this.timeout(180_000); // The tools may have to be installed first.
+        if (process.platform === 'win32') this.skip();
+        for (const [program, name] of [
+          ['unzip', 'unzip'],
+          ['zipinfo', 'unzip'],
+          ['7zz', '7zip'],
+          ['python3', 'python3'],
+        ] as const)
+          needProgram(program, name);
+        const app = createDatabase(folder('app.db'), { rows: 20_000 });
+        mkdirSync(folder('uploads'));
+        writeFileSync(folder('uploads/bild ä.txt'), 'ä'.repeat(1000));
+        writeFileSync(folder('uploads/empty'), '');
+        const companions = [{ root: folder(), globs: ['uploads/**'] }];
+        const { path } = await bundleOf([app, createDatabase(folder('users.db'))], {
+          companions,
+          compression,
+        });
+        for (const command of [
+          ['unzip', '-tqq', path],
+          ['7zz', 't', path],
+          [
+            'python3',
+            '-c',
+            'import sys,zipfile; assert zipfile.ZipFile(sys.argv[1]).testzip() is None',
+            path,
+          ],
+        ]) {
+          const { code, stdout, stderr } = await run(command);
+          assert.equal(code, 0, `${command[0]}: ${stdout}${stderr}`);
+        }
+        const names = await run(['zipinfo', '-1', path], { env: { LC_ALL: 'C.UTF-8' } });
+        assert.deepEqual(names.stdout.trim().split('\n'), [
+          'manifest.json',
+          'app.db',
+          'users.db',
+          'files/uploads/bild ä.txt',
+          'files/uploads/empty',
+          'VERSION',
+        ]);
+        await run(['unzip', '-q', path, '-d', folder('unzipped')]);
+        assert.equal(pagesOf(folder('unzipped/app.db')), pagesOf(app));
+      },
+    );
   }
 
   it('keeps databases of one name from two folders apart, and maps them', async () => {

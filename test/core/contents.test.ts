@@ -13,7 +13,7 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itWhere } from '../support/operations.ts';
 import { endProcessesAfterEach, holdOpen, kill } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -132,25 +132,28 @@ describe('the tables in a manifest', () => {
     ['in letters of three bytes', '数'],
     ['of control characters, which JSON writes long', '\u0001'],
   ] as const) {
-    it(`are as many as fit when their names are very long, and the number of the others is told (${what})`, async function () {
-      this.timeout(60_000);
-      const path = createDatabase(folder('app.db'), { sql: 'CREATE TABLE first (a)' });
-      withDatabase(path, (db) => {
-        const make = db.transaction(() => {
-          for (let n = 0; n < 400; n++) db.exec(`CREATE TABLE "${letter.repeat(5000)} ${n}" (a)`);
+    itWhere(what === 'plain')(
+      `are as many as fit when their names are very long, and the number of the others is told (${what})`,
+      async function () {
+        this.timeout(60_000);
+        const path = createDatabase(folder('app.db'), { sql: 'CREATE TABLE first (a)' });
+        withDatabase(path, (db) => {
+          const make = db.transaction(() => {
+            for (let n = 0; n < 400; n++) db.exec(`CREATE TABLE "${letter.repeat(5000)} ${n}" (a)`);
+          });
+          make();
         });
-        make();
-      });
-      const { path: copy, manifestPath } = await snapshot(path);
-      assert.ok(
-        statSync(manifestPath).size <= longestManifestBytes,
-        `${statSync(manifestPath).size} bytes`,
-      );
-      const { tables = [], tablesOmitted = 0 } = manifestOf(copy);
-      assert.ok(tables.length > 0 && tablesOmitted > 0);
-      assert.equal(tables.length + tablesOmitted, 401);
-      assert.equal(statusOf(copy), 'ok');
-    });
+        const { path: copy, manifestPath } = await snapshot(path);
+        assert.ok(
+          statSync(manifestPath).size <= longestManifestBytes,
+          `${statSync(manifestPath).size} bytes`,
+        );
+        const { tables = [], tablesOmitted = 0 } = manifestOf(copy);
+        assert.ok(tables.length > 0 && tablesOmitted > 0);
+        assert.equal(tables.length + tablesOmitted, 401);
+        assert.equal(statusOf(copy), 'ok');
+      },
+    );
   }
 
   it('stay readable when each of 600 tables is found to be wrong', async function () {

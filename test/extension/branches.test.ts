@@ -70,11 +70,7 @@ describe('Branches', () => {
   });
 
   it('bring their state of the databases back', async () => {
-    const extension = vscode.extensions.getExtension<{ getAPI: (version: 1) => GitApi }>(
-      'vscode.git',
-    );
-    assert.ok(extension);
-    const api = (await extension.activate()).getAPI(1);
+    const api = await gitApi();
     const follow = async (): Promise<void> => {
       const repository = await api.openRepository(vscode.Uri.file(inWorkspace('repository')));
       assert.ok(repository);
@@ -167,6 +163,10 @@ describe('Branches', () => {
       assert.deepEqual((await run<Copied>('copyToWorktree')).copied, []);
       assert.equal(query('tree-main.db', tableCount), 1);
     } finally {
+      // Where it has found the repository, the Git extension would go on asking git in a folder that is none any more.
+      const root = vscode.Uri.file(inWorkspace('.'));
+      await (await gitApi()).openRepository(root);
+      await vscode.commands.executeCommand('git.close', root);
       rmSync(inWorkspace('.git'));
       rmSync(elsewhere, { recursive: true });
       await run('refresh');
@@ -181,4 +181,12 @@ function recorded(): string[] {
   if (!existsSync(folder)) return [];
   const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
   return names.map((name) => readFileSync(join(folder, name), 'utf8'));
+}
+
+async function gitApi(): Promise<GitApi> {
+  const extension = vscode.extensions.getExtension<{ getAPI: (version: 1) => GitApi }>(
+    'vscode.git',
+  );
+  assert.ok(extension);
+  return (await extension.activate()).getAPI(1);
 }

@@ -28,6 +28,8 @@ import {
   type Operation,
   operationsOn,
   traced,
+  itWhere,
+  itInPart,
 } from '../support/operations.ts';
 import {
   type Ended,
@@ -153,7 +155,7 @@ describe('a bundle', () => {
       ['EIO', 'error=EIO', (all) => everyNthOfMany(all, 6, 1)],
       ['ENOSPC', 'error=ENOSPC', (all) => everyNthOfMany(all.filter(canFill), 6, 2)],
     ] as const satisfies [string, string, (all: Operation[]) => Operation[]][]) {
-      it(`by ${kind} is whole or not there`, async () => {
+      itWhere(kind !== 'ENOSPC')(`by ${kind} is whole or not there`, async () => {
         const all = choose(await operations());
         const wrong: string[] = [];
         let missed = 0;
@@ -294,7 +296,7 @@ describe('a bundle', () => {
       assert.equal(listed.stdout, 'tail');
     });
 
-    it('has more than 65,535 entries', async function () {
+    itInPart('has more than 65,535 entries', async function () {
       this.timeout(300_000);
       const entries = Array.from({ length: 65_600 }, (_none, n): Packable => {
         const bytes = Buffer.from(String(n));

@@ -7,7 +7,7 @@ import type { Comparison } from '../../src/core/compare/compare.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { checkRandomPair } from '../support/comparedPairs.ts';
 import { createDatabase } from '../support/databases.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itWhere } from '../support/operations.ts';
 import { cliEntry, isLinuxRoot, run, runCli, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -173,10 +173,13 @@ describe('comparing random pairs of different schemas', () => {
   const [pairs, chunk] = [isThorough ? 5000 : 200, 100];
 
   for (let from = 1; from <= pairs; from += chunk) {
-    it(`finds what a model finds, both ways round: seeds ${from} to ${from + chunk - 1}`, function () {
-      this.timeout(600_000);
-      for (let seed = from; seed < from + chunk; seed++) checkRandomPair(seed, folder);
-    });
+    itWhere(from === 1)(
+      `finds what a model finds, both ways round: seeds ${from} to ${from + chunk - 1}`,
+      function () {
+        this.timeout(600_000);
+        for (let seed = from; seed < from + chunk; seed++) checkRandomPair(seed, folder);
+      },
+    );
   }
 });
 

@@ -27,7 +27,7 @@ import {
   startSshd,
   untilListening,
 } from '../support/offsite.ts';
-import { isThorough, itThorough } from '../support/operations.ts';
+import { isThorough, itThorough, itInPart } from '../support/operations.ts';
 import {
   asNobody,
   cliEntry,
@@ -128,13 +128,16 @@ describe('copies off the machine, with real engines and real trouble', function 
       },
     );
 
-  it('are listed only when they are whole, and sent once, whatever is cut or killed', async () => {
-    const rounds = isThorough ? 26 : 3;
-    const { port } = await serve('webdav', folder('server'));
-    await surviveTrouble(await startProxy(port), rounds, (proxy) => ({
-      ...{ engine: 'rclone', repository: 'dav:copies', env: davOf(proxy.port) },
-    }));
-  });
+  itInPart(
+    'are listed only when they are whole, and sent once, whatever is cut or killed',
+    async () => {
+      const rounds = isThorough ? 26 : 3;
+      const { port } = await serve('webdav', folder('server'));
+      await surviveTrouble(await startProxy(port), rounds, (proxy) => ({
+        ...{ engine: 'rclone', repository: 'dav:copies', env: davOf(proxy.port) },
+      }));
+    },
+  );
 
   itThorough('the same with restic', async () => {
     const { port } = await serve('restic', folder('server'));

@@ -16,7 +16,7 @@ import { fixture, holdOpen, kill, workerEntry } from '../support/processes.ts';
 import { leftoversIn, setAsidesIn } from '../support/restores.ts';
 import { insert, useRestores } from '../support/runbookRestores.ts';
 import { Story } from '../support/runbookStory.ts';
-import { itInPart } from '../support/operations.ts';
+import { itInPart, itWhere } from '../support/operations.ts';
 
 describe('a restore on the page, when others have been at its files', () => {
   const restores = useRestores();
@@ -59,27 +59,30 @@ describe('a restore on the page, when others have been at its files', () => {
   });
 
   for (const when of ['before', 'after']) {
-    it(`does not take another restore for its own that was cut off ${when} the live name changed`, async () => {
-      await kill(await holdOpen(live, 'PRAGMA wal_autocheckpoint = 0', insert));
-      const other = createDatabase(folder('other.db'), { rows: 3 });
-      const theirs = await Story.begin((await snapshot(other)).path, [live]);
-      await theirs.press('restore-live');
-      await stop(theirs);
-      await theirs.press('move');
-      process.env['DIE_AT'] = when;
-      process.env['DIE_ON'] = live;
-      const dying = await theirs.reopen({ entry: fixture('dyingWorker.ts') });
-      await dying.press('copy');
-      const story = await begin();
-      assert.match(story.state.notices[0]?.title ?? '', /Another restore/);
-      await story.press(when === 'after' ? 'finish' : 'roll-back');
-      assert.equal(rows(), when === 'after' ? 3 : 106);
-      assert.equal(story.now, 'plan current');
-      assert.deepEqual(story.state.notices, []);
-      const [table] = story.restore.plan?.items[0]?.tables ?? [];
-      const expected = when === 'after' ? [0, 97] : [6, 0];
-      assert.deepEqual([table?.lost, table?.gained], expected, 'compared anew');
-    });
+    itWhere(when === 'after')(
+      `does not take another restore for its own that was cut off ${when} the live name changed`,
+      async () => {
+        await kill(await holdOpen(live, 'PRAGMA wal_autocheckpoint = 0', insert));
+        const other = createDatabase(folder('other.db'), { rows: 3 });
+        const theirs = await Story.begin((await snapshot(other)).path, [live]);
+        await theirs.press('restore-live');
+        await stop(theirs);
+        await theirs.press('move');
+        process.env['DIE_AT'] = when;
+        process.env['DIE_ON'] = live;
+        const dying = await theirs.reopen({ entry: fixture('dyingWorker.ts') });
+        await dying.press('copy');
+        const story = await begin();
+        assert.match(story.state.notices[0]?.title ?? '', /Another restore/);
+        await story.press(when === 'after' ? 'finish' : 'roll-back');
+        assert.equal(rows(), when === 'after' ? 3 : 106);
+        assert.equal(story.now, 'plan current');
+        assert.deepEqual(story.state.notices, []);
+        const [table] = story.restore.plan?.items[0]?.tables ?? [];
+        const expected = when === 'after' ? [0, 97] : [6, 0];
+        assert.deepEqual([table?.lost, table?.gained], expected, 'compared anew');
+      },
+    );
   }
 
   /** A bundle of the live database and of a second one, over both of which it is to be restored. */

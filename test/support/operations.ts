@@ -100,6 +100,11 @@ export function itInPart(title: string, test: (this: Mocha.Context) => unknown):
   else it.skip(title, test as Mocha.AsyncFunc);
 }
 
+/** `it` for what `npm test` shows too, `itInPart` for variations of it. */
+export function itWhere(isMain: boolean): typeof itInPart {
+  return isMain ? (title, test) => void it(title, test as Mocha.AsyncFunc) : itInPart;
+}
+
 /** A test that takes minutes, or wants what only some machines have: it runs with FAULTS=all in the environment. */
 export function itThorough(title: string, test: (this: Mocha.Context) => unknown): void {
   (isThorough ? it : it.skip)(title, test as Mocha.AsyncFunc);

@@ -283,14 +283,11 @@ export class DatabasesView implements vscode.TreeDataProvider<Row>, vscode.Dispo
       case 'database': {
         const { uri } = row;
         const hasCheckpoints = this.#checkpoints.of(uri).length > 0;
+        const snapshots = this.#backups.databaseAt(uri)?.snapshots ?? [];
         return [
           ...previousRows(this.#backups.previousOf(uri)),
           ...(hasCheckpoints ? [{ kind: 'checkpoints', uri } as const] : []),
-          ...this.#snapshotRows(
-            this.#backups.databaseAt(uri)?.snapshots ?? [],
-            databaseId(uri),
-            uri,
-          ),
+          ...this.#snapshotRows(snapshots, databaseId(uri), uri),
         ];
       }
       case 'checkpoints':

@@ -43,6 +43,9 @@ function workerIn(folder: string): number {
   return Number(name.split('-')[4]);
 }
 
+/** Ample for the end of a process on a busy machine. */
+const soonMs = 5000;
+
 describe('a worker', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
@@ -100,7 +103,7 @@ describe('a worker', () => {
     it('is ended at the deadline when it says nothing', async () => {
       const startedAt = performance.now();
       await assert.rejects(callScript('silent', { deadlineMs: 200 }), { code: 'deadline' });
-      assert.ok(performance.now() - startedAt < 1000);
+      assert.ok(performance.now() - startedAt < soonMs);
     });
 
     it('is ended when it has replied and does not end by itself', async () => {
@@ -194,7 +197,7 @@ describe('a worker', () => {
         'worker-died',
       ],
     ] as const) {
-      it(`is gone in a second when ${what}, leaves nothing, and lets the database go`, async () => {
+      it(`is gone soon when ${what}, leaves nothing, and lets the database go`, async () => {
         const before = bytesOf(database);
         const controller = new AbortController();
         let endedAt = 0;
@@ -205,7 +208,7 @@ describe('a worker', () => {
           end(() => controller.abort());
         });
         await assert.rejects(backUp({ onProgress, signal: controller.signal }), { code });
-        assert.ok(performance.now() - endedAt < 1000, `${performance.now() - endedAt} ms`);
+        assert.ok(performance.now() - endedAt < soonMs, `${performance.now() - endedAt} ms`);
         assert.ok(pid > 0 && !isAlive(pid));
         assert.deepEqual(left() ?? [], []);
         assert.equal(bytesOf(database)[''], before['']);

@@ -3,21 +3,12 @@
  * without a trace. All files are written, or none.
  */
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import * as v from 'valibot';
 import { dataFolderPath, makeDataFolder } from '../core/files/dataFolder.ts';
 import { lstatIfAny, realPathOf } from '../core/files/paths.ts';
-import { replacePrivateFile } from '../core/files/publish.ts';
+import { replaceFile, replacePrivateFile } from '../core/files/publish.ts';
 
 /** `outside`: a link leads out of the project. `not-json`: a person has to mend it first. */
 export type Trouble = 'outside' | 'not-json' | 'not-read' | 'not-written';
@@ -233,17 +224,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** In one step: an agent that reads it meanwhile sees the one or the other. */
 function replace(path: string, text: string): void {
   const real = realPathOf(path);
-  const scratch = join(dirname(real), `.sqlite-backup-${process.pid}.tmp`);
-  try {
-    writeFileSync(scratch, text, {
-      flag: 'wx',
-      mode: statSync(real, { throwIfNoEntry: false })?.mode ?? 0o644,
-    });
-    renameSync(scratch, real);
-  } catch (error) {
-    rmSync(scratch, { force: true });
-    throw error;
-  }
+  const { mode = 0o644 & ~process.umask() } = statSync(real, { throwIfNoEntry: false }) ?? {};
+  replaceFile(real, text, mode);
 }
 
 /** From the deepest up. */

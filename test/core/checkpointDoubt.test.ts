@@ -9,14 +9,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { takeCheckpoints, type CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
+import { takeCheckpoints } from '../../src/core/checkpoint/checkpoint.ts';
 import { readStamp } from '../../src/core/checkpoint/stamp.ts';
 import { storedIn } from '../../src/core/checkpoint/store.ts';
 import { planThinning } from '../../src/core/checkpoint/thinning.ts';
-import { digestFile } from '../../src/core/files/digests.ts';
-import type { RestoreHooks } from '../../src/core/job.ts';
 import { editManifest } from '../../src/core/manifest/manifestFile.ts';
 import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
+import { inProcess, takingInto } from '../support/checkpoints.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -26,26 +25,13 @@ const hourMs = 3_600_000;
 describe('a checkpoint in doubt', () => {
   const folder = useTempFolder();
   useDataFolder(() => folder('data'));
-  const hooks: RestoreHooks = {
-    onProgress: () => undefined,
-    beforePublish: () => Promise.resolve(),
-    digestBeside: (path) => Promise.resolve(digestFile(path)),
-    keepOut: (paths) =>
-      Promise.resolve({
-        outcomes: paths.map(() => 'held' as const),
-        letGo: () => Promise.resolve(),
-      }),
-  };
-  const taking = (): Omit<CheckpointRequest, 'databases' | 'force'> => ({
-    ...{ checkpoints: folder('cp'), cause: { kind: 'manual' }, trigger: 'manual' },
-    ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 1e9, toolVersion: '0' },
-  });
+  const taking = (): ReturnType<typeof takingInto> => takingInto(folder('cp'));
   const take = (
     names: string[],
     options: Parameters<typeof takeCheckpoints>[2] = {},
   ): ReturnType<typeof takeCheckpoints> => {
     const databases = names.map((name) => ({ database: folder(name), recordAs: { path: name } }));
-    return takeCheckpoints({ ...taking(), databases, force: false }, hooks, options);
+    return takeCheckpoints({ ...taking(), databases, force: false }, inProcess, options);
   };
   const write = (name: string, sql: string): void =>
     withDatabase(folder(name), (db) => {
@@ -164,12 +150,12 @@ describe('a checkpoint in doubt', () => {
     }
     const recordAs = { path: 'app.db' };
     const databases = [{ database: folder('one/app.db'), recordAs }];
-    await keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, hooks);
+    await keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, inProcess);
     const items = [{ target: folder('two/app.db'), recordAs }] as [
       { target: string; recordAs: typeof recordAs },
     ];
     await assert.rejects(
-      restoreBaseline({ name: 'seed', items, discard: false, taking: taking() }, hooks),
+      restoreBaseline({ name: 'seed', items, discard: false, taking: taking() }, inProcess),
       { code: 'source-missing' },
     );
     assert.equal(valueOf(folder('two/app.db'), 'SELECT count(*) FROM items'), 20);
@@ -180,16 +166,16 @@ describe('a checkpoint in doubt', () => {
       createDatabase(folder('app.db'), { rows: 10, journalMode });
       const recordAs = { path: 'app.db' };
       const databases = [{ database: folder('app.db'), recordAs }];
-      await keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, hooks);
+      await keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, inProcess);
       write('app.db', 'DELETE FROM items WHERE id > 5');
       const request = {
         ...{ name: 'seed', items: [{ target: folder('app.db'), recordAs }], discard: false },
         taking: taking(),
       };
       await restoreBaseline(request, {
-        ...hooks,
+        ...inProcess,
         async keepOut(paths) {
-          const kept = await hooks.keepOut(paths);
+          const kept = await inProcess.keepOut(paths);
           return {
             ...kept,
             letGo() {
@@ -199,7 +185,7 @@ describe('a checkpoint in doubt', () => {
           };
         },
       });
-      const { outcome, kept } = await restoreBaseline(request, hooks);
+      const { outcome, kept } = await restoreBaseline(request, inProcess);
       assert.equal(outcome, 'restored');
       const path = storedIn(folder('cp')).find(({ id }) => id === kept)?.path ?? '';
       assert.equal(valueOf(path, 'SELECT name FROM items WHERE id = 1'), 'of a program');

@@ -62,7 +62,7 @@ describe('the hook in files of other agents', () => {
     if (process.platform === 'win32' || process.getuid?.() === 0) {
       // Root may write into any folder: a file in the way stands for it.
       mkdirSync(join(root, '.claude'));
-      mkdirSync(join(root, '.claude', `.sqlite-backup-${process.pid}.tmp`));
+      mkdirSync(join(root, '.claude', `settings.local.json.${process.pid}`));
     } else {
       mkdirSync(join(root, '.claude'));
       chmodSync(join(root, '.claude'), 0o500);

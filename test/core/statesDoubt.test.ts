@@ -12,12 +12,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { restOf } from '../../src/cli/watch.ts';
-import type { CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
 import { storedIn } from '../../src/core/checkpoint/store.ts';
-import { digestFile } from '../../src/core/files/digests.ts';
-import type { RestoreHooks } from '../../src/core/job.ts';
 import { keepBaseline } from '../../src/core/states/baseline.ts';
 import { syncBranches, type Synced } from '../../src/core/states/branches.ts';
+import { inProcess, takingInto } from '../support/checkpoints.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -26,20 +24,8 @@ describe('states of databases in doubt', function () {
   this.timeout(30_000);
   const folder = useTempFolder();
   useDataFolder(() => folder('data'));
-  const hooks: RestoreHooks = {
-    onProgress: () => undefined,
-    beforePublish: () => Promise.resolve(),
-    digestBeside: (path) => Promise.resolve(digestFile(path)),
-    keepOut: (paths) =>
-      Promise.resolve({
-        outcomes: paths.map(() => 'held' as const),
-        letGo: () => Promise.resolve(),
-      }),
-  };
-  const taking = (checkpoints = folder('cp')): Omit<CheckpointRequest, 'databases' | 'force'> => ({
-    ...{ checkpoints, cause: { kind: 'manual' }, trigger: 'manual' },
-    ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 1e9, toolVersion: '0' },
-  });
+  const taking = (checkpoints = folder('cp')): ReturnType<typeof takingInto> =>
+    takingInto(checkpoints);
 
   describe('of a branch', () => {
     const work = (...names: string[]): string => folder('work', ...names);
@@ -51,7 +37,7 @@ describe('states of databases in doubt', function () {
     const sync = (checkpoints?: string): Promise<Synced> =>
       syncBranches(
         { in: work(), how: 'restore', copies: true, taking: taking(checkpoints) },
-        hooks,
+        inProcess,
       );
     const change = (sql: string): void =>
       withDatabase(work('app.db'), (db) => {
@@ -105,7 +91,7 @@ describe('states of databases in doubt', function () {
       ...{ database: folder(name), recordAs: { path: name } },
     }));
     await assert.rejects(
-      keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, hooks),
+      keepBaseline({ name: 'seed', databases, replace: false, taking: taking() }, inProcess),
       { code: 'backup-damaged' },
     );
     const named = storedIn(folder('cp')).filter(({ manifest }) => manifest.baseline !== undefined);

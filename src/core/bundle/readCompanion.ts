@@ -100,6 +100,7 @@ class Source {
   readonly #shown: string;
   readonly #onChunk: (() => void) | undefined;
   readonly #chunk: Buffer;
+
   static open(
     path: string | Buffer,
     shown: string,

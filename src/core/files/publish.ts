@@ -1,5 +1,6 @@
 /** How a file of ours gets its final name: in one step, and never over another file. */
 import {
+  chmodSync,
   closeSync,
   linkSync,
   openSync,
@@ -9,17 +10,23 @@ import {
   writeFileSync,
 } from 'node:fs';
 
-export function writePrivateFile(path: string, text: string): void {
-  writeFileSync(path, text, { flag: 'wx', mode: 0o600, flush: true });
+export function writePrivateFile(path: string, content: string | Buffer): void {
+  writeFileSync(path, content, { flag: 'wx', mode: 0o600, flush: true });
 }
 
 /** Gives a small file of ours another content, whole or not at all, also when several processes do it at once. */
 export function replacePrivateFile(path: string, text: string): void {
+  replaceFile(path, text, 0o600);
+}
+
+/** The same for a file that others read, with `mode` as it is, whatever the umask. */
+export function replaceFile(path: string, content: string | Buffer, mode: number): void {
   const scratch = `${path}.${process.pid}`;
   try {
     // A process of the same number may have been killed here.
     rmSync(scratch, { force: true });
-    writePrivateFile(scratch, text);
+    writePrivateFile(scratch, content);
+    chmodSync(scratch, mode & 0o7777);
     renameSync(scratch, path);
   } finally {
     rmSync(scratch, { force: true });

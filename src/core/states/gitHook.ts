@@ -4,20 +4,18 @@
  * hooks, nothing of it is edited: a person gets the line to add.
  */
 import {
-  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmdirSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
+import { replaceFile } from '../files/publish.ts';
 import { begin, blockFor, callOfHook, end, lineByHand, madeFile, madeFolder } from './hookLines.ts';
 import { tryGit, type WorkTree, workTreeOf } from './repository.ts';
 
@@ -154,13 +152,5 @@ function withoutBlock(text: string): string {
 
 /** In one step, so that git never runs half a hook. */
 function write(path: string, text: string, mode = 0o755): void {
-  const scratch = `${path}.${process.pid}`;
-  try {
-    writeFileSync(scratch, text, { encoding: 'latin1', flag: 'wx', mode: 0o600 });
-    chmodSync(scratch, mode & 0o7777);
-    renameSync(scratch, path);
-  } catch (error) {
-    rmSync(scratch, { force: true });
-    throw error;
-  }
+  replaceFile(path, Buffer.from(text, 'latin1'), mode);
 }

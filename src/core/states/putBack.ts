@@ -23,7 +23,6 @@ import { copyWhole } from '../files/copying.ts';
 import { sha256File } from '../files/digests.ts';
 import { lacksHardLinks, linkWithoutOverwriting } from '../files/publish.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
-import { requireSpace } from '../files/space.ts';
 import { syncFileBeside, syncFolder } from '../files/sync.ts';
 import { makePrivateFolder, sweepLeftovers } from '../files/workplace.ts';
 import type { KeepOut, KeptOut } from '../job.ts';
@@ -135,9 +134,8 @@ function timeOf(path: string): bigint | undefined {
 /** A copy of the state, with mode and owner of the live file, as the application had it. Resolves when it is synced. */
 function stage({ path, manifest, copy }: KeptState, staged: string, live: string): Promise<void> {
   const { sizeBytes, sha256, facts, createdAt, permissions } = manifest;
-  requireSpace(dirname(live), sizeBytes);
   const isTrusted = copy !== undefined && copy === copyStampOf(path);
-  copyWhole(path, staged, { isSynced: false });
+  copyWhole(path, staged, { isSynced: false, place: dirname(live) });
   if (statSync(staged).size !== sizeBytes || !(isTrusted || sha256File(staged) === sha256))
     throw new BackupError('backup-damaged', `${path} is not as it was kept.`, {
       path,

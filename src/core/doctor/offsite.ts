@@ -42,7 +42,7 @@ function checkState({ destination }: Access, now: number): Check[] {
   if (provedAt === undefined)
     return [...failed, note('No copy was proved yet.', 'Send one: sqlite-backup offsite send')];
   const days = Math.floor((now - Date.parse(provedAt)) / dayMs);
-  const age = days === 0 ? 'The last proof is of today.' : `The last proof is ${days} days old.`;
+  const age = days === 0 ? 'The last proof is from today.' : `The last proof is ${days} days old.`;
   if (!isProofDue(provedAt, now)) return [...failed, ok(age)];
   return [...failed, problem(age, 'Prove it again: sqlite-backup offsite prove')];
 }

@@ -21,21 +21,47 @@ export function serveLocks(): void {
   process.on('message', (paths: string[]) => process.send?.(paths.map(lockForLife)));
 }
 
-/** Starts such a process from `entry`, the worker's. */
+/** Where a file that is open cannot be replaced or removed, that itself is the lock. */
+const isNeeded = process.platform !== 'win32';
+
+/** Starts such a process from `entry`, the worker's, for each call. */
 export function keepOutWith(entry: string): KeepOut {
+  return keepOutFrom(() => startLocks(entry));
+}
+
+/** The same, with the first process started at once: it is ready when it is asked. It ends with this one. */
+export function keepOutSoonWith(entry: string): KeepOut {
+  let ready = isNeeded ? startLocks(entry) : undefined;
+  return keepOutFrom(() => {
+    const child = ready ?? startLocks(entry);
+    ready = undefined;
+    return child;
+  });
+}
+
+interface LockProcess {
+  child: ChildProcess;
+  exited: Promise<void>;
+}
+
+function startLocks(entry: string): LockProcess {
+  const child = fork(entry, [], {
+    execArgv: [],
+    env: { ...process.env, [role]: '1' },
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  return { child, exited };
+}
+
+function keepOutFrom(start: () => LockProcess): KeepOut {
   return async (paths) => {
-    // Where a file that is open cannot be replaced or removed, that itself is the lock.
-    if (process.platform === 'win32' || paths.length === 0)
+    if (!isNeeded || paths.length === 0)
       return { outcomes: paths.map(() => 'unlockable'), letGo: () => Promise.resolve() };
-    const child = fork(entry, [], {
-      execArgv: [],
-      env: { ...process.env, [role]: '1' },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
-    const exited = new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.once('error', () => resolve());
-    });
+    const { child, exited } = start();
     const letGo = (): Promise<void> => {
       child.kill('SIGKILL');
       return exited;

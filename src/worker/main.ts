@@ -3,7 +3,7 @@ import { requireDriver } from '../core/sqlite/driver.ts';
 import { captureWith, captureWithKept, isCaptureProcess, serveCaptures } from './captureProcess.ts';
 import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
-import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
+import { isLockProcess, keepOutSoonWith, keepOutWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { isResident, serveResident } from './resident.ts';
 import { throttleProgress } from './throttle.ts';
@@ -26,7 +26,7 @@ async function serve(method: Method, params: unknown): Promise<void> {
     beforePublish: () => send({ ready: true }).then(() => publishing),
     digestBeside,
     capturing: kept ?? captureWith(process.argv[1] ?? ''),
-    keepOut: keepOutWith(process.argv[1] ?? ''),
+    keepOut: (method === 'restoreBaseline' ? keepOutSoonWith : keepOutWith)(process.argv[1] ?? ''),
   };
   try {
     // Doctor says it in its own words.

@@ -11,7 +11,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
+import type { Pace } from '../pause.ts';
+import { EarlySync } from './earlySync.ts';
 import { requireSpace } from './space.ts';
 import { syncFile } from './sync.ts';
 
@@ -51,6 +54,64 @@ export function copyWhole(
   } finally {
     closeSync(source);
   }
+}
+
+/**
+ * The same for a large file, which is brought to the disk while it is copied: what is left for the sync, which the caller
+ * makes, is little then.
+ */
+export async function copyWholeInSteps(from: string, to: string, place: string): Promise<void> {
+  const source = openSync(from, 'r');
+  try {
+    const { size } = fstatSync(source);
+    if (clone(from, to)) return;
+    requireSpace(place, size);
+    const done = await copyInSteps(source, to, () => ({ gently: false }));
+    if (done !== size || fstatSync(source).size !== size) throw changedMeanwhile(from);
+  } catch (error) {
+    rmSync(to, { force: true });
+    throw error;
+  } finally {
+    closeSync(source);
+  }
+}
+
+/**
+ * Copies an open file to the free path `to`, private, and returns how many bytes it had. Most of them are on the disk
+ * already. `onStep` gets the bytes done after each step, and says how to go on.
+ */
+export async function copyInSteps(
+  from: number,
+  to: string,
+  onStep: (doneBytes: number) => Pace,
+  bytesAtOnce = chunkBytes,
+): Promise<number> {
+  closeSync(openSync(to, 'wx', 0o600));
+  const syncing = new EarlySync(to);
+  const copy = openSync(to, 'r+');
+  let failure: Error | undefined;
+  let done = 0;
+  try {
+    const chunk = Buffer.allocUnsafe(bytesAtOnce);
+    let dueBytes = 0;
+    for (;;) {
+      if (done >= dueBytes) {
+        dueBytes = done + syncing.wrote(done, onStep(done));
+        await turn(); // For messages, and for a sync that has ended.
+      }
+      const read = readSync(from, chunk, 0, Math.min(bytesAtOnce, dueBytes - done), done);
+      if (read === 0) break;
+      for (let written = 0; written < read;)
+        written += writeSync(copy, chunk, written, read - written, done + written);
+      done += read;
+    }
+    onStep(done);
+  } finally {
+    failure = await syncing.end();
+    closeSync(copy);
+  }
+  if (failure !== undefined) throw failure;
+  return done;
 }
 
 /** At once, where the file system shares the blocks. False where it does not: then nothing is left of the attempt. */

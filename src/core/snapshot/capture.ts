@@ -26,7 +26,8 @@ import {
 } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
-import { clone } from '../files/copying.ts';
+import { clone, copyInSteps } from '../files/copying.ts';
+import { stepBytes } from '../files/earlySync.ts';
 import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
 import type { CaptureOrder, Captured, CaptureProcess, Capturing, RecordAs } from '../job.ts';
 import type { Finding } from '../manifest/manifest.ts';
@@ -35,7 +36,6 @@ import { absorbSiblings } from '../sqlite/absorb.ts';
 import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import type { ByHand } from '../sqlite/opening.ts';
 import type { Pin } from '../sqlite/pin.ts';
-import { EarlySync, stepBytes } from './earlySync.ts';
 import { incomplete, settleIn } from './settle.ts';
 import { isReplaced, type Source } from './source.ts';
 
@@ -231,35 +231,10 @@ async function copyRaw(
   const from = openSync(path, 'r');
   try {
     const sizeBytes = fstatSync(from).size;
-    closeSync(openSync(copy, 'wx', 0o600));
-    const syncing = new EarlySync(copy);
-    const to = openSync(copy, 'r+');
-    let failure: Error | undefined;
-    try {
-      const chunk = Buffer.allocUnsafe(chunkBytes);
-      let done = 0;
-      let dueBytes = 0;
-      for (;;) {
-        if (done >= dueBytes) {
-          dueBytes = done + syncing.wrote(done, onStep(done));
-          await turn(); // For messages, and for a sync that has ended.
-        }
-        const wanted = Math.min(chunkBytes, dueBytes - done);
-        const read = readSync(from, chunk, 0, wanted, done);
-        if (read === 0) break;
-        for (let written = 0; written < read;)
-          written += writeSync(to, chunk, written, read - written, done + written);
-        done += read;
-      }
-      onStep(done);
-      at('copied');
-      // One that a checkpoint has made longer meanwhile is complete with the WAL that was copied.
-      if (done < sizeBytes) throw new BackupError('incomplete', `${path} was not read to its end.`);
-    } finally {
-      failure = await syncing.end();
-      closeSync(to);
-    }
-    if (failure !== undefined) throw failure;
+    const done = await copyInSteps(from, copy, onStep, chunkBytes);
+    at('copied');
+    // One that a checkpoint has made longer meanwhile is complete with the WAL that was copied.
+    if (done < sizeBytes) throw new BackupError('incomplete', `${path} was not read to its end.`);
   } finally {
     closeSync(from);
   }

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
 import type { Digests } from '../files/digests.ts';
+import { stepBytes } from '../files/earlySync.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
 import type { WalIndex } from '../files/walIndex.ts';
@@ -18,7 +19,6 @@ import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import { pin } from '../sqlite/pin.ts';
 import { capture, type Held, isWorthCapturing, settleCaptured } from './capture.ts';
 import { takeCut } from './cut.ts';
-import { stepBytes } from './earlySync.ts';
 import { PinWatch, requireHeldDuring } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import { incomplete, settle, settleIn } from './settle.ts';

@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import { BackupError } from '../errors.ts';
+import { EarlySync } from '../files/earlySync.ts';
 import { fileIdentity } from '../files/paths.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import type { Pace } from '../pause.ts';
 import type { Pin } from '../sqlite/pin.ts';
-import { EarlySync } from './earlySync.ts';
 import { retarget } from './source.ts';
 
 /**

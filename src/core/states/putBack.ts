@@ -19,7 +19,7 @@ import {
 import { dirname, join } from 'node:path';
 import { readStamp } from '../checkpoint/stamp.ts';
 import { BackupError, explain } from '../errors.ts';
-import { copyWhole } from '../files/copying.ts';
+import { copyWholeInSteps } from '../files/copying.ts';
 import { sha256File } from '../files/digests.ts';
 import { lacksHardLinks, linkWithoutOverwriting } from '../files/publish.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
@@ -85,6 +85,7 @@ export async function putBack(
   await sweepLeftovers(folder);
   const place = makePrivateFolder(folder);
   let stagedAt: bigint | undefined;
+  let ending: Promise<void> | undefined;
   try {
     const staged = join(place.path, 'state');
     const second = join(place.path, 'before');
@@ -94,19 +95,20 @@ export async function putBack(
       const keeping = keepOut(isDatabase(live) ? [live] : []);
       keeping.catch(() => undefined);
       try {
-        const synced = stage(state, staged, live);
+        await stage(state, staged, live);
         const kept = await keeping;
-        await synced;
         stagedAt = timeOf(staged);
         replace({ staged, live, second, now, mayGo }, kept);
-        // The process that holds the lock frees the old file when it ends, beside the sync.
-        void kept.letGo();
+        // The old file has no name any more. The process with the lock frees it when it ends, beside this one.
+        rmSync(second, { force: true });
+        ending = kept.letGo();
         syncFolder(folder);
       } finally {
-        await keeping.then(
-          ({ letGo }) => letGo(),
-          () => undefined,
-        );
+        if (ending === undefined)
+          await keeping.then(
+            ({ letGo }) => letGo(),
+            () => undefined,
+          );
       }
     } else {
       await stage(state, staged, live);
@@ -121,6 +123,11 @@ export async function putBack(
     throw explain(error, 'target', live);
   } finally {
     place.remove();
+    // On FUSE and NFS, a file that is open still has a name.
+    if (ending !== undefined && existsSync(place.path)) {
+      await ending;
+      place.remove();
+    }
   }
   const { text } = readStamp(live);
   // What a program has written since the rename is not the state, and gets no stamp of it.
@@ -131,11 +138,15 @@ function timeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.mtimeNs;
 }
 
-/** A copy of the state, with mode and owner of the live file, as the application had it. Resolves when it is synced. */
-function stage({ path, manifest, copy }: KeptState, staged: string, live: string): Promise<void> {
+/** A synced copy of the state, with mode and owner of the live file, as the application had it. */
+async function stage(
+  { path, manifest, copy }: KeptState,
+  staged: string,
+  live: string,
+): Promise<void> {
   const { sizeBytes, sha256, facts, createdAt, permissions } = manifest;
   const isTrusted = copy !== undefined && copy === copyStampOf(path);
-  copyWhole(path, staged, { isSynced: false, place: dirname(live) });
+  await copyWholeInSteps(path, staged, dirname(live));
   if (statSync(staged).size !== sizeBytes || !(isTrusted || sha256File(staged) === sha256))
     throw new BackupError('backup-damaged', `${path} is not as it was kept.`, {
       path,
@@ -155,9 +166,7 @@ function stage({ path, manifest, copy }: KeptState, staged: string, live: string
   // Of the past, so that each later write leaves another time, however coarse the clock is.
   const at = new Date(Math.min(Date.parse(createdAt), Date.now() - aDayMs));
   utimesSync(staged, at, at);
-  const synced = syncFileBeside(staged);
-  synced.catch(() => undefined); // It is awaited later; until then a failure must not count as unhandled.
-  return synced;
+  await syncFileBeside(staged);
 }
 
 const aDayMs = 86_400_000;

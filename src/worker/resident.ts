@@ -39,7 +39,7 @@ export function isResident(): boolean {
 }
 
 /** More than this together takes a while: such a checkpoint holds up no other one. */
-const mostWarmBytes = 64e6;
+const mostWarmBytes = 256e6;
 /** The same before a command that has begun: it is held at once, and others wait. */
 const mostUrgentBytes = 1e9;
 const callMs = 60_000;

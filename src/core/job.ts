@@ -10,6 +10,8 @@ export interface CaptureOrder {
   copy: string;
   /** Of a database in WAL mode: how far its WAL is to be copied. */
   wal: WalIndex | undefined;
+  /** Most of the copy was made before the database was held. */
+  isPrepared?: boolean | undefined;
 }
 
 export interface Captured {
@@ -21,6 +23,8 @@ export interface Captured {
 export interface Capturing {
   /** Below this a second process costs more than it gains. */
   fewestBytes: number;
+  /** From so many bytes on, most of the copy of a database in rollback mode is made before that is held. By default never. */
+  fewestPreparedBytes?: number;
   start: () => CaptureProcess;
 }
 
@@ -29,6 +33,11 @@ export interface CaptureProcess {
   pid: number | undefined;
   /** Of each path, as it is now; undefined where there is none, or none that can be understood. */
   readIndexes: (paths: readonly string[]) => Promise<(WalIndex | undefined)[]>;
+  /** Makes most of the copy of a file that nothing holds yet. False where a clone will do; then there is none. */
+  prepare: (
+    order: Pick<CaptureOrder, 'path' | 'copy'>,
+    onStep: (doneBytes: number) => Pace,
+  ) => Promise<boolean>;
   /** Rejects when the files could not be captured so; then nothing is left of the attempt. */
   capture: (order: CaptureOrder, onStep: (doneBytes: number) => Pace) => Promise<Captured>;
   end: () => void;

@@ -8,15 +8,20 @@ import type { CaptureOrder, CaptureProcess, Captured, Capturing } from '../core/
 import type { Pace } from '../core/pause.ts';
 import { readWalIndex, type WalIndex } from '../core/files/walIndex.ts';
 import { captureFiles, type CaptureOptions } from '../core/snapshot/capture.ts';
+import { prepareCopy } from '../core/snapshot/twoPasses.ts';
 
 const role = 'SQLITE_BACKUP_CAPTURE';
 
-type Question = { indexesOf: readonly string[] } | { order: CaptureOrder };
+type Question =
+  | { indexesOf: readonly string[] }
+  | { prepare: Pick<CaptureOrder, 'path' | 'copy'> }
+  | { order: CaptureOrder };
 type News = { pace: Pace };
 type Answer =
   /** As JSON has no undefined, null stands for it. */
   | { indexes: (WalIndex | null)[] }
   | { doneBytes: number }
+  | { isPrepared: boolean }
   | { captured: Captured }
   | { error: PlainError };
 
@@ -34,22 +39,27 @@ export function serveCaptures(): void {
     if ('pace' in message) pace = message.pace;
     else if ('indexesOf' in message)
       answer({ indexes: message.indexesOf.map((path) => readWalIndex(path) ?? null) });
-    else
-      captureFiles(
-        message.order,
-        (doneBytes) => {
-          answer({ doneBytes });
-          return pace;
-        },
-        options,
-      ).then(
-        (captured) => answer({ captured }),
-        (error: unknown) => answer({ error: toPlainError(error) }),
-      );
+    else {
+      const onStep = (doneBytes: number): Pace => {
+        answer({ doneBytes });
+        return pace;
+      };
+      const done: Promise<Answer> =
+        'prepare' in message
+          ? prepareCopy(message.prepare, onStep, options.chunkBytes).then((isPrepared) => ({
+              isPrepared,
+            }))
+          : captureFiles(message.order, onStep, options).then((captured) => ({ captured }));
+      done
+        .catch((error: unknown) => ({ error: toPlainError(error) }))
+        .then(answer, () => undefined);
+    }
   });
 }
 
 const fewestBytes = 32e6;
+/** A copy of less is made in a fraction of a second. */
+const fewestPreparedBytes = 128e6;
 
 /** How long the process may say nothing until it is ended. Meanwhile other programs may wait for the held databases. */
 export interface Patience {
@@ -89,14 +99,13 @@ export function captureWith(
         const answer = await ask(child, ended, question, silentMs, () => undefined);
         return 'indexes' in answer ? answer.indexes.map((one) => one ?? undefined) : [];
       },
+      async prepare(prepare, onStep) {
+        const answer = await ask(child, ended, { prepare }, copyMs, telling(child, onStep));
+        if ('isPrepared' in answer) return answer.isPrepared;
+        throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
+      },
       async capture(order, onStep) {
-        let gently: boolean | undefined;
-        const answer = await ask(child, ended, { order }, copyMs, (doneBytes) => {
-          const pace = onStep(doneBytes);
-          if (pace.gently === gently) return;
-          gently = pace.gently;
-          child.send({ pace } satisfies News, () => undefined);
-        });
+        const answer = await ask(child, ended, { order }, copyMs, telling(child, onStep));
         if ('captured' in answer) return answer.captured;
         throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
       },
@@ -104,7 +113,21 @@ export function captureWith(
       isAlive: () => child.connected && !child.killed,
     };
   };
-  return { fewestBytes, start };
+  return { fewestBytes, fewestPreparedBytes, start };
+}
+
+/** Tells the process how to go on, when that changes. */
+function telling(
+  child: ChildProcess,
+  onStep: (doneBytes: number) => Pace,
+): (doneBytes: number) => void {
+  let gently: boolean | undefined;
+  return (doneBytes) => {
+    const pace = onStep(doneBytes);
+    if (pace.gently === gently) return;
+    gently = pace.gently;
+    child.send({ pace } satisfies News, () => undefined);
+  };
 }
 
 /** With a process that is there already, a small database gains as well: SQLite syncs a copy that it writes three times. */
@@ -120,6 +143,7 @@ export function captureWithKept(entry: string): Capturing & { warm: () => void; 
   };
   return {
     fewestBytes: fewestBytesOfKept,
+    fewestPreparedBytes,
     // It ends with this process, or when it was silent or has failed.
     start: () => ({ ...ready(), end: () => undefined }),
     warm: () => void ready(),

@@ -185,12 +185,13 @@ describe('captures by a second process, in great numbers,', function () {
     }
   });
 
-  for (const phase of ['index', 'start', 'copy', 'captured']) {
+  for (const phase of ['index', 'start', 'copy', 'captured', 'prepared']) {
     itWhere(phase === 'copy')(
       `leave nothing under a final name, and no lock, when the first process is killed (${phase})`,
       async function () {
         if (process.platform !== 'linux') this.skip(); // /proc exists there only.
-        const path = createDatabase(folder('app.db'), { journalMode: 'wal', sql: smallSql });
+        const journalMode = phase === 'prepared' ? 'delete' : 'wal';
+        const path = createDatabase(folder('app.db'), { journalMode, sql: smallSql });
         await start('writer.ts', path, '5');
         const args = [fixture('captures.ts'), '1', slowly, folder('b'), path];
         const ended = await run([process.execPath, ...args], { env: { KILL_AT: phase } });

@@ -1,7 +1,7 @@
 /*
  * How a large database is captured, in this order: SQLite pins an instant in one process -> another process, which never
  * opens SQLite, reads how far the WAL goes, copies the WAL up to there, then clones or copies the file -> SQLite lets go ->
- * SQLite opens the private pair and brings the WAL in.
+ * SQLite opens the private pair and brings the WAL in. In rollback mode, most of a copy is made before (twoPasses.ts).
  *
  * Why it is right. While a pin is held
  * - in rollback mode no program may write to the file;
@@ -12,9 +12,7 @@
  *
  * Why two processes. Closing any descriptor of a database drops all locks that the same process has on it.
  */
-import { spawnSync } from 'node:child_process';
 import {
-  chmodSync,
   closeSync,
   fstatSync,
   openSync,
@@ -26,7 +24,7 @@ import {
 } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
-import { clone, copyInSteps } from '../files/copying.ts';
+import { copyInSteps } from '../files/copying.ts';
 import { stepBytes } from '../files/earlySync.ts';
 import { readWalSalts, walBytesOf, type WalIndex } from '../files/walIndex.ts';
 import type { CaptureOrder, Captured, CaptureProcess, Capturing, RecordAs } from '../job.ts';
@@ -37,7 +35,9 @@ import { type Contents, differingFacts } from '../sqlite/contents.ts';
 import type { ByHand } from '../sqlite/opening.ts';
 import type { Pin } from '../sqlite/pin.ts';
 import { incomplete, settleIn } from './settle.ts';
+import { cloneLive } from './cloneLive.ts';
 import { isReplaced, type Source } from './source.ts';
+import { matchCopy } from './twoPasses.ts';
 
 /** A database that SQLite holds. */
 export interface Held {
@@ -70,7 +70,7 @@ export function isWorthCapturing(
 export async function capture(
   capturing: CaptureProcess,
   { member: { source }, pin: { facts }, wal }: Held,
-  copy: string,
+  { copy, isPrepared }: Pick<CaptureOrder, 'copy' | 'isPrepared'>,
   onStep: (doneBytes: number) => Pace,
   onNote: (text: string) => void = () => undefined,
 ): Promise<Captured | undefined> {
@@ -82,7 +82,7 @@ export async function capture(
     if (isWal && !isUnderstood)
       throw new Error('The index of its WAL could not be read, or is of an unknown version.');
     const captured = await capturing.capture(
-      { path: source.path, copy, wal: isWal ? wal : undefined },
+      { path: source.path, copy, wal: isWal ? wal : undefined, isPrepared },
       (doneBytes) => {
         try {
           return onStep(doneBytes);
@@ -137,16 +137,17 @@ export interface CaptureOptions {
 
 /** The part of the process that never opens SQLite. `onStep` gets the bytes done after each piece, and says how to go on. */
 export async function captureFiles(
-  { path, copy, wal }: CaptureOrder,
+  order: CaptureOrder,
   onStep: (doneBytes: number) => Pace,
   { at = () => undefined, chunkBytes = defaultChunkBytes }: CaptureOptions = {},
 ): Promise<Captured> {
+  const { path, copy, wal, isPrepared } = order;
   try {
     const frames =
       wal === undefined ? 0 : await copyWal(path, copy, wal, () => onStep(0), { at, chunkBytes });
     at('file');
-    if (cloneLive(path, copy)) return { means: 'clone', frames };
-    await copyRaw(path, copy, onStep, { at, chunkBytes });
+    if (isPrepared !== true && cloneLive(path, copy)) return { means: 'clone', frames };
+    await copyRaw(order, onStep, { at, chunkBytes });
     return { means: 'copy', frames };
   } catch (error) {
     for (const file of [copy, `${copy}-wal`]) rmSync(file, { force: true });
@@ -212,26 +213,16 @@ async function copyRange(
   }
 }
 
-/** False where the disk cannot: then nothing is left of the attempt. */
-function cloneLive(from: string, to: string): boolean {
-  if (process.platform !== 'darwin') return clone(from, to);
-  // Node has no clones on macOS, https://github.com/nodejs/node/issues/44747; cp -c fails where it would have to copy.
-  const { status } = spawnSync('/bin/cp', ['-c', from, to], { stdio: 'ignore' });
-  if (status === 0) chmodSync(to, 0o600);
-  else rmSync(to, { force: true });
-  return status === 0;
-}
-
 async function copyRaw(
-  path: string,
-  copy: string,
+  { path, copy, isPrepared }: CaptureOrder,
   onStep: (doneBytes: number) => Pace,
   { at, chunkBytes }: Required<CaptureOptions>,
 ): Promise<void> {
   const from = openSync(path, 'r');
   try {
     const sizeBytes = fstatSync(from).size;
-    const done = await copyInSteps(from, copy, onStep, chunkBytes);
+    const pass = isPrepared ? matchCopy : copyInSteps;
+    const done = await pass(from, copy, onStep, chunkBytes);
     at('copied');
     // One that a checkpoint has made longer meanwhile is complete with the WAL that was copied.
     if (done < sizeBytes) throw new BackupError('incomplete', `${path} was not read to its end.`);

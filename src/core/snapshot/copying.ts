@@ -21,6 +21,7 @@ import { capture, type Held, isWorthCapturing, settleCaptured } from './capture.
 import { takeCut } from './cut.ts';
 import { PinWatch, requireHeldDuring } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
+import { isWorthPreparing, prepareAll } from './prepare.ts';
 import { incomplete, settle, settleIn } from './settle.ts';
 import {
   inspectLost,
@@ -164,19 +165,29 @@ export class Copying {
     try {
       // Nothing is held while it starts.
       await capturing?.readIndexes([]).catch(() => undefined);
-      return await this.#copyHeld(await this.#pinAll(readable, capturing), capturing);
+      const prepared = await prepareAll(
+        capturing,
+        readable.filter((one) => isWorthPreparing(one, this.#hooks.capturing)),
+        { folder: this.#folder, scratch: this.#scratch, onProgress: this.#hooks.onProgress },
+      );
+      return await this.#copyHeld(await this.#pinAll(readable, capturing), capturing, prepared);
     } finally {
       capturing?.end();
     }
   }
 
-  async #copyHeld(held: Held[], capturing: CaptureProcess | undefined): Promise<Copied[]> {
+  async #copyHeld(
+    held: Held[],
+    capturing: CaptureProcess | undefined,
+    prepared: ReadonlyMap<string, string>,
+  ): Promise<Copied[]> {
     const at = new Date();
     try {
       this.#hooks.onHeld?.(held.map(({ member }) => member.source.path));
-      const totalBytes = sum(held.map(({ pin: { facts } }) => facts.pageCount * facts.pageSize));
+      const bytesOf = ({ pin: { facts } }: Held): number => facts.pageCount * facts.pageSize;
+      const totalBytes = sum(held.map(bytesOf));
       const copied: Copied[] = [];
-      let before = 0;
+      let before = sum(held.filter(({ member }) => prepared.has(member.source.path)).map(bytesOf));
       const watches = held.map(
         ({ member, byHand, pin: { facts } }) => new PinWatch(member.source, { facts, byHand }),
       );
@@ -185,12 +196,6 @@ export class Copying {
       // No program can write to a database in rollback mode while it is held: that must be short above all.
       const makesNobodyWait = (): boolean =>
         held.slice(current).every(({ member: { source } }) => source.journalMode === 'wal');
-      const pace = (): Pace => ({
-        gently:
-          performance.now() < gentleUntil &&
-          watches.some(({ isWritten }) => isWritten) &&
-          makesNobodyWait(),
-      });
       let spaceIsDueBytes = 0;
       const onStep = (wroteBytes: number): Pace => {
         for (const watch of watches) watch.look();
@@ -201,36 +206,49 @@ export class Copying {
           spaceIsDueBytes = doneBytes + stepBytes;
         }
         this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
-        return pace();
+        const isWritten = watches.some((watch) => watch.isWritten);
+        return { gently: isWritten && performance.now() < gentleUntil && makesNobodyWait() };
       };
       for (const [index, one] of held.entries()) {
         const { member } = one;
         const { facts } = one.pin;
-        const copy = join(this.#scratch, `copy-${index}.db`);
+        const ready = prepared.get(member.source.path);
+        const isPrepared = ready !== undefined;
+        const copy = ready ?? join(this.#scratch, `copy-${index}.db`);
+        // What is prepared has been counted, and has its space.
+        const step = isPrepared ? () => onStep(0) : onStep;
         current = index;
         try {
           const captured =
             capturing && isWorthCapturing(one, this.#hooks.capturing)
-              ? await capture(capturing, one, copy, onStep, this.#hooks.onNote)
+              ? await capture(capturing, one, { copy, isPrepared }, step, this.#hooks.onNote)
               : undefined;
-          if (captured === undefined)
-            await copyPinned(one.pin, { copy, folder: this.#folder }, onStep);
+          const to = { copy, folder: this.#folder };
+          if (captured === undefined) await copyPinned(one.pin, to, step);
           watches[index]?.requireHeld();
           one.pin.release();
           const contents =
             captured === undefined
               ? settle(copy, facts, this.#folder)
               : settleCaptured(copy, one, captured, this.#folder);
-          const { journalMode } = facts;
           const warnings = watches[index]?.findings() ?? [];
           const isCloned = captured?.means === 'clone';
           const digests = this.#digestBeside(copy);
-          copied.push({ ...member, copy, journalMode, contents, at, warnings, isCloned, digests });
+          copied.push({
+            ...member,
+            copy,
+            journalMode: facts.journalMode,
+            contents,
+            at,
+            warnings,
+            isCloned,
+            digests,
+          });
         } catch (error) {
           if (isBackupError(error) && error.code === 'target-full') throw error;
           this.#fail(member, error);
         }
-        before += facts.pageCount * facts.pageSize;
+        if (!isPrepared) before += bytesOf(one);
       }
       return copied;
     } finally {

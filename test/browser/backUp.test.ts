@@ -10,7 +10,7 @@ import { itInPart } from '../support/operations.ts';
 describe('backing up in a window', () => {
   const withShared = useWindows();
 
-  it('goes from the status bar to a verified row in the view', async () => {
+  itInPart('goes from the status bar to a verified row in the view', async () => {
     await withShared({}, async (window, folder) => {
       const writer = startWriter(folder);
       try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { temporaryFolder } from '../support/hosts/lifetime.ts';
 import { everyNth, isThorough } from '../support/operations.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
@@ -81,7 +81,8 @@ async function withOpen(options: WindowOptions, folder: string, use: Use): Promi
   try {
     await use(window, folder);
   } catch (error) {
-    await window.screenshot('failed');
+    // A second try has another folder, and so a picture of its own.
+    await window.screenshot(`failed-${basename(folder)}`);
     throw error;
   } finally {
     await window.close();

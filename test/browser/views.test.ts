@@ -101,51 +101,54 @@ describe('the views in a window', () => {
     });
   });
 
-  it('list all backups by day, pin them, and compare one with the live database', async () => {
-    await withShared({ settings }, async (window, folder) => {
-      await window.openSidebar();
-      await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
-      await window.page.getByRole('button', { name: 'Back Up All' }).first().click();
-      await window.notification(/Backed up 2 databases at the same moment/).waitFor();
-      writeFileSync(join(folder, 'backups/notes.txt'), 'not a database');
-      const theirs = ['corescope-backup-1700000000.db', 'graph_tracker_20261001_120000.sqlite'];
-      for (const name of theirs) {
-        cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', name));
-      }
+  itInPart(
+    'list all backups by day, pin them, and compare one with the live database',
+    async () => {
+      await withShared({ settings }, async (window, folder) => {
+        await window.openSidebar();
+        await window.treeItem(/^data\/app\.db, .*never backed up/).waitFor();
+        await window.page.getByRole('button', { name: 'Back Up All' }).first().click();
+        await window.notification(/Backed up 2 databases at the same moment/).waitFor();
+        writeFileSync(join(folder, 'backups/notes.txt'), 'not a database');
+        const theirs = ['corescope-backup-1700000000.db', 'graph_tracker_20261001_120000.sqlite'];
+        for (const name of theirs) {
+          cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', name));
+        }
 
-      await window
-        .view('Backups')
-        .getByRole('treeitem', { name: /^Today/ })
-        .waitFor();
-      for (const name of theirs) {
-        const row = new RegExp(`^${name.replaceAll('.', '\\.')}, .*not made by SQLite Backup`);
-        await window.treeItem(row).waitFor();
-      }
-      assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
-      // What a restore kept is one too, when somebody has put it there.
-      const kept = 'app.db.bad-20261001_120000Z';
-      cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', kept));
-      await window
-        .treeItem(/^app\.db\.bad-20261001_120000Z, .*previous database, kept by a restore/)
-        .waitFor();
-      rmSync(join(folder, 'backups', kept));
-      await window.treeItem(/^app\.db\.bad-/).waitFor({ state: 'detached' });
-      const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
-      const pinned = window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/);
-      await window.chooseFromRow(backup, 'Pin', pinned);
-      await inEachTheme(window, folder, (look) => window.screenshot(`backups-${look}`));
-      assert.equal(readdirSync(join(folder, 'backups')).length, 7);
-      const sessions = window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /);
-      const same = window.page.getByText('The schemas are the same.');
-      await window.chooseFromRow(sessions, 'Compare with Live', same);
-      await window.screenshot('compare');
-      const inExplorer = window.page.locator('.explorer-folders-view').getByRole('treeitem', {
-        name: /^app_\d{8}_\d{6}Z\.db(,|$)/,
-        selected: true,
+        await window
+          .view('Backups')
+          .getByRole('treeitem', { name: /^Today/ })
+          .waitFor();
+        for (const name of theirs) {
+          const row = new RegExp(`^${name.replaceAll('.', '\\.')}, .*not made by SQLite Backup`);
+          await window.treeItem(row).waitFor();
+        }
+        assert.equal(await window.treeItem(/notes\.txt/).count(), 0);
+        // What a restore kept is one too, when somebody has put it there.
+        const kept = 'app.db.bad-20261001_120000Z';
+        cpSync(join(folder, 'data/sessions.db'), join(folder, 'backups', kept));
+        await window
+          .treeItem(/^app\.db\.bad-20261001_120000Z, .*previous database, kept by a restore/)
+          .waitFor();
+        rmSync(join(folder, 'backups', kept));
+        await window.treeItem(/^app\.db\.bad-/).waitFor({ state: 'detached' });
+        const backup = window.treeItem(/^app_\d{8}_\d{6}Z\.db, .*verified/);
+        const pinned = window.treeItem(/^app_\d{8}_\d{6}Z\.db, pinned/);
+        await window.chooseFromRow(backup, 'Pin', pinned);
+        await inEachTheme(window, folder, (look) => window.screenshot(`backups-${look}`));
+        assert.equal(readdirSync(join(folder, 'backups')).length, 7);
+        const sessions = window.treeItem(/^sessions_\d{8}_\d{6}Z\.db, /);
+        const same = window.page.getByText('The schemas are the same.');
+        await window.chooseFromRow(sessions, 'Compare with Live', same);
+        await window.screenshot('compare');
+        const inExplorer = window.page.locator('.explorer-folders-view').getByRole('treeitem', {
+          name: /^app_\d{8}_\d{6}Z\.db(,|$)/,
+          selected: true,
+        });
+        await window.chooseFromRow(pinned, 'Reveal', inExplorer);
       });
-      await window.chooseFromRow(pinned, 'Reveal', inExplorer);
-    });
-  });
+    },
+  );
 
   itInPart('say in words what is missing, with a way on, in every state without rows', async () => {
     const noFolder = async (window: Window): Promise<void> => {

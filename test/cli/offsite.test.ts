@@ -65,7 +65,7 @@ describe('the command line, off the machine', () => {
     mkdirSync(dirname(list), { recursive: true, mode: 0o700 });
     writeFileSync(list, '{ "destinations": [ { "name": "nas"');
     const before = readFileSync(list, 'utf8');
-    const address = ['--engine', 'restic', '--repository', folder('server'), '--create'];
+    const address = ['--engine', 'rclone', '--repository', folder('server')];
     const ended = await laptop.offsite('setup', 'second', ...address);
     assert.equal(ended.code, 1);
     assert.match(ended.stderr, /destinations\.json cannot be understood/);
@@ -98,8 +98,6 @@ describe('the command line, off the machine', () => {
     assert.equal(manifest.format, 1);
     assert.equal(manifest.offsite[0]?.name, 'nas');
     assert.ok(Date.parse(manifest.offsite[0].provedAt) > Date.now() - 600_000);
-    const again = await laptop.json<SendAnswer>('send', '--to', folder('backups'));
-    assert.deepEqual([again.sent, again.already.length], [[], 1]);
 
     const bytes = sha256(path);
     for (const lost of ['app.db', 'backups', 'laptop']) rmSync(folder(lost), { recursive: true });
@@ -114,27 +112,6 @@ describe('the command line, off the machine', () => {
       ...['fetch', basename(path), '--to', folder('back')],
     );
     assert.equal(sha256(fetched.path), bytes);
-    const there = await fresh.json<{ path: string }>(
-      'fetch',
-      basename(path),
-      '--to',
-      folder('back'),
-    );
-    assert.equal(there.path, fetched.path);
-    // What is damaged here is what a copy is fetched for.
-    chmodSync(fetched.path, 0o600);
-    overwrite(fetched.path, 100, Buffer.from('damage'));
-    const good = await fresh.json<{ path: string }>(
-      'fetch',
-      basename(path),
-      '--to',
-      folder('back'),
-    );
-    assert.notEqual(good.path, fetched.path);
-    assert.equal(sha256(good.path), bytes);
-    rmSync(fetched.path);
-    rmSync(`${fetched.path}.json`);
-    fetched.path = good.path;
     const restored = await runCli(
       ['restore', fetched.path, folder('app.db'), '--yes', '--to', folder('back')],
       { env: fresh.env },
@@ -143,7 +120,30 @@ describe('the command line, off the machine', () => {
     assert.equal(sha256(folder('app.db')), bytes);
   });
 
-  // Each call of restic takes a second for its key.
+  // A call of restic takes a second for its key, one of rclone next to nothing.
+  it('sends nothing twice, and fetches what is not there whole already', async () => {
+    const { path } = await snapshot(createDatabase(folder('app.db')));
+    const setup = ['setup', 'disk', '--engine', 'rclone', '--repository', folder('mirror')];
+    assert.equal((await laptop.offsite(...setup)).code, 0);
+    const send = (): Promise<SendAnswer> => laptop.json('send', '--to', folder('backups'));
+    assert.equal((await send()).sent.length, 1);
+    const again = await send();
+    assert.deepEqual([again.sent, again.already.length], [[], 1]);
+
+    const bytes = sha256(path);
+    const fetched = (): Promise<{ path: string }> =>
+      laptop.json('fetch', basename(path), '--to', folder('back'));
+    const first = await fetched();
+    assert.equal(sha256(first.path), bytes);
+    assert.equal((await fetched()).path, first.path);
+    // What is damaged here is what a copy is fetched for.
+    chmodSync(first.path, 0o600);
+    overwrite(first.path, 100, Buffer.from('damage'));
+    const good = await fetched();
+    assert.notEqual(good.path, first.path);
+    assert.equal(sha256(good.path), bytes);
+  });
+
   itThorough(
     'takes a place that cannot be reached for "not sent yet", and says each other trouble in words',
     async () => {

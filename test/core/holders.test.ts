@@ -74,6 +74,17 @@ describe('the holders of a database', function () {
     assert.deepEqual(pidsOf(folder('renamed.db')), [pid]);
   });
 
+  it('are found through a mount that was taken away while they used it', async function () {
+    if (!isLinuxRoot) this.skip(); // Only root may mount.
+    for (const name of ['real', 'view']) mkdirSync(folder(name));
+    const live = createDatabase(folder('real/app.db'));
+    execFileSync('mount', ['--bind', folder('real'), folder('view')]);
+    const { pid } = await holdOpen(folder('view/app.db'), read).finally(() =>
+      execFileSync('umount', ['-l', folder('view')]),
+    );
+    assert.deepEqual(pidsOf(live), [pid]);
+  });
+
   it('of other users are found by their locks, if not by their descriptors, and that is said', async function () {
     if (!isLinuxRoot) this.skip(); // Only root can become another user.
     chmodSync(folder(), 0o755);

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
+import { findHolders } from '../../src/core/holders/holders.ts';
 import type { Progress } from '../../src/core/job.ts';
 import { pause } from '../../src/core/pause.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
@@ -136,6 +145,25 @@ describe('a restore on a disk that hangs', function () {
     statSync(folder('d'));
     await isCancelled({ hangsFirst: false });
     assert.match(log.join(), /does not answer, and was not cleaned up/);
+  });
+
+  it('of another program holds up nothing on a disk that answers', async () => {
+    const open = openSync(live, 'r');
+    const program = spawn('sleep', ['600'], { stdio: [open, 'ignore', 'ignore'] });
+    closeSync(open);
+    const other = createDatabase(folder('other.db'));
+    const { path } = await snapshot(other, { folder: folder('backups') });
+    hang();
+    const params = applyRequest(path, other, { folder: folder('safety') });
+    await worker.call('applyRestore', params, { deadlineMs: 30_000 });
+    assert.deepEqual(findHolders([other]), { holders: [], known: 'all' });
+    goOn();
+    // And it is found where the disk answers.
+    assert.deepEqual(
+      findHolders([live]).holders.map(({ pid }) => pid),
+      [program.pid],
+    );
+    program.kill();
   });
 
   async function isCancelled({ hangsFirst }: { hangsFirst: boolean }): Promise<void> {

@@ -41,25 +41,44 @@ function sharedOnLinux(path: string): string | undefined {
 
 /** The type of the mount with this device number, as `/proc/self/mountinfo` calls it. */
 function mountedAs(device: bigint): string | undefined {
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const [, major, minor, type] = /^\d+ \d+ (\d+):(\d+) .* - (\S+) /.exec(line) ?? [];
-    if (type !== undefined && deviceNumber(Number(major), Number(minor)) === device) return type;
-  }
-  return undefined;
+  return [...mountsSeenBy('self').values()].find((mount) => mount.device === device)?.type;
 }
 
 /** True for a file or folder on which something is mounted, as containers do with single files. Known on Linux only. */
 export function isMountPoint(path: string): boolean {
   if (process.platform !== 'linux') return false;
-  const escaped = /\\([0-7]{3})/g;
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => {
-      const at = line.split(' ')[4] ?? '';
-      return (
-        at.replace(escaped, (_all, code: string) => String.fromCharCode(parseInt(code, 8))) === path
-      );
-    });
+  return [...mountsSeenBy('self').values()].some(({ folder }) => folder === path);
+}
+
+export interface Mount {
+  folder: string;
+  /** As `stat` encodes it; on some file systems `stat` has another one for each file. */
+  device: bigint;
+  type: string;
+}
+
+/** What is mounted for a process, by the number that its open files name. Empty when the process has ended. Linux only. */
+export function mountsSeenBy(pid: number | 'self'): Map<string, Mount> {
+  const mounts = new Map<string, Mount>();
+  for (const line of mountInfoOf(pid).split('\n')) {
+    const [, id, major, minor, at, type] =
+      /^(\d+) \d+ (\d+):(\d+) \S+ (\S+) .*?- (\S+) /.exec(line) ?? [];
+    if (id === undefined || at === undefined || type === undefined) continue;
+    const folder = at.replace(/\\([0-7]{3})/g, (_all, code: string) =>
+      String.fromCharCode(parseInt(code, 8)),
+    );
+    mounts.set(id, { folder, device: deviceNumber(Number(major), Number(minor)), type });
+  }
+  return mounts;
+}
+
+function mountInfoOf(pid: number | 'self'): string {
+  if (pid === 'self') return readFileSync('/proc/self/mountinfo', 'utf8');
+  try {
+    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** As `stat` encodes it: glibc's makedev. */

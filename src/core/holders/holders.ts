@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import { basename } from 'node:path';
 import { deviceNumber, sharedFileSystem } from '../files/fileSystem.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
+import { openFilesBeside } from './openOn.ts';
 import { restartManagerScript } from './restartManager.ts';
 
 export interface Holder {
@@ -64,9 +65,10 @@ export function hasProgramHere(path: string): boolean {
   if (!existsSync('/proc/self/fd'))
     return holdersHere(parts).holders.some(({ isOurs }) => isOurs !== true);
   const identities = new Set(parts.flatMap(identitiesOf));
+  const sought = { names: new Set<string>(), identities, isBeside: openFilesBeside(parts) };
   return (
     [...lockHolders(identities)].some((pid) => pid !== process.pid) ||
-    otherProcesses().some((pid) => holdsOne(pid, new Set(), identities, isForWriting) === true)
+    otherProcesses().some((pid) => holdsOne(pid, sought, isForWriting) === true)
   );
 }
 
@@ -95,10 +97,11 @@ function holdersInProc(paths: readonly string[]): Holders {
   const identities = new Set(paths.flatMap(identitiesOf));
   // A file that was deleted or renamed over is still known by the name that it was opened under.
   const names = new Set(paths.flatMap((path) => [path, `${path} (deleted)`]));
+  const sought = { names, identities, isBeside: openFilesBeside(paths) };
   const pids = new Set(lockHolders(identities));
   let hidden = process.getuid?.() !== 0 || isInContainer();
   for (const pid of otherProcesses()) {
-    const open = holdsOne(pid, names, identities);
+    const open = holdsOne(pid, sought);
     if (open === 'hidden') hidden = true;
     if (open === true) pids.add(pid);
   }
@@ -132,10 +135,16 @@ function identitiesOf(path: string): string[] {
   }
 }
 
+interface Sought {
+  names: ReadonlySet<string>;
+  identities: ReadonlySet<string>;
+  /** Whether an open file lies where these lie, so that it can be looked at. */
+  isBeside: (pid: number, handle: string) => boolean;
+}
+
 function holdsOne(
   pid: number,
-  names: ReadonlySet<string>,
-  identities: ReadonlySet<string>,
+  { names, identities, isBeside }: Sought,
   counts: (pid: number, handle: string) => boolean = () => true,
 ): boolean | 'hidden' {
   const folder = `/proc/${pid}/fd`;
@@ -153,7 +162,8 @@ function holdsOne(
       if (!link.startsWith('/')) return false;
       const isOne =
         names.has(link) ||
-        identitiesOf(`${folder}/${entry}`).some((identity) => identities.has(identity));
+        (isBeside(pid, entry) &&
+          identitiesOf(`${folder}/${entry}`).some((identity) => identities.has(identity)));
       return isOne && counts(pid, entry);
     } catch {
       return false; // Closed by now.

@@ -74,7 +74,7 @@ interface Handle {
 
 function lostIn(pid: number, path: string): LostFiles | undefined {
   const wanted = new Set(parts.map((suffix) => basename(path) + suffix));
-  const handles = handlesOf(pid).filter(({ name }) => wanted.has(basename(name)));
+  const handles = handlesOf(pid, wanted).filter(({ name }) => wanted.has(basename(name)));
   const database = handles.find(
     ({ name, file }) =>
       basename(name) === basename(path) &&
@@ -110,7 +110,8 @@ function isPartOf(
   return !handles.some((one) => one.name === owner);
 }
 
-function handlesOf(pid: number): Handle[] {
+/** Only files of these names are looked at: others may lie on a disk that hangs. */
+function handlesOf(pid: number, wanted: ReadonlySet<string>): Handle[] {
   const folder = `/proc/${pid}/fd`;
   try {
     return readdirSync(folder).flatMap((entry) => {
@@ -118,8 +119,10 @@ function handlesOf(pid: number): Handle[] {
       try {
         const link = readlinkSync(file);
         if (!link.startsWith('/')) return []; // A socket or a pipe.
-        const isDeleted = link.endsWith(deleted) && statSync(file).nlink === 0;
-        return [{ name: isDeleted ? link.slice(0, -deleted.length) : link, file }];
+        const short = link.endsWith(deleted) ? link.slice(0, -deleted.length) : link;
+        if (!wanted.has(basename(short)) && !wanted.has(basename(link))) return [];
+        const isDeleted = short !== link && statSync(file).nlink === 0;
+        return [{ name: isDeleted ? short : link, file }];
       } catch {
         return []; // Closed by now.
       }

@@ -13,6 +13,8 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
+import { agent } from './agentRows.ts';
+import { baselineByClone } from './stateRows.ts';
 import { interleave } from './statistics.ts';
 import { ratioUpTo, type Comparison } from './table.ts';
 import { backUp, timeCommand, timeSync, type Workshop } from './workshop.ts';
@@ -29,10 +31,21 @@ export async function clones(shop: Workshop): Promise<Comparison[]> {
       const database = join(place, 'app.db');
       copyFileSync(shop.database(gigabyte), database);
       rows.push(...(await wholeAndPin(shop, kind, database)));
-      if (kind === 'xfs') rows.push(await fifty(shop, place, database), await waits(shop, place));
+      if (kind !== 'xfs') return;
+      rows.push(await fifty(shop, place, database), await waits(shop, place));
+      const there = { ...shop, clear: () => emptyFolderIn(place) };
+      rows.push(...(await agent(there, { on: ' on xfs', changedMs: 350 })));
+      rows.push(await baselineByClone(there, ' on xfs'));
     });
   }
   return rows;
+}
+
+function emptyFolderIn(place: string): Promise<string> {
+  const folder = join(place, 'rows');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  return Promise.resolve(folder);
 }
 
 /** The longest wait of a program that commits in rollback mode, while a gigabyte is backed up beside it. */

@@ -1,7 +1,7 @@
 /* How little a backup is felt: its memory, the delay of the face's event loop, the latency of a writer's commits. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,7 +29,42 @@ export async function memory(shop: Workshop): Promise<Comparison[]> {
       isMet: (ours, peer) => ours <= 1.15 * peer && ours <= mostWorkerMegabytes,
     },
   });
-  return [await compare('exact'), await compare('compact')];
+  return [await compare('exact'), await compare('compact'), await together(shop, large)];
+}
+
+/** The worker and the process that copies for it: what both have in memory at once, shared code counted twice. */
+async function together(shop: Workshop, database: string): Promise<Comparison> {
+  const ours: number[] = [];
+  for (let run = 0; run < shop.pairs; run++) {
+    const folder = await shop.clear();
+    let largest = 0;
+    const looking = setInterval(() => (largest = Math.max(largest, residentMegabytes(shop))), 20);
+    await backUp(shop, database, folder, { method: 'exact', verify: true });
+    clearInterval(looking);
+    ours.push(largest);
+  }
+  return {
+    ...{ ours, peer: ours.map(() => mostWorkerMegabytes), unit: 'MB' },
+    what: 'memory of both processes together, exact, 2 GB, verified (Linux)',
+    against: 'the most they may have',
+    aim: { text: `<= ${mostWorkerMegabytes} MB`, isMet: (most) => most <= mostWorkerMegabytes },
+  };
+}
+
+/** Of all processes of the worker's entry, as Linux tells it. */
+function residentMegabytes(shop: Workshop): number {
+  let kilobytes = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (!command.includes(shop.program('worker.cjs'))) continue;
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      kilobytes += Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return (kilobytes * 1024) / 1e6;
 }
 
 async function largestMegabytes(shop: Workshop, database: string, method: Method): Promise<number> {

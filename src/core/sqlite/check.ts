@@ -20,6 +20,9 @@ export interface Check {
   contents?: Contents;
 }
 
+/** The check looks each row up in each index: one that fits is read once. Half of the reading, at 16 MB more memory. */
+const checkCachePragma = 'cache_size = -32000';
+
 interface CheckOptions {
   access: 'private' | 'read-only';
   foreignKeys?: boolean;
@@ -64,6 +67,7 @@ function checkOnce(
         ? openPrivate(path)
         : open(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs });
     db.pragma('trusted_schema = off');
+    db.pragma(checkCachePragma);
     const integrity = checkIntegrity(db);
     // A damaged file may say anything of itself.
     if (integrity.status === 'damaged') return Object.assign(integrity, { remarks: [] });

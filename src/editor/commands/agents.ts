@@ -11,7 +11,7 @@ import { inert, inertLine, notify } from '../inert.ts';
 import type { Parts } from './parts.ts';
 
 /** Says what will happen before it does. The setting is the user's: no repository can turn it on or off. */
-export async function protectAgents({ settings, log }: Parts): Promise<void> {
+export async function protectAgents(parts: Parts): Promise<void> {
   const { t } = vscode.l10n;
   const yes = t('Protect');
   const others = t('Also Outside of VS Code…');
@@ -26,13 +26,13 @@ export async function protectAgents({ settings, log }: Parts): Promise<void> {
     ...[yes, ...more],
   );
   if (asked === undefined) return;
-  await settings.remember('agents.protect', true);
-  if (asked === others && root !== undefined) await writeFor(root, log);
+  await parts.settings.remember('agents.protect', true);
+  if (asked === others && root !== undefined) await writeFor(root, parts);
   else void notify.info(t('Databases are saved before agents run tools.'));
 }
 
 /** Shows each file as it will be, and writes only after that. */
-async function writeFor(root: string, log: Parts['log']): Promise<void> {
+async function writeFor(root: string, { documents, log }: Parts): Promise<void> {
   const { t } = vscode.l10n;
   const planned = planHookFiles(root);
   const troubled = planned.flatMap(({ path, trouble }) =>
@@ -40,9 +40,7 @@ async function writeFor(root: string, log: Parts['log']): Promise<void> {
   );
   if (troubled.length > 0) return tellTrouble(troubled);
   const shown = planned.map(({ path, text = '' }) => `${inertLine(path)}\n\n${inert(text)}`);
-  const content = shown.join('\n\n');
-  const document = await vscode.workspace.openTextDocument({ language: 'jsonc', content });
-  await vscode.window.showTextDocument(document, { preview: true });
+  await documents.show(`${t('Hooks for agents')}.jsonc`, `${shown.join('\n\n')}\n`);
   const yes = t('Write Files');
   const detail = t(
     '{0} will be as the editor shows. They call sqlite-backup, which has to be on the path. Stop Protecting from Agents takes it away again.',

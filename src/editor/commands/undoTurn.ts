@@ -57,13 +57,43 @@ async function turnOfRow(
     const changes = checkpoints.changesIn(turn);
     return [databaseName(of), ...(changes === undefined ? [] : [turnText(changes)])].join(' · ');
   };
-  const items = turns.map((one) => ({
-    label: inertLine(t('Turn {0}, {1}', one.turn.turn, dayAndTime(one.turn.at, now))),
-    description: inertLine(descriptionOf(one)),
-    one,
-  }));
-  const picked = await vscode.window.showQuickPick(items, {
-    placeHolder: t('Which turn should be undone? What came after it goes, too.'),
+  const items = (): (vscode.QuickPickItem & { one: TurnOf })[] =>
+    turns.map((one) => ({
+      label: inertLine(t('Turn {0}, {1}', one.turn.turn, dayAndTime(one.turn.at, now))),
+      description: inertLine(descriptionOf(one)),
+      one,
+    }));
+  const placeholder = t('Which turn should be undone? What came after it goes, too.');
+  return (await pick(items, { placeholder, onDidChange: checkpoints.onDidChange }))?.one;
+}
+
+/** What the turns have changed is counted while the list is open already: it is shown when it is known. */
+function pick<T extends vscode.QuickPickItem>(
+  items: () => T[],
+  { placeholder, onDidChange }: { placeholder: string; onDidChange: vscode.Event<unknown> },
+): Promise<T | undefined> {
+  const list = vscode.window.createQuickPick<T>();
+  list.placeholder = placeholder;
+  list.matchOnDescription = true;
+  list.items = items();
+  return new Promise((resolve) => {
+    const owned = vscode.Disposable.from(
+      list,
+      onDidChange(() => {
+        const at = list.items.findIndex((one) => one === list.activeItems[0]);
+        list.items = items();
+        const active = list.items[at];
+        if (active !== undefined) list.activeItems = [active];
+      }),
+      list.onDidAccept(() => {
+        resolve(list.selectedItems[0]);
+        list.hide();
+      }),
+      list.onDidHide(() => {
+        resolve(undefined);
+        owned.dispose();
+      }),
+    );
+    list.show();
   });
-  return picked?.one;
 }

@@ -3,6 +3,7 @@
  * link and `$(name)` in labels as an icon. Everything that is shown goes through here.
  */
 import * as vscode from 'vscode';
+import { toasts } from './toasts.ts';
 
 const zeroWidthSpace = '\u200b';
 
@@ -23,14 +24,34 @@ export function inertLine(text: string): string {
   return inert(shown).replaceAll('\n', '↵');
 }
 
-/** The only way to show a notification. */
+const { window } = vscode;
+
+/** Each shows a text, with nothing in it that acts. */
+const shows = {
+  info: (message: string, actions: string[]) => (): Thenable<string | undefined> =>
+    window.showInformationMessage(inert(message), ...actions.map(inertLine)),
+  warn: (message: string, actions: string[]) => (): Thenable<string | undefined> =>
+    window.showWarningMessage(inert(message), ...actions.map(inertLine)),
+  error: (message: string, actions: string[]) => (): Thenable<string | undefined> =>
+    window.showErrorMessage(inert(message), ...actions.map(inertLine)),
+};
+
+/** What comes by itself. One at a time: it waits while another notification is shown. */
+export const notice = {
+  info: (message: string, ...actions: string[]): Promise<string | undefined> =>
+    toasts.notice(shows.info(message, actions)),
+  warn: (message: string, ...actions: string[]): Promise<string | undefined> =>
+    toasts.notice(shows.warn(message, actions)),
+};
+
+/** What a person did, or has to know or to answer before something goes on. Takes the place of the one before. */
 export const notify = {
-  info: (message: string, ...actions: string[]): Thenable<string | undefined> =>
-    vscode.window.showInformationMessage(inert(message), ...actions),
-  warn: (message: string, ...actions: string[]): Thenable<string | undefined> =>
-    vscode.window.showWarningMessage(inert(message), ...actions.map(inertLine)),
-  error: (message: string, ...actions: string[]): Thenable<string | undefined> =>
-    vscode.window.showErrorMessage(inert(message), ...actions.map(inertLine)),
+  info: (message: string, ...actions: string[]): Promise<string | undefined> =>
+    toasts.answer(shows.info(message, actions)),
+  warn: (message: string, ...actions: string[]): Promise<string | undefined> =>
+    toasts.answer(shows.warn(message, actions)),
+  error: (message: string, ...actions: string[]): Promise<string | undefined> =>
+    toasts.answer(shows.error(message, actions), actions.length > 0),
   /**
    * Modal, with the safe answer first, which Enter gives: what is lost then stays lost. Each answer says what it does. True
    * for `yes`.

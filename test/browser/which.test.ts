@@ -97,6 +97,13 @@ describe('the first question', function () {
       assert.equal(readdirSync(place).length, 2);
       assert.ok(!readdirSync(folder).includes('backups'));
       assert.ok(!readdirSync(folder).includes('.vscode'), 'no setting of this machine is written');
+
+      // A newer outcome takes the place of the older one, which the notification center keeps.
+      await window.runCommand('SQLite Backup: Checkpoint Now');
+      await window.notification(/[12] checkpoints? taken\./).waitFor();
+      await window.runCommand('SQLite Backup: Checkpoint Now');
+      await window.notification(/Nothing has changed since the last checkpoint/).waitFor();
+      assert.equal(await window.notification(/./).count(), 1);
     });
   });
 });

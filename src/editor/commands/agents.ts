@@ -55,8 +55,9 @@ export async function unprotectAgents({ settings, log }: Parts): Promise<void> {
   const { t } = vscode.l10n;
   await settings.remember('agents.protect', false);
   const root = projectRoot();
-  if (root !== undefined && hasHookFiles(root)) tell(removeHookFiles(root), log);
-  void notify.info(t('Databases are no longer saved before agents run tools.'));
+  const off = t('Databases are no longer saved before agents run tools.');
+  if (root !== undefined && hasHookFiles(root)) tell(removeHookFiles(root), log, off);
+  else void notify.info(off);
 }
 
 function projectRoot(): string | undefined {
@@ -64,16 +65,21 @@ function projectRoot(): string | undefined {
   return folder?.scheme === 'file' && vscode.workspace.isTrusted ? folder.fsPath : undefined;
 }
 
-function tell({ changed, failed }: HookFilesResult, log: Parts['log']): void {
+/** One message for all files, with the fact first that is true whatever became of them. */
+function tell({ changed, failed }: HookFilesResult, log: Parts['log'], fact?: string): void {
   for (const path of changed) log.info(`The hook of agents: ${path} was changed.`);
-  if (failed.length > 0) return tellTrouble(failed);
+  const facts = fact === undefined ? [] : [fact];
+  if (failed.length > 0) return tellTrouble(failed, facts);
   const names = changed.map((path) => vscode.workspace.asRelativePath(path)).join(', ');
-  if (names !== '') void notify.info(vscode.l10n.t('Changed: {0}.', names));
+  const outcomes = [...facts, ...(names === '' ? [] : [vscode.l10n.t('Changed: {0}.', names)])];
+  if (outcomes.length > 0) void notify.info(outcomes.join(' '));
 }
 
-function tellTrouble(failed: HookFilesResult['failed']): void {
-  for (const { path, trouble } of failed)
-    void notify.error(troubleText(trouble, vscode.workspace.asRelativePath(path)));
+function tellTrouble(failed: HookFilesResult['failed'], facts: string[] = []): void {
+  const troubles = failed.map(({ path, trouble }) =>
+    troubleText(trouble, vscode.workspace.asRelativePath(path)),
+  );
+  void notify.error([...facts, ...troubles].join(' '));
 }
 
 function troubleText(trouble: Trouble, name: string): string {

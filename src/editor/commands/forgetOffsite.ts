@@ -19,20 +19,24 @@ export async function forgetOffsite(parts: Parts): Promise<{ removed: number }> 
     return result;
   }
   const policy = settings.retention(vscode.workspace.workspaceFolders?.[0]);
+  const outcomes: string[] = [];
   for (const destination of destinations) {
     const { name } = destination;
     const access = { destination, secret: await offsite.secretOf(destination) };
     const plan = await withCancel(t('Looking at the copies in {0}', name), (signal) =>
       worker.call('offsitePlanForgetting', { ...access, policy }, { signal }),
     );
-    if (!(await isAgreed(parts, name, plan))) continue;
+    if (plan.remove.length === 0)
+      outcomes.push(t('The rules let no copy in {0} go. All stay: {1}.', name, plan.keep.length));
+    if (plan.remove.length === 0 || !(await isAgreed(parts, name, plan))) continue;
     const ids = plan.remove.map(({ id }) => id);
     const { removed } = await withCancel(t('Removing copies in {0}', name), () =>
       worker.call('offsiteForget', { ...access, ids }),
     );
     result.removed += removed.length;
-    void notify.info(t('{0} removed in {1}.', backupCount(removed.length), name));
+    outcomes.push(t('{0} removed in {1}.', backupCount(removed.length), name));
   }
+  if (outcomes.length > 0) void notify.info(outcomes.join(' '));
   if (result.removed > 0) await parts.backups.refresh();
   return result;
 }
@@ -43,10 +47,6 @@ async function isAgreed(
   { keep, remove }: ForgetPlan,
 ): Promise<boolean> {
   const { t } = vscode.l10n;
-  if (remove.length === 0) {
-    void notify.info(t('The rules let no copy in {0} go. All stay: {1}.', name, keep.length));
-    return false;
-  }
   const [review, agree] = [t('Review…'), t('Remove')];
   const more = remove.length - mostNamed;
   const detail = [

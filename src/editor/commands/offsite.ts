@@ -124,6 +124,7 @@ async function sendTo(
 ): Promise<OffsiteResult> {
   const { t } = vscode.l10n;
   const total: OffsiteResult = { sent: 0, proved: 0, waiting: 0, failures: 0 };
+  const outcomes: { text: string; failed: boolean }[] = [];
   for (const destination of destinations) {
     const { name } = destination;
     const result = await withCancel(t('Sending to {0}', name), (signal, report) =>
@@ -139,21 +140,32 @@ async function sendTo(
     total.proved += result.proved.length;
     total.waiting += result.waiting.length;
     total.failures += result.failures.length;
-    tell(name, result);
+    outcomes.push(outcomeOf(name, result));
   }
+  const isFailure = outcomes.some(({ failed }) => failed);
+  const show = isFailure ? notify.error : notify.info;
+  void show(outcomes.map(({ text }) => text).join(' '));
   return total;
 }
 
-function tell(name: string, { sent, already, proved, failures, trouble }: Sent): void {
+function outcomeOf(
+  name: string,
+  { sent, already, proved, failures, trouble }: Sent,
+): { text: string; failed: boolean } {
   const { t } = vscode.l10n;
   const [failure] = failures;
+  const good = (text: string): { text: string; failed: boolean } => ({ text, failed: false });
   if (trouble !== undefined)
-    void notify.info([said(trouble.message), said(trouble.hint ?? '')].join(' '));
-  else if (failure !== undefined)
-    void notify.error([said(failure.error.message), said(failure.error.hint ?? '')].join(' '));
-  else if (sent.length + already.length === 0)
-    void notify.info(t('There is no backup to send yet. Back up a database first.'));
-  else if (proved.length > 0)
-    void notify.info(t('Proved off-machine in {0}: {1}.', name, backupCount(proved.length)));
-  else void notify.info(t('{0} is up to date.', name));
+    return good([said(trouble.message), said(trouble.hint ?? '')].join(' '));
+  if (failure !== undefined) {
+    const { message, hint = '' } = failure.error;
+    return { text: [said(message), said(hint)].join(' '), failed: true };
+  }
+  if (sent.length + already.length === 0)
+    return good(t('There is no backup to send yet. Back up a database first.'));
+  return good(
+    proved.length > 0
+      ? t('Proved off-machine in {0}: {1}.', name, backupCount(proved.length))
+      : t('{0} is up to date.', name),
+  );
 }

@@ -15,7 +15,7 @@ import { isCopied, type RunItem } from '../../runbook/run.ts';
 import { undoAsked } from '../../runbook/steps/undo.ts';
 import { recoveredWords } from '../../runbook/words.ts';
 import { writtenSince } from '../../runbook/writtenSince.ts';
-import { inertLine, notify } from '../inert.ts';
+import { inertLine, notice, notify } from '../inert.ts';
 import { livePathOf } from '../livePath.ts';
 import { databaseName, verdictWord } from '../messages.ts';
 import { errorMessage } from '../errorMessages.ts';
@@ -274,9 +274,9 @@ const pagesReturnMs = 4000;
 export async function offerRecoveries(parts: Parts): Promise<void> {
   if ((await interruptedRestores(parts)).length === 0) return;
   await new Promise((resolve) => setTimeout(resolve, pagesReturnMs));
-  for (const one of await interruptedRestores(parts)) {
-    if (!parts.runbooks.isOpen(one.id)) await offerRecovery(parts, one);
-  }
+  const found = await interruptedRestores(parts);
+  const offered = found.filter(({ id }) => !parts.runbooks.isOpen(id));
+  await Promise.all(offered.map((one) => offerRecovery(parts, one, notice.warn)));
 }
 
 async function interruptedRestores({ worker, runbooks }: Parts): Promise<Interrupted[]> {
@@ -296,20 +296,24 @@ async function interruptedRestores({ worker, runbooks }: Parts): Promise<Interru
   return [...found.values()];
 }
 
-async function offerRecovery(parts: Parts, one: Interrupted): Promise<boolean> {
+async function offerRecovery(
+  parts: Parts,
+  one: Interrupted,
+  show: typeof notify.warn = notify.warn,
+): Promise<boolean> {
   const { t } = vscode.l10n;
   const names = one.items.map(({ realTarget }) => databaseName(vscode.Uri.file(realTarget)));
-  const [finish, rollBack, show] = [t('Finish'), t('Roll Back'), t('Open Runbook')];
+  const [finish, rollBack, open] = [t('Finish'), t('Roll Back'), t('Open Runbook')];
   const run = parts.runbooks.unfinished.find(({ moved }) => moved?.id === one.id);
-  const answer = await notify.warn(
+  const answer = await show(
     one.action === 'undo'
       ? t('An undo of the restore of {0} was interrupted. {1}', names.join(', '), one.words)
       : t('A restore of {0} was interrupted. {1}', names.join(', '), one.words),
     ...(one.can.includes('finish') ? [finish] : []),
     ...(one.can.includes('roll-back') ? [rollBack] : []),
-    ...(run === undefined ? [] : [show]),
+    ...(run === undefined ? [] : [open]),
   );
-  if (answer === show && run !== undefined) await parts.runbooks.resume(run);
+  if (answer === open && run !== undefined) await parts.runbooks.resume(run);
   if (answer !== finish && answer !== rollBack) return false;
   const how = answer === finish ? 'finish' : 'roll-back';
   const done = await recover(parts, one, how);

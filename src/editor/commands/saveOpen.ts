@@ -73,15 +73,18 @@ async function uriFor(target: unknown): Promise<vscode.Uri | undefined> {
 
 async function tell(paths: string[], problems: string[], who: string): Promise<void> {
   const { t } = vscode.l10n;
-  for (const problem of problems) void notify.error(problem);
   const [path] = paths;
-  if (path === undefined) return;
+  if (path === undefined) {
+    if (problems.length > 0) void notify.error(problems.join(' '));
+    return;
+  }
   const revealIt = t('Reveal');
   const text = t(
     'Saved what {0} has open as {1}. Stop the program, then restore this backup if data is missing.',
     who,
     inertLine(basename(path)),
   );
-  if ((await notify.info(text, revealIt)) === revealIt)
+  const show = problems.length > 0 ? notify.warn : notify.info;
+  if ((await show([text, ...problems].join(' '), revealIt)) === revealIt)
     await reveal(paths.length === 1 ? vscode.Uri.file(path) : vscode.Uri.file(dirname(path)));
 }

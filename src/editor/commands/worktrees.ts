@@ -18,11 +18,16 @@ export async function copyToWorktree({ viewId, worktrees }: Parts): Promise<{
       ? []
       : [{ path, code: error.code, message: errorMessage(fromPlainError(error), basename(path)) }],
   );
-  for (const { path, message } of failures)
-    void notify.warn(t('{0} was not copied from the main worktree. {1}', path, message));
-  if (copied.length > 0)
-    void notify.info(t('Copied from the main worktree: {0}.', copied.join(', ')));
-  if (all.length === 0)
-    void notify.info(t('There is nothing to copy: the main worktree has no other database.'));
+  const outcomes = [
+    ...failures.map(({ path, message }) =>
+      t('{0} was not copied from the main worktree. {1}', path, message),
+    ),
+    ...(copied.length === 0 ? [] : [t('Copied from the main worktree: {0}.', copied.join(', '))]),
+    ...(all.length > 0
+      ? []
+      : [t('There is nothing to copy: the main worktree has no other database.')]),
+  ];
+  const show = failures.length > 0 ? notify.warn : notify.info;
+  void show(outcomes.join(' '));
   return { copied, failures };
 }

@@ -8,7 +8,7 @@ import { fromPlainError } from '../../core/errors.ts';
 import type { Backups } from '../backups.ts';
 import { Disposables } from '../disposables.ts';
 import { errorMessage } from '../errorMessages.ts';
-import { inertLine, notify } from '../inert.ts';
+import { inertLine, notice } from '../inert.ts';
 import type { Log } from '../log.ts';
 import { databaseName } from '../messages.ts';
 import type { Settings } from '../settings.ts';
@@ -81,7 +81,7 @@ export class BeforeCommands implements vscode.Disposable {
     this.#toldAt = performance.now();
     const { t } = vscode.l10n;
     const database = databaseName(vscode.Uri.file(first.database));
-    void notify.warn(
+    void notice.warn(
       t(
         'There is no checkpoint of {0} before "{1}". {2}',
         ...[database, inertLine(cause.text), errorMessage(fromPlainError(first.error), database)],

@@ -7,7 +7,7 @@ import type { WorkerClient } from '../../worker/client.ts';
 import { commands } from '../contributed.ts';
 import { Disposables } from '../disposables.ts';
 import { errorMessage } from '../errorMessages.ts';
-import { notify } from '../inert.ts';
+import { notice } from '../inert.ts';
 import type { Log } from '../log.ts';
 import { databaseName } from '../messages.ts';
 import type { Settings } from '../settings.ts';
@@ -134,7 +134,7 @@ export class Branches implements vscode.Disposable {
       this.#enqueue(() => this.#sync(repository.rootUri.fsPath, 'keep', { isFirst: true }));
     };
     // Not awaited: the next switch does not wait for the answer.
-    notify
+    notice
       .info(question, ask, auto, t('No'))
       .then(
         (answer) =>
@@ -182,31 +182,31 @@ export class Branches implements vscode.Disposable {
     const behind = [...those('held'), ...those('failed')];
     if (restored.length > 0) {
       const text = t('{0}: the state of the branch {1} is back.', listed(restored), to);
-      this.#ask(notify.info, text, t('Undo…'), () => this.#undo(restored));
+      this.#ask(notice.info, text, t('Undo…'), () => this.#undo(restored));
     }
     if (wanted.length > 0) {
       const text = t(
         '{0}: still the state of the branch {1}. Bring back that of {2}?',
         ...[listed(wanted), from, to],
       );
-      this.#ask(notify.info, text, t('Bring Back'), again);
+      this.#ask(notice.info, text, t('Bring Back'), again);
     }
-    for (const one of behind) {
+    const troubles = behind.map((one) => {
       const error =
         one.error === undefined ? '' : errorMessage(fromPlainError(one.error), nameOf(one));
-      const text = t('{0}: still the state of the branch {1}. {2}', nameOf(one), from, error);
-      this.#ask(notify.warn, text, t('Try Again'), again);
-    }
+      return t('{0}: still the state of the branch {1}. {2}', nameOf(one), from, error);
+    });
+    if (troubles.length > 0) this.#ask(notice.warn, troubles.join(' '), t('Try Again'), again);
   }
 
   /** Shows a message with one answer, and waits for nothing. */
   #ask(
-    show: (typeof notify)['info'],
+    show: (typeof notice)['info'],
     text: string,
     answer: string,
     action: () => void | Promise<void>,
   ): void {
-    Promise.resolve(show(text, answer))
+    show(text, answer)
       .then((given) => (given === answer ? action() : undefined))
       .catch(this.#tellFailure);
   }

@@ -8,7 +8,7 @@ import { setContext } from '../contexts.ts';
 import { Disposables } from '../disposables.ts';
 import { errorMessage } from '../errorMessages.ts';
 import { contextKeys } from '../ids.ts';
-import { notify } from '../inert.ts';
+import { notice, notify } from '../inert.ts';
 import type { Log } from '../log.ts';
 import { databaseName } from '../messages.ts';
 import type { Settings } from '../settings.ts';
@@ -100,7 +100,7 @@ export class Protection implements vscode.Disposable {
       text,
     );
     this.#parts.log.warn(message);
-    void notify.warn(message);
+    void notice.warn(message);
   }
 
   /** Holds the launch back when there is no checkpoint and the person does not want it without. */

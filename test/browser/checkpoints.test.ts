@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { storedIn, checkpointsFolder } from '../../src/core/checkpoint/store.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { changeSettings, useWindows, waitUntil } from './setup.ts';
@@ -18,7 +19,7 @@ describe('checkpoints in a window', function () {
     return Promise.resolve();
   };
 
-  it('are taken by one click, restored, told of when rows go, and deleted with every other copy', async () => {
+  it('are offered by the first backup and the walkthrough, taken by one click, restored, told of when rows go, and deleted with every other copy', async () => {
     await withShared({ create }, async (window, folder) => {
       const shop = join(folder, 'data/shop.db');
       const copiesOf = (path: string): string[] =>
@@ -33,11 +34,33 @@ describe('checkpoints in a window', function () {
       });
       await window.openSidebar();
       await window.treeItem(/^data\/shop\.db, /).waitFor();
-      await window.changeMachineSettings({ 'sqliteBackup.lossAlarm': true });
+      const machine = await window.changeMachineSettings({ 'sqliteBackup.lossAlarm': true });
+      const settings = (): unknown => JSON.parse(readFileSync(machine, 'utf8'));
 
-      await window.runCommand('SQLite Backup: Take Checkpoints Automatically');
+      await window.runCommand('SQLite Backup: Back Up All');
+      await window.option(/^In the Workspace: backups/).click();
+      const backedUp = window.notification(/Backed up/);
+      await backedUp.hover();
+      await backedUp.getByRole('button', { name: 'Take Checkpoints Automatically' }).click();
       const automatic = window.notification(/Checkpoints are taken every 15 minutes/);
+      await automatic.hover();
+      await automatic.getByRole('button', { name: 'Undo' }).click();
+      const undone = { 'sqliteBackup.schedule': '', 'sqliteBackup.before.debug': 'off' };
+      await waitUntil(
+        () => isDeepStrictEqual(settings(), { 'sqliteBackup.lossAlarm': true, ...undone }),
+        'both settings are as before',
+      );
+
+      await window.runCommand('Welcome: Open Walkthrough...');
+      await window.option(/Get Started with SQLite Backup/).click();
+      const step = window.page.getByRole('button', { name: 'Take checkpoints automatically' });
+      await step.click();
+      await window.page
+        .locator('.step-container, .getting-started-step')
+        .getByRole('button', { name: 'Take Checkpoints Automatically', exact: true })
+        .click();
       await automatic.waitFor();
+      await window.runCommand('View: Close All Editors');
       await waitUntil(() => copiesOf(shop).length === 1, 'the schedule takes the first one');
 
       await window.runCommand('SQLite Backup: Restore Checkpoint…');

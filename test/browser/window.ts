@@ -194,17 +194,19 @@ export class Window {
     await this.page.keyboard.press('Enter');
   }
 
-  /** Writes the settings of this machine, which are apart from those of the user and the workspace. */
-  async changeMachineSettings(values: Record<string, unknown>): Promise<void> {
+  /** Writes the settings of this machine, which are apart from those of the user and the workspace. Returns their file. */
+  async changeMachineSettings(values: Record<string, unknown>): Promise<string> {
     await this.runCommand('Preferences: Open Remote Settings (JSON)');
     const editor = this.page.locator('.monaco-modal-editor-block');
     const title = editor.locator('.modal-editor-title', { hasText: /\/Machine$/ });
     const [folder = ''] = /\/.*$/.exec((await title.textContent()) ?? '') ?? [];
-    writeFileSync(join(folder, 'settings.json'), JSON.stringify(values));
+    const file = join(folder, 'settings.json');
+    writeFileSync(file, JSON.stringify(values));
     const [key = ''] = Object.keys(values);
     await editor.getByText(key).first().waitFor();
     await this.page.keyboard.press('Escape');
     await editor.waitFor({ state: 'detached' });
+    return file;
   }
 
   /** Shows the view container of that name from the Activity Bar. */

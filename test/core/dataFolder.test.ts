@@ -64,8 +64,10 @@ describe('the data folder', () => {
       withDataFolder(folder('data'), () => {
         const made = makeDataFolder('identities');
         assert.equal(made, folder('data', 'sqlite-backup', 'identities'));
-        const modes = [folder('data', 'sqlite-backup')].map((path) => statSync(path).mode & 0o777);
-        assert.deepEqual(modes, [0o700]);
+        const modes = [folder('data', 'sqlite-backup'), made].map(
+          (path) => statSync(path).mode & 0o777,
+        );
+        assert.deepEqual(modes, [0o700, 0o700]);
         chmodSync(folder('data', 'sqlite-backup'), 0o755);
         makeDataFolder();
         assert.equal(statSync(folder('data', 'sqlite-backup')).mode & 0o777, 0o700);

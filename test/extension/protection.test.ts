@@ -4,6 +4,8 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
+import { label } from '../../src/core/states/kept.ts';
+import { copyStampOf } from '../../src/core/states/putBack.ts';
 import {
   inWorkspace,
   makeDatabase,
@@ -36,6 +38,13 @@ function change(path: string, sql = "INSERT INTO t (text) VALUES ('more')"): voi
   db.close();
 }
 
+function countOf(path: string): unknown {
+  const db = new Database(inWorkspace(path), { readonly: true });
+  const count = db.prepare('SELECT count(*) FROM t').pluck().get();
+  db.close();
+  return count;
+}
+
 const checkpoint = (path: string): Promise<Result> => run<Result>('checkpointNow', uriOf(path));
 
 /** What a tasks.json has, by label. */
@@ -55,6 +64,7 @@ const tasks: Record<string, Record<string, unknown>> = {
   'back up': { action: 'backUp', databases: ['data/guarded.db'] },
   verify: { action: 'verify', databases: ['data/guarded.db'] },
   bundle: { action: 'bundle', databases: ['data/guarded.db'] },
+  'put back': { action: 'restore', databases: ['data/guarded.db'], baseline: 'seeded' },
 };
 
 /** The exit code of a task of tasks.json. */
@@ -214,6 +224,18 @@ describe('Protection', () => {
       const found = await vscode.tasks.fetchTasks({ type: 'sqliteBackup' });
       const provided = found.map(({ definition }) => String(definition['action']));
       assert.ok(provided.includes('checkpoint') && provided.includes('backUp'));
+    });
+
+    it('puts a baseline back', async () => {
+      change('data/guarded.db');
+      const before = countOf('data/guarded.db');
+      const [taken] = (await checkpoint('data/guarded.db')).checkpoints;
+      assert.ok(taken);
+      const copy = copyStampOf(taken.path);
+      label(taken, () => ({ pinned: true, baseline: { name: 'seeded', copy } }));
+      change('data/guarded.db', 'DELETE FROM t');
+      assert.equal(await runTask('put back'), 0);
+      assert.equal(countOf('data/guarded.db'), before);
     });
 
     it('backs up, bundles and verifies', async () => {

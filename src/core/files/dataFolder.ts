@@ -25,12 +25,18 @@ export function dataFolderPath(surroundings: Surroundings = here): string {
   return dataFolderIn(surroundings);
 }
 
-/** The data folder, or the folder `name` in it, made where it is missing. Only this user may enter it. */
+/** The data folder, or the folder `name` in it, made where it is missing. Only this user may enter either. */
 export function makeDataFolder(name = '.'): string {
   const top = prepareFolder(dataFolderPath()).path;
-  const { mode, uid } = statSync(top);
+  closeToOthers(top);
+  const { path } = prepareFolder(join(top, name));
+  if (path !== top) closeToOthers(path);
+  return path;
+}
+
+function closeToOthers(folder: string): void {
+  const { mode, uid } = statSync(folder);
   const isOpen = uid === process.getuid?.() && (mode & 0o077) !== 0;
   // On a read-only disk, what is remembered there can still be read.
-  if (isOpen) restrict(top, 0o700);
-  return prepareFolder(join(top, name)).path;
+  if (isOpen) restrict(folder, 0o700);
 }

@@ -1,5 +1,5 @@
 /** What a hook answers: one JSON object, which never approves anything in the person's name. */
-import type { HookEvent } from './hookEvent.ts';
+import { type HookEvent, oneLine } from './hookEvent.ts';
 
 export type Answer = Readonly<Record<string, unknown>>;
 
@@ -26,6 +26,8 @@ export function ask({ name, isFlat }: HookEvent, reason: string): Answer {
   return isFlat ? { ...decision, hookSpecificOutput } : { hookSpecificOutput };
 }
 
+/** Names of files and tables have no part of their own in it, such as a line that looks like an order. */
 function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+  const line = oneLine(text, Infinity);
+  return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
 }

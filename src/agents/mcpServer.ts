@@ -1,9 +1,12 @@
 /** The tools over MCP, on stdin and stdout. A file of its own when bundled: the other verbs do not pay for the SDK. */
+import { Readable } from 'node:stream';
 import { Server } from '@modelcontextprotocol/server';
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio';
 import { type ToolName, toolNames, tools } from './toolList.ts';
 import { AgentTools, type ToolHost } from './tools.ts';
 
+/** A message with arguments of 10 MB ends the server of the SDK's default. */
+const maxBufferSize = 32 * 1024 * 1024;
 const scheme = 'sqlite-backup://backup/';
 
 /** Settles when the client has gone. */
@@ -60,7 +63,23 @@ export async function serveMcp(host: ToolHost, version: string): Promise<void> {
       .once('error', () => resolve());
     process.stdout.once('error', () => resolve());
   });
-  await server.connect(new StdioServerTransport());
+  const transport = new StdioServerTransport(Readable.from(wholeLines()), process.stdout, {
+    maxBufferSize,
+  });
+  await server.connect(transport);
   await gone;
   await server.close();
+}
+
+/** The SDK looks through all that it has of a message with each piece of it: one of 10 MB would take it a minute. */
+async function* wholeLines(): AsyncGenerator<Buffer> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of process.stdin as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (!piece.includes('\n') && bytes <= maxBufferSize) continue;
+    yield Buffer.concat(pieces.splice(0));
+    bytes = 0;
+  }
 }

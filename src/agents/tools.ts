@@ -14,6 +14,7 @@ import { realPathOf } from '../core/files/paths.ts';
 import type { Cause } from '../core/manifest/manifest.ts';
 import { formatBytes } from '../core/units.ts';
 import type { Method, Params, Result } from '../worker/protocol.ts';
+import { fitting } from './fitting.ts';
 import { oneLine } from './hookEvent.ts';
 import { comparisonLines, planLines, rowsOf } from './toolLines.ts';
 import type { ToolName } from './toolList.ts';
@@ -36,8 +37,6 @@ export interface ToolAnswer {
   isError: boolean;
 }
 
-/** An agent pays for each word, and a model reads no more with care. */
-const mostBytes = 2000;
 const checkpointEveryMs = 5000;
 const mostAtOnce = 2;
 const answerWithinMs = 60_000;
@@ -97,7 +96,9 @@ export class AgentTools {
     } catch (error) {
       if (error instanceof Refusal) return refused(error.message);
       if (!isBackupError(error)) throw error;
-      return refused(`${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}`);
+      return refused(
+        oneLine(`${error.message}${error.hint === undefined ? '' : ` ${error.hint}`}`, 1000),
+      );
     } finally {
       this.#running -= 1;
     }
@@ -183,20 +184,23 @@ export class AgentTools {
     database_paths,
     reason,
   }: Input<'sqlite-backup_create_checkpoint'>): Promise<string[]> {
-    const databases: string[] = [];
-    for (const one of database_paths) databases.push(await this.#databaseAt(one));
-    for (const database of databases) {
+    // What is asked for too often costs no look at the file.
+    for (const one of database_paths) {
+      const database = this.#inside(one);
       const left = (this.#asked.get(database) ?? -Infinity) + checkpointEveryMs - this.#host.now();
       if (left > 0)
         throw new Refusal(
           `${this.#shown(database)} was saved just now. Ask again in ${Math.ceil(left / 1000)} s.`,
         );
     }
+    const databases: string[] = [];
+    for (const one of database_paths) databases.push(await this.#databaseAt(one));
     for (const database of databases) this.#asked.set(database, this.#host.now());
     const taken = await this.#host.checkpoint(databases, { kind: 'agent', text: oneLine(reason) });
     return [
       ...taken.failures.map(
-        ({ database, error }) => `${this.#shown(database)}: NOT saved. ${error.message}`,
+        ({ database, error }) =>
+          `${this.#shown(database)}: NOT saved. ${oneLine(error.message, 500)}`,
       ),
       ...taken.checkpoints.map(
         ({ database, id: of }) => `${this.#shown(database)}: saved as ${of}`,
@@ -360,21 +364,4 @@ const verdictWords = {
 
 function refused(text: string): ToolAnswer {
   return { text: fitting([text]), isError: true };
-}
-
-/** As many whole lines as fit, with the number of those that are left out. */
-function fitting(lines: readonly string[]): string {
-  const [first = '', ...others] = lines;
-  const last = others.at(-1);
-  const room = mostBytes - Buffer.byteLength(last ?? '') - 40;
-  let text = Buffer.from(first).subarray(0, room).toString('utf8');
-  for (const [index, line] of others.entries()) {
-    const isLast = index === others.length - 1;
-    if (isLast || Buffer.byteLength(text) + Buffer.byteLength(line) < room) text += `\n${line}`;
-    else {
-      const left = others.length - index - 1;
-      return `${text}\n(${left} more lines are left out)\n${last}`;
-    }
-  }
-  return text;
 }

@@ -13,6 +13,8 @@ import { type Context, exitCodes, parse, type Verb } from './verb.ts';
 const answerWithinMs = 14_000;
 const countWithinMs = 8_000;
 const findWithinMs = 5_000;
+const readWithinMs = 5_000;
+const stillForMs = 500;
 /** An event with more is none that has to be understood. */
 const mostInputBytes = 64 * 1024 * 1024;
 
@@ -41,10 +43,11 @@ async function answerTo(args: string[], context: Context): Promise<Answer> {
     options: { 'when-not-saved': { type: 'string' }, checkpoints: { type: 'string' } },
   });
   const { checkpoints } = values;
+  const begunAt = performance.now();
   const event = parseHookEvent(await readInput());
   if (event === undefined) return nothing;
   const abort = new AbortController();
-  const late = setTimeout(() => abort.abort(), answerWithinMs);
+  const late = setTimeout(() => abort.abort(), answerWithinMs - (performance.now() - begunAt));
   const worker = new ResidentFirst(context.worker, { entry: context.workerEntry });
   try {
     const ofEditor = checkpointsOfEditor();
@@ -88,15 +91,32 @@ function notSaved(event: HookEvent, { whenNotSaved }: HookOptions, reason: strin
   return whenNotSaved === 'ask' ? ask(event, reason) : tellAgent(event, reason);
 }
 
+/** To its end. A program that leaves it open is answered, too: about a whole event, else about what has come in time. */
 async function readInput(): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of stdin as AsyncIterable<Buffer>) {
-    bytes += piece.length;
-    if (bytes > mostInputBytes) return '';
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
+  let seen = 0;
+  const text = (): string => Buffer.concat(pieces).toString('utf8');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const looking = setInterval(() => {
+    if (bytes > 0 && bytes === seen && parseHookEvent(text()) !== undefined) resolve();
+    seen = bytes;
+  }, stillForMs);
+  const late = setTimeout(resolve, readWithinMs);
+  stdin
+    .on('data', (piece: Buffer) => {
+      pieces.push(piece);
+      bytes += piece.length;
+      if (bytes > mostInputBytes) resolve();
+    })
+    .once('end', resolve)
+    .once('close', resolve)
+    .once('error', () => resolve());
+  await promise;
+  clearInterval(looking);
+  clearTimeout(late);
+  stdin.destroy();
+  return bytes > mostInputBytes ? '' : text();
 }
 
 function workerOf(

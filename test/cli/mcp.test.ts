@@ -7,6 +7,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { mcpArguments } from '../../src/agents/mcpCommand.ts';
 import { toolNames } from '../../src/agents/toolList.ts';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
+import { isThorough } from '../support/operations.ts';
 import { cliEntry, endAfterEach, endProcessesAfterEach, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -216,6 +217,35 @@ describe('the tools for agents over MCP', function () {
     const empty = createDatabase(folder('work/empty.db'), { rows: 1 });
     const { text } = await call('compare', { left: database, right: empty });
     assert.match(text, /\(\d+ more lines are left out\)\n121 of 121 tables differ\.$/);
+  });
+
+  it('says in words that it is asked too often, and saves once', async () => {
+    await connect();
+    const input = { database_paths: [database], reason: 'again and again' };
+    const first = await call('create_checkpoint', input);
+    assert.match(first.text, /^app\.db: saved as/);
+    // All at once, as no agent that waits for its answers would: within a second or two of the 5 s.
+    const asked = await Promise.all(
+      Array.from({ length: isThorough ? 10_000 : 500 }, () => call('create_checkpoint', input)),
+    );
+    for (const { text } of asked)
+      assert.match(
+        text,
+        /^(app\.db was saved just now\. Ask again in \d s\.|Two tools are at work already\..*|app\.db: unchanged since [0-9a-f]{12})$/,
+      );
+    assert.equal(
+      readdirSync(folder('data/sqlite-backup/checkpoints')).filter((name) => name.endsWith('.db'))
+        .length,
+      1,
+    );
+  });
+
+  it('takes arguments of 10 MB, and answers them in a line', async () => {
+    const long = `x\n${'x'.repeat(11_000_000)}`;
+    const reason = await call('create_checkpoint', { database_paths: [database], reason: long });
+    assert.match(reason.text, /^app\.db: saved as [0-9a-f]{12}$/);
+    const { text } = await call('compare', { left: database, right: database, table: long });
+    assert.match(text, /^Neither side has a table x x{70,}\.$/);
   });
 
   const bad: Record<string, (send: (text: string) => void, end: () => void) => void> = {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { fitting } from '../../src/agents/fitting.ts';
 import { toolNames, tools } from '../../src/agents/toolList.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -41,5 +42,27 @@ describe('the tools for agents', () => {
       for (const tag of tags) assert.doesNotMatch(tag, /^(copilot_|vscode_)/);
       assert.doesNotMatch(name, /backup_(apply|restore|delete|remove|prune|export|extract)/);
     }
+  });
+
+  it('answer in 2 KB, with a last line, whatever is in the lines', () => {
+    const long = '語'.repeat(5000);
+    for (const lines of [
+      [],
+      [long],
+      [long, long],
+      ['a', long],
+      [long, 'b'],
+      Array(900).fill('x y'),
+    ]) {
+      const text = fitting(lines as string[]);
+      assert.ok(Buffer.byteLength(text) <= 2048, `${Buffer.byteLength(text)} bytes`);
+      assert.doesNotMatch(text, /^\n|\n$/);
+    }
+    assert.match(fitting([long, 'b']), /…\nb$/);
+    assert.equal(fitting(['a', 'b']), 'a\nb');
+    const many = fitting([...Array<string>(900).fill('row'), 'the end']);
+    assert.match(many, /\n\((\d+) more lines are left out\)\nthe end$/);
+    const shown = many.split('\n').length - 2;
+    assert.match(many, new RegExp(`\\(${900 - shown} more`));
   });
 });

@@ -63,51 +63,54 @@ describe('old copies off the machine', () => {
         writeFileSync(`${path}.json`, JSON.stringify({ ...manifest, ...changes }));
       };
       const database = createDatabase(folder('app.db'));
-      for (let day = 1; day <= 5; day++) {
-        withDatabase(database, (db) => db.exec(`DELETE FROM items WHERE id = ${day}`));
+      for (let day = 1; day <= 7; day++) {
+        const rows = day === 4 ? 'id > 20' : `id = ${day}`;
+        withDatabase(database, (db) => db.exec(`DELETE FROM items WHERE ${rows}`));
         const { path } = await snapshot(database);
         paths.push(path);
         const pinned = day === 1 && { pinned: true };
         change(path, { createdAt: `2026-01-0${day}T12:00:00.000Z`, ...pinned });
       }
       // A clock that was ahead takes the place of none.
-      withDatabase(database, (db) => db.exec(`DELETE FROM items WHERE id = 6`));
+      withDatabase(database, (db) => db.exec(`DELETE FROM items WHERE id = 8`));
       const { path: ahead } = await snapshot(database);
       change(ahead, { createdAt: new Date(Date.now() + 86_400_000).toISOString() });
       await snapshot(createDatabase(folder('other.db'), { rows: 3 }));
       const env = { ...process.env, ...laptop.env, RESTIC_REPOSITORY: repository };
       spawnSync('restic', ['backup', folder('app.db')], { env });
       const { sent } = await laptop.json<SendAnswer>('send', '--to', folder('backups'));
-      assert.equal(sent.length, 7);
+      assert.equal(sent.length, 9);
 
       const plan = await laptop.json<Plan>('forget', '--keep-last', '2');
       const why = (path: string): string[] | undefined =>
         plan.keep.find(({ name }) => name === basename(path))?.reasons;
       assert.deepEqual(
         plan.remove.map(({ name }) => name).sort(),
-        paths
-          .slice(1, 4)
-          .map((path) => basename(path))
-          .sort(),
+        [1, 3, 4, 5].map((index) => basename(paths[index] ?? '')).sort(),
       );
       assert.ok(plan.remove.every(({ reasons }) => reasons[0] === 'no rule keeps it'));
       assert.deepEqual(why(ahead), ['dated in the future', 'backup 1 of the newest 2']);
-      assert.deepEqual(why(paths[4] ?? ''), ['newest copy', 'backup 2 of the newest 2']);
+      assert.deepEqual(why(paths[6] ?? ''), [
+        'reports lost rows in items',
+        'newest copy',
+        'backup 2 of the newest 2',
+      ]);
       assert.deepEqual(why(paths[0] ?? ''), ['pinned']);
+      assert.deepEqual(why(paths[2] ?? ''), ['last backup before rows of items were lost']);
       assert.deepEqual(plan.removed, []);
       const count = async (): Promise<number> =>
         (await laptop.json<{ copies: Copy[] }>('list')).copies.length;
-      assert.equal(await count(), 7);
+      assert.equal(await count(), 9);
 
       const command = `"${process.execPath}" "${cliEntry}" offsite forget --keep-last 2 --yes`;
       const atTerminal = spawnSync('script', ['-qfec', command, '/dev/null'], {
         ...{ env, encoding: 'utf8' },
       });
-      assert.match(atTerminal.stdout, /Removed 3 copies/);
-      assert.equal(await count(), 4);
+      assert.match(atTerminal.stdout, /Removed 4 copies/);
+      assert.equal(await count(), 5);
       const snapshots = spawnSync('restic', ['snapshots', '--json'], { env, encoding: 'utf8' });
-      assert.equal((JSON.parse(snapshots.stdout) as unknown[]).length, 5);
-      assert.match(readFileSync(`${paths[2]}.json`, 'utf8'), /"removedAt"/);
+      assert.equal((JSON.parse(snapshots.stdout) as unknown[]).length, 6);
+      assert.match(readFileSync(`${paths[1]}.json`, 'utf8'), /"removedAt"/);
       // What a person removed is not sent again.
       const again = await laptop.json<SendAnswer>('send', '--to', folder('backups'));
       assert.deepEqual([again.sent, again.waiting], [[], []]);

@@ -12,6 +12,7 @@ import { readManifestOf, removePair, updateManifest } from '../manifest/manifest
 import { manifestNameOf, requireBareName } from '../manifest/names.ts';
 import type { Candidate } from './candidate.ts';
 import { type CatalogEntry, listBackups } from './catalog.ts';
+import { protectedByLoss } from './protection.ts';
 import { planRetention, type Policy, type RetentionPlan } from './retention.ts';
 
 const longestNote = 2000;
@@ -114,6 +115,21 @@ export function planPruning(
     keep: plan.keep.filter(({ path }) => asked.has(path)),
     remove: plan.remove.filter(({ path }) => asked.has(path)),
   };
+}
+
+/** Why backups in a folder stay whatever the rules say, by the SHA-256 of their bytes. */
+export function heldIn(folder: string, now: Date): Map<string, string> {
+  const entries = listBackups(folder);
+  const candidates = entries.map(candidateOf);
+  const reasons = protectedByLoss(candidates, now);
+  return new Map(
+    entries.flatMap(({ kept }, index) => {
+      const candidate = candidates[index];
+      if (kept === undefined || candidate === undefined) return [];
+      const reason = candidate.pinned ? 'pinned' : reasons.get(candidate);
+      return reason === undefined ? [] : [[kept.sha256, reason] as const];
+    }),
+  );
 }
 
 function candidateOf(entry: CatalogEntry): Candidate {

@@ -1,5 +1,6 @@
 /** Which copies of a restic repository may go, by restic's own plan, and why. Only a person lets them go. */
 import { listBackups } from '../catalog/catalog.ts';
+import { heldIn } from '../catalog/keeping.ts';
 import {
   type KeepRule,
   keepRules,
@@ -31,7 +32,7 @@ const clocksDifferByMs = 60_000;
 
 /**
  * Asks restic what the rules would let go, for each database alone, and removes nothing. Always stay: the newest copy of each
- * database, pinned backups, and copies whose database or time is uncertain.
+ * database, pinned backups, the last one before a loss of rows, and copies whose database or time is uncertain.
  */
 export async function planForgetting({
   policy,
@@ -50,16 +51,13 @@ export async function planForgetting({
   const ask = driver.forgetPlan;
   if (ask === undefined) throw notWithRclone(destination.name);
   const all = await driver.list();
-  const pinned = new Set(
-    stateOf(destination).folders.flatMap((folder) =>
-      listBackups(folder).flatMap(({ kept }) => (kept?.pinned === true ? [kept.sha256] : [])),
-    ),
-  );
+  const now = new Date();
+  const held = new Map(stateOf(destination).folders.flatMap((folder) => [...heldIn(folder, now)]));
   const plan: ForgetPlan = { keep: [], remove: [] };
   const groups = Map.groupBy(all, ({ database }) => database);
   for (const [database, copies] of groups) {
     const matches = database === undefined ? new Map() : await ask(database, rules);
-    const reasons = reasonsOf(copies, matches, { rules, pinned, now: Date.now() });
+    const reasons = reasonsOf(copies, matches, { rules, held, now: now.getTime() });
     for (const { id, name, createdAt, sizeBytes = 0 } of copies) {
       const why = database === undefined ? ['its database is uncertain'] : (reasons.get(id) ?? []);
       const decision = { id, name, createdAt, sizeBytes };
@@ -74,7 +72,7 @@ export async function planForgetting({
 function reasonsOf(
   copies: readonly Remote[],
   matches: ReadonlyMap<string, readonly string[]>,
-  { rules, pinned, now }: { rules: Policy; pinned: ReadonlySet<string>; now: number },
+  { rules, held, now }: { rules: Policy; held: ReadonlyMap<string, string>; now: number },
 ): Map<string, string[]> {
   const counts = new Map<KeepRule, number>();
   const isAhead = ({ createdAt }: Remote): boolean =>
@@ -93,7 +91,8 @@ function reasonsOf(
       });
       if (copy === newest) reasons.unshift('newest copy');
       if (isAhead(copy)) reasons.unshift('dated in the future');
-      if (pinned.has(copy.sha256)) reasons.unshift('pinned');
+      const hold = held.get(copy.sha256);
+      if (hold !== undefined) reasons.unshift(hold);
       return [copy.id, reasons];
     }),
   );

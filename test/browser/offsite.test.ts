@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { dataFolderPath } from '../../src/core/files/dataFolder.ts';
-import { createDatabase, sha256 } from '../support/databases.ts';
+import { createDatabase, sha256, withDatabase } from '../support/databases.ts';
 import { needEngines } from '../support/offsite.ts';
 import { itInPart } from '../support/operations.ts';
 import { changeSettings, useWindows, waitUntil } from './setup.ts';
@@ -71,9 +71,30 @@ describe('copies off the machine, in a window', function () {
       await fetched.getByRole('button', { name: 'Restore…' }).waitFor();
       assert.equal(sha256(backup), bytes);
 
+      // What the rules let go is named, and goes only then.
+      const remove = 'SQLite Backup: Remove Old Off-Machine Copies…';
+      changeSettings(folder, { 'sqliteBackup.retention.keepLast': 1 });
+      await window.runCommand(remove);
+      await window.notification(/The rules let no copy in restic go\. All stay: 1\./).waitFor();
+      withDatabase(join(folder, 'data/shop.db'), (db) => db.exec('DELETE FROM items WHERE id = 1'));
+      await row.hover();
+      await row.getByRole('button', { name: 'Back Up', exact: true }).click();
+      await waitUntil(() => globSync(join(folder, 'backups/*.db')).length === 2, 'the second');
+      await window.notification(/Backed up data\/shop\.db/).waitFor();
+      await window.runCommand('SQLite Backup: Send Off-Machine Now');
+      await window.notification(/Proved off-machine in restic: 1 backup/).waitFor();
+      await window.runCommand(remove);
+      await window.dialog.getByText('Remove 1 backup in restic and keep 1?').waitFor();
+      await window.dialog.getByText(/shop_.*no rule keeps it/).waitFor();
+      await window.dialog.getByRole('button', { name: 'Remove', exact: true }).click();
+      await window.notification(/1 backup removed in restic\./).waitFor();
+      assert.equal(globSync(join(folder, 'backups/*.db')).length, 2);
+
       const marked = window.view('Backups').getByRole('treeitem', { name: /proved off-machine/ });
       await marked.first().waitFor();
-      const [manifest = ''] = globSync(join(folder, 'backups/*.json'));
+      const [manifest = ''] = globSync(join(folder, 'backups/*.json')).filter((path) =>
+        readFileSync(path, 'utf8').includes('"provedAt"'),
+      );
       const nineDaysAgo = new Date(Date.now() - 9 * 86_400_000).toISOString();
       const old = readFileSync(manifest, 'utf8').replace(
         /"provedAt": *"[^"]*"/,

@@ -169,6 +169,15 @@ describe('databases that follow the branch', function () {
       const { code, stderr } = await cliIn(folder('bare.git'), 'git', 'install');
       assert.deepEqual([code, /in no work tree/.test(stderr)], [1, true]);
     });
+
+    it('is not made where a file has the name of its folder, and says so', async () => {
+      rmSync(repo('.git/hooks'), { recursive: true, force: true });
+      writeFileSync(repo('.git/hooks'), 'mine');
+      const { code, stderr } = await cliIn(repo(), 'git', 'install');
+      assert.equal(code, 1);
+      assert.match(stderr, /hooks is not a folder/);
+      assert.equal(readFileSync(repo('.git/hooks'), 'utf8'), 'mine');
+    });
   });
 
   it('are those of the branch after each switch, and each switch can be undone', async () => {

@@ -37,14 +37,14 @@ export function installGitHook({
   const tree = workTreeOf(resolve(folder));
   const hooks = join(tree.commonFolder, 'hooks');
   const path = join(hooks, 'post-checkout');
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  const text = stats?.isFile() === true ? readFileSync(path, 'latin1') : '';
-  const manager = managerOf(tree, text);
-  if (manager !== undefined) return { how: 'by-hand', manager, line: lineByHand };
-  const wasThere = text.includes(begin);
-  if (stats !== undefined && !isEditable(path, text))
-    return { how: 'by-hand', manager: path, line: lineByHand };
   try {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const text = stats?.isFile() === true ? readFileSync(path, 'latin1') : '';
+    const manager = managerOf(tree, text);
+    if (manager !== undefined) return { how: 'by-hand', manager, line: lineByHand };
+    const wasThere = text.includes(begin);
+    if (stats !== undefined && !isEditable(path, text))
+      return { how: 'by-hand', manager: path, line: lineByHand };
     const hasFolder = existsSync(hooks);
     const made = [
       ...((wasThere ? text.includes(madeFile) : stats === undefined) ? [madeFile] : []),
@@ -54,10 +54,11 @@ export function installGitHook({
     // Node, or the extension, may be elsewhere than the last time.
     const base = stats === undefined ? '#!/bin/sh\n' : withoutBlock(text);
     write(path, withBlock(base, blockFor({ node, script, made })), stats?.mode);
+    return { how: wasThere ? 'there' : 'installed', path };
   } catch (error) {
-    throw explain(error, 'target', path);
+    const isNoFolder = error instanceof Error && Reflect.get(error, 'code') === 'ENOTDIR';
+    throw explain(error, 'target', isNoFolder ? hooks : path);
   }
-  return { how: wasThere ? 'there' : 'installed', path };
 }
 
 /** Behind the first line, where that names the shell. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { planPruning, remarkOn } from '../../src/core/catalog/keeping.ts';
+import { planPruning, remarkOn, renameBackup } from '../../src/core/catalog/keeping.ts';
 import type { Policy } from '../../src/core/catalog/retention.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
@@ -13,6 +13,7 @@ import {
   snapshots,
   writeBytes,
 } from '../support/databases.ts';
+import { failAt, whileDisturbed, withoutHardLinks } from '../support/disturbance.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const hour = 3_600_000;
@@ -42,6 +43,33 @@ describe('keeping the backups of a folder in order', () => {
     rewrite(backup, (manifest) => ({ ...manifest, source: { path: 'app.db' } }));
   const at = (backup: string, time: number): void =>
     rewrite(backup, (manifest) => ({ ...manifest, createdAt: new Date(time).toISOString() }));
+
+  for (const [what, disturb] of [
+    ['with hard links', (hook) => hook],
+    ['without hard links', withoutHardLinks],
+  ] as [string, typeof withoutHardLinks][]) {
+    it(`loses no backup when its new name fails half-way, ${what}`, async () => {
+      const { path } = await snapshot(app);
+      const before = readFileSync(path);
+      let left = true;
+      for (let nth = 1; left; nth++) {
+        left = false;
+        const fail = failAt(nth, 'EIO');
+        await whileDisturbed(
+          folder('backups'),
+          disturb((step) => {
+            left ||= step.nth === nth;
+            fail(step);
+          }),
+          () => Promise.resolve().then(() => renameBackup(path, `kept ${nth}.db`)),
+        ).catch(() => undefined);
+        if (!left) break;
+        const names = readdirSync(folder('backups')).filter((name) => !name.endsWith('.json'));
+        const same = names.filter((name) => readFileSync(folder('backups', name)).equals(before));
+        assert.ok(same.length > 0, `operation ${nth}`);
+      }
+    });
+  }
 
   describe('does not take two databases for one', () => {
     for (const [what, recordAs] of [

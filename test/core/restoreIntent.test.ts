@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { sweepLeftovers } from '../../src/core/files/workplace.ts';
 import { parseSetAsideName, setAsideNames } from '../../src/core/manifest/names.ts';
-import { moveAside } from '../../src/core/restore/apply.ts';
+import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
 import { readIntent } from '../../src/core/restore/intent.ts';
 import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
+import { deleteSetAside, listSetAsides } from '../../src/core/restore/setAside.ts';
 import { bytesOf, createDatabase, sha256, snapshot, writeBytes } from '../support/databases.ts';
 import { applyRequest, leftoversIn, quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -12,11 +13,13 @@ import { useTempFolder } from '../support/tempFolders.ts';
 describe('the intent of a restore', () => {
   const folder = useTempFolder();
   let live = '';
+  let backup = '';
   let intent = '';
 
   beforeEach(async () => {
     live = createDatabase(folder('app.db'));
-    ({ intent } = await moveAside(applyRequest((await snapshot(live)).path, live), quiet));
+    backup = (await snapshot(live)).path;
+    ({ intent } = await moveAside(applyRequest(backup, live), quiet));
   });
 
   type Json = Record<string, unknown> & { items: Record<string, unknown>[] };
@@ -60,6 +63,18 @@ describe('the intent of a restore', () => {
       assert.deepEqual([bytesOf(live), readdirSync(folder())], before);
     });
   }
+
+  it('protects what it needs while another folder of it cannot be reached', async () => {
+    change((value) => (value['alsoIn'] = [folder('not-connected')]));
+    const [kept] = listSetAsides(live);
+    await assert.rejects(deleteSetAside(kept?.path ?? ''), { code: 'target-in-use' });
+    assert.equal(listSetAsides(live).length, 1);
+    rmSync(live); // As in the middle of a restore.
+    await assert.rejects(applyRestore(applyRequest(backup, live), quiet), {
+      code: 'target-in-use',
+      message: /stopped half-way/,
+    });
+  });
 
   it('that is text, a folder, or a link is none either', async () => {
     writeBytes(intent, 'not JSON');

@@ -42,15 +42,16 @@ export function renameBackup(backup: string, name: string): string {
     if (lstatSync(taken, { throwIfNoEntry: false }) !== undefined) throw nameTaken(name, taken);
   }
   try {
-    linkWithoutOverwriting(path, target);
+    // Where there are no hard links, the file has one name only, which is the new one then.
+    const hasMoved = linkWithoutOverwriting(path, target) === 'claimed';
     try {
       renameSync(manifestNameOf(path), manifestNameOf(target));
     } catch (error) {
-      unlinkSync(target);
+      if (hasMoved) linkWithoutOverwriting(target, path);
+      else unlinkSync(target);
       throw error;
     }
-    // Where there are no hard links, the file has moved already.
-    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) unlinkSync(path);
+    if (!hasMoved) unlinkSync(path);
     syncFolder(dirname(target));
     return target;
   } catch (error) {

@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
-import { BackupError, explain } from '../errors.ts';
+import { BackupError, explain, isBackupError } from '../errors.ts';
 import { writePrivateFile } from '../files/publish.ts';
 import { syncFolder } from '../files/sync.ts';
 import { intentPath, privateFolderPath, workIdOfIntent } from '../files/workplace.ts';
@@ -249,6 +249,21 @@ export function readIntent(given: string): Intent {
     items: all.flatMap(({ items }) => items).sort((a, b) => a.index - b.index),
     folders: all.map(({ folder }) => folder),
   };
+}
+
+/**
+ * What an intent says of its own folder, also while another folder of it cannot be reached: it may be half-done then.
+ * Undefined for what is no intent, or none any more. Throws when it cannot be read.
+ */
+export function readIntentHere(path: string): Intent | undefined {
+  try {
+    return readIntent(path);
+  } catch (error) {
+    if (!isBackupError(error)) throw error;
+    if (error.code === 'incomplete' || !exists(path)) return undefined;
+    const { id, action, startedAt, tool, items, folder } = readOne(path);
+    return { id, action, startedAt, toolVersion: tool.version, items, folders: [folder] };
+  }
 }
 
 /** The live paths that the work on an intent must have for itself, also when nothing is half-done. */

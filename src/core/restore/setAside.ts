@@ -1,11 +1,11 @@
 /** The old databases that restores have kept. Nothing removes them but the person, name by name. */
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { BackupError, explain, isBackupError } from '../errors.ts';
+import { BackupError, explain } from '../errors.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
 import { whileClaimed } from './claim.ts';
-import { type Intent, listIntents, livePath, readIntent, setAsidePath } from './intent.ts';
+import { type Intent, listIntents, livePath, readIntentHere, setAsidePath } from './intent.ts';
 import { statesOf } from './parts.ts';
 import { hasRecord } from './record.ts';
 import { removalOf, removeSetAside, settleRemovals } from './removal.ts';
@@ -141,14 +141,7 @@ export function requireSettled(live: string): void {
   }
 }
 
-/** The restores of a folder that are not finished. An intent that cannot be read is about nothing. */
+/** The restores of a folder that are not finished. What is no valid intent is about nothing. */
 function unfinished(folder: string): Intent[] {
-  return listIntents(folder).flatMap((path) => {
-    try {
-      return [readIntent(path)];
-    } catch (error) {
-      if (!isBackupError(error)) throw error;
-      return [];
-    }
-  });
+  return listIntents(folder).flatMap((path) => readIntentHere(path) ?? []);
 }

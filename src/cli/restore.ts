@@ -80,7 +80,10 @@ export const restore: Verb = {
     if (values.plan) return printPlan(request, json, context);
     const folder = values.to ?? process.env['BACKUPS_DIR'];
     const deadlineMs = seconds('deadline', values.deadline);
-    await tellUnseen([request.items[0]?.target ?? ''], context);
+    const targets = request.items.map((item) => item.target);
+    await tellUnseen(targets, context);
+    const remarks = await context.worker.call('surroundings', { paths: targets });
+    for (const { message } of remarks) context.tell(message);
     const restored = await context.worker.call(
       'applyRestore',
       {

@@ -46,6 +46,7 @@ import { findInterrupted, recoverInterrupted } from '../core/restore/recovery.ts
 import { deleteSetAside, listSetAsides } from '../core/restore/setAside.ts';
 import { withSource } from '../core/restore/source.ts';
 import { described, endProgram } from '../core/holders/programs.ts';
+import { remarksOn } from '../core/restore/surroundings.ts';
 import { holdersOf, resolveTarget } from '../core/restore/target.ts';
 import { undoRestore } from '../core/restore/undo.ts';
 import { lostFilesOf, saveOpen } from '../core/snapshot/saveOpen.ts';
@@ -140,6 +141,7 @@ const handlers: Handlers = {
       const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
       return size === 0 ? null : sha256File(path);
     }),
+  surroundings: ({ paths }) => paths.flatMap((path) => remarksOn(resolveTarget(path).realTarget)),
   holders: ({ paths }) => described(holdersOf(paths)),
   endProgram: ({ paths, ...program }) => endProgram(program, () => holdersOf(paths)),
   undoRestore,

@@ -33,7 +33,7 @@ import type { LostFiles } from '../core/holders/lost.ts';
 import type { Inside } from '../core/inspect/inspect.ts';
 import type { Progress } from '../core/job.ts';
 import type { Loss } from '../core/manifest/loss.ts';
-import type { BundleManifest, Manifest, Released } from '../core/manifest/manifest.ts';
+import type { BundleManifest, Finding, Manifest, Released } from '../core/manifest/manifest.ts';
 import type { Destination } from '../core/offsite/destination.ts';
 import type { Remote } from '../core/offsite/driver.ts';
 import type { Fetched, OffsiteStatus, SetUp } from '../core/offsite/fetch.ts';
@@ -140,6 +140,8 @@ export interface Methods {
   /** SHA-256 of files, one for each path; null where there is none, or an empty one. */
   digests: (params: { paths: string[] }) => (string | null)[];
   /** Who has the databases open; opens none of them. */
+  /** What lies around targets of a restore and changes what it means. */
+  surroundings: (params: { paths: string[] }) => Finding[];
   holders: (params: { paths: string[] }) => Holders;
   /** Asks a program that has one of the databases open to end; whether it has. */
   endProgram: (params: { paths: string[]; pid: number; startedAt?: string }) => boolean;
@@ -301,6 +303,7 @@ const methodNames = [
   'proveRestored',
   'liveStates',
   'digests',
+  'surroundings',
   'holders',
   'endProgram',
   'undoRestore',

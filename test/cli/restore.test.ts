@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { applyRestore, moveAside } from '../../src/core/restore/apply.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { bytesOf, createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
@@ -131,8 +140,10 @@ describe('the command line, restoring', () => {
 
   it('restores, names what is kept, and undoes', async () => {
     const args = ['restore', backup, live, '--yes', '--to', folder('safety'), '--json'];
+    mkdirSync(join(dirname(live), `.${basename(live)}-litestream`));
     const ended = await runCli(args);
     assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stderr, /Litestream replicates .*Stop it before the restore/);
     const restored = json<RestoredJson>(ended);
     assert.deepEqual(Object.keys(restored), ['restored', 'setAside', 'safetySnapshot', 'verified']);
     assert.deepEqual([restored.restored, restored.verified], [live, 'ok']);

@@ -10,8 +10,12 @@ import { requireReplaceable } from './target.ts';
 
 /** Reads names and facts of files only. */
 export function surroundingsOf(live: string): Finding[] {
+  return [...refusal(live), ...remarksOn(live)];
+}
+
+/** The same without what the restore itself refuses, for a restore without a plan. */
+export function remarksOn(live: string): Finding[] {
   return [
-    ...refusal(live),
     ...otherNames(live),
     ...orphans(live),
     ...replicas(live).map((message) => ({ code: 'replicated', message })),

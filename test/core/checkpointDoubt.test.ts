@@ -80,6 +80,27 @@ describe('a checkpoint in doubt', () => {
     assert.deepEqual(goes, [`${base + 2 * minute}`]);
   });
 
+  it('that was taken while the clock was ten days back is as young as the one before it', async () => {
+    createDatabase(folder('app.db'));
+    await take(['app.db']);
+    const [one] = storedIn(folder('cp'));
+    assert.ok(one);
+    const now = new Date();
+    const minutesAgo = (minutes: number): string =>
+      new Date(now.getTime() - minutes * 60_000).toISOString();
+    const dated = (createdAt: string, after?: string): typeof one => ({
+      ...{ ...one, path: createdAt },
+      manifest: { ...one.manifest, createdAt, ...(after !== undefined && { after }) },
+    });
+    const tenDays = 10 * 24 * 60;
+    const back = dated(minutesAgo(tenDays), minutesAgo(30));
+    const stored = [dated(minutesAgo(5)), back, dated(minutesAgo(30))];
+    assert.deepEqual(planThinning(stored, { largestTotalBytes: 1e12, now }), []);
+    // And it goes with the others of its time.
+    const later = new Date(now.getTime() + 8 * 24 * 3_600_000);
+    assert.ok(planThinning(stored, { largestTotalBytes: 1e12, now: later }).includes(back));
+  });
+
   it('that is removed while another one is compared with it is not named as there', async () => {
     for (const name of ['a.db', 'b.db']) createDatabase(folder(name));
     const first = await take(['a.db', 'b.db']);

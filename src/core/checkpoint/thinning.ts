@@ -74,9 +74,15 @@ function protectedIn(ofOne: readonly StoredCheckpoint[], now: Date): StoredCheck
   return [...(newest === undefined ? [] : [newest]), ...beforeLoss, ...pinned, ...ahead];
 }
 
+/** One that was taken while the clock was back is as young as the one before it. */
+function takenAt({ createdAt, after }: StoredCheckpoint['manifest'], now: Date): number {
+  const earliest = after === undefined ? -Infinity : Math.min(Date.parse(after), now.getTime());
+  return Math.max(Date.parse(createdAt), earliest);
+}
+
 /** Undefined for what stays in any case because of its age. */
 function slotOf({ manifest }: StoredCheckpoint, now: Date): string | undefined {
-  const at = Date.parse(manifest.createdAt);
+  const at = takenAt(manifest, now);
   const age = now.getTime() - at;
   if (age < 2 * hourMs) return undefined;
   if (age < dayMs) return `hour ${Math.floor(at / hourMs)}`;

@@ -17,7 +17,14 @@ import { planRestore } from '../../src/core/restore/plan.ts';
 import { findInterrupted, recoverInterrupted } from '../../src/core/restore/recovery.ts';
 import { undoRestore } from '../../src/core/restore/undo.ts';
 import { bytesOf, snapshot, valueOf, withDatabase } from '../support/databases.ts';
-import { asNobody, fixture, isLinuxRoot, run } from '../support/processes.ts';
+import {
+  asNobody,
+  endProcessesAfterEach,
+  fixture,
+  holdOpen,
+  isLinuxRoot,
+  run,
+} from '../support/processes.ts';
 import { applyRequest, prepareRestore, quiet } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -27,6 +34,7 @@ describe('what lies around the target of a restore', () => {
     for (const path of mounted.splice(0)) execFileSync('umount', ['-l', path]);
   });
   const folder = useTempFolder();
+  endProcessesAfterEach();
   let live = '';
   let backup = '';
 
@@ -56,6 +64,26 @@ describe('what lies around the target of a restore', () => {
     for (const name of ['other.db', 'app.db', 'app.db-info']) rmSync(folder(name));
     writeFileSync(`${live}-wal`, 'newest transactions');
     assert.match(await remarks(), /does not exist, but app\.db-wal is there/);
+  });
+
+  it('is told of Litestream by its tables too, beside a program that writes, behind many other tables', async () => {
+    withDatabase(live, (db) => db.exec('CREATE VIEW _litestream_seq AS SELECT 1'));
+    assert.equal(await remarks(), '');
+    const others = Array.from(
+      { length: 200 },
+      (_, n) => `CREATE TABLE other_${n} (id, name, note)`,
+    );
+    await holdOpen(
+      live,
+      ...['PRAGMA journal_mode = wal', others.join(';'), 'CREATE TABLE _litestream_lock (id)'],
+      ...['PRAGMA wal_checkpoint(TRUNCATE)', 'INSERT INTO other_1 VALUES (1, 2, 3)'],
+    );
+    assert.match(
+      await remarks(),
+      /has a table of Litestream \(_litestream_lock\).* run litestream reset after it/,
+    );
+    const checks = await checkDatabase(live);
+    assert.ok(checks.some(({ text }) => /table of Litestream/.test(text)));
   });
 
   it('does not count the names that a restore between its steps gives to the database', async () => {

@@ -2,13 +2,13 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isBackupError } from '../errors.ts';
-import { litestreamFolderOf } from '../files/litestream.ts';
 import { sharedFileSystem } from '../files/fileSystem.ts';
 import { resolveRegularFile } from '../files/paths.ts';
 import { findOnPath } from '../offsite/engine.ts';
 import { namesOf } from '../manifest/hardLinks.ts';
 import { lostFilesOf } from '../snapshot/saveOpen.ts';
 import { refuseNeighbours, requireDatabase } from '../sqlite/header.ts';
+import { litestreamSignOf } from '../sqlite/litestream.ts';
 import { requirePlainSiblings, siblingsOf } from '../sqlite/siblings.ts';
 import { formatBytes } from '../units.ts';
 import { type Check, looked, note, ok, problem } from './check.ts';
@@ -61,11 +61,14 @@ function checkFile(database: string): Check[] {
 }
 
 function checkLitestream(path: string): Check[] {
-  if (litestreamFolderOf(path) === undefined) return [];
+  const sign = litestreamSignOf(path);
+  if (sign === undefined) return [];
   const isHere = findOnPath('litestream') !== undefined;
   return [
     note(
-      'Litestream replicates it. Backups only read it, and leave its WAL to Litestream.',
+      'folder' in sign
+        ? 'Litestream replicates it. Backups only read it, and leave its WAL to Litestream.'
+        : `It has a table of Litestream (${sign.table}), so Litestream may replicate it. Backups only read it, and leave its WAL to Litestream.`,
       isHere
         ? 'What Litestream has is a source of a restore, too: sqlite-backup offsite litestream DATABASE --to DIR'
         : undefined,

@@ -2,13 +2,13 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { isBackupError } from '../errors.ts';
-import { litestreamFolderOf } from '../files/litestream.ts';
 import { namesOf } from '../manifest/hardLinks.ts';
 import type { Finding } from '../manifest/manifest.ts';
+import { litestreamSignOf } from '../sqlite/litestream.ts';
 import { hasContent, statesOf } from './parts.ts';
 import { requireReplaceable } from './target.ts';
 
-/** Reads names and facts of files only. */
+/** Opens nothing by SQLite. Not for a process that has a connection to the target. */
 export function surroundingsOf(live: string): Finding[] {
   return [...refusal(live), ...remarksOn(live)];
 }
@@ -54,7 +54,7 @@ function orphans(live: string): Finding[] {
 /** Programs that copy a database elsewhere keep notes beside it, which do not fit another database. */
 function replicas(live: string): string[] {
   const [folder, name] = [dirname(live), basename(live)];
-  const litestream = litestreamFolderOf(live);
+  const litestream = litestreamSignOf(live);
   const libsql = [`${name}-info`, `${name}-client_wal_index`].filter((one) =>
     existsSync(join(folder, one)),
   );
@@ -62,7 +62,9 @@ function replicas(live: string): string[] {
     ...(litestream === undefined
       ? []
       : [
-          `Litestream replicates ${live}. Stop it before the restore, and remove ${litestream} after it, so that it starts a new copy: its state belongs to the previous database.`,
+          'folder' in litestream
+            ? `Litestream replicates ${live}. Stop it before the restore, and remove ${litestream.folder} after it, so that it starts a new copy: its state belongs to the previous database.`
+            : `${live} has a table of Litestream (${litestream.table}), so Litestream may replicate it. Stop it before the restore, and run litestream reset after it, so that it starts a new copy: its state belongs to the previous database.`,
         ]),
     ...(libsql.length === 0
       ? []

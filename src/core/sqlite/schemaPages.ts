@@ -25,6 +25,7 @@ const interior = 0x05;
 const leaf = 0x0d;
 const utf8 = 1;
 const rollback = 1;
+const wal = 2;
 
 class Unreadable extends Error {}
 
@@ -46,6 +47,24 @@ export function readSchemaPages(path: string): SchemaPages | undefined {
   }
 }
 
+/**
+ * The tables that the file itself names, beside programs that use it: what is only in its WAL is missing, and so is all of
+ * a page that changes meanwhile. For remarks, never for a decision. Not for a process that has a connection to the file.
+ */
+export function tablesNamedIn(path: string): Set<string> {
+  let file: number | undefined;
+  try {
+    if (!statSync(path).isFile()) return new Set();
+    file = openSync(path, 'r');
+    const { entries } = new Reader(file).read({ isWalFine: true });
+    return new Set(entries.filter(({ type }) => type === 'table').map(({ name }) => name));
+  } catch {
+    return new Set();
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
 class Reader {
   readonly #file: number;
   readonly #pageSize: number;
@@ -62,11 +81,11 @@ class Reader {
     this.#usable = this.#pageSize - this.#header.readUInt8(20);
   }
 
-  read(): SchemaPages {
+  read({ isWalFine = false } = {}): SchemaPages {
     const header = this.#header;
     const isPlain =
       header.toString('latin1', 0, 16) === 'SQLite format 3\0' &&
-      header.readUInt8(18) === rollback &&
+      (header.readUInt8(18) === rollback || (isWalFine && header.readUInt8(18) === wal)) &&
       header.readUInt32BE(56) === utf8 &&
       this.#pageSize >= 512;
     if (!isPlain) throw new Unreadable();

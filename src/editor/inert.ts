@@ -44,6 +44,11 @@ export const notice = {
     toasts.notice(shows.warn(message, actions)),
 };
 
+/** A loss of rows: beside whatever is there, and no outcome hides it. */
+export function alarm(message: string, ...actions: string[]): Thenable<string | undefined> {
+  return toasts.alarm(shows.warn(message, actions));
+}
+
 /** What a person did, or has to know or to answer before something goes on. Takes the place of the one before. */
 export const notify = {
   info: (message: string, ...actions: string[]): Promise<string | undefined> =>

@@ -45,6 +45,7 @@ class Toasts {
   #shown: Toast | undefined;
   /** True when VS Code has taken it away by now, or it is closed. */
   #hadItsTime = true;
+  #lastAlarmAt = -Infinity;
   #waiting: Toast[] = [];
   #timer: NodeJS.Timeout | undefined;
   #order = Promise.resolve();
@@ -64,6 +65,12 @@ class Toasts {
     return toast.answered.promise;
   }
 
+  /** Shown at once beside whatever is there, and hidden by nothing while it is on the screen. */
+  alarm(show: () => Thenable<Answer>): Thenable<Answer> {
+    this.#lastAlarmAt = performance.now();
+    return show();
+  }
+
   #next(): void {
     if (!this.#hadItsTime) return;
     const next = this.#waiting.find(({ isOpen }) => isOpen);
@@ -79,7 +86,8 @@ class Toasts {
     this.#restartTimer(toast);
     // One after the other: what hides the older must not come after what shows the newer.
     this.#order = this.#order.then(async () => {
-      if (isOlderThere) await hideShown();
+      const isAlarmed = performance.now() - this.#lastAlarmAt < shownForMs;
+      if (isOlderThere && !isAlarmed) await hideShown();
       void toast.appear().then(() => {
         if (!toast.isOpen) this.#gone(toast);
       });

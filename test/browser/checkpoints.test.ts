@@ -70,11 +70,16 @@ describe('checkpoints in a window', function () {
 
       // Its rows are known once it is counted.
       await new Promise((settle) => setTimeout(settle, 8000));
-      withDatabase(shop, (db) => db.exec('DELETE FROM items WHERE id > 20'));
+      const other = join(folder, 'data/other.db');
+      for (const path of [shop, other])
+        withDatabase(path, (db) => db.exec('DELETE FROM items WHERE id > 20'));
       const lost = window.notification(
         /data\/shop\.db lost rows since .*items: 280 of 300 rows gone/,
       );
       await lost.waitFor({ timeout: alarmMs });
+      // No alarm hides another one.
+      await window.notification(/data\/other\.db lost rows/).waitFor({ timeout: alarmMs });
+      assert.ok(await lost.isVisible());
       const [kept] = copiesOf(shop);
       assert.equal(valueOf(kept ?? '', 'SELECT count(*) FROM items'), 300);
       await lost.hover();
@@ -87,7 +92,7 @@ describe('checkpoints in a window', function () {
       await window.dialog.getByRole('button', { name: 'Delete', exact: true }).click();
       await waitUntil(() => copiesOf(shop).length === 0, 'its copies are gone');
       assert.ok(existsSync(shop));
-      assert.equal(copiesOf(join(folder, 'data/other.db')).length, 1);
+      assert.equal(copiesOf(other).length, 1);
     });
   });
 });

@@ -7,7 +7,7 @@ import type { Counted } from '../../core/checkpoint/rows.ts';
 import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import { Disposables } from '../disposables.ts';
 import { commands } from '../contributed.ts';
-import { inertLine, notify } from '../inert.ts';
+import { alarm, inertLine } from '../inert.ts';
 import { databaseName } from '../messages.ts';
 import { timeOfDay } from '../times.ts';
 import type { CheckpointParts, Checkpoints } from './checkpoints.ts';
@@ -205,7 +205,7 @@ export class LossAlarm implements vscode.Disposable {
   async #ask(loss: DataLoss, before: Known, backup: CatalogEntry | undefined): Promise<void> {
     const { t } = vscode.l10n;
     const [changed, restore, fine] = [t('What Changed'), t('Restore…'), t('Not a Loss')];
-    const answer = await notify.warn(
+    const answer = await alarm(
       words(loss, before.at),
       ...(backup === undefined ? [] : [...(loss.isGone ? [] : [changed]), restore]),
       fine,

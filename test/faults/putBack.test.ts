@@ -174,7 +174,8 @@ describe('a baseline that comes back while the program is killed', function () {
         wrong.push(...found.map((one) => `${one} <- ${shown(operation)}`));
       });
       assert.deepEqual(wrong, []);
-      assert.ok(missed < Math.max(2, some.length / 2), `${missed} of ${some.length} missed`);
+      const mostMissed = some.length < 8 ? some.length : some.length / 2;
+      assert.ok(missed < mostMissed, `${missed} of ${some.length} missed`);
       if (isThorough) {
         console.log(`      ${all.length} operations, ${missed} missed`);
         assert.deepEqual([...ends].sort(), [

@@ -90,12 +90,15 @@ export class Offsite implements vscode.Disposable {
       if (await this.#isDue(destination)) await this.#sendQuietly(destination);
   }
 
-  /** Once a day, and each hour while the place cannot be reached. */
+  /** Once a day, and each hour while the place cannot be reached or takes no requests. */
   async #isDue(destination: Destination): Promise<boolean> {
     try {
       const status = await this.#needs.worker.call('offsiteStatus', { destination, folders: [] });
       const age = Date.now() - Date.parse(status.triedAt ?? '');
-      return !(age >= 0 && age < dayMs) || status.trouble?.reason === 'unreachable';
+      return (
+        !(age >= 0 && age < dayMs) ||
+        ['unreachable', 'overloaded'].includes(status.trouble?.reason ?? '')
+      );
     } catch (error) {
       this.#needs.log.error(`Off-machine copies: ${destination.name}`, error);
       return false;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { toPlainError } from '../../src/core/errors.ts';
+import { reasonOf, trouble } from '../../src/core/offsite/trouble.ts';
 import { createDatabase, sha256, snapshot } from '../support/databases.ts';
 import {
   type Copy,
@@ -51,6 +53,8 @@ describe('trouble off the machine', () => {
       ['0.14.0', 1, 'open: no space left on device', /nas is full/],
       ['0.14.0', 1, 'ciphertext verification failed', /returns damaged data/],
       ['0.14.0', 1, 'ssh: permission denied (publickey)', /nas denies access/],
+      ['0.14.0', 1, 'Load(<data/1>): unexpected EOF', /nas cannot be reached/],
+      ['0.14.0', 1, 'open pack: input/output error', /says nothing about the copies/],
       ['0.14.0', 1, 'no idea', /restic failed for nas: no idea/],
     ];
     for (const [version, code, said, why] of cases) {
@@ -60,6 +64,47 @@ describe('trouble off the machine', () => {
       assert.match(ended.stderr, why);
       assert.doesNotMatch(ended.stderr, /\bsent\b/i);
     }
+  });
+
+  it('of the machine or its service is no verdict about a repository or a copy', () => {
+    const cases: [code: number, said: string, reason: string][] = [
+      [1, 'unable to open config file: Head: x509: certificate signed by', 'certificate'],
+      [10, 'tls: failed to verify certificate: x509: certificate has expired', 'certificate'],
+      [1, 'Load(<data/1a>) returned error: 429 Too Many Requests', 'overloaded'],
+      [1, 'Load(<index/1a>): unexpected HTTP response (500)', 'overloaded'],
+      [1, 'unable to open config file: SlowDown: reduce your rate', 'overloaded'],
+      [1, 'Load(<data/1a>): read /repo/data/1a: input/output error', 'machine'],
+      [1, 'unable to create lock in backend: too many open files', 'machine'],
+      [10, 'unable to open config file: cannot allocate memory', 'machine'],
+      [1, 'Load(<data/1a>): an error that no version had', 'failed'],
+      // What was read and is wrong, or is missing alone, is a verdict all the same.
+      [1, 'Load(<data/1a>) returned error: 500\nciphertext verification failed', 'damaged'],
+      [1, 'Load(<data/1a>) returned error: open 1a: no such file or directory', 'damaged'],
+      [10, 'repository does not exist: unable to open config file', 'no-repository'],
+      // Counts in a report of progress.
+      [1, '500 files, 429 new, 1a500 5xx', 'failed'],
+    ];
+    for (const [code, said, reason] of cases)
+      assert.equal(reasonOf('restic', code, said), reason, said);
+    for (const reason of ['certificate', 'machine', 'overloaded'] as const) {
+      const { message, hint } = toPlainError(trouble(reason, { name: 'nas', engine: 'restic' }));
+      assert.match(message, /nas/);
+      assert.match(hint ?? '', /again|Check/);
+    }
+  });
+
+  it('of the machine is told with the line that names it', () => {
+    const said = 'files\nopen pack: input/output error\n1 / 1 files deleted';
+    const { message } = toPlainError(trouble('machine', { name: 'nas', engine: 'restic' }, said));
+    assert.match(message, /: open pack: input\/output error\. This says nothing/);
+  });
+
+  it('of damage names the command of the engine that was used', () => {
+    const hintOf = (engine: string): string =>
+      toPlainError(trouble('damaged', { name: 'nas', engine })).hint ?? '';
+    assert.match(hintOf('restic'), /`restic check/);
+    assert.match(hintOf('rclone'), /`rclone hashsum/);
+    assert.doesNotMatch(hintOf('rclone'), /restic/);
   });
 
   it('of names: Windows paths are read, and what leads out of a folder is not fetched', async () => {

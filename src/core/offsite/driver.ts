@@ -7,7 +7,7 @@ export interface Parcel {
   folder: string;
   name: string;
   manifest: Manifest | BundleManifest;
-  /** Another attempt found other bytes there. */
+  /** Other bytes of that name were found there: they are replaced. */
   again?: boolean;
 }
 
@@ -32,6 +32,8 @@ export interface Driver {
   create: () => Promise<void>;
   /** Newest first; only what is whole. */
   list: () => Promise<Remote[]>;
+  /** The id that a backup has there by its name and content. A send with `again` replaces what lies there. */
+  addressOf?: (name: string, sha256: string) => string;
   /** Returns the id. */
   send: (parcel: Parcel, onProgress: (doneBytes: number) => void) => Promise<string>;
   /** The bytes of the backup, or of its manifest. */

@@ -158,7 +158,7 @@ export async function runEngine(engine: Engine, run: EngineRun): Promise<string>
     });
     if (failure !== undefined) throw failure as Error;
     if (code === 0 && !isStopped) return text;
-    const words = withoutSecrets(`${errors}${text.slice(-4096)}`, secret);
+    const words = withoutSecrets(`${text.slice(-4096)}\n${errors}`, secret);
     throw trouble(
       isStopped
         ? unlessClear(reasonOf(where.engine, code, words))

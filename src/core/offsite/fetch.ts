@@ -22,7 +22,7 @@ import {
 import type { Driver, Remote } from './driver.ts';
 import { type Access, openPlace } from './place.ts';
 import { findRemote, isProofDue, receiptFor } from './prove.ts';
-import { recordReceipt } from './receipts.ts';
+import { isCopyOf, recordReceipt } from './receipts.ts';
 import { waitingFor } from './send.ts';
 import { trouble } from './trouble.ts';
 
@@ -75,10 +75,10 @@ export async function fetchOffsite(
   const name = requireBareName(remote.name);
   // A file that is not what its manifest says is what a copy is fetched for.
   const here = listBackups(folder).find(
-    ({ kept, unreadable, path }) =>
-      kept?.sha256 === remote.sha256 &&
-      unreadable === undefined &&
-      sha256File(path) === remote.sha256,
+    (entry) =>
+      isCopyOf(entry, remote) &&
+      entry.unreadable === undefined &&
+      sha256File(entry.path) === remote.sha256,
   );
   if (here !== undefined) return { path: here.path, already: true };
   return inWorkplace(folder, async ({ folder: target, scratch }) => {

@@ -8,11 +8,19 @@ import {
   requirePolicy,
   ruleWords,
 } from '../catalog/retention.ts';
-import { BackupError } from '../errors.ts';
-import { placeOf, stateOf } from './destination.ts';
-import type { Remote } from './driver.ts';
+import { BackupError, toPlainError } from '../errors.ts';
+import type { Receipt } from '../manifest/manifest.ts';
+import { type Destination, placeOf, stateOf } from './destination.ts';
+import type { Driver, Remote } from './driver.ts';
 import { type Access, openPlace, withPlaceLocked } from './place.ts';
-import { isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
+import {
+  databaseOf,
+  dropReceipt,
+  isSameCopy,
+  isSameDatabase,
+  receiptOf,
+  recordReceipt,
+} from './receipts.ts';
 import { trouble } from './trouble.ts';
 
 export interface CopyDecision {
@@ -117,17 +125,68 @@ export async function forgetOffsite({
     if (gone !== undefined) throw trouble('not-there', { name, engine }, gone.slice(0, 8));
     requireOneLeft(there, going, name);
     if (ids.length === 0) return { removed: [] };
-    await driver.forget(ids);
-    const now = new Date().toISOString();
-    const place = placeOf(destination);
-    for (const folder of stateOf(destination).folders)
-      for (const { path, kept } of listBackups(folder)) {
-        const receipt = kept === undefined ? undefined : receiptOf(kept, place);
-        if (receipt !== undefined && ids.some((id) => isSameCopy(receipt.id, id)))
-          recordReceipt(path, { ...receipt, provedAt: undefined, removedAt: now });
-      }
+    const copies = there.filter(({ id }) => going.has(id));
+    const receipts = receiptsOf(copies, destination);
+    // Whatever ends this run from here on, no receipt says of a removed copy that it is proved.
+    for (const { path, receipt } of receipts)
+      recordReceipt(path, { ...receipt, provedAt: undefined });
+    try {
+      await driver.forget(ids);
+    } catch (error) {
+      const left = await leftOf(driver);
+      if (left === undefined) throw error;
+      recordRemoved(receipts, left);
+      if (ids.every((id) => left.has(id))) throw error;
+      const { message, facts } = toPlainError(error);
+      throw new BackupError('offsite', `Copies in ${name} were removed, and then: ${message}`, {
+        hint: 'Run `restic prune` to free their space.',
+        facts: facts ?? {},
+        cause: error,
+      });
+    }
+    recordRemoved(receipts, new Set());
     return { removed: ids };
   });
+}
+
+interface OfCopy {
+  path: string;
+  receipt: Receipt;
+  copy: Remote;
+  /** The copy is of the same database as the backup. */
+  isOwn: boolean;
+}
+
+function receiptsOf(copies: readonly Remote[], destination: Destination): OfCopy[] {
+  const place = placeOf(destination);
+  return stateOf(destination)
+    .folders.flatMap((folder) => listBackups(folder))
+    .flatMap((entry) => {
+      const { path, kept } = entry;
+      const receipt = kept === undefined ? undefined : receiptOf(kept, place);
+      const copy = copies.find(({ id }) => receipt !== undefined && isSameCopy(receipt.id, id));
+      if (kept === undefined || receipt === undefined || copy === undefined) return [];
+      return [{ path, receipt, copy, isOwn: isSameDatabase(databaseOf(entry), copy.database) }];
+    });
+}
+
+/** Undefined when the place does not say it. */
+async function leftOf(driver: Driver): Promise<Set<string> | undefined> {
+  try {
+    return new Set((await driver.list()).map(({ id }) => id));
+  } catch {
+    return undefined;
+  }
+}
+
+function recordRemoved(receipts: readonly OfCopy[], left: ReadonlySet<string>): void {
+  const removedAt = new Date().toISOString();
+  for (const { path, receipt, copy, isOwn } of receipts) {
+    if (left.has(copy.id)) recordReceipt(path, receipt);
+    else if (isOwn) recordReceipt(path, { ...receipt, provedAt: undefined, removedAt });
+    // Its own database has no copy of it now: it is sent again.
+    else dropReceipt(path, receipt.place);
+  }
 }
 
 function requireOneLeft(there: readonly Remote[], going: ReadonlySet<string>, name: string): void {

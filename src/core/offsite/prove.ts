@@ -8,7 +8,7 @@ import type { Receipt } from '../manifest/manifest.ts';
 import { type Destination, placeOf, remember } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, withPlaceLocked } from './place.ts';
-import { receiptOf, recordReceipt } from './receipts.ts';
+import { isCopyOf, isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
 import { trouble } from './trouble.ts';
 
 type OnProgress = (progress: Progress) => void;
@@ -77,7 +77,11 @@ export async function proveCopies(
   const local = folders.flatMap((folder) => listBackups(folder));
   for (const remote of copies) {
     const { id, name, sizeBytes = 0 } = remote;
-    const here = local.filter(({ kept }) => kept?.sha256 === remote.sha256);
+    const here = local.filter(
+      (entry) =>
+        isCopyOf(entry, remote) ||
+        isSameCopy(receiptOf(entry.kept ?? {}, placeOf(destination))?.id ?? '', id),
+    );
     const [first] = here;
     const copy = { id, name, ...(first !== undefined && { path: first.path }) };
     try {

@@ -71,6 +71,7 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
 
   return {
     version,
+    addressOf,
     async exists() {
       await filesThere();
       return true;
@@ -117,7 +118,7 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
         .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
     },
     async send({ folder, name: file, manifest, again = false }, onProgress) {
-      const path = `${manifest.sha256.slice(0, 12)}/${file}`;
+      const path = addressOf(file, manifest.sha256);
       await copy(join(folder, file), path, again, onProgress);
       // Last, so that a copy with a manifest is whole. What a killed run left of one is replaced.
       await copy(join(folder, `${file}.json`), `${path}.json`, true, () => undefined);
@@ -168,6 +169,10 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
       throw error;
     }
   }
+}
+
+function addressOf(name: string, sha256: string): string {
+  return `${sha256.slice(0, 12)}/${name}`;
 }
 
 function factsIn(file: string): Facts | null {

@@ -14,8 +14,8 @@ import { type Destination, placeOf, remember, stateOf } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, withPlaceLocked } from './place.ts';
 import { isProofDue, proveCopies, proveRemote, sampleOf } from './prove.ts';
-import { isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
-import { trouble } from './trouble.ts';
+import { databaseIdOf, isSameDatabase, isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
+import { isPassing, trouble } from './trouble.ts';
 
 export interface SendRequest extends Access {
   /** Folders with backups. */
@@ -80,10 +80,13 @@ export async function sendOffsite(request: SendRequest, onProgress: OnProgress):
       remember(destination, {
         trouble: { reason, message: plain.message, at: new Date().toISOString() },
       });
-      if (reason !== 'unreachable') throw error;
+      if (!isPassing(reason)) throw error;
       const { name, engine } = destination;
       const isSent = result.waiting.length === 0;
-      const told = isSent ? plain : toPlainError(trouble('not-sent', { name, engine }));
+      const told =
+        isSent || reason !== 'unreachable'
+          ? plain
+          : toPlainError(trouble('not-sent', { name, engine }));
       return { ...result, trouble: told };
     }
   });
@@ -92,7 +95,11 @@ export async function sendOffsite(request: SendRequest, onProgress: OnProgress):
 /** Something is wrong with the backup, not with the place. */
 function isOfThisBackup(error: unknown): boolean {
   if (!isBackupError(error)) return false;
-  return error.code !== 'offsite' || error.facts?.['reason'] === 'damaged';
+  return error.code !== 'offsite' || isDamaged(error);
+}
+
+function isDamaged(error: unknown): boolean {
+  return isBackupError(error) && error.facts?.['reason'] === 'damaged';
 }
 
 interface Sending {
@@ -112,37 +119,52 @@ async function sendOne(
   const name = basename(path);
   const place = placeOf(destination);
   const earlier = receiptOf(manifest, place);
-  const known = there.find((one) => one.sha256 === sha256);
-  let remote = known;
-  if (remote === undefined) {
+  const database = databaseIdOf(manifest);
+  const address = driver.addressOf?.(name, sha256);
+  const equal = there.filter(
+    (one) =>
+      one.sha256 === sha256 && (isSameDatabase(database, one.database) || one.id === address),
+  );
+  const known =
+    equal.find(({ id }) => earlier !== undefined && isSameCopy(earlier.id, id)) ??
+    equal.find((one) => one.database === database) ??
+    equal[0];
+  const sendIt = async (again: boolean): Promise<Remote> => {
     const progress = (doneBytes: number): void =>
       onProgress({
         phase: 'copy',
         doneBytes: Math.min(doneBytes, sizeBytes),
         totalBytes: sizeBytes,
       });
-    remote = await inParcel(path, sha256, async (folder) => {
-      const id = await driver.send({ folder, name, manifest }, progress);
-      return { id, name, sha256, createdAt: manifest.createdAt, sizeBytes };
-    });
-  }
-  const copy = { path, id: remote.id, sizeBytes };
+    const id = await inParcel(path, sha256, (folder) =>
+      driver.send({ folder, name, manifest, again }, progress),
+    );
+    remember(destination, { sentAt: new Date().toISOString() });
+    result.sent.push({ path, id, sizeBytes });
+    return { id, name, sha256, createdAt: manifest.createdAt, sizeBytes };
+  };
+  let remote = known ?? (await sendIt(false));
   const receipt = {
     ...{ name: destination.name, engine: destination.engine, place, id: remote.id },
     at: earlier?.at ?? new Date().toISOString(),
   };
-  if (known === undefined) {
-    result.sent.push(copy);
-    remember(destination, { sentAt: new Date().toISOString() });
-  } else result.already.push(copy);
+  if (known !== undefined) result.already.push({ path, id: known.id, sizeBytes });
   // What was proved once is in the weekly samples.
   const isSame = earlier !== undefined && isSameCopy(earlier.id, remote.id);
   if (isSame && earlier.provedAt !== undefined) return;
   recordReceipt(path, receipt);
-  await proveRemote(driver, remote, destination, onProgress);
+  try {
+    await proveRemote(driver, remote, destination, onProgress);
+  } catch (error) {
+    if (address === undefined || known === undefined || !isDamaged(error)) throw error;
+    remote = await sendIt(true);
+    result.already = result.already.filter((one) => one.path !== path);
+    receipt.id = remote.id;
+    await proveRemote(driver, remote, destination, onProgress);
+  }
   recordReceipt(path, { ...receipt, provedAt: new Date().toISOString() });
   remember(destination, { provedAt: new Date().toISOString() });
-  result.proved.push(copy);
+  result.proved.push({ path, id: remote.id, sizeBytes });
 }
 
 /** Reads a sample of what lies there back, once a week. What this run has proved is not read again. */

@@ -12,6 +12,9 @@ export type Reason =
   | 'denied'
   | 'clock'
   | 'config'
+  | 'certificate'
+  | 'machine'
+  | 'overloaded'
   | 'unreachable'
   | 'not-sent'
   | 'busy'
@@ -23,8 +26,22 @@ const signs: readonly [Reason, RegExp][] = [
   ['clock', /RequestTimeTooSkewed|difference between the request time|clock skew/i],
   ['full', /no space left|insufficient storage|quota|\b507\b|disk full|ENOSPC/i],
   [
+    'certificate',
+    /x509|certificate (?:has|is|signed|verif|required|relies)|unknown authority|self[- ]signed certificate|tls: failed to verify/i,
+  ],
+  [
     'unreachable',
     /dial tcp|connection refused|no such host|i\/o timeout|network is unreachable|connection reset|unexpected EOF|: EOF|handshake timeout|no route to host|broken pipe|name resolution|connection closed|connection timed out|could not resolve|server misbehaving|\b50[234]\b|subprocess ssh exited|connection lost|deadline exceeded/i,
+  ],
+  // Whatever else failed: these bytes were read, and they are wrong.
+  ['damaged', /ciphertext verification failed/i],
+  [
+    'overloaded',
+    /\b(?:429|5\d\d):? (?:too many|internal|service|bad gateway|gateway)|http[^\n]{0,24}\b(?:429|5\d\d)\b|\b(?:error|code|response|status)\W{0,3}(?:429|5\d\d)\b|too ?many ?requests|slow ?down|rate ?limit|internal ?(?:server ?)?error|service_?unavailable/i,
+  ],
+  [
+    'machine',
+    /input\/output error|too many open files|cannot allocate memory|out of memory|stale (?:nfs )?file handle|\bE(?:IO|MFILE|NFILE|NOMEM|STALE)\b/i,
   ],
   [
     'password',
@@ -37,7 +54,7 @@ const signs: readonly [Reason, RegExp][] = [
   ],
   [
     'damaged',
-    /ciphertext verification failed|hash mismatch|invalid data|does not match|not found in repository|load\(<?\w+|corrupt|wrong length|unable to load|invalid id|failed: .*pack|checksum/i,
+    /ciphertext verification failed|hash mismatch|invalid data|does not match|not found in repository|load\(<?\w+[^\n]*(?:no such file|does not exist|not found|NoSuchKey)|corrupt|wrong length|unable to load|invalid id|failed: .*pack|checksum/i,
   ],
   [
     'config',
@@ -53,12 +70,20 @@ const resticCodes: Readonly<Record<number, Reason>> = {
   12: 'password',
 };
 
+/** They say that the repository was not seen, whatever the code says of it. */
+const unseen: readonly Reason[] = ['certificate', 'unreachable', 'overloaded', 'machine'];
+
 export function reasonOf(engine: string, code: number | null, output: string): Reason {
-  const unreachable = signs.find(([reason]) => reason === 'unreachable')?.[1];
   const byCode = engine === 'restic' && code !== null ? resticCodes[code] : undefined;
-  if (byCode !== undefined && !(byCode === 'no-repository' && unreachable?.test(output) === true))
-    return byCode;
-  return signs.find(([, sign]) => sign.test(output))?.[0] ?? 'failed';
+  const bySigns = signs.find(([, sign]) => sign.test(output))?.[0] ?? 'failed';
+  if (byCode === undefined || (byCode === 'no-repository' && unseen.includes(bySigns)))
+    return bySigns;
+  return byCode;
+}
+
+/** It passes without a person: what waits is sent the next time. */
+export function isPassing(reason: string | undefined): boolean {
+  return reason === 'unreachable' || reason === 'overloaded';
 }
 
 export interface Where {
@@ -103,10 +128,7 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
         'Free some space there, or remove old copies, then send again.',
       ];
     case 'damaged':
-      return [
-        `${name} returns damaged data. This copy is not proved.`,
-        'Run `restic check --read-data`, and send again to another repository.',
-      ];
+      return [`${name} returns damaged data. This copy is not proved.`, damagedHint(engine)];
     case 'denied':
       return [`${name} denies access.`, 'Check the account, its key and its rights.'];
     case 'clock':
@@ -118,6 +140,21 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
       return [
         `${engine} does not know the remote of ${name}.`,
         'Set the remote up with `rclone config`, or check its name.',
+      ];
+    case 'certificate':
+      return [
+        `The certificate of ${name} is not accepted, so nothing was read or sent.`,
+        'Check the address, the clock of this machine, and the certificate of the place. SSL_CERT_FILE names a file with an authority of your own.',
+      ];
+    case 'machine':
+      return [
+        `${engine} could not read or write what it needs for ${name}: ${lastLine(detail, reason)}. This says nothing about the copies.`,
+        'Check the disks, the memory and the limit of open files of this machine, then try again.',
+      ];
+    case 'overloaded':
+      return [
+        `${name} takes no requests at the moment. Nothing is lost.`,
+        'Try again later. If it stays, ask the service or look at the log of its server.',
       ];
     case 'unreachable':
       return [`${name} cannot be reached. Nothing is lost.`, 'Check the network, then try again.'];
@@ -141,9 +178,17 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
   }
 }
 
+function damagedHint(engine: string): string {
+  return engine === 'restic'
+    ? 'Run `restic check --read-data`, and send again to another repository.'
+    : 'Send again: a backup that is still here replaces its copy. `rclone hashsum SHA256 --download` shows the copies that differ from the names of their folders.';
+}
+
 /** The engine's own words, without what could be a secret in an address. */
-function lastLine(text: string): string {
-  const line = text.trim().split('\n').at(-1) ?? '';
+function lastLine(text: string, reason?: Reason): string {
+  const lines = text.trim().split('\n');
+  const sign = signs.find(([one]) => one === reason)?.[1];
+  const line = lines.findLast((one) => sign?.test(one)) ?? lines.at(-1) ?? '';
   return line.slice(0, 300).replace(/\.$/, '') || 'it gave no reason';
 }
 

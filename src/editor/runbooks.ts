@@ -106,7 +106,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
   }
 
   #showNew(run: Run): Promise<RestoreSession> {
-    const names = run.items.map(({ live }) => inertLine(basename(live))).join(', ');
+    const names = run.items.map(({ live }) => inertLine(nameOf(live))).join(', ');
     const title = vscode.l10n.t('Restore {0}', names);
     const panel = vscode.window.createWebviewPanel(runbookView, title, vscode.ViewColumn.Active);
     return this.#show(panel, run);

@@ -81,7 +81,7 @@ describe('restores', () => {
     assert.ok(one.runbook);
     assert.equal(two.runbook, one.runbook);
     await until(() => pages().length === 1, 'the page is there');
-    assert.deepEqual(pages(), ['Restore shop.db']);
+    assert.deepEqual(pages(), ['Restore restoring/shop.db']);
     assert.equal(rows(live), 12, 'nothing is restored by opening it');
   });
 

@@ -28,7 +28,11 @@ const machine = createHash('sha256')
   .digest('hex')
   .slice(0, 8);
 const intentPrefix = '.sqlite-backup-restore-';
-const leftoverAgeMs = 24 * 60 * 60 * 1000;
+const dayMs = 24 * 60 * 60 * 1000;
+const leftoverAgeMs = dayMs;
+
+/** The number of a process that has ended may be that of another one. A clock that jumps is seldom off by so much. */
+const livingAgeMs = 30 * dayMs;
 
 function processNamespace(): string {
   try {
@@ -201,7 +205,7 @@ export function isPrivateFolderName(name: string): boolean {
 
 /**
  * Removes the private folders that dead processes left in `folder`, or only those of the dead process `pid`. A folder of
- * a living process stays, and so does one of another machine, until nothing in it has changed for a day. Returns the
+ * a living process stays until nothing in it has changed for 30 days, and one of another machine for a day. Returns the
  * names of those that could not be removed.
  */
 export async function sweepLeftovers(
@@ -222,8 +226,9 @@ function isAbandoned(folder: string, name: string, onlyPid?: number): boolean {
   if (match === null || existsSync(intentPath(folder, match[1] ?? ''))) return false;
   const [owner, pid] = [match[2], Number(match[3])];
   if (onlyPid !== undefined) return owner === machine && pid === onlyPid;
-  const isOld = (): boolean => Date.now() - newestChange(join(folder, name)) > leftoverAgeMs;
-  return (owner === machine && !isAlive(pid)) || isOld();
+  if (owner === machine && !isAlive(pid)) return true;
+  const ageMs = Date.now() - newestChange(join(folder, name));
+  return ageMs > (owner === machine ? livingAgeMs : leftoverAgeMs);
 }
 
 let isTemporarySwept = false;

@@ -100,15 +100,24 @@ export function removePair(path: string): void {
     for (const suffix of siblingSuffixes) rmSync(path + suffix, { force: true });
 }
 
-/** Replaces the manifest of a backup by a newer one, in one step. */
-export function replaceManifest(backupPath: string, text: string): void {
+/**
+ * Replaces the manifest of a backup by a newer one, in one step, unless it is not meant any more just before. Returns whether
+ * it did.
+ */
+export function replaceManifest(
+  backupPath: string,
+  text: string,
+  isStillMeant: () => boolean = () => true,
+): boolean {
   const folder = dirname(backupPath);
   const scratch = makePrivateFolder(folder);
   try {
     const manifest = join(scratch.path, 'manifest.json');
     writePrivateFile(manifest, text);
+    if (!isStillMeant()) return false;
     renameSync(manifest, manifestNameOf(backupPath));
     syncFolder(folder);
+    return true;
   } catch (error) {
     throw explain(error, 'target', manifestNameOf(backupPath));
   } finally {
@@ -137,8 +146,13 @@ export function updateManifest(
   editManifest(path, (before) => ({ ...before, ...changes }));
 }
 
-/** Replaces what the manifest of a backup says. */
+/** Replaces what the manifest of a backup says. `edit` is called again when another process has changed it meanwhile. */
 export function editManifest(path: string, edit: (before: object) => object): void {
-  const before = JSON.parse(readFileSync(manifestNameOf(path), 'utf8')) as object;
-  replaceManifest(path, serializeManifest(edit(before) as Manifest | BundleManifest));
+  const read = (): string => readFileSync(manifestNameOf(path), 'utf8');
+  for (;;) {
+    const before = read();
+    const after = edit(JSON.parse(before) as object) as Manifest | BundleManifest;
+    // What another process has written while the draft went to the disk is edited in its turn.
+    if (replaceManifest(path, serializeManifest(after), () => read() === before)) return;
+  }
 }

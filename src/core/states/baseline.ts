@@ -20,7 +20,7 @@ import { whileClaimed } from '../restore/claim.ts';
 import { resolveTarget } from '../restore/target.ts';
 import { liveStateOf, siblingsOf } from '../sqlite/siblings.ts';
 import { verifyBackup } from '../verify/verifyBackup.ts';
-import { keeperOf, keepFirst, keptOf, label, type Taking } from './kept.ts';
+import { keeperOf, keepFirst, keptOf, label, noteFor, type Taking } from './kept.ts';
 import { copyStampOf, putBack, requireIdle } from './putBack.ts';
 
 export interface KeepBaselineRequest {
@@ -134,8 +134,7 @@ export async function restoreBaseline(
       target,
       { keepOut: hooks.keepOut, expected, mayGo: discard },
     );
-    const copy = copyStampOf(baseline.path);
-    label(baseline, () => ({ stamp, baseline: { name, copy } }));
+    noteFor(baseline, () => ({ stamp, baseline: { name, copy: copyStampOf(baseline.path) } }));
     const discarded = isThere && kept === undefined;
     const last = discarded ? stored.find((one) => one.id !== id) : undefined;
     return {
@@ -178,12 +177,7 @@ export function checkBaseline({
   const { text, isSettled } = readStamp(target);
   if (manifest.stamp === text) return { id, target, equal: 'stamp', differs: [] };
   const remember = (): void => {
-    if (!isSettled || readStamp(target).text !== text) return;
-    try {
-      label(baseline, () => ({ stamp: text }));
-    } catch {
-      // Then the content is read the next time, too.
-    }
+    if (isSettled && readStamp(target).text === text) noteFor(baseline, () => ({ stamp: text }));
   };
   const isAlone = [...siblingsOf(target).values()].every(({ sizeBytes }) => sizeBytes === 0);
   if (isAlone && statSync(target).size === manifest.sizeBytes) {

@@ -15,7 +15,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
 import { readBranchRecord, writeBranchRecord } from './branchRecord.ts';
-import { keeperOf, keptOf, label, notKept, type Taking } from './kept.ts';
+import { keeperOf, keptOf, label, notKept, noteFor, type Taking } from './kept.ts';
 import { copyStampOf, provedCopyOf, putBack, requireIdle } from './putBack.ts';
 import { branchesOf, databasesOf, type WorkTree, workTreeOf } from './repository.ts';
 import { copyFromMain, type CopiedDatabase } from './worktrees.ts';
@@ -229,7 +229,7 @@ class Sync {
           keepOut,
           expected,
         });
-        label(state, () => ({ stamp }));
+        noteFor(state, () => ({ stamp }));
       });
       return { ...answer, outcome: 'restored' };
     } catch (error) {

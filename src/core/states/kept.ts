@@ -52,7 +52,23 @@ export function notKept(database: string): BackupError {
   });
 }
 
-/** Writes names, or the state that was put back, into the manifest of a checkpoint. */
+/**
+ * Writes what spares the next look from reading a database. When that cannot be written, it reads: what was put back is
+ * there all the same, so nothing has failed.
+ */
+export function noteFor(
+  checkpoint: Pick<StoredCheckpoint, 'path'>,
+  note: () => Partial<Manifest>,
+): void {
+  try {
+    const changes = note();
+    label(checkpoint, () => changes);
+  } catch {
+    return;
+  }
+}
+
+/** Writes names into the manifest of a checkpoint. */
 export function label(
   { path }: Pick<StoredCheckpoint, 'path'>,
   edit: (before: Manifest) => Partial<Manifest>,

@@ -81,9 +81,7 @@ export const restore: Verb = {
     const folder = values.to ?? process.env['BACKUPS_DIR'];
     const deadlineMs = seconds('deadline', values.deadline);
     const targets = request.items.map((item) => item.target);
-    await tellUnseen(targets, context);
-    const remarks = await context.worker.call('surroundings', { paths: targets });
-    for (const { message } of remarks) context.tell(message);
+    await tellBefore(targets, context);
     const restored = await context.worker.call(
       'applyRestore',
       {
@@ -101,10 +99,14 @@ export const restore: Verb = {
   },
 };
 
-/** Before anything is done: a program that cannot be seen would go on with the previous database. */
-async function tellUnseen(paths: string[], { worker, signal, tell }: Context): Promise<void> {
-  const { known } = await worker.call('holders', { paths }, { signal });
+/** What has to be known before anything is done: a program that cannot be seen would go on with the previous database. */
+async function tellBefore(paths: string[], { worker, signal, tell }: Context): Promise<void> {
+  const [{ known }, remarks] = await Promise.all([
+    worker.call('holders', { paths }, { signal }),
+    worker.call('surroundings', { paths }, { signal }),
+  ]);
   for (const words of unseenWords(known)) tell(words);
+  for (const { message } of remarks) tell(message);
 }
 
 interface Options {

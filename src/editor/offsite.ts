@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { isBackupError } from '../core/errors.ts';
 import type { Destination } from '../core/offsite/destination.ts';
 import type { Sent } from '../core/offsite/send.ts';
+import { isPassing } from '../core/offsite/trouble.ts';
 import type { CallOptions, WorkerClient } from '../worker/client.ts';
 import type { Backups } from './backups.ts';
 import type { BackupsFolder } from './backupsFolder.ts';
@@ -95,10 +96,7 @@ export class Offsite implements vscode.Disposable {
     try {
       const status = await this.#needs.worker.call('offsiteStatus', { destination, folders: [] });
       const age = Date.now() - Date.parse(status.triedAt ?? '');
-      return (
-        !(age >= 0 && age < dayMs) ||
-        ['unreachable', 'overloaded'].includes(status.trouble?.reason ?? '')
-      );
+      return !(age >= 0 && age < dayMs) || isPassing(status.trouble?.reason);
     } catch (error) {
       this.#needs.log.error(`Off-machine copies: ${destination.name}`, error);
       return false;

@@ -23,6 +23,7 @@ const pureCore = [
   'manifest/shortNames',
   'manifest/verdictWords',
   'offsite/byHand',
+  'offsite/trouble',
   'runbook/elsewhere',
   'runbook/handCommands',
   'runbook/posixBlocks',

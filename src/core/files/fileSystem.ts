@@ -1,6 +1,7 @@
 /** On what kind of file system a file lies: SQLite's locks hold programs off only where all of them see the same locks. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { readProc } from './proc.ts';
 
 /** What `statfs` calls the file systems that another machine, or the host of this one, may write to as well. */
 const shared: ReadonlyMap<number, string> = new Map([
@@ -60,7 +61,9 @@ export interface Mount {
 /** What is mounted for a process, by the number that its open files name. Empty when the process has ended. Linux only. */
 export function mountsSeenBy(pid: number | 'self'): Map<string, Mount> {
   const mounts = new Map<string, Mount>();
-  for (const line of mountInfoOf(pid).split('\n')) {
+  const path = `/proc/${pid}/mountinfo`;
+  const text = pid === 'self' ? readFileSync(path, 'utf8') : readProc(path);
+  for (const line of text.split('\n')) {
     const [, id, major, minor, at, type] =
       /^(\d+) \d+ (\d+):(\d+) \S+ (\S+) .*?- (\S+) /.exec(line) ?? [];
     if (id === undefined || at === undefined || type === undefined) continue;
@@ -70,15 +73,6 @@ export function mountsSeenBy(pid: number | 'self'): Map<string, Mount> {
     mounts.set(id, { folder, device: deviceNumber(Number(major), Number(minor)), type });
   }
   return mounts;
-}
-
-function mountInfoOf(pid: number | 'self'): string {
-  if (pid === 'self') return readFileSync('/proc/self/mountinfo', 'utf8');
-  try {
-    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 /** As `stat` encodes it: glibc's makedev. */

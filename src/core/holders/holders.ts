@@ -1,8 +1,9 @@
 /** Which processes have a database open: what can be known without touching the file itself. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { deviceNumber, sharedFileSystem } from '../files/fileSystem.ts';
+import { readProc } from '../files/proc.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
 import { openFilesBeside } from './openOn.ts';
 import { restartManagerScript } from './restartManager.ts';
@@ -80,7 +81,7 @@ function otherProcesses(): number[] {
 
 /** The last two bits of the flags, in octal, are the access: 0 to read, 1 to write, 2 for both. */
 function isForWriting(pid: number, handle: string): boolean {
-  const flags = /^flags:\s+([0-7]+)$/m.exec(readText(`/proc/${pid}/fdinfo/${handle}`))?.[1];
+  const flags = /^flags:\s+([0-7]+)$/m.exec(readProc(`/proc/${pid}/fdinfo/${handle}`))?.[1];
   return flags !== undefined && (parseInt(flags, 8) & 3) !== 0;
 }
 
@@ -181,7 +182,7 @@ export function lockersOf(path: string): number[] {
  * in rollback mode holds none.
  */
 function* lockHolders(identities: ReadonlySet<string>): Generator<number> {
-  for (const line of readText('/proc/locks').split('\n')) {
+  for (const line of readProc('/proc/locks').split('\n')) {
     const [, pid, major, minor, ino] = /(-?\d+) ([0-9a-f]+):([0-9a-f]+):(\d+) /.exec(line) ?? [];
     if (pid === undefined || Number(pid) <= 0) continue; // 0 and -1: a process of another container or machine.
     if (
@@ -193,27 +194,18 @@ function* lockHolders(identities: ReadonlySet<string>): Generator<number> {
 
 /** Workers are started alike, by whichever window. */
 function isWorker(pid: number): boolean {
-  const own = readText('/proc/self/cmdline');
-  return own !== '' && readText(`/proc/${pid}/cmdline`) === own;
+  const own = readProc('/proc/self/cmdline');
+  return own !== '' && readProc(`/proc/${pid}/cmdline`) === own;
 }
 
 /** Node calls its main thread so, and with it the process. */
 const threadName = 'MainThread';
 
 export function programName(pid: number): string {
-  const name = readText(`/proc/${pid}/comm`).trim();
+  const name = readProc(`/proc/${pid}/comm`).trim();
   const [program = ''] =
-    name === threadName ? readText(`/proc/${pid}/cmdline`).split('\0') : [name];
+    name === threadName ? readProc(`/proc/${pid}/cmdline`).split('\0') : [name];
   return basename(program) || 'a program';
-}
-
-/** The text of a file below `/proc`; empty when its process has ended or belongs to another user. */
-export function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 const patienceMs = 15_000;

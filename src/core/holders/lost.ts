@@ -74,7 +74,7 @@ interface Handle {
 
 function lostIn(pid: number, path: string): LostFiles | undefined {
   const wanted = new Set(parts.map((suffix) => basename(path) + suffix));
-  const handles = handlesOf(pid, wanted).filter(({ name }) => wanted.has(basename(name)));
+  const handles = handlesOf(pid, wanted);
   const database = handles.find(
     ({ name, file }) =>
       basename(name) === basename(path) &&
@@ -110,7 +110,7 @@ function isPartOf(
   return !handles.some((one) => one.name === owner);
 }
 
-/** Only files of these names are looked at: others may lie on a disk that hangs. */
+/** The open files of these names. No other is looked at: it may lie on a disk that hangs. */
 function handlesOf(pid: number, wanted: ReadonlySet<string>): Handle[] {
   const folder = `/proc/${pid}/fd`;
   try {
@@ -122,7 +122,8 @@ function handlesOf(pid: number, wanted: ReadonlySet<string>): Handle[] {
         const short = link.endsWith(deleted) ? link.slice(0, -deleted.length) : link;
         if (!wanted.has(basename(short)) && !wanted.has(basename(link))) return [];
         const isDeleted = short !== link && statSync(file).nlink === 0;
-        return [{ name: isDeleted ? short : link, file }];
+        const name = isDeleted ? short : link;
+        return wanted.has(basename(name)) ? [{ name, file }] : [];
       } catch {
         return []; // Closed by now.
       }

@@ -2,8 +2,9 @@
  * On which file system a program has a file open, told without asking that file system: one that hangs, such as a network
  * folder whose server is gone, holds up whatever looks at a file on it.
  */
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
 import { type Mount, mountsSeenBy } from '../files/fileSystem.ts';
+import { readProc } from '../files/proc.ts';
 
 /** Answers for files that lie where `paths` lie. It keeps what it has read, so it is good for one look. */
 export function openFilesBeside(
@@ -27,7 +28,7 @@ export function openFilesBeside(
   };
 
   return (pid, handle) => {
-    const info = textOf(`/proc/${pid}/fdinfo/${handle}`);
+    const info = readProc(`/proc/${pid}/fdinfo/${handle}`);
     const id = /^mnt_id:\s+(\d+)$/m.exec(info)?.[1];
     if (id === undefined) return true;
     const mount = mountsOf(pid).get(id);
@@ -52,14 +53,6 @@ function statusOf(path: string): { dev: bigint; ino: bigint }[] {
     return [statSync(path, { bigint: true })];
   } catch {
     return [];
-  }
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // The process has ended, or has closed the file.
   }
 }
 

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
-import { type Holder, type Holders, readText } from './holders.ts';
+import { readProc } from '../files/proc.ts';
+import type { Holder, Holders } from './holders.ts';
 
 /** A command line may be as long as a program likes. */
 const longestCommand = 200;
@@ -28,11 +29,11 @@ function aboutOf(pids: readonly number[]): Map<number, About> {
 }
 
 function inProc(pid: number): About {
-  const command = cut(readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' '));
+  const command = cut(readProc(`/proc/${pid}/cmdline`).replaceAll('\0', ' '));
   // The name in parentheses may hold anything; the 22nd field is the start, in hundredths of a second since the boot.
-  const stat = readText(`/proc/${pid}/stat`);
+  const stat = readProc(`/proc/${pid}/stat`);
   const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  const booted = Number(/^btime (\d+)$/m.exec(readText('/proc/stat'))?.[1]);
+  const booted = Number(/^btime (\d+)$/m.exec(readProc('/proc/stat'))?.[1]);
   const at = booted * 1000 + ticks * 10;
   return {
     ...(command !== '' && { command }),

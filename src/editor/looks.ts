@@ -17,6 +17,7 @@ import { livePathOf } from './livePath.ts';
 import { lookSubject } from './lookSubject.ts';
 import type { Log } from './log.ts';
 import { readManifest } from './manifests.ts';
+import { numberText } from './numbers.ts';
 import { type CopyParts, privateCopy } from './privateCopies.ts';
 import { explain } from './runbookWords.ts';
 import { dayAndTime } from './times.ts';
@@ -244,10 +245,9 @@ export class Looks implements vscode.Disposable {
 }
 
 function wording(): LookWording {
-  const numbers = new Intl.NumberFormat(vscode.env.language);
   return {
     t: (message, ...values) => vscode.l10n.t(message, ...values),
-    number: (value) => numbers.format(value),
+    number: numberText,
     bytes: formatBytes,
   };
 }

@@ -2,24 +2,19 @@
 import * as vscode from 'vscode';
 import type { Loss } from '../core/manifest/loss.ts';
 import type { Offer } from '../core/manifest/offer.ts';
+import { numberText } from './numbers.ts';
 
 const { t } = vscode.l10n;
 
 /** `users had 5,000 rows at the last backup, now 0`. */
 export function lossText({ table, before, now }: Loss): string {
-  const number = new Intl.NumberFormat(vscode.env.language);
   return now === undefined
     ? t(
         '{0} had {1} rows at the last backup; the table was deleted or renamed',
         table,
-        number.format(before),
+        numberText(before),
       )
-    : t(
-        '{0} had {1} rows at the last backup, now {2}',
-        table,
-        number.format(before),
-        number.format(now),
-      );
+    : t('{0} had {1} rows at the last backup, now {2}', table, numberText(before), numberText(now));
 }
 
 /** The worst loss, and how many more there are; nothing when there is none. */
@@ -28,7 +23,9 @@ export function lossTexts(losses: readonly Loss[]): string[] {
   if (worst === undefined) return [];
   const more = losses.length - 1;
   return [
-    more === 0 ? t('{0}.', lossText(worst)) : t('{0}, and {1} more tables.', lossText(worst), more),
+    more === 0
+      ? t('{0}.', lossText(worst))
+      : t('{0}, and {1} more tables.', lossText(worst), numberText(more)),
   ];
 }
 

@@ -41,6 +41,7 @@ import { inertLine, notify } from './inert.ts';
 import { recordAs } from './located.ts';
 import type { Log } from './log.ts';
 import { verdictWord } from './messages.ts';
+import { valueText } from './numbers.ts';
 import { dayAndTime, secondOfDay } from './times.ts';
 import { explain, factsOf, nameOf } from './runbookWords.ts';
 import { runTask } from './runTask.ts';
@@ -319,7 +320,7 @@ export class Runbooks implements vscode.WebviewPanelSerializer, vscode.Disposabl
       },
       // Sentences of the core come without values, as they are shown.
       t: (message, ...values) =>
-        values.length === 0 ? said(message) : vscode.l10n.t(message, ...values),
+        values.length === 0 ? said(message) : vscode.l10n.t(message, ...values.map(valueText)),
     };
   }
 

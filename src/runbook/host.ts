@@ -55,6 +55,7 @@ export interface Host {
     text: string,
     result: 'ok' | BackupError,
   ) => void;
+  /** A number is written as people write it, with separators: the number of a process is a text here. */
   t: (message: string, ...values: (string | number)[]) => string;
 }
 

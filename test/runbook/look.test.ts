@@ -115,6 +115,29 @@ describe('the session of a look inside a backup', () => {
     assert.deepEqual(compared?.notes, ['1 other table is identical.']);
   });
 
+  it('names no other tables where none differs, and claims nothing of what was not compared', async () => {
+    const live = createDatabase(folder('app.db'));
+    const { path: first } = await snapshot(live);
+    withDatabase(live, (db) => db.exec('CREATE INDEX by_name ON items (name)'));
+    const { path: second } = await snapshot(live);
+    withDatabase(live, (db) => db.exec('CREATE VIRTUAL TABLE words USING fts5 (text)'));
+    const { path: third } = await snapshot(live);
+    const changes = async (newer: string, older: string): Promise<[string[], string[]]> => {
+      const session = sessionOf(newer, [{ path: () => Promise.resolve(older) }]);
+      await session.start();
+      const [change] = stateOf(session).changes;
+      return [change?.lines.map(({ text }) => text) ?? [], change?.notes ?? []];
+    };
+    assert.deepEqual(await changes(first, first), [['No row differs.'], []]);
+    assert.deepEqual(await changes(second, first), [
+      ['The schemas differ.', 'No row differs.'],
+      [],
+    ]);
+    const [lines, notes] = await changes(third, third);
+    assert.deepEqual(lines, ['The rows that could be compared are the same.']);
+    assert.match(notes.join(), /^Not compared: words/);
+  });
+
   it('says in its place what failed when the backup is gone meanwhile, and nothing after it is closed', async () => {
     const { path } = await snapshot(createDatabase(folder('app.db')));
     const session = sessionOf(path);

@@ -70,6 +70,13 @@ describe('the plan of a restore on the page', () => {
       );
     });
 
+    it('without a word about other tables where none differs', async () => {
+      withDatabase(live, (db) => db.exec('DELETE FROM items WHERE id > 100'));
+      const [comparison] = (await begin()).state.comparisons;
+      assert.deepEqual([comparison?.rows, comparison?.rest], [[], undefined]);
+      assert.equal(comparison?.summary?.text, 'The rows are the same.');
+    });
+
     it('over a live database that is missing, empty, damaged or nothing of the kind', async () => {
       const cases: [make: () => void, summary: RegExp][] = [
         [() => undefined, /no live file: nothing is lost/],

@@ -9,6 +9,7 @@ import type { ShortNames } from '../../core/manifest/shortNames.ts';
 import { formatBytes } from '../../core/units.ts';
 import { rowContext } from '../ids.ts';
 import { inertLine } from '../inert.ts';
+import { numberText } from '../numbers.ts';
 import { backupItem, type CheckpointsRow, type Row, tooltip } from '../rows.ts';
 import { dayAndTime, dayName, timeOfDay } from '../times.ts';
 
@@ -142,16 +143,15 @@ export function turnText(changes: readonly RowChange[] | null): string {
   if (changes.length === 0) return t('as many rows as before');
   const said = changes.slice(0, 3).map(changeText);
   const more = changes.length - said.length;
-  return [...said, ...(more > 0 ? [t('and {0} more tables', more)] : [])].join(', ');
+  return [...said, ...(more > 0 ? [t('and {0} more tables', numberText(more))] : [])].join(', ');
 }
 
 function changeText({ table, before, now }: RowChange): string {
   const { t } = vscode.l10n;
-  const number = new Intl.NumberFormat(vscode.env.language);
-  if (now === undefined) return t('{0} is gone ({1} rows)', table, number.format(before ?? 0));
-  if (before === undefined) return t('{0} is new ({1} rows)', table, number.format(now));
-  const by = `${now < before ? '−' : '+'}${number.format(Math.abs(now - before))}`;
-  return t('{0} {1} rows ({2} → {3})', table, by, number.format(before), number.format(now));
+  if (now === undefined) return t('{0} is gone ({1} rows)', table, numberText(before ?? 0));
+  if (before === undefined) return t('{0} is new ({1} rows)', table, numberText(now));
+  const by = `${now < before ? '−' : '+'}${numberText(Math.abs(now - before))}`;
+  return t('{0} {1} rows ({2} → {3})', table, by, numberText(before), numberText(now));
 }
 
 /** A checkpoint is a backup, whose label says why it was taken. */

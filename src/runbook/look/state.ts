@@ -152,12 +152,14 @@ function changesIn(
     note: one.only === 'left' ? t('table removed') : one.only === 'right' ? t('new table') : '',
   }));
   const more = differing.length - rows.length;
-  const lines: Line[] =
-    differing.length === 0 && schema.same
-      ? [{ kind: 'proof', text: t('No row differs.') }]
-      : schema.same
-        ? []
-        : [{ kind: 'warning', text: t('The schemas differ.') }];
+  const sameRows: Line =
+    notCompared.length > 0
+      ? { kind: 'fact', text: t('The rows that could be compared are the same.') }
+      : { kind: 'proof', text: t('No row differs.') };
+  const lines: Line[] = [
+    ...(schema.same ? [] : [{ kind: 'warning' as const, text: t('The schemas differ.') }]),
+    ...(differing.length > 0 ? [] : [sameRows]),
+  ];
   return {
     rows,
     lines,

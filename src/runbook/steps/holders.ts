@@ -72,7 +72,7 @@ export async function endHolder(restore: Restoration, pid: number): Promise<void
   if (program === undefined || !canEnd(restore, program)) return;
   const { name, command, startedAt } = program;
   const isAgreed = await host.confirm({
-    message: t('End {0} (pid {1})?', name, pid),
+    message: t('End {0} (pid {1})?', name, String(pid)),
     detail: [
       ...(command === undefined ? [] : [command]),
       t('What it has not saved is lost. SQLite rolls its open transaction back.'),
@@ -193,7 +193,7 @@ export async function runTask(restore: Restoration, step: 'stop' | 'restart'): P
       ? host.t('runs')
       : exitCode === undefined
         ? host.t('ended')
-        : host.t('ended with {0}', exitCode);
+        : host.t('ended with {0}', String(exitCode));
     restore.record(step, host.t('Task "{0}" {1}.', name, how));
     await restore.keep();
     if (exitCode !== undefined && exitCode !== 0) {

@@ -67,10 +67,12 @@ function tables(
   return {
     rows,
     ...(rows.length > 1 && { total }),
-    ...(same > 0 && {
-      rest:
-        same === 1 ? t('1 other table is identical') : t('{0} other tables are identical', same),
-    }),
+    // Where no table differs, the summary says so.
+    ...(same > 0 &&
+      differing.length > 0 && {
+        rest:
+          same === 1 ? t('1 other table is identical') : t('{0} other tables are identical', same),
+      }),
     notCompared: notCompared.map(({ name, reason }) => ({ table: name, reason })),
     summary: summaryLine(total, item, notCompared.length > 0, t),
   };

@@ -263,7 +263,7 @@ describe('living with backups, in a window', () => {
     }
   });
 
-  it('does not even name the folder outside in Restricted Mode', async () => {
+  itInPart('does not even name the folder outside in Restricted Mode', async () => {
     const outside = join(tmpdir(), `outside-${process.pid}`);
     const create = async (folder: string): Promise<void> => {
       await createLivedInWorkspace(folder, 1);

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { withDatabase } from '../support/databases.ts';
 import { backUpAsOf } from '../support/livedInWorkspace.ts';
+import { itInPart } from '../support/operations.ts';
 import { createSampleWorkspace } from '../support/sampleWorkspace.ts';
 import { accessibilityProblems } from './axe.ts';
 import { changeSettings, useWindows } from './setup.ts';
@@ -32,42 +33,45 @@ describe('a look inside a backup, in a window', function () {
   this.timeout(240_000);
   const withShared = useWindows();
 
-  it('opens by a click on its row: what it is, what changed, and the rows of its tables', async () => {
-    await withShared({ settings, create }, async (window, folder) => {
-      const before = readdirSync(join(folder, 'backups')).sort();
-      await window.openSidebar();
-      const row = window
-        .view('Backups')
-        .getByRole('treeitem', { name: /app\.db/ })
-        .first();
-      await row.click();
-      const { webview } = window;
-      await webview.getByRole('heading', { name: /app\.db/ }).waitFor();
-      const since = webview.getByRole('region', { name: /Since the backup before it/ });
-      await since.getByRole('row', { name: /^orders 0 10 0$/ }).waitFor();
-      const live = webview.getByRole('region', { name: 'Since then, in the live database' });
-      await live.getByRole('row', { name: /^users 0 0 7$/ }).waitFor();
-      await webview.getByText('Verified', { exact: true }).waitFor();
-      await webview.getByRole('button', { name: /^orders/ }).click();
-      await webview.getByText('Rows 1 to 100').waitFor();
-      await webview
-        .getByRole('cell', { name: 'uploads/receipt-1.txt' })
-        .waitFor({ state: 'detached' });
-      await webview.getByRole('button', { name: 'Next 100' }).click();
-      await webview.getByText('Rows 101 to 200').waitFor();
-      await webview.getByRole('button', { name: 'Schema' }).click();
-      await webview.getByText('CREATE INDEX orders_by_user').waitFor();
+  itInPart(
+    'opens by a click on its row: what it is, what changed, and the rows of its tables',
+    async () => {
+      await withShared({ settings, create }, async (window, folder) => {
+        const before = readdirSync(join(folder, 'backups')).sort();
+        await window.openSidebar();
+        const row = window
+          .view('Backups')
+          .getByRole('treeitem', { name: /app\.db/ })
+          .first();
+        await row.click();
+        const { webview } = window;
+        await webview.getByRole('heading', { name: /app\.db/ }).waitFor();
+        const since = webview.getByRole('region', { name: /Since the backup before it/ });
+        await since.getByRole('row', { name: /^orders 0 10 0$/ }).waitFor();
+        const live = webview.getByRole('region', { name: 'Since then, in the live database' });
+        await live.getByRole('row', { name: /^users 0 0 7$/ }).waitFor();
+        await webview.getByText('Verified', { exact: true }).waitFor();
+        await webview.getByRole('button', { name: /^orders/ }).click();
+        await webview.getByText('Rows 1 to 100').waitFor();
+        await webview
+          .getByRole('cell', { name: 'uploads/receipt-1.txt' })
+          .waitFor({ state: 'detached' });
+        await webview.getByRole('button', { name: 'Next 100' }).click();
+        await webview.getByText('Rows 101 to 200').waitFor();
+        await webview.getByRole('button', { name: 'Schema' }).click();
+        await webview.getByText('CREATE INDEX orders_by_user').waitFor();
 
-      for (const [name, theme] of Object.entries(looks)) {
-        changeSettings(folder, { 'workbench.colorTheme': theme });
-        const mark = name.includes('light') ? 'vscode-light' : 'vscode-dark';
-        const body = name.includes('contrast') ? 'vscode-high-contrast' : mark;
-        await webview.locator(`body.${body}`).waitFor();
-        await window.page.waitForTimeout(300);
-        await window.screenshot(`look-${name}`);
-        assert.deepEqual(await accessibilityProblems(await window.webviewFrame(), ['main']), []);
-      }
-      assert.deepEqual(readdirSync(join(folder, 'backups')).sort(), before);
-    });
-  });
+        for (const [name, theme] of Object.entries(looks)) {
+          changeSettings(folder, { 'workbench.colorTheme': theme });
+          const mark = name.includes('light') ? 'vscode-light' : 'vscode-dark';
+          const body = name.includes('contrast') ? 'vscode-high-contrast' : mark;
+          await webview.locator(`body.${body}`).waitFor();
+          await window.page.waitForTimeout(300);
+          await window.screenshot(`look-${name}`);
+          assert.deepEqual(await accessibilityProblems(await window.webviewFrame(), ['main']), []);
+        }
+        assert.deepEqual(readdirSync(join(folder, 'backups')).sort(), before);
+      });
+    },
+  );
 });

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { createDatabase, overwrite, sha256, valueOf, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, runCli, type Ended } from '../support/processes.ts';
-import { isThorough, itInPart } from '../support/operations.ts';
+import { isThorough, itInPart, itWhere } from '../support/operations.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 /** Ten in the whole run. */
@@ -48,7 +48,7 @@ describe('baselines on the command line', function () {
     utimesSync(database, 1e9, 1e9);
   });
 
-  it('says how it is used, and that there is none', async () => {
+  itInPart('says how it is used, and that there is none', async () => {
     for (const [args, message] of [
       [['restore', '--baseline', 'x'], /one target/],
       [['restore', '--baseline', 'x', 'test.db'], /--yes.*--check/],
@@ -68,24 +68,27 @@ describe('baselines on the command line', function () {
   });
 
   for (const mode of ['delete', 'wal'])
-    it(`gives a suite of tests the same start each time (${mode})`, async () => {
-      change(`PRAGMA journal_mode = ${mode}`);
-      chmodSync(database, 0o640);
-      await good('checkpoint', 'test.db', '--baseline', 'seeded');
-      const starts = new Set<string>();
-      for (let run = 0; run < runs; run++) {
-        change(`DELETE FROM items WHERE id % 3 = ${run % 3}; CREATE TABLE run_${run} (a)`);
-        const { code, stderr } = await restore('--discard');
-        assert.equal(code, 0, stderr);
-        assert.match(stderr, /was discarded/);
-        starts.add(sha256(database));
-        assert.deepEqual(left(), ['test.db']);
-        assert.equal(statSync(database).mode & 0o777, 0o640);
-        assert.equal(valueOf(database, 'PRAGMA journal_mode'), mode);
-        assert.equal(valueOf(database, count), 100);
-      }
-      assert.equal(starts.size, 1);
-    });
+    itWhere(mode === 'wal')(
+      `gives a suite of tests the same start each time (${mode})`,
+      async () => {
+        change(`PRAGMA journal_mode = ${mode}`);
+        chmodSync(database, 0o640);
+        await good('checkpoint', 'test.db', '--baseline', 'seeded');
+        const starts = new Set<string>();
+        for (let run = 0; run < runs; run++) {
+          change(`DELETE FROM items WHERE id % 3 = ${run % 3}; CREATE TABLE run_${run} (a)`);
+          const { code, stderr } = await restore('--discard');
+          assert.equal(code, 0, stderr);
+          assert.match(stderr, /was discarded/);
+          starts.add(sha256(database));
+          assert.deepEqual(left(), ['test.db']);
+          assert.equal(statSync(database).mode & 0o777, 0o640);
+          assert.equal(valueOf(database, 'PRAGMA journal_mode'), mode);
+          assert.equal(valueOf(database, count), 100);
+        }
+        assert.equal(starts.size, 1);
+      },
+    );
 
   it('saves what lies there first, and the undo brings that back', async () => {
     await good('checkpoint', 'test.db', '--baseline', 'seeded');

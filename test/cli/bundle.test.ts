@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createDatabase, pagesOf, sha256 } from '../support/databases.ts';
+import { itInPart } from '../support/operations.ts';
 import { endProcessesAfterEach, holdOpen, runCli, type Ended } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 import { rawZip } from '../support/zips.ts';
@@ -105,7 +106,7 @@ describe('the command line, bundles', () => {
     assert.deepEqual(readdirSync(folder('one')), ['users.db']);
   });
 
-  it('makes none when a member fails, unless that is allowed', async () => {
+  itInPart('makes none when a member fails, unless that is allowed', async () => {
     await holdOpen(folder('users.db'), 'BEGIN EXCLUSIVE');
     const args = [
       'bundle',

@@ -9,6 +9,7 @@ import {
   slowToCheckSql,
   withDatabase,
 } from '../support/databases.ts';
+import { itInPart } from '../support/operations.ts';
 import { endProcessesAfterEach, holdOpen, runCli, type Ended } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -121,7 +122,7 @@ describe('the command line', () => {
     assert.doesNotMatch(ended.stdout, /moment|instant/);
   });
 
-  it('refuses what is larger than --max-size, and takes what is not', async () => {
+  itInPart('refuses what is larger than --max-size, and takes what is not', async () => {
     const path = createDatabase(folder('app.db'));
     for (const size of ['1MB', '1.5 MB', '1000000', '1gb', '999999B']) {
       assert.equal((await backUp(path, '--max-size', size)).code, 0, size);
@@ -187,7 +188,7 @@ describe('the command line', () => {
     });
   });
 
-  it('backs up a database that was made to be slow only until the deadline', async () => {
+  itInPart('backs up a database that was made to be slow only until the deadline', async () => {
     const path = createDatabase(folder('app.db'));
     withDatabase(path, (db) => db.unsafeMode().exec(slowToCheckSql));
     const ended = await backUp(path, '--deadline', '1', '--json');

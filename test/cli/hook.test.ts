@@ -162,7 +162,7 @@ describe('the hook of agents', function () {
     assert.equal((await listed()).length, 2);
   });
 
-  it('counts the turns of a session, and names the tool', async () => {
+  itInPart('counts the turns of a session, and names the tool', async () => {
     const prompt = dialects.claude({ event: 'UserPromptSubmit', cwd: folder('work') });
     await send(prompt);
     withDatabase(database, (db) => db.exec('DELETE FROM items WHERE id = 1'));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
+import { itInPart } from '../support/operations.ts';
 import { runCli, type Ended } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -22,7 +23,7 @@ describe('the command line, keeping backups in order', () => {
     writeFileSync(folder('backups/notes.txt'), 'mine');
   });
 
-  it('says with 2 what is missing or wrong', async () => {
+  itInPart('says with 2 what is missing or wrong', async () => {
     for (const args of [
       ['prune', '--to', folder('backups')],
       ['prune', '--to', folder('backups'), '--keep-last', '0'],
@@ -154,21 +155,24 @@ describe('the command line, keeping backups in order', () => {
     assert.equal(readdirSync(folder('bk')).length, 4);
   });
 
-  it('goes on without a data folder, prunes nothing that it does not know, and takes a word for it', async () => {
-    writeFileSync(folder('no folder'), '');
-    const to = ['--to', folder('bk')];
-    const { code, stderr } = await runCli(['back-up', folder('app.db'), ...to], {
-      env: { XDG_DATA_HOME: folder('no folder') },
-    });
-    assert.equal(code, 0);
-    assert.match(stderr, /retention never removes this backup: .*XDG_DATA_HOME/);
-    const old = readdirSync(folder('bk')).map((name) => folder('bk', name));
-    await snapshot(folder('app.db'), { folder: folder('bk') });
-    assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 2\.$/m);
-    const { stdout } = await runCli(['adopt', folder('app.db'), ...old]);
-    assert.match(stdout, /^1 backup counts as a backup of .*app\.db from now on\.$/m);
-    assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 1\.$/m);
-  });
+  itInPart(
+    'goes on without a data folder, prunes nothing that it does not know, and takes a word for it',
+    async () => {
+      writeFileSync(folder('no folder'), '');
+      const to = ['--to', folder('bk')];
+      const { code, stderr } = await runCli(['back-up', folder('app.db'), ...to], {
+        env: { XDG_DATA_HOME: folder('no folder') },
+      });
+      assert.equal(code, 0);
+      assert.match(stderr, /retention never removes this backup: .*XDG_DATA_HOME/);
+      const old = readdirSync(folder('bk')).map((name) => folder('bk', name));
+      await snapshot(folder('app.db'), { folder: folder('bk') });
+      assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 2\.$/m);
+      const { stdout } = await runCli(['adopt', folder('app.db'), ...old]);
+      assert.match(stdout, /^1 backup counts as a backup of .*app\.db from now on\.$/m);
+      assert.match((await runCli(['prune', ...to, '--keep-last', '1'])).stdout, /kept 1\.$/m);
+    },
+  );
 
   it('tells of rows that are gone, keeps the backup before, and releases it', async () => {
     const users = createDatabase(folder('users.db'), { sql: 'CREATE TABLE users (name)' });

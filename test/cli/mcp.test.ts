@@ -7,7 +7,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { mcpArguments } from '../../src/agents/mcpCommand.ts';
 import { toolNames } from '../../src/agents/toolList.ts';
 import { createDatabase, snapshot, withDatabase } from '../support/databases.ts';
-import { isThorough } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import { cliEntry, endAfterEach, endProcessesAfterEach, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -58,26 +58,29 @@ describe('the tools for agents over MCP', function () {
     return { text, isError: isError === true };
   }
 
-  it('serves the folders of a window wherever its process starts, with the arguments that the editor gives', async () => {
-    mkdirSync(folder('other'));
-    createDatabase(folder('other/jobs.db'), { rows: 3 });
-    const args = mcpArguments({
-      cli: cliEntry,
-      folders: [folder('work'), folder('other')],
-      backupsFolder: folder('backups'),
-      checkpoints: folder('checkpoints'),
-    });
-    await connect(args, folder());
-    const { text } = await call('list_databases');
-    assert.match(text, /app\.db/);
-    assert.match(text, /jobs\.db/);
-    const saved = await call('create_checkpoint', { database_paths: [database], reason: 'x' });
-    assert.equal(saved.isError, false, saved.text);
-    assert.equal(
-      readdirSync(folder('checkpoints')).some((name) => name.endsWith('.db')),
-      true,
-    );
-  });
+  itInPart(
+    'serves the folders of a window wherever its process starts, with the arguments that the editor gives',
+    async () => {
+      mkdirSync(folder('other'));
+      createDatabase(folder('other/jobs.db'), { rows: 3 });
+      const args = mcpArguments({
+        cli: cliEntry,
+        folders: [folder('work'), folder('other')],
+        backupsFolder: folder('backups'),
+        checkpoints: folder('checkpoints'),
+      });
+      await connect(args, folder());
+      const { text } = await call('list_databases');
+      assert.match(text, /app\.db/);
+      assert.match(text, /jobs\.db/);
+      const saved = await call('create_checkpoint', { database_paths: [database], reason: 'x' });
+      assert.equal(saved.isError, false, saved.text);
+      assert.equal(
+        readdirSync(folder('checkpoints')).some((name) => name.endsWith('.db')),
+        true,
+      );
+    },
+  );
 
   it('refuses what is not in the workspace, and what is no database, before it opens it', async function () {
     if (process.platform === 'win32') this.skip();

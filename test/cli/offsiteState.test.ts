@@ -118,7 +118,7 @@ describe('what is remembered of copies off the machine', () => {
     assert.equal(sha256(folder('bare/restored.db')), bytes);
   });
 
-  it('refuses the options of other actions in words', async () => {
+  itInPart('refuses the options of other actions in words', async () => {
     for (const [words, why] of [
       ['list --what all', /offsite list takes no --what\. It takes --destination and --json/],
       ['send --to x --create', /offsite send takes no --create/],
@@ -150,7 +150,7 @@ describe('what is remembered of copies off the machine', () => {
     assert.equal(stateNow().sentAt, undefined);
   });
 
-  it('keeps the last good proof while the place cannot be reached', async () => {
+  itInPart('keeps the last good proof while the place cannot be reached', async () => {
     await send();
     const proof = proofOf(backup);
     assert.ok(proof !== undefined);

@@ -64,7 +64,7 @@ describe('the command line, restoring', () => {
     ({ live, backup } = await prepareRestore(folder('app.db')));
   });
 
-  it('says with 2 what is missing or contradicts itself, and changes nothing', async () => {
+  itInPart('says with 2 what is missing or contradicts itself, and changes nothing', async () => {
     const before = bytesOf(live);
     const wrong = [
       ['restore'],

@@ -92,7 +92,7 @@ describe('a cut', () => {
       this.timeout(60_000);
       const paths = counters(['a.db', 'b.db']);
       await start('pairWriter.ts', 'restless', ...paths);
-      const cuts = await takeCuts(folder(), isThorough ? 40 : 20, paths);
+      const cuts = await takeCuts(folder(), isThorough ? 40 : 10, paths);
       const shared = cuts.filter(({ label }) => label === 'one-instant');
       assert.ok(shared.length >= cuts.length * 0.9, `${shared.length} of ${cuts.length} cuts`);
       assert.deepEqual(shared.map(aheadOf).filter(isBroken), []);

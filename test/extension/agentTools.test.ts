@@ -10,6 +10,7 @@ import {
 } from '../../src/editor/protection/checkpointRows.ts';
 import type { CheckpointsRow } from '../../src/editor/rows.ts';
 import { ShortNames } from '../../src/core/manifest/shortNames.ts';
+import { itInPart } from '../support/operations.ts';
 import { inWorkspace, makeDatabase, removeLater, until, withSetting } from './workspace.ts';
 
 async function invoke(tool: string, input: object = {}): Promise<string> {
@@ -59,35 +60,40 @@ describe('The tools for agents', () => {
     assert.match(refused, /is not in the workspace\.$/);
   });
 
-  it('are offered as an MCP server too, only while a person asks for it, which VS Code starts and calls', async () => {
-    const byMcp = (): string[] =>
-      vscode.lm.tools.map(({ name }) => name).filter((name) => /^mcp_/.test(name));
-    const start = (): Thenable<unknown> =>
-      vscode.commands.executeCommand('workbench.mcp.startServer', '*', { waitForLiveTools: true });
-    await start();
-    assert.deepEqual(byMcp(), []);
-    await withSetting(
-      'agents.mcp',
-      true,
-      async () => {
-        await until(async () => {
-          await start();
-          return byMcp().length >= toolNames.length;
-        }, 'VS Code has the tools of the server');
-        assert.equal(byMcp().length, toolNames.length, byMcp().join());
-        const list = byMcp().find((name) => name.endsWith('list_databases')) ?? '';
-        const { content } = await vscode.lm.invokeTool(list, {
-          input: {},
-          toolInvocationToken: undefined,
+  itInPart(
+    'are offered as an MCP server too, only while a person asks for it, which VS Code starts and calls',
+    async () => {
+      const byMcp = (): string[] =>
+        vscode.lm.tools.map(({ name }) => name).filter((name) => /^mcp_/.test(name));
+      const start = (): Thenable<unknown> =>
+        vscode.commands.executeCommand('workbench.mcp.startServer', '*', {
+          waitForLiveTools: true,
         });
-        const [part] = content;
-        assert.ok(part instanceof vscode.LanguageModelTextPart);
-        assert.match(part.value, /data\/tools\.db/);
-      },
-      vscode.ConfigurationTarget.Global,
-    );
-    await until(() => byMcp().length === 0, 'the server is gone with the setting');
-  });
+      await start();
+      assert.deepEqual(byMcp(), []);
+      await withSetting(
+        'agents.mcp',
+        true,
+        async () => {
+          await until(async () => {
+            await start();
+            return byMcp().length >= toolNames.length;
+          }, 'VS Code has the tools of the server');
+          assert.equal(byMcp().length, toolNames.length, byMcp().join());
+          const list = byMcp().find((name) => name.endsWith('list_databases')) ?? '';
+          const { content } = await vscode.lm.invokeTool(list, {
+            input: {},
+            toolInvocationToken: undefined,
+          });
+          const [part] = content;
+          assert.ok(part instanceof vscode.LanguageModelTextPart);
+          assert.match(part.value, /data\/tools\.db/);
+        },
+        vscode.ConfigurationTarget.Global,
+      );
+      await until(() => byMcp().length === 0, 'the server is gone with the setting');
+    },
+  );
 });
 
 describe('The checkpoints of an agent', () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import * as vscode from 'vscode';
 import type { Api, TakenBackup } from '../../src/api.d.ts';
+import { itInPart } from '../support/operations.ts';
 import {
   inWorkspace,
   makeDatabase,
@@ -45,7 +46,7 @@ describe('the API', () => {
     assert.ok(taken.some((one) => one.kind === 'checkpoint' && one.path.fsPath === path));
   });
 
-  it('backs up, bundles and verifies', async () => {
+  itInPart('backs up, bundles and verifies', async () => {
     await withSetting('backupsFolder', 'api-backups', async () => {
       const { backups, failures } = await api.backUp([uriOf('data/used.db')]);
       assert.deepEqual(failures, []);

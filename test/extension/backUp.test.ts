@@ -36,7 +36,7 @@ describe('Back Up', () => {
     assert.equal(existsSync(inWorkspace(folder)), false);
   });
 
-  it('reports text that is named like a database, and backs up the others', async () => {
+  itInPart('reports text that is named like a database, and backs up the others', async () => {
     writeFile('data/notes.db', 'just some notes');
     const result = await run<BackUpResult>('backUp', [
       uriOf('data/notes.db'),
@@ -66,7 +66,7 @@ describe('Back Up', () => {
     }
   });
 
-  it('is cancelled while it waits for a lock', async () => {
+  itInPart('is cancelled while it waits for a lock', async () => {
     makeDatabase('data/waiting.db');
     const before = new Set(readdirSync(inWorkspace(folder)));
     const locker = await lock('data/waiting.db');
@@ -140,7 +140,7 @@ describe('Back Up', () => {
     ]);
   });
 
-  it('keeps two backups of the same second apart', async () => {
+  itInPart('keeps two backups of the same second apart', async () => {
     const [one, two] = await Promise.all([
       run<BackUpResult>('backUp', uriOf('data/sessions.db')),
       run<BackUpResult>('backUp', uriOf('data/sessions.db')),

@@ -13,6 +13,7 @@ import {
   type BackUpResult,
   type RefreshResult,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 describe('the backups folder', () => {
   after(() => useBackupsFolder(undefined));
@@ -60,7 +61,7 @@ describe('the backups folder', () => {
     }
   });
 
-  it('may be the workspace folder itself: backups never become databases', async () => {
+  itInPart('may be the workspace folder itself: backups never become databases', async () => {
     makeDatabase('own.db');
     await useBackupsFolder('.');
     const { backups } = await run<BackUpResult>('backUp', uriOf('own.db'));

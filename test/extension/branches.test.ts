@@ -23,6 +23,7 @@ import {
   withSetting,
   writeFile,
 } from './workspace.ts';
+import { itInPart } from '../support/operations.ts';
 
 interface GitApi {
   openRepository: (root: vscode.Uri) => Promise<{ status: () => Promise<void> } | null>;
@@ -114,64 +115,67 @@ describe('Branches', () => {
     await withSetting('branches', 'ask', answer, Global);
   });
 
-  it('say which are own, shared or missing in a linked worktree, and copy what is missing', async () => {
-    removeLater('.git');
-    for (const path of ['main/data', 'linked']) {
-      removeLater(path);
-      mkdirSync(inWorkspace(path), { recursive: true });
-    }
-    const inMain = (...args: string[]): void =>
-      void execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@example.com', ...args], {
-        cwd: inWorkspace('main'),
-        stdio: 'pipe',
-      });
-    inMain('init', '-q', '-b', 'main');
-    writeFile('main/.gitignore', '*.db*\n');
-    inMain('add', '.');
-    inMain('commit', '-qm', 'first');
-    makeDatabase('main/tree-main.db');
-    inMain('worktree', 'add', '-q', inWorkspace('linked'), '-b', 'other');
-    // The folder of the window becomes the linked one, with all that is in it.
-    const link = readFileSync(inWorkspace('linked/.git'), 'utf8');
-    rmSync(inWorkspace('linked'), { recursive: true });
-    writeFile('.git', link);
-    inMain('worktree', 'repair', inWorkspace('.'));
-    writeFile('.gitignore', '*.db*\n');
-    removeLater('.gitignore');
-    removeLater('tree-main.db');
-    makeDatabase('tree-own.db');
-    removeLater('tree-own.db');
-    const elsewhere = mkdtempSync(join(tmpdir(), 'sqlite-backup-shared-'));
-    const shared = new Database(join(elsewhere, 'tree-shared.db'));
-    shared.exec('CREATE TABLE t (a)');
-    shared.close();
-    symlinkSync(join(elsewhere, 'tree-shared.db'), inWorkspace('tree-shared.db'));
-    removeLater('tree-shared.db');
-    const kinds = async (): Promise<unknown[]> => {
-      const { databases, missing } = await run<RefreshResult>('refresh');
-      const kindOf = (name: string): unknown =>
-        databases.find(({ path }) => path === name)?.worktree;
-      return [kindOf('tree-own.db'), kindOf('tree-shared.db'), kindOf('tree-main.db'), missing];
-    };
-    try {
-      assert.deepEqual(await kinds(), ['own', 'shared', undefined, ['tree-main.db']]);
-      const { copied, failures } = await run<Copied>('copyToWorktree');
-      assert.deepEqual([copied, failures], [['tree-main.db'], []]);
-      assert.deepEqual(await kinds(), ['own', 'shared', 'own', []]);
-      change('tree-main.db', 'CREATE TABLE here (a)');
-      assert.equal(query('main/tree-main.db', tableCount), 0);
-      assert.deepEqual((await run<Copied>('copyToWorktree')).copied, []);
-      assert.equal(query('tree-main.db', tableCount), 1);
-    } finally {
-      // Where it has found the repository, the Git extension would go on asking git in a folder that is none any more.
-      const root = vscode.Uri.file(inWorkspace('.'));
-      await (await gitApi()).openRepository(root);
-      await vscode.commands.executeCommand('git.close', root);
-      rmSync(inWorkspace('.git'));
-      rmSync(elsewhere, { recursive: true });
-      await run('refresh');
-    }
-  });
+  itInPart(
+    'say which are own, shared or missing in a linked worktree, and copy what is missing',
+    async () => {
+      removeLater('.git');
+      for (const path of ['main/data', 'linked']) {
+        removeLater(path);
+        mkdirSync(inWorkspace(path), { recursive: true });
+      }
+      const inMain = (...args: string[]): void =>
+        void execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@example.com', ...args], {
+          cwd: inWorkspace('main'),
+          stdio: 'pipe',
+        });
+      inMain('init', '-q', '-b', 'main');
+      writeFile('main/.gitignore', '*.db*\n');
+      inMain('add', '.');
+      inMain('commit', '-qm', 'first');
+      makeDatabase('main/tree-main.db');
+      inMain('worktree', 'add', '-q', inWorkspace('linked'), '-b', 'other');
+      // The folder of the window becomes the linked one, with all that is in it.
+      const link = readFileSync(inWorkspace('linked/.git'), 'utf8');
+      rmSync(inWorkspace('linked'), { recursive: true });
+      writeFile('.git', link);
+      inMain('worktree', 'repair', inWorkspace('.'));
+      writeFile('.gitignore', '*.db*\n');
+      removeLater('.gitignore');
+      removeLater('tree-main.db');
+      makeDatabase('tree-own.db');
+      removeLater('tree-own.db');
+      const elsewhere = mkdtempSync(join(tmpdir(), 'sqlite-backup-shared-'));
+      const shared = new Database(join(elsewhere, 'tree-shared.db'));
+      shared.exec('CREATE TABLE t (a)');
+      shared.close();
+      symlinkSync(join(elsewhere, 'tree-shared.db'), inWorkspace('tree-shared.db'));
+      removeLater('tree-shared.db');
+      const kinds = async (): Promise<unknown[]> => {
+        const { databases, missing } = await run<RefreshResult>('refresh');
+        const kindOf = (name: string): unknown =>
+          databases.find(({ path }) => path === name)?.worktree;
+        return [kindOf('tree-own.db'), kindOf('tree-shared.db'), kindOf('tree-main.db'), missing];
+      };
+      try {
+        assert.deepEqual(await kinds(), ['own', 'shared', undefined, ['tree-main.db']]);
+        const { copied, failures } = await run<Copied>('copyToWorktree');
+        assert.deepEqual([copied, failures], [['tree-main.db'], []]);
+        assert.deepEqual(await kinds(), ['own', 'shared', 'own', []]);
+        change('tree-main.db', 'CREATE TABLE here (a)');
+        assert.equal(query('main/tree-main.db', tableCount), 0);
+        assert.deepEqual((await run<Copied>('copyToWorktree')).copied, []);
+        assert.equal(query('tree-main.db', tableCount), 1);
+      } finally {
+        // Where it has found the repository, the Git extension would go on asking git in a folder that is none any more.
+        const root = vscode.Uri.file(inWorkspace('.'));
+        await (await gitApi()).openRepository(root);
+        await vscode.commands.executeCommand('git.close', root);
+        rmSync(inWorkspace('.git'));
+        rmSync(elsewhere, { recursive: true });
+        await run('refresh');
+      }
+    },
+  );
 });
 
 /** What is remembered of branches, in the data folder. */

@@ -106,24 +106,27 @@ describe('bundles', () => {
   });
   after(() => useBackupsFolder(undefined));
 
-  it('are not made of nothing, of saved ones that do not exist, nor with files from elsewhere', async () => {
-    await run('refresh');
-    assert.equal((await bundle({ saved: 'no such' })).cancelled, true);
-    await withSetting('bundles', [{ name: 'none', databases: ['nowhere/*.db'] }], async () => {
-      assert.equal((await bundle({ saved: 'none' })).cancelled, true);
-    });
-    const databases = [uriOf('data/app.db')];
-    for (const glob of ['../**', '/etc/*']) {
-      const { path, failures } = await bundle({ databases, companions: [glob] });
-      assert.equal(path, undefined);
-      assert.deepEqual(
-        failures.map(({ code }) => code),
-        ['bad-setting'],
-        glob,
-      );
-    }
-    assert.equal(existsSync(inWorkspace(folder)), false);
-  });
+  itInPart(
+    'are not made of nothing, of saved ones that do not exist, nor with files from elsewhere',
+    async () => {
+      await run('refresh');
+      assert.equal((await bundle({ saved: 'no such' })).cancelled, true);
+      await withSetting('bundles', [{ name: 'none', databases: ['nowhere/*.db'] }], async () => {
+        assert.equal((await bundle({ saved: 'none' })).cancelled, true);
+      });
+      const databases = [uriOf('data/app.db')];
+      for (const glob of ['../**', '/etc/*']) {
+        const { path, failures } = await bundle({ databases, companions: [glob] });
+        assert.equal(path, undefined);
+        assert.deepEqual(
+          failures.map(({ code }) => code),
+          ['bad-setting'],
+          glob,
+        );
+      }
+      assert.equal(existsSync(inWorkspace(folder)), false);
+    },
+  );
 
   it('fail as a whole with the member that fails, or are made without it and say so', async () => {
     writeFileSync(inWorkspace('data/broken.db'), 'SQLite format 3\0 and nothing of it');
@@ -155,7 +158,7 @@ describe('bundles', () => {
     rmSync(inWorkspace('data/broken.db'));
   });
 
-  it('leave nothing when they are cancelled while a database is locked', async () => {
+  itInPart('leave nothing when they are cancelled while a database is locked', async () => {
     makeDatabase('data/held.db');
     const before = zipsIn();
     const lock = new Database(inWorkspace('data/held.db'));
@@ -201,21 +204,24 @@ describe('bundles', () => {
     assert.ok(basename(one.path ?? '').startsWith(basename(workspaceFolder().uri.fsPath)));
   });
 
-  it('are made by the names that settings give them, each of which is made fit for a file', async () => {
-    const saved = [
-      { name: '../<b>$(bug)</b>', databases: ['data/s*.db'], companions: ['uploads/*-1.txt'] },
-      { name: 'no list', databases: 'data/app.db' },
-      'no bundle',
-    ];
-    await withSetting('bundles', saved, async () => {
-      const { path, members } = await bundle({ saved: '../<b>$(bug)</b>' });
-      assert.deepEqual(members, ['data/sessions.db', 'files/uploads/receipt-1.txt']);
-      assert.ok(path !== undefined && existsSync(join(inWorkspace(folder), basename(path))));
-      assert.equal((await bundle({ saved: 'no list' })).cancelled, true);
-    });
-  });
+  itInPart(
+    'are made by the names that settings give them, each of which is made fit for a file',
+    async () => {
+      const saved = [
+        { name: '../<b>$(bug)</b>', databases: ['data/s*.db'], companions: ['uploads/*-1.txt'] },
+        { name: 'no list', databases: 'data/app.db' },
+        'no bundle',
+      ];
+      await withSetting('bundles', saved, async () => {
+        const { path, members } = await bundle({ saved: '../<b>$(bug)</b>' });
+        assert.deepEqual(members, ['data/sessions.db', 'files/uploads/receipt-1.txt']);
+        assert.ok(path !== undefined && existsSync(join(inWorkspace(folder), basename(path))));
+        assert.equal((await bundle({ saved: 'no list' })).cancelled, true);
+      });
+    },
+  );
 
-  it('count as backups of their databases', async () => {
+  itInPart('count as backups of their databases', async () => {
     makeDatabase('data/new.db');
     const attention = async (): Promise<string | undefined> => {
       const { databases } = await run<RefreshResult>('refresh');

@@ -49,7 +49,7 @@ describe('discovery', () => {
     assert.ok(!found.includes('data/README'));
   });
 
-  it('keeps other databases by content apart until they have a backup', async () => {
+  itInPart('keeps other databases by content apart until they have a backup', async () => {
     await useBackupsFolder('of-others');
     removeLater('of-others');
     makeDatabase('data/map.tiles');

@@ -28,7 +28,7 @@ describe('the engine behind the commands', () => {
   });
   after(() => useBackupsFolder(undefined));
 
-  it('refuses a database above the limit for sizes, and says the limit', async () => {
+  itInPart('refuses a database above the limit for sizes, and says the limit', async () => {
     makeDatabase('data/large.db', 100_000);
     await withSetting('maxSize', 0.001, async () => {
       const { failures, backups } = await run<BackUpResult>('backUp', uriOf('data/large.db'));

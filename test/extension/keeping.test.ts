@@ -58,7 +58,7 @@ describe('keeping backups', () => {
     assert.equal(manifestOf(path).drill?.status, 'ok');
   });
 
-  it('pins, unpins and annotates, several at once where that makes sense', async () => {
+  itInPart('pins, unpins and annotates, several at once where that makes sense', async () => {
     const [one, two] = [await backUp('data/sessions.db'), await backUp('data/sessions.db')];
     await run('pin', rowOf(one), [rowOf(one), rowOf(two)]);
     assert.deepEqual([manifestOf(one).pinned, manifestOf(two).pinned], [true, true]);
@@ -120,7 +120,7 @@ describe('keeping backups', () => {
     assert.ok(!existsSync(path) && !existsSync(`${path}.json`));
   });
 
-  it('saves a copy, and overwrites nothing', async () => {
+  itInPart('saves a copy, and overwrites nothing', async () => {
     const path = await backUp('data/sessions.db');
     const to = vscode.Uri.file(inWorkspace('kept-in-order/copy-of-it.sqlite'));
     assert.deepEqual(await run('saveCopyAs', rowOf(path), to), { path: to.fsPath });
@@ -130,7 +130,7 @@ describe('keeping backups', () => {
     assert.equal(readFileSync(to.fsPath, 'utf8'), 'precious');
   });
 
-  it('hands out a private read-only copy, never the backup itself', async () => {
+  itInPart('hands out a private read-only copy, never the backup itself', async () => {
     const path = await backUp('data/sessions.db');
     const { path: opened } = await run<{ path: string }>('openReadOnly', rowOf(path));
     assert.notEqual(opened, path);
@@ -146,7 +146,7 @@ describe('keeping backups', () => {
     assert.match(sum, /^[0-9a-f]{64}$/);
   });
 
-  it('compares a backup with the live database, exactly', async () => {
+  itInPart('compares a backup with the live database, exactly', async () => {
     makeDatabase('data/compared.db', 100);
     const path = await backUp('data/compared.db');
     const db = new Database(inWorkspace('data/compared.db'));
@@ -216,7 +216,7 @@ describe('keeping backups', () => {
     },
   );
 
-  it('lists a database whose file is gone with its backups', async () => {
+  itInPart('lists a database whose file is gone with its backups', async () => {
     makeDatabase('data/leaving.db');
     const path = await backUp('data/leaving.db');
     await vscode.workspace.fs.delete(uriOf('data/leaving.db'));

@@ -6,6 +6,7 @@ import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import { label } from '../../src/core/states/kept.ts';
 import { copyStampOf } from '../../src/core/states/putBack.ts';
+import { itInPart, itWhere } from '../support/operations.ts';
 import {
   inWorkspace,
   makeDatabase,
@@ -130,7 +131,7 @@ describe('Protection', () => {
     await vscode.commands.executeCommand('workbench.action.closeActiveEditor');
   });
 
-  it('takes what the workspace says is too large for its backups', async () => {
+  itInPart('takes what the workspace says is too large for its backups', async () => {
     change('data/guarded.db', 'INSERT INTO t (text) VALUES (zeroblob(1500000))');
     await withSetting('maxSize', 0.001, async () => {
       assert.equal((await checkpoint('data/guarded.db')).checkpoints.length, 1);
@@ -190,7 +191,7 @@ describe('Protection', () => {
 
   describe('as a task', () => {
     for (const label of Object.keys(tasks).filter((one) => one.startsWith('no ')))
-      it(`fails: ${label}`, async () => {
+      itWhere(label === 'no such database')(`fails: ${label}`, async () => {
         // Other tests have chosen a folder and made backups: a file is none, and has none.
         await withSetting('backupsFolder', 'data/program.js', async () => {
           assert.equal(await runTask(label), 1);
@@ -213,7 +214,7 @@ describe('Protection', () => {
       }
     });
 
-    it('takes a checkpoint of what its globs match', async () => {
+    itInPart('takes a checkpoint of what its globs match', async () => {
       change('data/guarded.db');
       assert.equal(await runTask('checkpoint'), 0);
       const again = await checkpoint('data/guarded.db');
@@ -226,7 +227,7 @@ describe('Protection', () => {
       assert.ok(provided.includes('checkpoint') && provided.includes('backUp'));
     });
 
-    it('puts a baseline back', async () => {
+    itInPart('puts a baseline back', async () => {
       change('data/guarded.db');
       const before = countOf('data/guarded.db');
       const [taken] = (await checkpoint('data/guarded.db')).checkpoints;

@@ -111,7 +111,7 @@ describe('restores', () => {
     db.close();
   });
 
-  it('save what a program still has open of a deleted database', async function () {
+  itInPart('save what a program still has open of a deleted database', async function () {
     if (process.platform !== 'linux') this.skip();
     type Saved = { backups: { path: string; pid: number }[] };
     const open = inWorkspace('data/open.db');
@@ -166,14 +166,17 @@ describe('restores', () => {
     assert.ok(existsSync(kept));
   });
 
-  it('offer no file for deletion that no restore has recorded, and refuse one that is named', async () => {
-    const stray = join(holding, 'notes.bad-20260101_000000Z');
-    writeFileSync(stray, 'of another program');
-    // Nothing is offered, so no list opens that would wait for an answer.
-    assert.deepEqual(await run('deleteSetAside'), {});
-    assert.equal(await run('deleteSetAside', vscode.Uri.file(stray)), undefined);
-    assert.ok(existsSync(stray));
-  });
+  itInPart(
+    'offer no file for deletion that no restore has recorded, and refuse one that is named',
+    async () => {
+      const stray = join(holding, 'notes.bad-20260101_000000Z');
+      writeFileSync(stray, 'of another program');
+      // Nothing is offered, so no list opens that would wait for an answer.
+      assert.deepEqual(await run('deleteSetAside'), {});
+      assert.equal(await run('deleteSetAside', vscode.Uri.file(stray)), undefined);
+      assert.ok(existsSync(stray));
+    },
+  );
 
   it('are not recovered where none was interrupted', async () => {
     assert.deepEqual(await run('recoverRestore'), { recovered: [] });
@@ -240,7 +243,7 @@ describe('tasks that stop and start an application', () => {
     await assert.rejects(runTask('no such task', 'stop'), { code: 'bad-setting' });
   });
 
-  it('are waited for, and tell how they ended', async () => {
+  itInPart('are waited for, and tell how they ended', async () => {
     assert.deepEqual(await runTask('ends well', 'stop'), { ended: true, exitCode: 0 });
     assert.deepEqual(await runTask('shop: ends badly', 'stop'), { ended: true, exitCode: 1 });
     assert.deepEqual(started, ['ends well', 'ends badly']);

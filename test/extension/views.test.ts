@@ -50,7 +50,7 @@ describe('what needs attention', () => {
   });
   after(() => useBackupsFolder(undefined));
 
-  it('is a database that was never backed up, unless no age counts as old', async () => {
+  itInPart('is a database that was never backed up, unless no age counts as old', async () => {
     makeDatabase('data/watched.db');
     assert.equal(await attentionOf('data/watched.db'), 'never');
     await withSetting('staleAfter', 0, async () => {
@@ -79,7 +79,7 @@ describe('what needs attention', () => {
     assert.equal(await attentionOf('data/watched.db'), undefined);
   });
 
-  it('is one whose last backup failed, until one succeeds', async () => {
+  itInPart('is one whose last backup failed, until one succeeds', async () => {
     const path = inWorkspace('data/watched.db');
     const lock = new Database(path);
     lock.exec('BEGIN EXCLUSIVE');
@@ -165,7 +165,7 @@ describe('the views', () => {
     assert.equal(results.filter(({ status }) => status === 'ok').length, results.length - 1);
   });
 
-  it('back up compact whatever the setting says, several at once', async () => {
+  itInPart('back up compact whatever the setting says, several at once', async () => {
     const rows = ['data/sessions.db', 'data/app.db'].map((path) => ({
       kind: 'database',
       uri: uriOf(path),
@@ -179,7 +179,7 @@ describe('the views', () => {
     }
   });
 
-  it('remember whether the button is in the title of editors', async () => {
+  itInPart('remember whether the button is in the title of editors', async () => {
     const shown = (): unknown =>
       vscode.workspace.getConfiguration('sqliteBackup').get('editorTitleButton');
     assert.equal(shown(), false);
@@ -229,7 +229,7 @@ describe('the views', () => {
       await until(() => !isKnown('data/followed.db'), 'the database was missed');
     });
 
-    it('but not while that is switched off', async () => {
+    itInPart('but not while that is switched off', async () => {
       await withSetting('autoRefresh', false, async () => {
         await settingsToBeSeen();
         // Until here, a write of an earlier test may still have asked for a search.

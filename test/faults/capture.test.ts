@@ -80,20 +80,23 @@ describe('captures by a second process, in great numbers,', function () {
         ['delete', 4096],
       ] as const) {
         const count = isThorough ? 125 : 2;
-        it(`have one generation each (${disk}, ${journalMode}, pages of ${pageSize} bytes)`, async function () {
-          this.timeout(30 * 60_000);
-          if (disk === 'xfs' && !isLinuxRoot) this.skip();
-          const place = disk === 'xfs' ? mount('xfs') : folder();
-          const pragmas = [`page_size = ${pageSize}`];
-          const path = createDatabase(`${place}/app.db`, { journalMode, pragmas, sql: smallSql });
-          await start('writer.ts', path, journalMode === 'wal' ? '1' : '30');
-          if (journalMode === 'wal') await start('checkpointer.ts', path);
-          for (const line of await capture(count, `${place}/b`, [path])) {
-            assert.match(String(line.generations), /^\d+$/, JSON.stringify(line));
-            const means = disk === 'xfs' ? 'clone' : 'copy';
-            assert.deepEqual([line.checks, line.means, line.others], [['ok'], [means], []]);
-          }
-        });
+        itWhere(pageSize === 4096)(
+          `have one generation each (${disk}, ${journalMode}, pages of ${pageSize} bytes)`,
+          async function () {
+            this.timeout(30 * 60_000);
+            if (disk === 'xfs' && !isLinuxRoot) this.skip();
+            const place = disk === 'xfs' ? mount('xfs') : folder();
+            const pragmas = [`page_size = ${pageSize}`];
+            const path = createDatabase(`${place}/app.db`, { journalMode, pragmas, sql: smallSql });
+            await start('writer.ts', path, journalMode === 'wal' ? '1' : '30');
+            if (journalMode === 'wal') await start('checkpointer.ts', path);
+            for (const line of await capture(count, `${place}/b`, [path])) {
+              assert.match(String(line.generations), /^\d+$/, JSON.stringify(line));
+              const means = disk === 'xfs' ? 'clone' : 'copy';
+              assert.deepEqual([line.checks, line.means, line.others], [['ok'], [means], []]);
+            }
+          },
+        );
       }
     }
   });

@@ -7,7 +7,7 @@ import type { Comparison } from '../../src/core/compare/compare.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { checkRandomPair } from '../support/comparedPairs.ts';
 import { createDatabase } from '../support/databases.ts';
-import { isThorough, itWhere } from '../support/operations.ts';
+import { isThorough, itInPart, itWhere } from '../support/operations.ts';
 import { cliEntry, isLinuxRoot, run, runCli, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -136,7 +136,7 @@ describe('comparing two databases of 100 MB', function () {
     );
   });
 
-  it('ends within a second when it is cancelled', async () => {
+  itInPart('ends within a second when it is cancelled', async () => {
     const abort = new AbortController();
     let cancelledAt = 0;
     const comparing = worker.call(
@@ -156,7 +156,7 @@ describe('comparing two databases of 100 MB', function () {
     assert.ok(cancelledAt > 0 && tookMs < 1000, `${tookMs} ms`);
   });
 
-  it('prints on the command line what is promised there, and no value', async () => {
+  itInPart('prints on the command line what is promised there, and no value', async () => {
     const args = ['compare', folder('left.db'), folder('right.db'), '--json'];
     const { code, stdout, stderr } = await runCli(args);
     assert.equal(code, 0, stderr);
@@ -211,31 +211,34 @@ describe('comparing what is too large', () => {
     assert.deepEqual(notCompared, [{ name: 'large', reason: 'a value is too large' }]);
   });
 
-  it('names the full folder for temporary files, and keeps what it has found', async function () {
-    if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
-    const rows = (count: number, order: string): string =>
-      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+  itInPart(
+    'names the full folder for temporary files, and keeps what it has found',
+    async function () {
+      if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
+      const rows = (count: number, order: string): string =>
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
        INSERT INTO t SELECT printf('%0500d', i) FROM n ORDER BY i ${order}`;
-    const sql =
-      'CREATE TABLE a (v); INSERT INTO a VALUES (1); CREATE TABLE t (v); CREATE TABLE z (v);';
-    createDatabase(folder('left.db'), { sql: sql + rows(200_000, 'ASC') });
-    createDatabase(folder('right.db'), { sql: sql + rows(200_000, 'DESC') });
-    mkdirSync(folder('tmp'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder('tmp')]);
-    try {
-      const { tables: found, notCompared } = await compare(
-        'env',
-        `TMPDIR=${folder('tmp')}`,
-        `SQLITE_TMPDIR=${folder('tmp')}`,
-      );
-      assert.equal(found[0]?.compared, true);
-      assert.deepEqual(notCompared, [
-        { name: 't', reason: 'the folder for temporary files has no space left' },
-        // The instant that was held is lost, and what follows would be another one.
-        { name: 'z', reason: 'the comparison ended at an earlier failure' },
-      ]);
-    } finally {
-      execFileSync('umount', ['-l', folder('tmp')]);
-    }
-  });
+      const sql =
+        'CREATE TABLE a (v); INSERT INTO a VALUES (1); CREATE TABLE t (v); CREATE TABLE z (v);';
+      createDatabase(folder('left.db'), { sql: sql + rows(200_000, 'ASC') });
+      createDatabase(folder('right.db'), { sql: sql + rows(200_000, 'DESC') });
+      mkdirSync(folder('tmp'));
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder('tmp')]);
+      try {
+        const { tables: found, notCompared } = await compare(
+          'env',
+          `TMPDIR=${folder('tmp')}`,
+          `SQLITE_TMPDIR=${folder('tmp')}`,
+        );
+        assert.equal(found[0]?.compared, true);
+        assert.deepEqual(notCompared, [
+          { name: 't', reason: 'the folder for temporary files has no space left' },
+          // The instant that was held is lost, and what follows would be another one.
+          { name: 'z', reason: 'the comparison ended at an earlier failure' },
+        ]);
+      } finally {
+        execFileSync('umount', ['-l', folder('tmp')]);
+      }
+    },
+  );
 });

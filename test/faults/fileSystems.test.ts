@@ -23,6 +23,7 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
+import { itInPart } from '../support/operations.ts';
 import {
   asNobody,
   endProcessesAfterEach,
@@ -277,7 +278,7 @@ describe('on file systems of all kinds', function () {
       assert.equal(valueOf(database, 'SELECT count(*) FROM t'), 2);
     });
 
-    it('whose group writes to it gets no sibling of another group', async () => {
+    itInPart('whose group writes to it gets no sibling of another group', async () => {
       const database = await prepare(0o777);
       execFileSync('chown', ['1234:nogroup', database]);
       chmodSync(database, 0o664);
@@ -396,19 +397,27 @@ describe('on file systems of all kinds', function () {
     }
   });
 
-  it('a sweep in another container does not take away what a living job there writes', async () => {
-    const database = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 300_000 });
-    mkdirSync(folder('b'));
-    const { child } = await start('parent.ts', database, folder('b'));
-    child.kill('SIGSTOP');
-    const working = readdirSync(folder('b'));
-    assert.equal(working.length, 1);
-    const pid = Number(working[0]?.split('-')[4]);
-    process.kill(pid, 'SIGSTOP');
-    const small = createDatabase(folder('small.db'));
-    const { code } = await job(small, folder('b'), ['unshare', '--pid', '--fork', '--mount-proc']);
-    assert.equal(code, 0);
-    assert.ok(readdirSync(folder('b')).includes(working[0] ?? ''));
-    process.kill(pid, 'SIGKILL');
-  });
+  itInPart(
+    'a sweep in another container does not take away what a living job there writes',
+    async () => {
+      const database = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 300_000 });
+      mkdirSync(folder('b'));
+      const { child } = await start('parent.ts', database, folder('b'));
+      child.kill('SIGSTOP');
+      const working = readdirSync(folder('b'));
+      assert.equal(working.length, 1);
+      const pid = Number(working[0]?.split('-')[4]);
+      process.kill(pid, 'SIGSTOP');
+      const small = createDatabase(folder('small.db'));
+      const { code } = await job(small, folder('b'), [
+        'unshare',
+        '--pid',
+        '--fork',
+        '--mount-proc',
+      ]);
+      assert.equal(code, 0);
+      assert.ok(readdirSync(folder('b')).includes(working[0] ?? ''));
+      process.kill(pid, 'SIGKILL');
+    },
+  );
 });

@@ -11,7 +11,7 @@ import { deleteSetAside } from '../../src/core/restore/setAside.ts';
 import { undoRestore } from '../../src/core/restore/undo.ts';
 import { createDatabase, snapshot, valueOf, withDatabase } from '../support/databases.ts';
 import { Killed, type Step, stepsOf, whileDisturbed } from '../support/disturbance.ts';
-import { isThorough, sampleOf } from '../support/operations.ts';
+import { isThorough, itInPart, sampleOf } from '../support/operations.ts';
 import { endProcessesAfterEach, fixture, holdOpen, kill, run } from '../support/processes.ts';
 import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -287,23 +287,26 @@ describe('beside another program, at any operation,', function () {
     }
   });
 
-  it('a restore is whole, or did nothing, when retention deletes its backup', async function () {
-    this.timeout(20 * 60_000);
-    reset();
-    const steps = await stepsOf(folder('d'), restore);
-    cpSync(folder('backups'), folder('copies'), { recursive: true });
-    for (const { nth, call, name } of sampleOf(steps, 4)) {
+  itInPart(
+    'a restore is whole, or did nothing, when retention deletes its backup',
+    async function () {
+      this.timeout(20 * 60_000);
       reset();
-      cpSync(folder('copies'), folder('backups'), { recursive: true });
-      const prune = (step: Step): void => void (step.nth === nth && removePair(backup));
-      const failed = await whileDisturbed(folder('d'), prune, restore).then(
-        () => false,
-        () => true,
-      );
-      assert.equal(existsSync(backup), false);
-      assert.equal(stateOf(live()), failed ? 'old' : 'new', `${nth} ${call} ${name}`);
-      assert.ok(await isSomewhere(onlyInWal, 20));
-      assert.deepEqual(leftoversIn(folder('d')), []);
-    }
-  });
+      const steps = await stepsOf(folder('d'), restore);
+      cpSync(folder('backups'), folder('copies'), { recursive: true });
+      for (const { nth, call, name } of sampleOf(steps, 4)) {
+        reset();
+        cpSync(folder('copies'), folder('backups'), { recursive: true });
+        const prune = (step: Step): void => void (step.nth === nth && removePair(backup));
+        const failed = await whileDisturbed(folder('d'), prune, restore).then(
+          () => false,
+          () => true,
+        );
+        assert.equal(existsSync(backup), false);
+        assert.equal(stateOf(live()), failed ? 'old' : 'new', `${nth} ${call} ${name}`);
+        assert.ok(await isSomewhere(onlyInWal, 20));
+        assert.deepEqual(leftoversIn(folder('d')), []);
+      }
+    },
+  );
 });

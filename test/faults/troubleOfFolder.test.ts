@@ -7,7 +7,7 @@ import type { Comparison } from '../../src/core/compare/compare.ts';
 import type { PlainError } from '../../src/core/errors.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { createDatabase, manifestOf, snapshot, withDatabase } from '../support/databases.ts';
-import { operationsOn, itWhere } from '../support/operations.ts';
+import { itInPart, itWhere, operationsOn } from '../support/operations.ts';
 import { type Ended, endProcessesAfterEach, needProgram } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 import { strikeAll, tracedJob } from '../support/troubles.ts';
@@ -94,32 +94,35 @@ describe('trouble of the machine, met by', function () {
       await strikeAll({ most: 30, operations, watched: place, trace, strike });
     });
 
-    it('removes nothing that would stay without it, and each failure has a message', async () => {
-      const { lastFull } = await makeBackups();
-      const params = (lane: number): object => ({
-        what: 'prune',
-        folder: place(lane),
-        policy: { keepLast: 1 },
-      });
-      const { removed } = await undisturbed<Pruned>(params(0));
-      const staying = readdirSync(place(0)).filter((name) => name !== 'tmp');
-      assert.equal(removed.length, 2);
-      assert.ok(staying.includes(lastFull));
-      const operations = operationsOn(place(0), trace(0), { threads: true });
-      const strike = async (lane: number, options: string[]): Promise<string[]> => {
-        prepare(lane);
-        const ended = await job(lane, params(lane), options);
-        const left = readdirSync(place(lane));
-        const wrong = staying
-          .filter((name) => !left.includes(name))
-          .map((name) => `${name} was removed`);
-        if (ended.code !== 0) return [...wrong, ...wrongWith(ended)];
-        const { failures } = JSON.parse(ended.stdout) as Pruned;
-        const odd = failures.filter(({ message }) => !message.includes(place(lane)));
-        return [...wrong, ...odd.map(({ message }) => message)];
-      };
-      await strikeAll({ most: 40, operations, watched: place, trace, strike });
-    });
+    itInPart(
+      'removes nothing that would stay without it, and each failure has a message',
+      async () => {
+        const { lastFull } = await makeBackups();
+        const params = (lane: number): object => ({
+          what: 'prune',
+          folder: place(lane),
+          policy: { keepLast: 1 },
+        });
+        const { removed } = await undisturbed<Pruned>(params(0));
+        const staying = readdirSync(place(0)).filter((name) => name !== 'tmp');
+        assert.equal(removed.length, 2);
+        assert.ok(staying.includes(lastFull));
+        const operations = operationsOn(place(0), trace(0), { threads: true });
+        const strike = async (lane: number, options: string[]): Promise<string[]> => {
+          prepare(lane);
+          const ended = await job(lane, params(lane), options);
+          const left = readdirSync(place(lane));
+          const wrong = staying
+            .filter((name) => !left.includes(name))
+            .map((name) => `${name} was removed`);
+          if (ended.code !== 0) return [...wrong, ...wrongWith(ended)];
+          const { failures } = JSON.parse(ended.stdout) as Pruned;
+          const odd = failures.filter(({ message }) => !message.includes(place(lane)));
+          return [...wrong, ...odd.map(({ message }) => message)];
+        };
+        await strikeAll({ most: 40, operations, watched: place, trace, strike });
+      },
+    );
   });
 
   describe('a comparison', () => {

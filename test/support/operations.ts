@@ -88,7 +88,7 @@ export async function inLanes<T>(
 /** True with FAULTS=all in the environment: then nothing is sampled and nothing that takes minutes is left out. */
 export const isThorough = process.env['FAULTS'] === 'all';
 
-/** What is for its part of the run alone: `npm test` goes without it, and takes half of each sample. */
+/** What is for its part of the run alone: `npm test` goes without it, and takes a third of each sample. */
 const isForPart = process.env['TEST_ESSENTIALS'] === undefined || isThorough;
 
 /**
@@ -110,9 +110,9 @@ export function itThorough(title: string, test: (this: Mocha.Context) => unknown
   (isThorough ? it : it.skip)(title, test as Mocha.AsyncFunc);
 }
 
-/** About `most` items, evenly spread; all of them with FAULTS=all in the environment, half of them in `npm test`. */
+/** About `most` items, evenly spread; all of them with FAULTS=all in the environment, a third of them in `npm test`. */
 export function sampleOf<T>(items: readonly T[], most: number): T[] {
-  const step = isThorough ? 1 : Math.max(1, items.length / Math.ceil(isForPart ? most : most / 2));
+  const step = isThorough ? 1 : Math.max(1, items.length / Math.ceil(isForPart ? most : most / 3));
   return sampled(items, (index) => Math.floor(index / step) !== Math.floor((index - 1) / step));
 }
 
@@ -121,9 +121,14 @@ export function everyNth<T>(items: readonly T[], n: number, offset: number): T[]
   return sampled(items, (index) => isThorough || index % n === offset);
 }
 
-/** The same of a long sweep, of which `npm test` takes half as many. */
+/** All items; the nth of them alone in `npm test`, counted round and round, for what goes through them again and again. */
+export function essentially<T>(items: readonly T[], n: number): T[] {
+  return sampled(items, (index) => isForPart || index === n % items.length);
+}
+
+/** Every nth item of a long sweep, of which `npm test` takes a third as many. */
 export function everyNthOfMany<T>(items: readonly T[], n: number, offset: number): T[] {
-  return everyNth(items, isForPart ? n : 2 * n, offset);
+  return everyNth(items, isForPart ? n : 3 * n, offset);
 }
 
 /** The run of all tests says at its end how many items its samples left out. */

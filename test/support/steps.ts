@@ -135,7 +135,7 @@ function summary(outcomes: Outcome[]): number {
     pending.push(`  ${leftOut} of the places, themes and windows that sweeps go through`);
   if (pending.length > 0) {
     console.log(
-      '\nNot run here (the parts browser, extension and unit run all of theirs; FAULTS=all in the environment, what takes long):',
+      '\nNot run here (the parts unit, extension, browser and faults run all of theirs; FAULTS=all in the environment, what takes long):',
     );
     console.log(pending.join('\n'));
   }

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { restOf } from '../../src/cli/watch.ts';
 import { storedIn } from '../../src/core/checkpoint/store.ts';
+import type { KeepOut } from '../../src/core/job.ts';
 import { keepBaseline } from '../../src/core/states/baseline.ts';
 import { syncBranches, type Synced } from '../../src/core/states/branches.ts';
 import { inProcess, takingInto } from '../support/checkpoints.ts';
@@ -34,10 +35,10 @@ describe('states of databases in doubt', function () {
         cwd: work(),
         encoding: 'utf8',
       });
-    const sync = (checkpoints?: string): Promise<Synced> =>
+    const sync = (checkpoints?: string, hooks = inProcess): Promise<Synced> =>
       syncBranches(
         { in: work(), how: 'restore', copies: true, taking: taking(checkpoints) },
-        inProcess,
+        hooks,
       );
     const change = (sql: string): void =>
       withDatabase(work('app.db'), (db) => {
@@ -68,6 +69,45 @@ describe('states of databases in doubt', function () {
         valueOf(work('app.db'), "SELECT count(*) FROM sqlite_schema WHERE name = 'added'"),
         0,
       );
+    });
+
+    it('come back although a program comes by in the middle, and what it writes is kept', async () => {
+      const extra = "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'";
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      git('switch', '-q', 'main');
+      let visits = 0;
+      const keepOut: KeepOut = (paths) => {
+        visits += 1;
+        // It is at work while the state is staged, then it is gone.
+        if (visits === 1) change('INSERT INTO extra VALUES (1)');
+        const outcomes = paths.map(() => (visits === 2 ? ('busy' as const) : ('held' as const)));
+        return Promise.resolve({ outcomes, letGo: () => Promise.resolve() });
+      };
+      const [back] = (await sync(undefined, { ...inProcess, keepOut })).databases;
+      assert.deepEqual([back?.outcome, visits], ['restored', 3]);
+      assert.equal(valueOf(work('app.db'), extra), 0);
+      git('switch', '-q', 'feature');
+      assert.equal((await sync()).databases[0]?.outcome, 'restored');
+      assert.equal(valueOf(work('app.db'), 'SELECT count(*) FROM extra'), 1);
+    });
+
+    it('stay those of the branch before under a program that comes back each time', async () => {
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      git('switch', '-q', 'main');
+      const keepOut: KeepOut = (paths) =>
+        Promise.resolve({
+          outcomes: paths.map(() => 'busy' as const),
+          letGo: () => Promise.resolve(),
+        });
+      const [left] = (await sync(undefined, { ...inProcess, keepOut })).databases;
+      assert.deepEqual([left?.outcome, left?.error?.code], ['held', 'target-in-use']);
+      assert.equal((await sync()).databases[0]?.outcome, 'restored');
     });
 
     it('are not taken for those of the branch of now when what is remembered cannot be read', async () => {

@@ -192,10 +192,10 @@ function* lockHolders(identities: ReadonlySet<string>): Generator<number> {
   }
 }
 
-/** Workers are started alike, by whichever window. */
+/** Workers start from one file, whichever program runs it: that of the editor, or that of a terminal. */
 function isWorker(pid: number): boolean {
-  const own = readProc('/proc/self/cmdline');
-  return own !== '' && readProc(`/proc/${pid}/cmdline`) === own;
+  const entry = process.argv[1];
+  return entry !== undefined && readProc(`/proc/${pid}/cmdline`).split('\0').includes(entry);
 }
 
 /** Node calls its main thread so, and with it the process. */

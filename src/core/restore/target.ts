@@ -8,6 +8,7 @@ import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
 import { findHolders, type Holders } from '../holders/holders.ts';
 import { findLost } from '../holders/lost.ts';
 import { setAsideNames } from '../manifest/names.ts';
+import { pause } from '../pause.ts';
 import { isSibling, refuseNeighbours } from '../sqlite/header.ts';
 import { probeLock } from '../sqlite/locks.ts';
 
@@ -140,21 +141,57 @@ function mountedAlone(live: string): BackupError {
   );
 }
 
-/** Refuses, with the names of the programs, while one of the databases is open somewhere. */
+/** The pauses between looks. One that reads for a moment is gone by then. */
+const brief = [50, 100, 150];
+/** What is ours ends by itself, as a checkpoint, or a look at stamps. */
+const patient = [...brief, ...Array.from({ length: 20 }, () => 500)];
+
+interface Looking {
+  /** Also sees locks of programs that cannot be seen otherwise. */
+  probe: boolean;
+  besides?: number | undefined;
+}
+
+/**
+ * Refuses, with the names of the programs, while one of the databases is open somewhere. What comes by for a moment is
+ * waited for, unless `besides` names the process that keeps others out: then programs wait.
+ */
 export function requireFree(
   paths: readonly string[],
-  { probe, besides }: { probe: boolean; besides?: number | undefined },
+  { probe, besides, wait = pause }: Looking & { wait?: (ms: number) => void },
 ): void {
   for (const path of paths) {
-    const holders = findHolders([path]).holders.filter(({ pid }) => pid !== besides);
-    if (holders.length > 0) {
-      const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
-      const error = inUse(path, `${path} is open in ${programs}.`, { programs });
-      throw findLost(path).length === 0 ? error : saveFirst(path, error);
+    for (let looks = 0; ; looks++) {
+      const held = heldBy(path, { probe, besides });
+      if (held === undefined) break;
+      const pauses = besides !== undefined ? [] : held.isOurs ? patient : brief;
+      const ms = pauses[looks];
+      if (ms === undefined) throw held.error;
+      wait(ms);
     }
-    if (probe && probeLock(path))
-      throw inUse(path, `${path} is locked by a program that cannot be seen from here.`, {});
   }
+}
+
+/** Undefined when nothing has it open. */
+function heldBy(
+  path: string,
+  { probe, besides }: Looking,
+): { error: BackupError; isOurs: boolean } | undefined {
+  const holders = findHolders([path]).holders.filter(({ pid }) => pid !== besides);
+  if (holders.length > 0) {
+    const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
+    const error = inUse(path, `${path} is open in ${programs}.`, { programs });
+    return {
+      error: findLost(path).length === 0 ? error : saveFirst(path, error),
+      isOurs: holders.every(({ isOurs }) => isOurs === true),
+    };
+  }
+  return probe && probeLock(path)
+    ? {
+        error: inUse(path, `${path} is locked by a program that cannot be seen from here.`, {}),
+        isOurs: false,
+      }
+    : undefined;
 }
 
 export function inUse(path: string, message: string, facts: Record<string, string>): BackupError {

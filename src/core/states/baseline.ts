@@ -21,7 +21,7 @@ import { resolveTarget } from '../restore/target.ts';
 import { liveStateOf, siblingsOf } from '../sqlite/siblings.ts';
 import { verifyBackup } from '../verify/verifyBackup.ts';
 import { keeperOf, keepFirst, keptOf, label, noteFor, type Taking } from './kept.ts';
-import { copyStampOf, putBack, requireIdle } from './putBack.ts';
+import { copyStampOf, putBack, whileIdle } from './putBack.ts';
 
 export interface KeepBaselineRequest {
   name: string;
@@ -108,8 +108,7 @@ export async function restoreBaseline(
   hooks: RestoreHooks,
 ): Promise<BaselineRestored> {
   const { realTarget: target } = resolveTarget(item?.target ?? '');
-  return whileClaimed([target], async () => {
-    requireIdle(target);
+  const replace = async (): Promise<BaselineRestored> => {
     const folder = checkpointsFolder(taking.checkpoints);
     const stored = keptOf(folder, target);
     const baseline = requireBaseline(folder, stored, { name, target });
@@ -142,7 +141,8 @@ export async function restoreBaseline(
       ...(kept !== undefined && { kept }),
       ...(last !== undefined && { lastKept: { id: last.id, createdAt: last.manifest.createdAt } }),
     };
-  });
+  };
+  return whileClaimed([target], () => whileIdle(target, replace));
 }
 
 export interface BaselineCheck {

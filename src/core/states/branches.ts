@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../checkpoint/store.ts';
-import { explain, type PlainError, toPlainError } from '../errors.ts';
+import { explain, fromPlainError, type PlainError, toPlainError } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
 import type { RestoreHooks } from '../job.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -16,7 +16,7 @@ import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
 import { readBranchRecord, writeBranchRecord } from './branchRecord.ts';
 import { keeperOf, keptOf, label, notKept, noteFor, type Taking } from './kept.ts';
-import { copyStampOf, provedCopyOf, putBack, requireIdle } from './putBack.ts';
+import { copyStampOf, provedCopyOf, putBack, whileIdle } from './putBack.ts';
 import { branchesOf, databasesOf, type WorkTree, workTreeOf } from './repository.ts';
 import { copyFromMain, type CopiedDatabase } from './worktrees.ts';
 
@@ -165,6 +165,7 @@ class Sync {
     for (const one of following.filter(({ real }) => existsSync(real))) {
       const keeper = keeperOf(keptOf(this.#folder, one.real), one.real);
       if (keeper === undefined) wanted.push(one);
+      if (keeper === undefined) delete one.kept;
       else one.kept = keeper;
     }
     const failed = new Map<string, PlainError>();
@@ -208,34 +209,46 @@ class Sync {
   }
 
   async #follow(one: Following): Promise<SyncedDatabase> {
-    const { path, real, expected, kept } = one;
+    const { path, real } = one;
     const { branch: to } = this.#tree;
-    const answer = { path, ...(kept !== undefined && { kept: kept.id }) };
-    if (to === undefined) return { ...answer, outcome: 'none' };
+    const answer = (): Pick<SyncedDatabase, 'path' | 'kept'> => ({
+      path,
+      ...(one.kept !== undefined && { kept: one.kept.id }),
+    });
+    if (to === undefined) return { ...answer(), outcome: 'none' };
     const state = keptOf(this.#folder, real).find(({ manifest }) =>
       manifest.branches?.some(({ name }) => name === to),
     );
-    if (state === undefined) return { ...answer, outcome: 'none' };
-    if (kept !== undefined && hasSameMigrations(kept.manifest, state.manifest))
-      return { ...answer, outcome: 'same' };
-    if (this.#how === 'keep') return { ...answer, outcome: 'wanted' };
+    if (state === undefined) return { ...answer(), outcome: 'none' };
+    if (one.kept !== undefined && hasSameMigrations(one.kept.manifest, state.manifest))
+      return { ...answer(), outcome: 'same' };
+    if (this.#how === 'keep') return { ...answer(), outcome: 'wanted' };
+    const { manifest } = state;
+    const copy = manifest.branches?.find(({ name }) => name === to)?.copy;
+    const { keepOut } = this.#hooks;
     try {
-      await whileClaimed([real], async () => {
-        requireIdle(real);
-        const { manifest } = state;
-        const copy = manifest.branches?.find(({ name }) => name === to)?.copy;
-        const { keepOut } = this.#hooks;
-        const stamp = await putBack({ path: state.path, manifest, copy }, real, {
-          keepOut,
-          expected,
-        });
-        noteFor(state, () => ({ stamp }));
-      });
-      return { ...answer, outcome: 'restored' };
+      await whileClaimed([real], () =>
+        whileIdle(real, async () => {
+          await this.#keepWhatWasWritten(one);
+          const options = { keepOut, expected: one.expected };
+          const stamp = await putBack({ path: state.path, manifest, copy }, real, options);
+          noteFor(state, () => ({ stamp }));
+        }),
+      );
+      return { ...answer(), outcome: 'restored' };
     } catch (error) {
       const why = toPlainError(explain(error, 'target', real));
-      return { ...answer, outcome: why.code === 'target-in-use' ? 'held' : 'failed', error: why };
+      return { ...answer(), outcome: why.code === 'target-in-use' ? 'held' : 'failed', error: why };
     }
+  }
+
+  /** A program may have written since the state was kept. */
+  async #keepWhatWasWritten(one: Following): Promise<void> {
+    const now = liveStateOf(one.real);
+    if (now === one.expected) return;
+    one.expected = now;
+    const error = (await this.#keep([one])).get(one.real);
+    if (error !== undefined) throw fromPlainError(error);
   }
 }
 

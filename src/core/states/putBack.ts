@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readStamp } from '../checkpoint/stamp.ts';
-import { BackupError, explain } from '../errors.ts';
+import { BackupError, explain, isBackupError } from '../errors.ts';
 import { copyWholeInSteps } from '../files/copying.ts';
 import { sha256File } from '../files/digests.ts';
 import { lacksHardLinks, linkWithoutOverwriting } from '../files/publish.ts';
@@ -52,8 +52,26 @@ export interface PutBackOptions {
   mayGo?: boolean;
 }
 
+const tries = 3;
+
+/**
+ * Runs `action`, which replaces the database at `live`, while no program has it open. A program that came by in the middle
+ * may be gone a moment later, and may have written: `action` looks at everything again then.
+ */
+export async function whileIdle<T>(live: string, action: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    requireIdle(live);
+    try {
+      return await action();
+    } catch (error) {
+      const hasCome = isBackupError(error) && error.code === 'target-in-use';
+      if (!hasCome || attempt === tries) throw error;
+    }
+  }
+}
+
 /** Refuses, before anything is done, what cannot be replaced now: a file of others, one half-way restored, one in use. */
-export function requireIdle(live: string): void {
+function requireIdle(live: string): void {
   requireReplaceable(live);
   requireSettled(live);
   requireFree([live], { probe: true });

@@ -12,6 +12,7 @@ import type { Log } from '../log.ts';
 import { databaseName } from '../messages.ts';
 import type { Settings } from '../settings.ts';
 import type { Checkpoints } from './checkpoints.ts';
+import { Heads } from './heads.ts';
 import type { Protection } from './protection.ts';
 import { takingFor } from './taking.ts';
 
@@ -50,7 +51,7 @@ const migrations = /(^|\/)(migrations?|migrate|alembic|versions|drizzle|prisma)\
 export class Branches implements vscode.Disposable {
   readonly #parts: BranchParts;
   readonly #owned = new Disposables();
-  readonly #heads = new Map<string, { name?: string; commit?: string }>();
+  readonly #heads = new Heads();
   readonly #begun = new Set<string>();
   /** One at a time: a switch that comes meanwhile waits. */
   #queue: Promise<void> = Promise.resolve();
@@ -69,21 +70,19 @@ export class Branches implements vscode.Disposable {
     const api = (await extension.activate()).getAPI(1);
     const watch = (repository: Repository): void => {
       const root = repository.rootUri.fsPath;
-      this.#heads.set(root, repository.state.HEAD ?? {});
+      this.#heads.look(root, repository.state.HEAD ?? {});
       this.#begin();
       this.#owned.add(repository.state.onDidChange(() => this.#look(repository)));
     };
     this.#owned.add(api.onDidOpenRepository(watch));
-    this.#owned.add(
-      api.onDidCloseRepository(({ rootUri }) => void this.#heads.delete(rootUri.fsPath)),
-    );
+    this.#owned.add(api.onDidCloseRepository(({ rootUri }) => this.#heads.forget(rootUri.fsPath)));
     api.repositories.forEach(watch);
   }
 
   /** The branch of now is remembered, so that the first switch has a name to keep by. */
   #begin(): void {
     if (this.#how() === 'off') return this.#begun.clear();
-    for (const root of this.#heads.keys()) {
+    for (const root of this.#heads.roots()) {
       if (this.#begun.has(root)) continue;
       this.#begun.add(root);
       this.#enqueue(() => this.#sync(root, 'keep', { isFirst: true }));
@@ -96,12 +95,11 @@ export class Branches implements vscode.Disposable {
 
   #look(repository: Repository): void {
     const root = repository.rootUri.fsPath;
-    const before = this.#heads.get(root) ?? {};
-    const now = { ...repository.state.HEAD };
-    this.#heads.set(root, now);
-    if (before.name === now.name || before.name === undefined || now.name === undefined) return;
+    const before = this.#heads.look(root, { ...repository.state.HEAD });
+    if (before === undefined) return;
     const how = this.#how();
-    if (how === 'off') this.#enqueue(() => this.#offer(repository, before.commit, now.commit));
+    if (how === 'off')
+      this.#enqueue(() => this.#offer(repository, before.commit, repository.state.HEAD?.commit));
     else this.#enqueue(() => this.#sync(root, how === 'auto' ? 'restore' : 'keep'));
   }
 
@@ -152,7 +150,7 @@ export class Branches implements vscode.Disposable {
   ): Promise<void> {
     const { checkpoints, log, protection, settings, toolVersion, worker } = this.#parts;
     if (protection.pausedUntil !== undefined) return;
-    const synced = await worker.call('syncBranches', {
+    const call = worker.call('syncBranches', {
       ...{ in: root, how, copies: false },
       taking: {
         ...takingFor(settings, toolVersion),
@@ -160,7 +158,13 @@ export class Branches implements vscode.Disposable {
         trigger: 'task',
       },
     });
+    const synced = await call.catch((error: unknown) => {
+      this.#heads.again(root);
+      throw error;
+    });
     const { state, from, to, databases } = synced;
+    // A merge right after the switch: when it is over, git tells of the same branch.
+    if (state === 'busy') this.#heads.again(root);
     if (state !== 'switched') return;
     log.info(
       `Branch ${from} to ${to}: ${databases.map((one) => `${one.path} ${one.outcome}`).join(', ')}`,

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import { isBackupError } from '../core/errors.ts';
 import type { Destination } from '../core/offsite/destination.ts';
+import { isSendDue } from '../core/offsite/due.ts';
 import type { Sent } from '../core/offsite/send.ts';
 import { isPassing } from '../core/offsite/trouble.ts';
 import type { CallOptions, WorkerClient } from '../worker/client.ts';
@@ -12,7 +13,6 @@ import type { Log } from './log.ts';
 import type { Settings } from './settings.ts';
 
 const hourMs = 60 * 60 * 1000;
-const dayMs = 24 * hourMs;
 /** Several databases are often backed up one after the other. */
 const settlesAfterMs = 5000;
 
@@ -94,9 +94,11 @@ export class Offsite implements vscode.Disposable {
   /** Once a day, and each hour while the place cannot be reached or takes no requests. */
   async #isDue(destination: Destination): Promise<boolean> {
     try {
-      const status = await this.#needs.worker.call('offsiteStatus', { destination, folders: [] });
-      const age = Date.now() - Date.parse(status.triedAt ?? '');
-      return !(age >= 0 && age < dayMs) || isPassing(status.trouble?.reason);
+      const status = await this.#needs.worker.call('offsiteStatus', {
+        destination,
+        folders: [],
+      });
+      return isSendDue(status.triedAt, Date.now()) || isPassing(status.trouble?.reason);
     } catch (error) {
       this.#needs.log.error(`Off-machine copies: ${destination.name}`, error);
       return false;

@@ -23,6 +23,8 @@ const pureCore = [
   'manifest/shortNames',
   'manifest/verdictWords',
   'offsite/byHand',
+  'offsite/due',
+  'offsite/newest',
   'offsite/trouble',
   'runbook/elsewhere',
   'runbook/handCommands',

@@ -2,7 +2,7 @@
 import { isBackupError } from '../errors.ts';
 import { stateOf } from '../offsite/destination.ts';
 import { type Access, openEngine, openPlace } from '../offsite/place.ts';
-import { isProofDue } from '../offsite/prove.ts';
+import { isFuture, isProofDue } from '../offsite/due.ts';
 import { type Check, looked, note, ok, problem } from './check.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -41,8 +41,12 @@ function checkState({ destination }: Access, now: number): Check[] {
   const failed = trouble === undefined ? [] : [note(`The last run failed: ${trouble.message}`)];
   if (provedAt === undefined)
     return [...failed, note('No copy was proved yet.', 'Send one: sqlite-backup offsite send')];
-  const days = Math.floor((now - Date.parse(provedAt)) / dayMs);
-  const age = days === 0 ? 'The last proof is from today.' : `The last proof is ${days} days old.`;
+  const days = Math.max(0, Math.floor((now - Date.parse(provedAt)) / dayMs));
+  const age = isFuture(provedAt, now)
+    ? 'The last proof is dated in the future: a clock was or is wrong.'
+    : days === 0
+      ? 'The last proof is from today.'
+      : `The last proof is ${days} days old.`;
   if (!isProofDue(provedAt, now)) return [...failed, ok(age)];
   return [...failed, problem(age, 'Prove it again: sqlite-backup offsite prove')];
 }

@@ -16,6 +16,8 @@ export interface Remote {
   id: string;
   name: string;
   createdAt: string;
+  /** The clock had gone back: a backup that was there already is dated so much later. */
+  after?: string;
   sha256: string;
   /** As far as the place tells without a download. */
   sizeBytes?: number;
@@ -30,7 +32,7 @@ export interface Driver {
   exists: () => Promise<boolean>;
   /** Makes a repository. */
   create: () => Promise<void>;
-  /** Newest first; only what is whole. */
+  /** Newest first, by `inOrder`; only what is whole. */
   list: () => Promise<Remote[]>;
   /** The id that a backup has there by its name and content. A send with `again` replaces what lies there. */
   addressOf?: (name: string, sha256: string) => string;
@@ -42,7 +44,7 @@ export interface Driver {
     which: 'backup' | 'manifest',
     onData: (chunk: Buffer) => void,
   ) => Promise<void>;
-  /** What the rules keep of one database, by id, in the engine's words. Removes nothing. */
+  /** Why the rules keep each copy of one database, by id, in the engine's words; no reason for what would go. Removes nothing. */
   forgetPlan?: (database: string, policy: Policy) => Promise<Map<string, string[]>>;
   /** Removes these, and frees their space. */
   forget?: (ids: readonly string[]) => Promise<void>;

@@ -19,9 +19,10 @@ import {
   stateOf,
   storeDestination,
 } from './destination.ts';
+import { isProofDue } from './due.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, openPlace } from './place.ts';
-import { findRemote, isProofDue, receiptFor } from './prove.ts';
+import { findRemote, receiptFor } from './prove.ts';
 import { isCopyOf, recordReceipt } from './receipts.ts';
 import { waitingFor } from './send.ts';
 import { trouble } from './trouble.ts';
@@ -33,7 +34,10 @@ export async function setUpOffsite({
   create = false,
   store = false,
   ...access
-}: Access & { create?: boolean | undefined; store?: boolean | undefined }): Promise<SetUp> {
+}: Access & {
+  create?: boolean | undefined;
+  store?: boolean | undefined;
+}): Promise<SetUp> {
   const destination = requireDestination(access.destination);
   const driver = await openPlace(access);
   const { name, engine } = destination;
@@ -183,6 +187,6 @@ export function offsiteStatus({
   return {
     ...{ destination, folders: known, triedAt, sentAt, provedAt, trouble: last },
     waiting: waitingFor(destination, known),
-    isProofDue: isProofDue(provedAt),
+    isProofDue: isProofDue(provedAt, Date.now()),
   };
 }

@@ -11,6 +11,7 @@ import {
 import { BackupError, toPlainError } from '../errors.ts';
 import type { Receipt } from '../manifest/manifest.ts';
 import { type Destination, placeOf, stateOf } from './destination.ts';
+import { isFuture } from './due.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, openPlace, withPlaceLocked } from './place.ts';
 import {
@@ -35,8 +36,6 @@ export interface ForgetPlan {
   keep: CopyDecision[];
   remove: CopyDecision[];
 }
-
-const clocksDifferByMs = 60_000;
 
 /**
  * Asks restic what the rules would let go, for each database alone, and removes nothing. Always stay: the newest copy of each
@@ -64,8 +63,9 @@ export async function planForgetting({
   const plan: ForgetPlan = { keep: [], remove: [] };
   const groups = Map.groupBy(all, ({ database }) => database);
   for (const [database, copies] of groups) {
-    const matches = database === undefined ? new Map() : await ask(database, rules);
-    const reasons = reasonsOf(copies, matches, { rules, held, now: now.getTime() });
+    const ahead = copies.filter(({ createdAt }) => isFuture(createdAt, now.getTime()));
+    const matches = database === undefined ? new Map() : await ask(database, plus(rules, ahead));
+    const reasons = reasonsOf(copies, matches, { rules, held, ahead });
     for (const { id, name, createdAt, sizeBytes = 0 } of copies) {
       const why = database === undefined ? ['its database is uncertain'] : (reasons.get(id) ?? []);
       const decision = { id, name, createdAt, sizeBytes };
@@ -76,32 +76,50 @@ export async function planForgetting({
   return plan;
 }
 
-/** `matches` has the words of restic for what it would keep, as "daily snapshot"; what is not in it would go. */
+/** What is dated in the future, because a clock was ahead, takes the place of no other: restic counts it, so it keeps more. */
+function plus(rules: Policy, ahead: readonly Remote[]): Policy {
+  return Object.fromEntries(
+    Object.entries(rules).map(([rule, most]) => [rule, most + ahead.length]),
+  );
+}
+
+/** `matches` has the words of restic for each copy, as "daily snapshot"; a copy without one would go. */
 function reasonsOf(
   copies: readonly Remote[],
   matches: ReadonlyMap<string, readonly string[]>,
-  { rules, held, now }: { rules: Policy; held: ReadonlyMap<string, string>; now: number },
+  {
+    rules,
+    held,
+    ahead,
+  }: {
+    rules: Policy;
+    held: ReadonlyMap<string, string>;
+    ahead: readonly Remote[];
+  },
 ): Map<string, string[]> {
   const counts = new Map<KeepRule, number>();
-  const isAhead = ({ createdAt }: Remote): boolean =>
-    Date.parse(createdAt) > now + clocksDifferByMs;
-  const newest = copies.find((one) => !isAhead(one));
+  const newest = copies.find((one) => !ahead.includes(one));
+  const holdOf = ({ sha256 }: Remote): string[] => {
+    const hold = held.get(sha256);
+    return hold === undefined ? [] : [hold];
+  };
   return new Map(
-    copies.map((copy) => {
-      const reasons = (matches.get(copy.id) ?? []).map((words) => {
-        const rule = keepRules.find((one) =>
-          words.includes(one.slice('keep'.length).toLowerCase()),
-        );
-        if (rule === undefined) return words;
-        const n = (counts.get(rule) ?? 0) + 1;
-        counts.set(rule, n);
-        return ruleWords[rule](n, rules[rule] ?? n);
-      });
+    copies.map((copy): [string, string[]] => {
+      if (ahead.includes(copy)) return [copy.id, ['dated in the future', ...holdOf(copy)]];
+      const reasons = (matches.get(copy.id) ?? ['restic does not say that it may go']).flatMap(
+        (words) => {
+          const rule = keepRules.find((one) =>
+            words.includes(one.slice('keep'.length).toLowerCase()),
+          );
+          if (rule === undefined) return words;
+          const n = (counts.get(rule) ?? 0) + 1;
+          counts.set(rule, n);
+          const most = rules[rule] ?? n;
+          return n > most ? [] : ruleWords[rule](n, most);
+        },
+      );
       if (copy === newest) reasons.unshift('newest copy');
-      if (isAhead(copy)) reasons.unshift('dated in the future');
-      const hold = held.get(copy.sha256);
-      if (hold !== undefined) reasons.unshift(hold);
-      return [copy.id, reasons];
+      return [copy.id, [...holdOf(copy), ...reasons]];
     }),
   );
 }

@@ -14,17 +14,22 @@ import { inWorkplace } from '../files/workplace.ts';
 import type { Progress } from '../job.ts';
 import { verifyBackup } from '../verify/verifyBackup.ts';
 import { allowedEnvironment, findOnPath } from './engine.ts';
-import { isAtLeast, parseJson } from './restic.ts';
+import { answerOf } from './answer.ts';
+import { isAtLeast } from './restic.ts';
 
 const runFile = promisify(execFile);
 const oldest = [0, 5] as const;
 const mostText = 64 * 1024 * 1024;
 
+const timeSchema = v.pipe(
+  v.string(),
+  v.check((text) => !Number.isNaN(Date.parse(text))),
+);
 const planSchema = v.object({
   source: v.string(),
   replica: v.string(),
   max_txid: v.optional(v.string()),
-  files: v.array(v.object({ size: v.number(), timestamp: v.optional(v.string()) })),
+  files: v.array(v.object({ size: v.number(), timestamp: v.optional(timeSchema) })),
 });
 const summarySchema = v.object({
   db_path: v.string(),
@@ -69,14 +74,9 @@ export async function fetchFromLitestream(
   if (version === undefined || !isAtLeast(version, oldest))
     throw failed(`Litestream ${version ?? '?'} is too old: 0.5 is needed.`);
   const which = [...(at === undefined ? [] : ['-timestamp', new Date(at).toISOString()])];
-  const planned = v.safeParse(
-    planSchema,
-    parseJson(
-      await run(program, ['restore', '-dry-run', '-json', ...which, '-o', name, database], name),
-    ),
-  );
-  if (!planned.success) throw failed(`Litestream has no plan for ${name} that can be understood.`);
-  const { source, replica, files } = planned.output;
+  const where = { name, engine: 'litestream' };
+  const plan = ['restore', '-dry-run', '-json', ...which, '-o', name, database];
+  const { source, replica, files } = answerOf(await run(program, plan, name), planSchema, where);
   const sizeBytes = files.reduce((sum, { size }) => sum + size, 0);
   const newestAt = files
     .flatMap(({ timestamp }) => timestamp ?? [])
@@ -92,8 +92,8 @@ export async function fetchFromLitestream(
       ['restore', '-json', '-integrity-check', 'full', ...which, '-o', staged, database],
       name,
     );
-    const summary = v.safeParse(summarySchema, parseJson(text));
-    if (!summary.success || summary.output.db_path !== staged || !existsSync(staged))
+    const summary = answerOf(text, summarySchema, where);
+    if (summary.db_path !== staged || !existsSync(staged))
       throw failed(`Litestream did not say that it restored ${name}.`);
     const { status, findings } = await verifyBackup(
       { path: staged, drill: false, folder: scratch },

@@ -59,9 +59,9 @@ export async function withPlaceLocked<T>(
   try {
     // The engine of a run that was killed ends at its next word; until then it may still finish its copy.
     const { engineProcess } = stateOf(destination);
-    const until = Date.now() + engineEndsWithinMs;
+    const until = performance.now() + engineEndsWithinMs;
     while (engineProcess !== undefined && isStillRunning(engineProcess)) {
-      if (Date.now() > until) throw trouble('busy', where);
+      if (performance.now() > until) throw trouble('busy', where);
       await sleep(100);
     }
     return await action(() =>

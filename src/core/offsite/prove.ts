@@ -7,20 +7,12 @@ import type { Progress } from '../job.ts';
 import type { Receipt } from '../manifest/manifest.ts';
 import { type Destination, placeOf, remember } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
+import { newestOfEach } from './newest.ts';
 import { type Access, withPlaceLocked } from './place.ts';
 import { isCopyOf, isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
 import { trouble } from './trouble.ts';
 
 type OnProgress = (progress: Progress) => void;
-
-const proofLastsMs = 7 * 24 * 60 * 60 * 1000;
-
-/** Also when the proof is of a time that has not come yet: a clock was wrong. */
-export function isProofDue(provedAt: string | undefined, now = Date.now()): boolean {
-  if (provedAt === undefined) return true;
-  const age = now - Date.parse(provedAt);
-  return !(age >= -60_000 && age < proofLastsMs);
-}
 
 /** Reads a copy back and compares its bytes with what its tags, or its address, promise. */
 export async function proveRemote(
@@ -42,9 +34,7 @@ export async function proveRemote(
 
 /** Of each database the newest, and one of the others. */
 export function sampleOf(all: readonly Remote[]): Remote[] {
-  const newest = [...Map.groupBy(all, ({ database, name }) => database ?? name).values()].flatMap(
-    ([first]) => first ?? [],
-  );
+  const newest = newestOfEach(all, Date.now());
   const others = all.filter((one) => !newest.includes(one));
   const one = others[Math.floor(Math.random() * others.length)];
   return one === undefined ? newest : [...newest, one];
@@ -71,7 +61,11 @@ export async function proveCopies(
     destination,
     folders,
     onProgress,
-  }: { destination: Destination; folders: readonly string[]; onProgress: OnProgress },
+  }: {
+    destination: Destination;
+    folders: readonly string[];
+    onProgress: OnProgress;
+  },
 ): Promise<Verdicts> {
   const result: Verdicts = { proved: [], failures: [] };
   const local = folders.flatMap((folder) => listBackups(folder));

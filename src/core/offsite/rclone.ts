@@ -7,9 +7,11 @@ import { writePrivateFile } from '../files/publish.ts';
 import { makePrivateFolder } from '../files/workplace.ts';
 import { longestBundleManifestBytes, parseManifest } from '../manifest/manifest.ts';
 import { readMemory, writeMemory } from './destination.ts';
+import { inOrder } from './newest.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Engine, runEngine } from './engine.ts';
-import { isAtLeast, parseJson } from './restic.ts';
+import { answerOf, parseJson, shown } from './answer.ts';
+import { isAtLeast } from './restic.ts';
 import { trouble } from './trouble.ts';
 import { isBackupError } from '../errors.ts';
 import { databaseIdOf } from './receipts.ts';
@@ -37,6 +39,7 @@ const factsSchema = v.object({
   sha256: v.string(),
   sizeBytes: v.number(),
   createdAt: v.string(),
+  after: v.optional(v.string()),
   database: v.optional(v.string()),
 });
 const memorySchema = v.record(v.string(), v.nullable(factsSchema));
@@ -49,7 +52,7 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
   const text = await runEngine(engine, { args: ['version'] });
   const version = /^rclone v(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
   if (version === undefined || !isAtLeast(version, oldest))
-    throw trouble('too-old', where, `${version ?? text.slice(0, 80)}, not ${oldest.join('.')}`);
+    throw trouble('too-old', where, `${version ?? shown(text)}, not ${oldest.join('.')}`);
   const at = (path: string): string => `${repository}${/[:/]$/.test(repository) ? '' : '/'}${path}`;
   const copy = async (
     from: string,
@@ -113,9 +116,7 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
             }),
           ),
         );
-      return pairs
-        .flatMap((pair) => remoteOf(pair, known.get(pair.Path)) ?? [])
-        .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+      return inOrder(pairs.flatMap((pair) => remoteOf(pair, known.get(pair.Path)) ?? []));
     },
     async send({ folder, name: file, manifest, again = false }, onProgress) {
       const path = addressOf(file, manifest.sha256);
@@ -161,7 +162,7 @@ export async function rcloneDriver(engine: Engine): Promise<Driver> {
           repository,
         ],
       });
-      return v.parse(filesSchema, JSON.parse(json));
+      return answerOf(json, filesSchema, where);
     } catch (error) {
       // Such a folder, or bucket, is made by the first copy.
       const said = isBackupError(error) && error.cause instanceof Error ? error.cause.message : '';
@@ -179,9 +180,13 @@ function factsIn(file: string): Facts | null {
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return null;
   const parsed = parseManifest(readFileSync(file, 'utf8'));
   if (parsed.kind !== 'manifest' && parsed.kind !== 'bundle') return null;
-  const { sha256, sizeBytes, createdAt } = parsed.manifest;
+  const { sha256, sizeBytes, createdAt, after } = parsed.manifest;
   const database = databaseIdOf(parsed.manifest);
-  return { sha256, sizeBytes, createdAt, ...(database !== undefined && { database }) };
+  return {
+    ...{ sha256, sizeBytes, createdAt },
+    ...(after !== undefined && { after }),
+    ...(database !== undefined && { database }),
+  };
 }
 
 /** What its manifest says, where size and address agree with it. */
@@ -192,6 +197,10 @@ function remoteOf(
   if (facts === undefined || facts === null) return undefined;
   if (facts.sizeBytes !== Size || !Path.startsWith(`${facts.sha256.slice(0, 12)}/`))
     return undefined;
-  const { database, ...others } = facts;
-  return { id: Path, name: Name, ...others, ...(database !== undefined && { database }) };
+  const { database, after, ...others } = facts;
+  return {
+    ...{ id: Path, name: Name, ...others },
+    ...(after !== undefined && { after }),
+    ...(database !== undefined && { database }),
+  };
 }

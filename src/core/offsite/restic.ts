@@ -3,9 +3,12 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { keepRules } from '../catalog/retention.ts';
 import { isBackupError } from '../errors.ts';
+import { isAlive } from '../files/workplace.ts';
 import { databaseIdOf } from './receipts.ts';
+import { inOrder } from './newest.ts';
 import type { Driver, Parcel, Remote } from './driver.ts';
 import { type Engine, type EngineRun, runEngine } from './engine.ts';
+import { answerOf, parseJson, shown } from './answer.ts';
 import { trouble } from './trouble.ts';
 
 const tag = 'sqlite-backup';
@@ -31,12 +34,20 @@ const keptSchema = v.object({
 const forgetSchema = v.nullable(
   v.array(
     v.object({
-      keep: v.nullish(v.array(v.object({ ...keptSchema.entries, id: v.string() }))),
+      keep: v.nullable(v.array(v.object({ ...keptSchema.entries, id: v.string() }))),
+      remove: v.nullable(v.array(v.object({ id: v.string() }))),
       reasons: v.nullish(v.array(v.object({ snapshot: keptSchema, matches: v.array(v.string()) }))),
     }),
   ),
 );
-const nodeSchema = v.object({ name: v.string(), path: v.string(), type: v.literal('file') });
+/** A line for the snapshot itself, then one for each file and folder. */
+const lsSchema = v.object({
+  struct_type: v.string(),
+  name: v.optional(v.string()),
+  path: v.optional(v.string()),
+  type: v.optional(v.string()),
+});
+const lockSchema = v.object({ hostname: v.string(), pid: v.number() });
 const lineSchema = v.object({
   message_type: v.string(),
   bytes_done: v.optional(v.number()),
@@ -48,7 +59,7 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
   const text = await runEngine(engine, { args: ['version'] });
   const version = /^restic v?(\d+\.\d+(?:\.\d+)?)/m.exec(text)?.[1];
   if (version === undefined || !isAtLeast(version, oldest))
-    throw trouble('too-old', where, `${version ?? text.slice(0, 80)}, not ${oldest.join('.')}`);
+    throw trouble('too-old', where, `${version ?? shown(text)}, not ${oldest.join('.')}`);
   const always = isAtLeast(version, waitsForLocks) ? ['--retry-lock', '2m'] : [];
   const run = async (
     args: readonly string[],
@@ -59,9 +70,33 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
       return await runEngine(engine, full);
     } catch (error) {
       if (!isBackupError(error) || error.facts?.['reason'] !== 'locked') throw error;
-      // Removes only locks whose process is gone.
+      if (!(await isLeftBehind())) throw error;
       await runEngine(engine, { args: ['unlock'] });
       return runEngine(engine, full);
+    }
+  };
+
+  /**
+   * All locks are of processes of this machine that have ended. restic itself calls each lock stale that is half an hour old
+   * by the clock of whoever asks, so a wrong clock would let it remove the lock of a run that goes on elsewhere.
+   */
+  const isLeftBehind = async (): Promise<boolean> => {
+    try {
+      const listed = await runEngine(engine, {
+        args: ['list', 'locks', '--no-lock'],
+      });
+      for (const id of listed.match(/\b[0-9a-f]{64}\b/g) ?? []) {
+        const text = await runEngine(engine, {
+          args: ['cat', 'lock', id, '--no-lock'],
+        });
+        const lock = answerOf(text, lockSchema, where);
+        if (lock.hostname !== hostname() || lock.pid <= 0 || isAlive(lock.pid)) return false;
+      }
+      return true;
+    } catch (error) {
+      // It stays locked, and that is told.
+      if (isBackupError(error)) return false;
+      throw error;
     }
   };
 
@@ -79,21 +114,20 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
     create: async () =>
       void (await runEngine(engine, { args: ['init', '--repository-version', '2'] })),
     async list() {
-      const parsed = v.parse(
-        snapshotsSchema,
-        JSON.parse(await run(['snapshots', '--json', '--tag', tag])),
-      );
-      return (parsed ?? []).flatMap((one) => remoteOf(one) ?? []).reverse();
+      const text = await run(['snapshots', '--json', '--tag', tag]);
+      const parsed = answerOf(text, snapshotsSchema, where);
+      return inOrder((parsed ?? []).flatMap((one) => remoteOf(one) ?? []));
     },
     async send(parcel, onProgress) {
       let id: string | undefined;
       let last = 0;
+      let unknown = '';
       const { folder, name } = parcel;
       await run(['backup', ...describing(parcel), '--', name, `${name}.json`], {
         cwd: folder,
         onLine(line) {
           const parsed = v.safeParse(lineSchema, parseJson(line));
-          if (!parsed.success) return false;
+          if (!parsed.success) return void (unknown = line);
           const { message_type: kind, snapshot_id: snapshot, bytes_done: done = 0 } = parsed.output;
           if (kind === 'summary') id = snapshot;
           if (done <= last) return false;
@@ -101,7 +135,7 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
           return true;
         },
       });
-      if (id === undefined) throw trouble('failed', where, 'it named no snapshot');
+      if (id === undefined) throw trouble('not-understood', where, shown(unknown));
       return id;
     },
     async read(remote, which, onData) {
@@ -120,12 +154,13 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
       }
       const listing = await run(['ls', '--json', remote.id]);
       // Another program may have sent it from another folder: the snapshot itself is asked.
-      const node = listing
+      const nodes = listing
         .split('\n')
-        .map((line) => v.safeParse(nodeSchema, parseJson(line)))
-        .find((one) => one.success && one.output.name === wanted);
-      if (node?.success !== true) throw trouble('not-there', where, wanted);
-      await run(['dump', remote.id, node.output.path], { onData });
+        .filter((line) => line.trim() !== '')
+        .map((line) => answerOf(line, lsSchema, where));
+      const node = nodes.find(({ name, type }) => type === 'file' && name === wanted);
+      if (node?.path === undefined) throw trouble('not-there', where, wanted);
+      await run(['dump', remote.id, node.path], { onData });
     },
     async forgetPlan(database, policy) {
       const rules = keepRules.flatMap((rule) =>
@@ -133,8 +168,13 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
       );
       const which = ['--tag', `${tag},db=${database}`, '--group-by', ''];
       const json = await run(['forget', '--json', '--dry-run', ...which, ...rules]);
-      const groups = v.parse(forgetSchema, JSON.parse(json)) ?? [];
-      return new Map(groups.flatMap(({ keep, reasons }) => whyKept(keep ?? [], reasons ?? [])));
+      const groups = answerOf(json, forgetSchema, where) ?? [];
+      return new Map(
+        groups.flatMap(({ keep, remove, reasons }) => [
+          ...(remove ?? []).map(({ id }): [string, string[]] => [id, []]),
+          ...whyKept(keep ?? [], reasons ?? []),
+        ]),
+      );
     },
     forget: async (ids) => void (await run(['forget', '--prune', ...ids])),
   };
@@ -169,6 +209,7 @@ function describing({ manifest }: Parcel): string[] {
     `at=${manifest.createdAt}`,
     `size=${manifest.sizeBytes}`,
   ];
+  if (manifest.after !== undefined) tags.push(`after=${manifest.after}`);
   if (id !== undefined && !id.includes(',')) tags.push(`db=${id}`);
   return [
     '--json',
@@ -195,7 +236,7 @@ function remoteOf({
   const [first = '', second = ''] = [...paths].sort((a, b) => a.length - b.length);
   const told = (key: string): string | undefined =>
     tags?.find((one) => one.startsWith(`${key}=`))?.slice(key.length + 1);
-  const [sha256, createdAt] = [told('sha'), told('at')];
+  const [sha256, createdAt, after] = [told('sha'), told('at'), told('after')];
   if (paths.length !== 2 || second !== `${first}.json`) return undefined;
   if (!/^[0-9a-f]{64}$/.test(sha256 ?? '') || Number.isNaN(Date.parse(createdAt ?? '')))
     return undefined;
@@ -203,6 +244,7 @@ function remoteOf({
   return {
     ...{ id, name: first.split(/[/\\]/).at(-1) ?? '', createdAt: createdAt ?? '' },
     sha256: sha256 ?? '',
+    ...(after !== undefined && !Number.isNaN(Date.parse(after)) && { after }),
     ...(Number.isSafeInteger(sizeBytes) && { sizeBytes }),
     ...(told('db') !== undefined && { database: told('db') ?? '' }),
     ...(host !== undefined && { host }),
@@ -212,12 +254,4 @@ function remoteOf({
 export function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [a = 0, b = 0] = version.split('.').map(Number);
   return a > major || (a === major && b >= minor);
-}
-
-export function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

@@ -9,11 +9,13 @@ import { sha256File } from '../files/digests.ts';
 import { lacksHardLinks } from '../files/publish.ts';
 import { makePrivateFolder, sweepLeftovers } from '../files/workplace.ts';
 import type { Progress } from '../job.ts';
+import { inLineage } from '../manifest/lineage.ts';
 import { manifestNameOf, requireBareName } from '../manifest/names.ts';
 import { type Destination, placeOf, remember, stateOf } from './destination.ts';
+import { isFuture, isProofDue } from './due.ts';
 import type { Driver, Remote } from './driver.ts';
 import { type Access, withPlaceLocked } from './place.ts';
-import { isProofDue, proveCopies, proveRemote, sampleOf } from './prove.ts';
+import { proveCopies, proveRemote, sampleOf } from './prove.ts';
 import { databaseIdOf, isSameDatabase, isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
 import { isPassing, trouble } from './trouble.ts';
 
@@ -178,7 +180,7 @@ async function proveSample(
     onProgress,
   }: Omit<Sending, 'driver' | 'there'> & { folders: string[] },
 ): Promise<void> {
-  if (!isProofDue(stateOf(destination).sampledAt)) return;
+  if (!isProofDue(stateOf(destination).sampledAt, Date.now())) return;
   const fresh = new Set([...result.sent, ...result.proved].map(({ id }) => id));
   const sample = sampleOf(there).filter(({ id }) => !fresh.has(id));
   const { proved, failures } = await proveCopies(driver, sample, {
@@ -247,15 +249,19 @@ function chosen(all: readonly CatalogEntry[], destination: Destination): string[
       verified !== 'damaged' &&
       sizeBytes > 0,
   );
-  const groups = new Set<string>();
-  return usable
-    .filter(({ kept, group, path }) => {
+  const now = Date.now();
+  const [groups, groupsOfPast] = [new Set<string>(), new Set<string>()];
+  return inLineage(usable)
+    .filter(({ kept, group, path, createdAt }) => {
+      const key = group ?? path;
+      const isPast = !isFuture(createdAt, now);
+      // What is dated in the future, because a clock was ahead, takes the place of no other.
+      const isNewest = !groups.has(key) || (isPast && !groupsOfPast.has(key));
+      groups.add(key);
+      if (isPast) groupsOfPast.add(key);
       // A newer one stays the newest, although its copy was removed.
-      if (kept !== undefined && receiptOf(kept, place)?.removedAt !== undefined)
-        return void groups.add(group ?? path);
+      if (kept !== undefined && receiptOf(kept, place)?.removedAt !== undefined) return false;
       if (what === 'pinned') return kept?.pinned === true;
-      const isNewest = !groups.has(group ?? path);
-      groups.add(group ?? path);
       return what === 'all' || isNewest;
     })
     .map(({ path }) => path);

@@ -19,6 +19,7 @@ export type Reason =
   | 'not-sent'
   | 'busy'
   | 'not-there'
+  | 'not-understood'
   | 'failed';
 
 /** Older versions of restic end with 1 whatever happened, so their words decide. The first that fits counts. */
@@ -172,6 +173,11 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
       return [
         `${name} has no such copy: ${detail}.`,
         'List what is there: sqlite-backup offsite list',
+      ];
+    case 'not-understood':
+      return [
+        `${engine} answered something for ${name} that SQLite Backup does not understand: ${detail}`,
+        `This says nothing about the copies. Run \`${engine} version\`: another program of that name, or a newer version, may answer differently.`,
       ];
     case 'failed':
       return [`${engine} failed for ${name}: ${lastLine(detail)}.`, 'The log has the details.'];

@@ -37,6 +37,7 @@ import { said } from './editor/said.ts';
 import { tellAgentsHook } from './worker/agentsRuntime.ts';
 import { WorkerClient } from './worker/client.ts';
 import { ResidentClient } from './worker/residentClient.ts';
+import { ResidentFirst } from './worker/residentFirst.ts';
 
 export type { Api };
 
@@ -48,9 +49,10 @@ export function activate(context: vscode.ExtensionContext): Api {
   const memory = context.workspaceState;
   const folder = new BackupsFolder(settings, memory, log);
   const entry = join(context.extensionPath, 'dist', 'worker.cjs');
+  const translate = vscode.l10n.bundle === undefined ? undefined : said;
   const worker = new WorkerClient({
     entry,
-    translate: vscode.l10n.bundle === undefined ? undefined : said,
+    translate,
     onLog: (text) => log.warn(`worker: ${text.trimEnd()}`),
     onNote: (text) => log.info(text),
     readerIdleMs: 30_000,
@@ -60,6 +62,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const filter = new Filter();
   const resident = new ResidentClient({ entry });
+  const quick = new ResidentFirst(worker, { entry, mayStart: true, translate });
   const checkpoints = new Checkpoints({
     ...{ audit, backups, log, resident, settings, toolVersion, worker },
   });
@@ -108,6 +111,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       offsite,
       worker,
       resident,
+      quick,
       checkpoints,
       protection,
       alarm,
@@ -119,7 +123,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       lines: () => protectionLines({ checkpoints, protection, settings }),
       changes: [checkpoints.onDidChange, protection.onDidChange],
     }),
-    registerTasks({ ...{ backups, checkpoints, folder }, settings, toolVersion, worker }),
+    registerTasks({ ...{ backups, checkpoints, folder }, settings, toolVersion, worker: quick }),
     registerCommands(parts),
     registerAgentTools(parts),
     registerMcpServer(parts, { dist: context.asAbsolutePath('dist'), version: toolVersion }),

@@ -1,5 +1,6 @@
 /** `restore --baseline`: a database as it was when it got that name, in a fraction of a second. */
 import { resolve } from 'node:path';
+import { ResidentFirst } from '../worker/residentFirst.ts';
 import { callOptions, defaultDeadlineMs, nameFor, restoreCommand, shown } from './backUp.ts';
 import { askedCheckpoints, takingFor } from './checkpoint.ts';
 import { type Context, exitCodes, UsageError } from './verb.ts';
@@ -47,16 +48,17 @@ async function putBack(
   context: Context,
 ): Promise<number> {
   const cause = { kind: 'baseline', text: name };
-  const restored = await context.worker.call(
-    'restoreBaseline',
-    {
-      name,
-      items: [{ target: resolve(target), recordAs: nameFor(target) }],
-      discard,
-      taking: takingFor({ cause, checkpoints }, context),
-    },
-    callOptions(context, defaultDeadlineMs),
-  );
+  const request = {
+    name,
+    items: [{ target: resolve(target), recordAs: nameFor(target) }],
+    discard,
+    taking: takingFor({ cause, checkpoints }, context),
+  };
+  const worker = new ResidentFirst(context.worker, { entry: context.workerEntry });
+  const options = callOptions(context, defaultDeadlineMs);
+  const restored = await worker
+    .call('restoreBaseline', request, options)
+    .finally(() => worker.dispose());
   if (isJson) {
     context.print(JSON.stringify(restored));
     return exitCodes.ok;

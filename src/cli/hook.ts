@@ -4,9 +4,9 @@ import { toPlainError } from '../core/errors.ts';
 import { type HookOptions, type HookWorker, respond } from '../agents/hook.ts';
 import { type HookEvent, parseHookEvent } from '../agents/hookEvent.ts';
 import { checkpointsOfEditor } from '../worker/agentsRuntime.ts';
+import { ResidentFirst } from '../worker/residentFirst.ts';
 import { defaultBusyTimeoutMs } from './backUp.ts';
 import { askedCheckpoints, takeAll } from './checkpoint.ts';
-import { ResidentFirst } from './residentFirst.ts';
 import { type Context, exitCodes, parse, type Verb } from './verb.ts';
 
 /** Agents wait for their hooks, and go on after 20 to 30 s whatever they say. */

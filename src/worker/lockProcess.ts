@@ -29,14 +29,19 @@ export function keepOutWith(entry: string): KeepOut {
   return keepOutFrom(() => startLocks(entry));
 }
 
-/** The same, with the first process started at once: it is ready when it is asked. It ends with this one. */
-export function keepOutSoonWith(entry: string): KeepOut {
-  let ready = isNeeded ? startLocks(entry) : undefined;
-  return keepOutFrom(() => {
-    const child = ready ?? startLocks(entry);
-    ready = undefined;
-    return child;
-  });
+/** The same, with a process that `warm` starts: it is ready when it is asked for. It ends with this one. */
+export function keepOutSoonWith(entry: string): { keepOut: KeepOut; warm: () => void } {
+  let ready: LockProcess | undefined;
+  return {
+    keepOut: keepOutFrom(() => {
+      const given = ready?.child.connected === true ? ready : startLocks(entry);
+      ready = undefined;
+      return given;
+    }),
+    warm() {
+      if (isNeeded && ready?.child.connected !== true) ready = startLocks(entry);
+    },
+  };
 }
 
 interface LockProcess {

@@ -1,4 +1,4 @@
-import { toPlainError } from '../core/errors.ts';
+import { cancelled, toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite/driver.ts';
 import { captureWith, captureWithKept, isCaptureProcess, serveCaptures } from './captureProcess.ts';
 import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
@@ -14,20 +14,27 @@ const send = (message: FromWorker): Promise<void> =>
     process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
 
-const kept = isForCaptures() ? captureWithKept(process.argv[1] ?? '') : undefined;
+const entry = process.argv[1] ?? '';
+const kept = isForCaptures() ? captureWithKept(entry) : undefined;
+const soon = keepOutSoonWith(entry);
 
-let allowPublishing: () => void = () => undefined;
+let answerReady: (mayPublish: boolean) => void = () => undefined;
 
 async function serve(method: Method, params: unknown): Promise<void> {
-  const publishing = new Promise<void>((resolve) => (allowPublishing = resolve));
+  const isQuick = method === 'restoreBaseline';
+  const answered = new Promise<boolean>((resolve) => (answerReady = resolve));
   const hooks = {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
     onNote: (note: string) => void send({ note }).catch(() => undefined),
-    beforePublish: () => send({ ready: true }).then(() => publishing),
+    beforePublish: async () => {
+      await send({ ready: true });
+      if (!(await answered)) throw cancelled();
+    },
     digestBeside,
-    capturing: kept ?? captureWith(process.argv[1] ?? ''),
-    keepOut: (method === 'restoreBaseline' ? keepOutSoonWith : keepOutWith)(process.argv[1] ?? ''),
+    capturing: kept ?? captureWith(entry),
+    keepOut: isQuick ? soon.keepOut : keepOutWith(entry),
   };
+  if (isQuick) soon.warm();
   try {
     // Doctor says it in its own words.
     if (method !== 'examine') requireDriver();
@@ -36,6 +43,8 @@ async function serve(method: Method, params: unknown): Promise<void> {
     await send({ error: toPlainError(error) });
   } finally {
     if (!isWarmWorker()) process.exit(0);
+    // Where one was wanted, the next is likely to be.
+    if (isQuick) soon.warm();
   }
 }
 
@@ -45,7 +54,7 @@ function listen(): void {
   process.on('message', (raw) => {
     const message = parseToWorker(raw);
     if (message === undefined) return;
-    if ('publish' in message) allowPublishing();
+    if ('publish' in message) answerReady(message.publish);
     else void serve(message.call.method, message.call.params);
   });
 }
@@ -53,7 +62,7 @@ function listen(): void {
 if (isDigestThread()) serveDigests();
 else if (isLockProcess()) serveLocks();
 else if (isCaptureProcess()) serveCaptures();
-else if (isResident()) serveResident(process.argv[1] ?? '');
+else if (isResident()) serveResident(entry);
 else {
   kept?.warm();
   listen();

@@ -3,7 +3,7 @@
  *   face -> worker   { call: { method, params } }          once
  *   worker -> face   { progress }                          any number of times
  *   worker -> face   { ready: true }                       all is proved, may I publish?
- *   face -> worker   { publish: true }                     yes; from now on the call is not cancelled any more
+ *   face -> worker   { publish: true }                     yes; from now on the call is not cancelled any more. false: no, end it
  *   worker -> face   { ok } or { error }                   once, then the process ends
  */
 import * as v from 'valibot';
@@ -331,7 +331,7 @@ const methodNames = [
 
 const toWorkerSchema = v.union([
   v.object({ call: v.object({ method: v.picklist(methodNames), params: v.unknown() }) }),
-  v.object({ publish: v.literal(true) }),
+  v.object({ publish: v.boolean() }),
 ]);
 export type ToWorker = v.InferOutput<typeof toWorkerSchema>;
 

@@ -12,12 +12,13 @@ import { dirname, join } from 'node:path';
 import type { CheckpointRequest, Checkpoints } from '../core/checkpoint/checkpoint.ts';
 import { readStamp } from '../core/checkpoint/stamp.ts';
 import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../core/checkpoint/store.ts';
-import { toPlainError } from '../core/errors.ts';
+import { BackupError, isBackupError, toPlainError } from '../core/errors.ts';
 import { makeDataFolder } from '../core/files/dataFolder.ts';
 import { realPathOf } from '../core/files/paths.ts';
 import { linkWithoutOverwriting, writePrivateFile } from '../core/files/publish.ts';
-import { isAlive } from '../core/files/workplace.ts';
+import { isAlive, sweepLeftovers } from '../core/files/workplace.ts';
 import { manifestNameOf } from '../core/manifest/names.ts';
+import type { RestoreBaselineRequest } from '../core/states/baseline.ts';
 import { WorkerClient } from './client.ts';
 import type { Params } from './protocol.ts';
 import {
@@ -30,6 +31,8 @@ import {
   readAddress,
   residentRole,
   type ResidentRequest,
+  type Withdrawal,
+  world,
 } from './residentProtocol.ts';
 import { WarmWorker } from './warmWorker.ts';
 
@@ -43,6 +46,7 @@ const mostWarmBytes = 256e6;
 /** The same before a command that has begun: it is held at once, and others wait. */
 const mostUrgentBytes = 1e9;
 const callMs = 60_000;
+const killed: ReadonlySet<string> = new Set(['worker-died', 'deadline']);
 const urgentMs = 300_000;
 /** So long after the last request, what is not proved yet is looked at. */
 const quietMs = 3000;
@@ -114,7 +118,7 @@ function makeAddress(entry: string): Address {
         ? path
         : // Only this user may enter such a folder.
           join(mkdtempSync(ownFolder), name);
-  return { socket, token, pid: process.pid, entry };
+  return { socket, token, pid: process.pid, entry, world: world() };
 }
 
 /** What killed ones have left. */
@@ -139,7 +143,8 @@ async function publish(address: Address): Promise<Address> {
         if (!(error instanceof Error && Reflect.get(error, 'code') === 'EEXIST')) throw error;
       }
       const other = readAddress();
-      if (other?.entry === address.entry && (await answers(other))) return other;
+      const isSame = other?.entry === address.entry && other.world === address.world;
+      if (isSame && (await answers(other))) return other;
       rmSync(addressPath(), { force: true });
     }
   } finally {
@@ -158,8 +163,14 @@ function answers({ socket }: Address): Promise<boolean> {
 
 function converse(socket: Socket, token: string, resident: Resident, stayAwake: () => void): void {
   let isKnown = false;
-  /** Requests that have not begun. */
-  const waiting = new Set<number>();
+  /** Requests that have no answer. */
+  const open = new Map<number, Wish>();
+  const withdraw = ({ withdraw: id, begun = false }: Withdrawal): boolean => {
+    const wish = open.get(id);
+    if (wish === undefined) return false;
+    if (begun || !wish.hasBegun) wish.isWanted = false;
+    return !wish.hasBegun;
+  };
   const answer = (message: object): void => {
     if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
   };
@@ -171,22 +182,25 @@ function converse(socket: Socket, token: string, resident: Resident, stayAwake: 
     }
     const withdrawn = parseWithdrawal(line);
     if (withdrawn !== undefined)
-      return answer({ id: withdrawn, withdrawn: waiting.delete(withdrawn) });
+      return answer({ id: withdrawn.withdraw, withdrawn: withdraw(withdrawn) });
     const request = parseRequest(line);
     if (request === undefined) return void socket.destroy();
     stayAwake();
-    const { id } = request;
-    waiting.add(id);
+    const { id, method } = request;
+    const wish: Wish = { hasBegun: false, isWanted: true, isForFace: method === 'restoreBaseline' };
+    open.set(id, wish);
+    const settle = (message: object): void => {
+      open.delete(id);
+      // What was withdrawn before it began is answered.
+      if (wish.hasBegun || wish.isWanted) answer({ id, ...message });
+    };
     // After all lines that have come by now: a process that was stopped meanwhile does nothing that is withdrawn.
     setImmediate(() => {
-      if (!waiting.has(id)) return;
-      resident
-        .serve(request, () => waiting.delete(id))
-        .then(
-          (ok) => answer({ id, ok }),
-          (error: unknown) => answer({ id, error: toPlainError(error) }),
-        )
-        .finally(() => waiting.delete(id));
+      if (!wish.isWanted) return void open.delete(id);
+      resident.serve(request, wish).then(
+        (ok) => settle({ ok }),
+        (error: unknown) => settle({ error: toPlainError(error) }),
+      );
     });
   };
   socket.setEncoding('utf8');
@@ -195,11 +209,22 @@ function converse(socket: Socket, token: string, resident: Resident, stayAwake: 
     linesOf(onLine, () => socket.destroy()),
   );
   socket.on('error', () => socket.destroy());
+  // A checkpoint is of use to all. A restore is not, when the one that asked for it has been ended.
+  socket.once('close', () => {
+    for (const wish of open.values()) if (wish.isForFace) wish.isWanted = false;
+  });
 }
 
 function isSame(given: string, token: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(token)];
   return a.length === b.length && timingSafeEqual(a, b);
+}
+
+interface Wish {
+  hasBegun: boolean;
+  isWanted: boolean;
+  /** It ends with the face, until it replaces something. */
+  isForFace: boolean;
 }
 
 class Resident {
@@ -223,13 +248,16 @@ class Resident {
     return this.#running > 0 || this.#isProving;
   }
 
-  /** @param begin Called before what takes time: false means that it is not wanted any more. */
-  async serve({ method, params }: ResidentRequest, begin: () => boolean): Promise<unknown> {
+  async serve({ method, params }: ResidentRequest, wish: Wish): Promise<unknown> {
     this.#running += 1;
+    // Called before what takes time.
+    const begin = (): boolean => (wish.hasBegun = wish.isWanted);
     try {
-      return method === 'checkpoint'
-        ? await this.#checkpoint(params as CheckpointRequest, begin)
-        : await this.#warm.call(method, params as Params<typeof method>, callMs, begin);
+      if (method === 'checkpoint')
+        return await this.#checkpoint(params as CheckpointRequest, begin);
+      if (method === 'restoreBaseline')
+        return await this.#restore(params as RestoreBaselineRequest, begin, () => wish.isWanted);
+      return await this.#warm.call(method, params as Params<typeof method>, callMs, begin);
     } finally {
       this.#running -= 1;
       this.#proveWhenQuiet();
@@ -269,6 +297,36 @@ class Resident {
       else this.#known.set(key, { stamp, id, path, looks });
     }
     return { ...result, unchanged: [...unchanged, ...result.unchanged] };
+  }
+
+  /** With a large one, the face has to do it in a process of its own, that shows progress. */
+  async #restore(
+    request: RestoreBaselineRequest,
+    ...wanted: [begin: () => boolean, mayPublish: () => boolean]
+  ): Promise<unknown> {
+    const { name, items, taking } = request;
+    const { target = '' } = items[0] ?? {};
+    const sizes = storedIn(checkpointsFolder(taking.checkpoints))
+      .filter(({ manifest }) => manifest.baseline?.name === name)
+      .map(({ manifest }) => manifest.sizeBytes);
+    if (Math.max(sizeOf(target) ?? 0, ...sizes) > mostWarmBytes)
+      throw new BackupError('deadline', 'The database is too large for the resident worker.');
+    try {
+      return await this.#warm.call('restoreBaseline', request, callMs, ...wanted);
+    } catch (error) {
+      if (isBackupError(error) && killed.has(error.code)) await this.#cleanUpIn(dirname(target));
+      throw error;
+    }
+  }
+
+  /** A killed process cannot tidy up. When another has looked at its lock files, it is gone for certain. */
+  async #cleanUpIn(folder: string): Promise<void> {
+    try {
+      await this.#alone.call('sweepClaims', { in: [folder] }, { deadlineMs: callMs });
+      await sweepLeftovers(folder);
+    } catch {
+      // The next restore there does.
+    }
   }
 
   #proveWhenQuiet(): void {

@@ -1,7 +1,7 @@
 /** A face's way to the resident worker: the one that is there, else one that it starts. */
 import { fork } from 'node:child_process';
 import { createConnection, type Socket } from 'node:net';
-import { BackupError, fromPlainError } from '../core/errors.ts';
+import { BackupError, cancelled, fromPlainError } from '../core/errors.ts';
 import type { Method, Params, Result } from './protocol.ts';
 import {
   type Address,
@@ -12,6 +12,8 @@ import {
   type ResidentMethod,
   residentMethods,
   residentRole,
+  type Withdrawal,
+  world,
 } from './residentProtocol.ts';
 
 export interface ResidentOptions {
@@ -21,6 +23,11 @@ export interface ResidentOptions {
   idleMs?: number;
   /** Without it, only one that runs is asked. */
   mayStart?: boolean;
+}
+
+interface Patience {
+  beginWithinMs?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 const defaultIdleMs = 120_000;
@@ -48,16 +55,23 @@ export class ResidentClient {
   /**
    * Rejects with a BackupError: the worker's own, or `worker-died` when there is no way to one.
    * @param beginWithinMs What has not begun by then is withdrawn, and rejects with `deadline`. What has begun is waited for.
+   * @param signal The same at once, and it rejects with `cancelled`. A restore that has begun ends so too, until it replaces.
    */
   async call<M extends ResidentMethod>(
     method: M,
     params: Params<M>,
-    { beginWithinMs }: { beginWithinMs?: number } = {},
+    { beginWithinMs, signal }: Patience = {},
   ): Promise<Result<M>> {
-    const ask = async (): Promise<ResidentAnswer | undefined> =>
-      (await this.#connect()).ask(method, params, beginWithinMs);
+    const ask = async (): Promise<Heard | undefined> => {
+      const connection = await this.#connect();
+      return signal?.aborted === true
+        ? { id: 0, withdrawn: true }
+        : connection.ask(method, params, { beginWithinMs, signal });
+    };
     // It may end in the moment in which it is asked; each call can be done twice.
     const answer = (await ask()) ?? (await ask());
+    if (answer?.withdrawn === true && signal?.aborted === true)
+      throw answer.isUnheard === true ? unheard() : cancelled();
     if (answer?.withdrawn === true)
       throw new BackupError('deadline', 'The resident worker has no time now.', {
         facts: { deadlineMs: beginWithinMs ?? 0 },
@@ -92,7 +106,7 @@ export class ResidentClient {
   async #open(): Promise<Connection> {
     if (this.#isDisposed) throw new BackupError('worker-died', 'The conversation was ended.');
     const known = readAddress();
-    if (known?.entry === this.#entry) {
+    if (known?.entry === this.#entry && known.world === world()) {
       try {
         return await Connection.to(known);
       } catch {
@@ -126,6 +140,16 @@ export class ResidentClient {
       });
     });
   }
+}
+
+/** `isUnheard`: whether it has begun is not known. */
+type Heard = ResidentAnswer & { isUnheard?: boolean };
+
+function unheard(): BackupError {
+  return new BackupError(
+    'cancelled',
+    'The resident worker does not answer. What it had begun, it may finish later.',
+  );
 }
 
 class Connection {
@@ -175,28 +199,33 @@ class Connection {
   async ask(
     method: ResidentMethod,
     params: unknown,
-    beginWithinMs: number | undefined,
-  ): Promise<ResidentAnswer | undefined> {
+    { beginWithinMs, signal }: Patience,
+  ): Promise<Heard | undefined> {
     if (this.#socket.destroyed) return undefined;
     const id = ++this.#lastId;
     this.#socket.ref();
     let timer: NodeJS.Timeout | undefined;
-    const answer = await new Promise<ResidentAnswer | undefined>((resolve) => {
+    let withdraw: () => void = () => undefined;
+    const answer = await new Promise<Heard | undefined>((resolve) => {
       this.#waiting.set(id, resolve);
       this.#socket.write(`${JSON.stringify({ id, method, params })}\n`);
-      if (beginWithinMs === undefined) return;
-      timer = setTimeout(() => {
+      withdraw = () => {
+        clearTimeout(timer);
         this.#unheard.add(id);
-        this.#socket.write(`${JSON.stringify({ withdraw: id })}\n`);
+        const wish = { withdraw: id, begun: signal?.aborted === true } satisfies Withdrawal;
+        this.#socket.write(`${JSON.stringify(wish)}\n`);
         timer = setTimeout(() => {
-          if (!this.#unheard.has(id)) return;
+          if (!this.#unheard.delete(id)) return;
           // It is stopped. When it goes on it reads the request and the wish together, and does nothing.
           this.#waiting.delete(id);
-          resolve({ id, withdrawn: true });
+          resolve({ id, withdrawn: true, isUnheard: true });
         }, withdrawnWithinMs);
-      }, beginWithinMs);
+      };
+      signal?.addEventListener('abort', withdraw, { once: true });
+      if (beginWithinMs !== undefined) timer = setTimeout(withdraw, beginWithinMs);
     });
     clearTimeout(timer);
+    signal?.removeEventListener('abort', withdraw);
     if (this.#waiting.size === 0) this.#socket.unref();
     return answer;
   }

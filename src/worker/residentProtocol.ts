@@ -4,10 +4,11 @@
  *   face -> resident   { token }                      first; a wrong one ends the conversation
  *   face -> resident   { id, method, params }         any number of times, also before the last answer is there
  *   face -> resident   { withdraw: id }               it is no longer wanted, unless it has begun
+ *   face -> resident   { withdraw: id, begun: true }  the same of a restore that has begun, until it replaces something
  *   resident -> face   { id, ok } or { id, error }    once for each that is not withdrawn
  *   resident -> face   { id, withdrawn }              the answer to the wish: false for one that has begun
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { dataFolderPath } from '../core/files/dataFolder.ts';
@@ -22,6 +23,7 @@ export const residentMethods = [
   'findCheckpoint',
   'listCheckpoints',
   'lossesAfter',
+  'restoreBaseline',
 ] as const satisfies Method[];
 export type ResidentMethod = (typeof residentMethods)[number];
 
@@ -34,8 +36,27 @@ const addressSchema = v.object({
   pid: v.number(),
   /** Of the worker's entry: another version of it starts one of its own. */
   entry: v.string(),
+  /** What it sees: see `world`. */
+  world: v.string(),
 });
 export type Address = v.InferOutput<typeof addressSchema>;
+
+/**
+ * As whom a process runs, and which files and processes it sees. In a container, for another user or in a sandbox, the same
+ * path may be another file, and a program that has it open may not be seen.
+ */
+export function world(): string {
+  return [process.getuid?.() ?? '', ...['mnt', 'pid'].map(namespaceOf)].join(' ');
+}
+
+/** Linux alone has them. */
+function namespaceOf(kind: string): string {
+  try {
+    return readlinkSync(`/proc/self/ns/${kind}`);
+  } catch {
+    return '';
+  }
+}
 
 export function addressPath(): string {
   return join(dataFolderPath(), 'runtime', 'resident.json');
@@ -62,9 +83,12 @@ export function parseRequest(line: string): ResidentRequest | undefined {
   return parsed(requestSchema, line);
 }
 
-/** The id of a request that is not wanted any more. */
-export function parseWithdrawal(line: string): number | undefined {
-  return parsed(v.object({ withdraw: v.number() }), line)?.withdraw;
+const withdrawalSchema = v.object({ withdraw: v.number(), begun: v.optional(v.boolean()) });
+export type Withdrawal = v.InferOutput<typeof withdrawalSchema>;
+
+/** Of a request that is not wanted any more. */
+export function parseWithdrawal(line: string): Withdrawal | undefined {
+  return parsed(withdrawalSchema, line);
 }
 
 export function parseToken(line: string): string | undefined {

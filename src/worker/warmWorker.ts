@@ -49,18 +49,20 @@ export class WarmWorker {
   /**
    * Rejects with a BackupError: the worker's own, `deadline` or `worker-died`. The next call gets a new process then.
    * @param begin Called when it is its turn: false means that it is not wanted any more, and makes it `cancelled`.
+   * @param mayPublish The same when all is ready, before anything is replaced or gets its name.
    */
   call<M extends Method>(
     method: M,
     params: Params<M>,
     deadlineMs: number,
     begin: () => boolean = () => true,
+    mayPublish: () => boolean = () => true,
   ): Promise<Result<M>> {
     this.#open += 1;
     const answer = this.#last
       .then(() => {
         if (!begin()) throw new BackupError('cancelled', 'Cancelled before it began.');
-        return this.#converse(method, params, deadlineMs);
+        return this.#converse(method, params, deadlineMs, mayPublish);
       })
       .finally(() => (this.#open -= 1));
     this.#last = answer.catch(() => undefined);
@@ -95,6 +97,7 @@ export class WarmWorker {
     method: M,
     params: Params<M>,
     deadlineMs: number,
+    mayPublish: () => boolean,
   ): Promise<Result<M>> {
     const child = this.#ready();
     this.#calls += 1;
@@ -118,7 +121,7 @@ export class WarmWorker {
       const listen = (raw: unknown): void => {
         const message = parseFromWorker(raw);
         if (message === undefined || 'progress' in message || 'note' in message) return;
-        if ('ready' in message) child.send({ publish: true }, () => undefined);
+        if ('ready' in message) child.send({ publish: mayPublish() }, () => undefined);
         else if ('error' in message) settle(() => reject(fromPlainError(message.error)));
         else settle(() => resolve(message.ok as Result<M>));
       };

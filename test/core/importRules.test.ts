@@ -119,7 +119,7 @@ describe('the import rules', () => {
 
   it('give the faces only types and pure files of the core, and the client of the worker', () => {
     const allowed = new RegExp(
-      `^(worker/(agentsRuntime|client|doctor|jobs|protocol|residentClient)\\.ts|core/(${pureCore.join('|')})\\.ts)$`,
+      `^(worker/(agentsRuntime|client|doctor|jobs|protocol|residentClient|residentFirst)\\.ts|core/(${pureCore.join('|')})\\.ts)$`,
     );
     expectNone(
       ({ file, target, isType }) =>

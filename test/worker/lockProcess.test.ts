@@ -16,9 +16,10 @@ describe('the process that keeps other programs out', function () {
 
   it('is ready for the first call, and is a new one for the next', async () => {
     const database = createDatabase(folder('app.db'));
-    const keepOut = keepOutSoonWith(workerEntry);
+    const { keepOut, warm } = keepOutSoonWith(workerEntry);
     const pids: (number | undefined)[] = [];
-    for (let call = 0; call < 2; call++) {
+    for (let call = 0; call < 3; call++) {
+      if (call < 2) warm();
       const { pid, outcomes, letGo } = await keepOut([database]);
       assert.deepEqual(outcomes, ['held']);
       const write = (): void => {
@@ -34,7 +35,7 @@ describe('the process that keeps other programs out', function () {
       write();
       pids.push(pid);
     }
-    assert.notEqual(pids[0], pids[1]);
+    assert.equal(new Set(pids).size, 3);
     assert.ok(pids.every((pid) => pid !== undefined && !isAlive(pid)));
   });
 

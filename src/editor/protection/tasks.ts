@@ -30,7 +30,7 @@ export interface TaskParts {
   folder: BackupsFolder;
   settings: Settings;
   toolVersion: string;
-  worker: WorkerClient;
+  worker: Pick<WorkerClient, 'call'>;
 }
 
 /** Not good is thrown, with the reason. */

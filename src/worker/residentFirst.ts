@@ -1,27 +1,44 @@
-/** The hook's way to what uses SQLite: the resident worker when the editor has one, else a process of its own. */
+/** A face's way to what uses SQLite: the resident worker where there is one, else a process of its own. */
 import { BackupError, isBackupError } from '../core/errors.ts';
-import type { CallOptions, WorkerClient } from '../worker/client.ts';
-import type { Method, Params, Result } from '../worker/protocol.ts';
-import { ResidentClient } from '../worker/residentClient.ts';
+import { type Translate, translateAnswer, translateError } from '../core/sentences.ts';
+import type { CallOptions, WorkerClient } from './client.ts';
+import type { Method, Params, Result } from './protocol.ts';
+import { ResidentClient } from './residentClient.ts';
 
 type Caller = Pick<WorkerClient, 'call'>;
 
-/** A resident worker that is busy or stopped must not use up the time of the agent. */
-const residentBeginsWithinMs = 4000;
+/** A resident worker that is busy or stopped must not use up the time of an agent, or of a test. */
+const defaultBeginWithinMs = 4000;
+
+export interface ResidentFirstOptions {
+  /** Of this version: a resident worker of another one is not asked. */
+  entry: string;
+  beginWithinMs?: number;
+  /** Where there is none, it is started. */
+  mayStart?: boolean;
+  /** As in `WorkerOptions`. */
+  translate?: Translate | undefined;
+}
 
 export class ResidentFirst implements Caller {
   readonly #alone: Caller;
   readonly #resident: ResidentClient;
   readonly #beginWithinMs: number;
+  readonly #translate: Translate | undefined;
 
-  /** The entry is that of this version: one of another version is not asked. */
   constructor(
     alone: Caller,
-    { entry, beginWithinMs = residentBeginsWithinMs }: { entry: string; beginWithinMs?: number },
+    {
+      entry,
+      beginWithinMs = defaultBeginWithinMs,
+      mayStart = false,
+      translate,
+    }: ResidentFirstOptions,
   ) {
     this.#alone = alone;
-    this.#resident = new ResidentClient({ entry, mayStart: false });
+    this.#resident = new ResidentClient({ entry, mayStart });
     this.#beginWithinMs = beginWithinMs;
+    this.#translate = translate;
   }
 
   async call<M extends Method>(
@@ -32,7 +49,10 @@ export class ResidentFirst implements Caller {
     const answered = ResidentClient.answers(method)
       ? ((await this.#ask(options, method, params as never)) as { ok: Result<M> } | undefined)
       : undefined;
-    return answered === undefined ? this.#alone.call(method, params, options) : answered.ok;
+    if (answered === undefined) return this.#alone.call(method, params, options);
+    return this.#translate === undefined
+      ? answered.ok
+      : translateAnswer(answered.ok, this.#translate);
   }
 
   dispose(): void {
@@ -49,13 +69,19 @@ export class ResidentFirst implements Caller {
   ): Promise<{ ok: unknown } | undefined> {
     const giveUp = [signal, deadlineMs === undefined ? undefined : AbortSignal.timeout(deadlineMs)];
     const given = AbortSignal.any(giveUp.filter((one) => one !== undefined));
+    const isRestore = method === 'restoreBaseline';
     const call = this.#resident
-      .call(method, params, { beginWithinMs: this.#beginWithinMs })
+      .call(method, params, {
+        beginWithinMs: this.#beginWithinMs,
+        ...(isRestore && { signal: given }),
+      })
       .then((ok) => ({ ok }))
       .catch((error: unknown) => {
         if (isBackupError(error) && fallsBack.has(error.code)) return undefined;
-        throw error;
+        throw this.#translate === undefined ? error : translateError(error, this.#translate);
       });
+    // What was replaced or not has to be known.
+    if (isRestore) return call;
     const late = new Promise<never>((_, reject) => {
       const stop = (): void =>
         reject(new BackupError('cancelled', 'The resident worker was not waited for any longer.'));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { ResidentFirst } from '../../src/cli/residentFirst.ts';
+import { ResidentFirst } from '../../src/worker/residentFirst.ts';
 import type { CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
 import { storedIn, checkpointsFolder } from '../../src/core/checkpoint/store.ts';
 import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';

@@ -42,7 +42,7 @@ export function planLines({ items }: RestorePlan): string[] {
     return [
       item.targetExists
         ? `The live database is ${item.targetState}.`
-        : 'The live database is not there any more.',
+        : 'The live database no longer exists.',
       ...(item.targetState === 'readable' && changed.length === 0
         ? ['All rows are the same.']
         : []),

@@ -31,7 +31,7 @@ export async function litestream(
   if (path === undefined) print(`It would read ${formatBytes(sizeBytes)}.`);
   else
     print(
-      `Fetched and verified: ${path}\nRestore it: sqlite-backup restore BACKUP TARGET --yes --unproved (it has no backup details). Stop Litestream before it, and run litestream reset after it.`,
+      `Fetched and verified: ${path}\nRestore it: sqlite-backup restore BACKUP TARGET --yes --unproved (it has no backup details). Stop Litestream before the restore, and run litestream reset after it.`,
     );
   return exitCodes.ok;
 }

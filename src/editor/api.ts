@@ -13,7 +13,8 @@ import { plainCheckpoints } from './commands/protection.ts';
 import type { Disposables } from './disposables.ts';
 import { commands } from './contributed.ts';
 import type { Checkpoints } from './protection/checkpoints.ts';
-import type { DataLoss, LossAlarm } from './protection/lossAlarm.ts';
+import type { LossAlarm } from './protection/lossAlarm.ts';
+import type { DataLoss } from './protection/lossWords.ts';
 
 export interface ApiParts {
   alarm: LossAlarm;

@@ -85,7 +85,7 @@ export class Backups implements vscode.Disposable {
     this.#settings = parts.settings;
     this.#folder = parts.folder;
     this.#log = parts.log;
-    this.#lists = new Catalogs(parts.worker, parts.log);
+    this.#lists = new Catalogs(parts.worker, parts.log, () => this.#watch.refreshSoon());
     this.#changed = this.#owned.add(new vscode.EventEmitter<void>());
     this.onDidChange = this.#changed.event;
     this.#jobs = new BackupJobs(parts, () => this.#changed.fire());
@@ -332,10 +332,9 @@ export class Backups implements vscode.Disposable {
       const why = this.#lists.problemOf(folder);
       return why === undefined ? [] : [{ folder, why }];
     });
-    const trees = await Promise.all(places.map(workTreeOf));
-    this.#inWorkTree = places.filter(
-      (place, index) => trees[index] !== undefined && this.#lists.problemOf(place) === undefined,
-    );
+    const usable = places.filter((place) => this.#lists.problemOf(place) === undefined);
+    const trees = await Promise.all(usable.map(workTreeOf));
+    this.#inWorkTree = usable.filter((_, index) => trees[index] !== undefined);
     this.#revision = [
       ...this.#troubled.map(({ folder, why }) => `${folder}\0${why}`),
       ...this.entries.map(({ path, stamp }) => `${path}\0${stamp}`),

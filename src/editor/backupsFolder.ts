@@ -10,10 +10,12 @@ import {
   folderFromEnv,
   isInside,
 } from '../core/catalog/folderSetting.ts';
+import { answers, hangs } from '../core/files/answering.ts';
 import { dataFolderIn } from '../core/files/dataFolderPath.ts';
 import { commands } from './contributed.ts';
 import { inertLine, notify } from './inert.ts';
 import type { Log } from './log.ts';
+import { said } from './said.ts';
 import type { Settings } from './settings.ts';
 
 /** A backups folder, and whether the workspace chose it rather than the person. */
@@ -64,6 +66,7 @@ export class BackupsFolder {
   /** A workspace may come from a stranger, so a folder outside of it counts only when the person agrees. */
   async #needsConsent({ path, byWorkspace }: Choice): Promise<boolean> {
     if (!byWorkspace || this.#consented().includes(path)) return false;
+    if (!(await answers(path))) return true;
     const place = await realPlace(path);
     for (const { uri } of vscode.workspace.workspaceFolders ?? []) {
       if (isInside(path, uri.fsPath) && isInside(place, await realPlace(uri.fsPath))) return false;
@@ -86,6 +89,10 @@ export class BackupsFolder {
    */
   async ask(folder: vscode.WorkspaceFolder | undefined): Promise<string | undefined> {
     const choice = await this.#choiceFor(folder);
+    if (choice !== undefined && !(await answers(choice.path))) {
+      void notify.error(said(hangs(choice.path).message));
+      return undefined;
+    }
     if (choice !== undefined && (await this.#needsConsent(choice))) {
       const [use, choose] = [vscode.l10n.t('Use This Folder'), vscode.l10n.t('Choose Folder…')];
       const message = vscode.l10n.t(

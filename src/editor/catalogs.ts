@@ -3,6 +3,7 @@ import { stat } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { sep } from 'node:path';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
+import { answers, hangs, laterAnswer } from '../core/files/answering.ts';
 import { newestFirst } from '../core/manifest/names.ts';
 import type { WorkerClient } from '../worker/client.ts';
 import type { Log } from './log.ts';
@@ -19,16 +20,25 @@ export class Catalogs {
   readonly #log: Pick<Log, 'error'>;
   readonly #seen = new Map<string, SeenFolder>();
   readonly #problems = new Map<string, string>();
+  readonly #onAnswer: () => void;
+  readonly #silent = new Set<string>();
 
-  constructor(worker: WorkerClient, log: Pick<Log, 'error'>) {
+  /** @param onAnswer Called when a folder answers again that did not. */
+  constructor(
+    worker: WorkerClient,
+    log: Pick<Log, 'error'>,
+    onAnswer: () => void = () => undefined,
+  ) {
     this.#worker = worker;
     this.#log = log;
+    this.#onAnswer = onAnswer;
   }
 
   /**
    * The backups in `folder`, newest first. An unusable folder has none: `problemOf` says what is wrong with it.
    */
   async list(folder: string): Promise<CatalogEntry[]> {
+    if (!(await answers(folder))) return this.#noteSilent(folder);
     // First: what changes while the list is made is seen by the next look.
     const look = await lookAt(folder);
     const seen = this.#seen.get(folder);
@@ -51,6 +61,19 @@ export class Catalogs {
       this.#problems.set(folder, error instanceof Error ? error.message : String(error));
       return [];
     }
+  }
+
+  #noteSilent(folder: string): CatalogEntry[] {
+    this.#seen.delete(folder);
+    this.#problems.set(folder, hangs(folder).message);
+    if (this.#silent.has(folder)) return [];
+    this.#silent.add(folder);
+    this.#log.error(`The backups in ${folder} could not be listed`, hangs(folder));
+    void laterAnswer(folder)?.then(() => {
+      this.#silent.delete(folder);
+      this.#onAnswer();
+    });
+    return [];
   }
 
   /** Why the folder could not be listed when that was tried last. */

@@ -44,8 +44,8 @@ export const notice = {
     toasts.notice(shows.warn(message, actions)),
 };
 
-/** A loss of rows: beside whatever is there, and no outcome hides it. */
-export function alarm(message: string, ...actions: string[]): Thenable<string | undefined> {
+/** A loss of rows: takes the place of an outcome, and no outcome hides it. */
+export function alarm(message: string, ...actions: string[]): Promise<string | undefined> {
   return toasts.alarm(shows.warn(message, actions));
 }
 

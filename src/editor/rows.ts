@@ -18,7 +18,7 @@ import { readManifest } from './manifests.ts';
 import { offsiteWords } from './offsiteWords.ts';
 import { databaseCount, fileCount, verdictWord } from './messages.ts';
 import { said } from './said.ts';
-import { dayAndTime, exactTime, timeOfDay } from './times.ts';
+import { dayAndTime, exactTime, timeAndDay, timeOfDay } from './times.ts';
 import { databaseOf } from './whichDatabase.ts';
 import type { MissingRow } from './worktrees.ts';
 
@@ -205,7 +205,7 @@ export function moreItem({ parent, count }: Extract<Row, { kind: 'more' }>): vsc
 function labelOf(entry: CatalogEntry, place: Place, names: ShortNames): string {
   const { path, createdAt, bundle, workspace } = entry;
   const now = Date.now();
-  if (place === 'database') return dayAndTime(createdAt, now);
+  if (place === 'database') return timeAndDay(createdAt, now);
   const what = bundle === undefined ? databaseOf(names, entry) : (bundle.name ?? workspace);
   const time = place === 'day' ? timeOfDay(createdAt) : dayAndTime(createdAt, now);
   return `${time} ${what === undefined || !hasNameOfOurs(path) ? basename(path) : what}`;

@@ -5,7 +5,7 @@ import type { Destination } from '../core/offsite/destination.ts';
 import type { Compression, Method } from '../core/manifest/manifest.ts';
 import type { SettingKey, SettingValues } from './contributed.ts';
 import { extensionId, section } from './ids.ts';
-import { notify } from './inert.ts';
+import { notice } from './inert.ts';
 import { problemWith, type SettingProblem, type SettingSchema } from './settingCheck.ts';
 
 const longestTimerMs = 2_147_483_647;
@@ -316,7 +316,7 @@ function tellBad(key: SettingKey, { expected, found }: SettingProblem): void {
     choice: t('one of its choices'),
     range: t('a number within its limits'),
   };
-  void notify
+  void notice
     .warn(
       t(
         'The setting {0} is {1}, but must be {2}. Its default counts until you change it.',

@@ -36,6 +36,15 @@ export function dayAndTime(iso: string, now: number): string {
   return t('{0}, {1}', format({ month: 'short', day: 'numeric', ...yearOf(iso, now) }, iso), time);
 }
 
+/** `13:45 today`, `18:00 yesterday`, `13:45 Nov 19`: the same where what comes last may be cut off. */
+export function timeAndDay(iso: string, now: number): string {
+  const time = timeOfDay(iso);
+  const days = daysBefore(iso, now);
+  if (days === 0) return t('{0} today', time);
+  if (days === 1) return t('{0} yesterday', time);
+  return `${time} ${format({ month: 'short', day: 'numeric', ...yearOf(iso, now) }, iso)}`;
+}
+
 /** `Today`, `Yesterday`, then `Thu, Nov 19`: what groups the backups of a day. */
 export function dayName(iso: string, now: number): string {
   const days = daysBefore(iso, now);

@@ -52,8 +52,7 @@ class Toasts {
 
   /** The outcome of what a person did: shown at once. A notice that it displaces comes back after it. */
   answer(show: () => Thenable<Answer>, stays = false): Promise<Answer> {
-    const displaced = this.#shown;
-    if (displaced?.isNotice === true && !this.#hadItsTime) this.#waiting.unshift(displaced);
+    this.#keepNotice();
     return this.#put(new Toast(show, { stays }));
   }
 
@@ -65,10 +64,32 @@ class Toasts {
     return toast.answered.promise;
   }
 
-  /** Shown at once beside whatever is there, and hidden by nothing while it is on the screen. */
-  alarm(show: () => Thenable<Answer>): Thenable<Answer> {
+  /** Shown at once, in the place of what is there unless that is an alarm, and hidden by nothing while it is on the screen. */
+  alarm(show: () => Thenable<Answer>): Promise<Answer> {
+    const hides = this.#isShown && !this.#isAlarmed;
+    if (hides) this.#keepNotice();
     this.#lastAlarmAt = performance.now();
-    return show();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.#order = this.#order.then(async () => {
+      if (hides) await hideShown();
+      show().then(resolve, reject);
+    });
+    return promise;
+  }
+
+  get #isShown(): boolean {
+    const shown = this.#shown;
+    return shown?.isOpen === true && (shown.stays || !this.#hadItsTime);
+  }
+
+  get #isAlarmed(): boolean {
+    return performance.now() - this.#lastAlarmAt < shownForMs;
+  }
+
+  /** A notice that is displaced before its time comes back. */
+  #keepNotice(): void {
+    const displaced = this.#shown;
+    if (displaced?.isNotice === true && !this.#hadItsTime) this.#waiting.unshift(displaced);
   }
 
   #next(): void {
@@ -79,15 +100,13 @@ class Toasts {
   }
 
   #put(toast: Toast): Promise<Answer> {
-    const older = this.#shown;
-    const isOlderThere = older?.isOpen === true && (older.stays || !this.#hadItsTime);
+    const isOlderThere = this.#isShown;
     this.#shown = toast;
     this.#hadItsTime = false;
     this.#restartTimer(toast);
     // One after the other: what hides the older must not come after what shows the newer.
     this.#order = this.#order.then(async () => {
-      const isAlarmed = performance.now() - this.#lastAlarmAt < shownForMs;
-      if (isOlderThere && !isAlarmed) await hideShown();
+      if (isOlderThere && !this.#isAlarmed) await hideShown();
       void toast.appear().then(() => {
         if (!toast.isOpen) this.#gone(toast);
       });

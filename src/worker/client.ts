@@ -4,6 +4,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError, isBackupError, cancelled } from '../core/errors.ts';
+import { answers, hangs, hangsAfterMs, within } from '../core/files/answering.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files/workplace.ts';
 import type { Progress } from '../core/job.ts';
 import { type Translate, translateAnswer, translateError } from '../core/sentences.ts';
@@ -40,8 +41,6 @@ export interface CallOptions {
 }
 
 const farewellMs = 1000;
-/** A killed process that does not end, and a folder that does not answer, are on a disk that hangs. */
-const hangsAfterMs = 5000;
 const sweepingMs = 20_000;
 
 /** What can be finished or rolled back wherever it was stopped: its deadline counts to the end. */
@@ -243,38 +242,6 @@ async function foldersIn(params: Params<Method>): Promise<string[]> {
     folders.add(found);
   }
   return [...folders.add(tmpdir())];
-}
-
-/** False when the disk of a folder, which need not exist, hangs. It is asked beside this thread, which never waits. */
-async function answers(folder: string): Promise<boolean> {
-  const asked = stat(folder).then(
-    () => true,
-    () => true,
-  );
-  return (await within(hangsAfterMs, asked)) === true;
-}
-
-/** Undefined when it takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function hangs(folder: string): BackupError {
-  return new BackupError(
-    'deadline',
-    `The disk of ${folder} does not answer. Nothing was changed.`,
-    {
-      path: folder,
-      hint: 'Check its connection, then try again.',
-      facts: { deadlineMs: hangsAfterMs },
-    },
-  );
 }
 
 /** This process may end without it. */

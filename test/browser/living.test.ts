@@ -28,7 +28,7 @@ describe('living with backups, in a window', () => {
       await window.treeItem(/^data\/app\.db, /).click();
       await window.page.keyboard.press('ArrowRight');
       await window
-        .treeItem(/^Today .*restore tested/)
+        .treeItem(/^\d\d:\d\d today.*restore tested/)
         .first()
         .waitFor();
       const looks = async (what: string, look: string): Promise<void> => {

@@ -164,7 +164,7 @@ describe('the tools for agents over MCP', function () {
     // Gone, as after the loss: its backups are still told.
     rmSync(database);
     assert.match((await call('list_backups', { database_path: database })).text, new RegExp(id));
-    assert.match((await call('plan_restore', { backup_id: id })).text, /is not there any more/);
+    assert.match((await call('plan_restore', { backup_id: id })).text, /no longer exists/);
   });
 
   it('tells nothing of the backups of other workspaces', async () => {

@@ -143,7 +143,7 @@ describe('the command line, restoring', () => {
     mkdirSync(join(dirname(live), `.${basename(live)}-litestream`));
     const ended = await runCli(args);
     assert.equal(ended.code, 0, ended.stderr);
-    assert.match(ended.stderr, /Litestream replicates .*Stop it before the restore/);
+    assert.match(ended.stderr, /Litestream replicates .*Stop Litestream before the restore/);
     const restored = json<RestoredJson>(ended);
     assert.deepEqual(Object.keys(restored), ['restored', 'setAside', 'safetySnapshot', 'verified']);
     assert.deepEqual([restored.restored, restored.verified], [live, 'ok']);

@@ -202,7 +202,7 @@ esac
       forget(first),
       (error) =>
         isBackupError(error) &&
-        /Copies in nas were removed, and then: restic failed for nas: Fatal: prune/.test(
+        /Copies in nas were removed. What followed failed: restic failed for nas: Fatal: prune/.test(
           error.message,
         ) &&
         /restic prune/.test(error.hint ?? ''),

@@ -80,7 +80,7 @@ describe('what lies around the target of a restore', () => {
     );
     assert.match(
       await remarks(),
-      /has a table of Litestream \(_litestream_lock\).* run litestream reset after it/,
+      /has a table of Litestream \(_litestream_lock\).* run litestream reset/,
     );
     const checks = await checkDatabase(live);
     assert.ok(checks.some(({ text }) => /table of Litestream/.test(text)));

@@ -109,7 +109,7 @@ async function takeViews(window: Window): Promise<void> {
   await app.click();
   await window.page.keyboard.press('ArrowRight');
   await window
-    .treeItem(/^Today/)
+    .treeItem(/^\d\d:\d\d today/)
     .first()
     .waitFor();
   await takeBoth(window, 'backUp');

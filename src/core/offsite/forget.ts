@@ -156,11 +156,15 @@ export async function forgetOffsite({
       recordRemoved(receipts, left);
       if (ids.every((id) => left.has(id))) throw error;
       const { message, facts } = toPlainError(error);
-      throw new BackupError('offsite', `Copies in ${name} were removed, and then: ${message}`, {
-        hint: 'Run `restic prune` to free their space.',
-        facts: facts ?? {},
-        cause: error,
-      });
+      throw new BackupError(
+        'offsite',
+        `Copies in ${name} were removed. What followed failed: ${message}`,
+        {
+          hint: 'Run `restic prune` to free their space.',
+          facts: facts ?? {},
+          cause: error,
+        },
+      );
     }
     recordRemoved(receipts, new Set());
     return { removed: ids };

@@ -145,7 +145,7 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
     case 'certificate':
       return [
         `The certificate of ${name} is not accepted, so nothing was read or sent.`,
-        'Check the address, the clock of this machine, and the certificate of the place. SSL_CERT_FILE names a file with an authority of your own.',
+        'Check the address, the clock of this machine, and the certificate of the place. For a certificate authority of your own, set SSL_CERT_FILE to its file.',
       ];
     case 'machine':
       return [
@@ -155,7 +155,7 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
     case 'overloaded':
       return [
         `${name} takes no requests at the moment. Nothing is lost.`,
-        'Try again later. If it stays, ask the service or look at the log of its server.',
+        'Try again later. If this continues, ask the service or look at the log of its server.',
       ];
     case 'unreachable':
       return [`${name} cannot be reached. Nothing is lost.`, 'Check the network, then try again.'];

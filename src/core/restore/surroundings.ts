@@ -63,8 +63,8 @@ function replicas(live: string): string[] {
       ? []
       : [
           'folder' in litestream
-            ? `Litestream replicates ${live}. Stop it before the restore, and remove ${litestream.folder} after it, so that it starts a new copy: its state belongs to the previous database.`
-            : `${live} has a table of Litestream (${litestream.table}), so Litestream may replicate it. Stop it before the restore, and run litestream reset after it, so that it starts a new copy: its state belongs to the previous database.`,
+            ? `Litestream replicates ${live}. Stop Litestream before the restore. After the restore, remove ${litestream.folder}: its state belongs to the previous database, and Litestream then starts a new copy.`
+            : `${live} has a table of Litestream (${litestream.table}), so Litestream may replicate it. Stop Litestream before the restore. After the restore, run litestream reset: its state belongs to the previous database, and it then starts a new copy.`,
         ]),
     ...(libsql.length === 0
       ? []

@@ -46,7 +46,7 @@ export async function keepFirst(
 
 /** For one that was taken, and is not in the list a moment later. */
 export function notKept(database: string): BackupError {
-  return new BackupError('incomplete', `The checkpoint of ${database} is not there any more.`, {
+  return new BackupError('incomplete', `The checkpoint of ${database} no longer exists.`, {
     path: database,
     hint: 'Try again.',
   });

@@ -8,33 +8,23 @@ import { defaultBusyTimeoutMs } from '../backupJobs.ts';
 import { Disposables } from '../disposables.ts';
 import { commands } from '../contributed.ts';
 import { alarm, inertLine } from '../inert.ts';
-import { databaseName } from '../messages.ts';
-import { timeOfDay } from '../times.ts';
 import type { CheckpointParts, Checkpoints } from './checkpoints.ts';
 import type { Protection } from './protection.ts';
 import { isLineOfTask } from './linesOfTasks.ts';
 import { stateOf } from './liveState.ts';
+import { type DataLoss, lossesWords, lossWords, nameOf } from './lossWords.ts';
 import { Watched } from './watched.ts';
-
-export interface DataLoss {
-  /** The path of the database. */
-  database: string;
-  /** Empty when the file itself is gone, or is no database any more. */
-  losses: Loss[];
-  isGone: boolean;
-  /** The file is there, and its content is no database. */
-  isNoDatabase: boolean;
-  /** The last state before, which is pinned. */
-  backup: string | undefined;
-  /** What ran meanwhile, as far as this window knows. */
-  ran: string | undefined;
-}
 
 interface Known extends Omit<Counted, 'columns'> {
   /** Missing in what an older version has remembered. */
   columns?: Counted['columns'];
   /** ISO 8601. */
   at: string;
+}
+
+interface Told {
+  loss: DataLoss;
+  backup: CatalogEntry | undefined;
 }
 
 interface Parts extends Omit<CheckpointParts, 'toolVersion' | 'audit'> {
@@ -70,6 +60,8 @@ export class LossAlarm implements vscode.Disposable {
   /** The newest command, task or session, with its start. */
   #ran: { text: string; at: number } | undefined;
   #isLooking = false;
+  /** What takes one database away often takes several: they are told together. */
+  #toTell: Told[] = [];
   readonly #later = new Set<NodeJS.Timeout>();
 
   constructor(parts: Parts) {
@@ -90,6 +82,7 @@ export class LossAlarm implements vscode.Disposable {
   async #lookSafely(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
+    const waiting = this.#toTell.length;
     try {
       await this.#look();
     } catch (error) {
@@ -97,6 +90,11 @@ export class LossAlarm implements vscode.Disposable {
     } finally {
       this.#isLooking = false;
     }
+    // As long as each look finds more, not all is known.
+    if (this.#toTell.length > waiting) return;
+    this.#ask(this.#toTell.splice(0)).catch((error: unknown) =>
+      this.#parts.log.error('The answer to a loss failed', error),
+    );
   }
 
   async #look(): Promise<void> {
@@ -190,31 +188,61 @@ export class LossAlarm implements vscode.Disposable {
     const ran = this.#ranSince(before.at);
     const loss = {
       ...{ database: path, losses, isGone: losses.length === 0, isNoDatabase },
-      ...{ backup: backup?.path, ran },
+      ...{ backup: backup?.path, ran, since: before.at },
     };
-    this.#parts.log.warn(words(loss, before.at));
+    this.#parts.log.warn(lossWords(loss));
     this.#lost.fire(loss);
     const now = Date.now();
     if (now - (this.#toldAt.get(path) ?? -Infinity) < quietAfterAlarmMs) return;
     this.#toldAt.set(path, now);
-    void this.#ask(loss, before, backup).catch((error: unknown) =>
-      this.#parts.log.error('The answer to a loss failed', error),
-    );
+    this.#toTell.push({ loss, backup });
   }
 
-  async #ask(loss: DataLoss, before: Known, backup: CatalogEntry | undefined): Promise<void> {
+  async #ask(all: readonly Told[]): Promise<void> {
+    const [first, ...others] = all;
+    if (first === undefined) return;
+    const answers = answersTo(first);
+    if (others.length === 0) return this.#do(await alarm(lossWords(first.loss), ...answers), first);
     const { t } = vscode.l10n;
-    const [changed, restore, fine] = [t('What Changed'), t('Restore…'), t('Not a Loss')];
-    const answer = await alarm(
-      words(loss, before.at),
-      ...(backup === undefined ? [] : [...(loss.isGone ? [] : [changed]), restore]),
-      fine,
-    );
+    const [review, fine] = [t('Review…'), t('Not a Loss')];
+    const answer = await alarm(lossesWords(all.map(({ loss }) => loss)), review, fine);
+    if (answer === fine) for (const one of all) await this.#do(fine, one);
+    if (answer !== review) return;
+    const done = await this.#review(all);
+    // A database stays told until it is answered: also when the list is left.
+    await this.#ask(all.filter((one) => one !== done));
+  }
+
+  /** Resolves with the one that was answered. */
+  async #review(all: readonly Told[]): Promise<Told | undefined> {
+    const { t } = vscode.l10n;
+    const items = all.map((told) => ({
+      label: inertLine(nameOf(told.loss)),
+      detail: inertLine(lossWords(told.loss)),
+      told,
+    }));
+    const picked = await vscode.window.showQuickPick(items, {
+      title: t('Databases That Lost Data'),
+      placeHolder: t('Choose a database to compare or to restore'),
+    });
+    if (picked === undefined) return undefined;
+    const answer = await vscode.window.showQuickPick(answersTo(picked.told), {
+      title: picked.label,
+      placeHolder: picked.detail,
+    });
+    if (answer === undefined) return undefined;
+    await this.#do(answer, picked.told);
+    return picked.told;
+  }
+
+  async #do(answer: string | undefined, { loss, backup }: Told): Promise<void> {
+    const { t } = vscode.l10n;
     const uri = vscode.Uri.file(loss.database);
     const row = backup && { kind: 'snapshot', entry: backup, uri };
-    if (answer === changed) await vscode.commands.executeCommand(commands.compareWithLive, row);
-    if (answer === restore) await vscode.commands.executeCommand(commands.restore, row);
-    if (answer !== fine) return;
+    if (answer === t('What Changed'))
+      await vscode.commands.executeCommand(commands.compareWithLive, row);
+    if (answer === t('Restore…')) await vscode.commands.executeCommand(commands.restore, row);
+    if (answer !== t('Not a Loss')) return;
     this.#toldAt.delete(loss.database);
     const names = loss.losses.map(({ table }) => learnedName(loss.database, table, loss.ran));
     await this.#parts.memory.update(learnedKey, [...new Set([...this.#learned(), ...names])]);
@@ -261,26 +289,8 @@ function learnedName(path: string, table: string, ran: string | undefined): stri
   return JSON.stringify([path, table, ran ?? '']);
 }
 
-/** `app.db: orders has 13 rows, 12,000 fewer than at 10:02 (npm test).` */
-function words({ database, losses, isGone, isNoDatabase, ran }: DataLoss, since: string): string {
+function answersTo({ loss, backup }: Told): string[] {
   const { t } = vscode.l10n;
-  const name = databaseName(vscode.Uri.file(database));
-  const number = (count: number): string =>
-    new Intl.NumberFormat(vscode.env.language).format(count);
-  const because = ran === undefined ? '' : ` (${inertLine(ran.slice(0, 100))})`;
-  const time = timeOfDay(since);
-  if (isNoDatabase)
-    return t('{0} is not a SQLite database any more, since {1}{2}.', name, time, because);
-  if (isGone) return t('{0} has been missing since {1}{2}.', name, time, because);
-  const shown = losses.slice(0, 3).map(({ table, before, now, columns }) => {
-    if (columns !== undefined) return t('{0}: without {1} now', table, columns.join(', '));
-    return now === undefined
-      ? t('{0}: the table with {1} rows was deleted or renamed', table, number(before))
-      : t('{0}: {1} of {2} rows gone', table, number(before - now), number(before));
-  });
-  const more = losses.length - shown.length;
-  const list = [...shown, ...(more > 0 ? [t('and {0} more tables', more)] : [])].join('; ');
-  return losses.every(({ columns }) => columns !== undefined)
-    ? t('{0} lost columns since {1}{2}. {3}.', name, time, because, list)
-    : t('{0} lost rows since {1}{2}. {3}.', name, time, because, list);
+  const compare = loss.isGone ? [] : [t('What Changed')];
+  return [...(backup === undefined ? [] : [...compare, t('Restore…')]), t('Not a Loss')];
 }

@@ -15,6 +15,7 @@ const pureCore = [
   'checkpoint/commands',
   'checkpoint/turns',
   'errors',
+  'files/answering',
   'files/dataFolderPath',
   'manifest/lineage',
   'manifest/loss',

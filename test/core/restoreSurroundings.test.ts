@@ -59,7 +59,7 @@ describe('what lies around the target of a restore', () => {
     writeFileSync(folder('app.db-info'), '{}');
     const words = await remarks();
     assert.match(words, /app\.db has 2 names \(hard links\)/);
-    assert.match(words, /Litestream replicates .*remove \.app\.db-litestream after it/);
+    assert.match(words, /Litestream replicates .*remove \.app\.db-litestream:/);
     assert.match(words, /replica of a libSQL server \(app\.db-info\)/);
     for (const name of ['other.db', 'app.db', 'app.db-info']) rmSync(folder(name));
     writeFileSync(`${live}-wal`, 'newest transactions');

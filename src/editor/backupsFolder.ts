@@ -10,8 +10,8 @@ import {
   folderFromEnv,
   isInside,
 } from '../core/catalog/folderSetting.ts';
-import { answers, hangs } from '../core/files/answering.ts';
 import { dataFolderIn } from '../core/files/dataFolderPath.ts';
+import { answers, hangs } from '../worker/client.ts';
 import { commands } from './contributed.ts';
 import { inertLine, notify } from './inert.ts';
 import type { Log } from './log.ts';

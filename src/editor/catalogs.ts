@@ -3,9 +3,8 @@ import { stat } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { sep } from 'node:path';
 import type { CatalogEntry } from '../core/catalog/catalog.ts';
-import { answers, hangs, laterAnswer } from '../core/files/answering.ts';
 import { newestFirst } from '../core/manifest/names.ts';
-import type { WorkerClient } from '../worker/client.ts';
+import { answers, hangs, laterAnswer, type WorkerClient } from '../worker/client.ts';
 import type { Log } from './log.ts';
 
 interface SeenFolder {

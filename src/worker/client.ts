@@ -17,6 +17,8 @@ import {
 } from './protocol.ts';
 import { WarmWorker } from './warmWorker.ts';
 
+export { answers, hangs, laterAnswer } from '../core/files/answering.ts';
+
 export interface WorkerOptions {
   /** The worker's entry: `dist/worker.cjs`, or `src/worker/main.ts` when running from source. */
   entry: string;

@@ -15,7 +15,6 @@ const pureCore = [
   'checkpoint/commands',
   'checkpoint/turns',
   'errors',
-  'files/answering',
   'files/dataFolderPath',
   'manifest/lineage',
   'manifest/loss',

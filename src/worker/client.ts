@@ -1,7 +1,7 @@
 /** Runs calls in worker processes: one process a call, so that a cancel is a kill that always works. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { realpath, stat } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { BackupError, fromPlainError, isBackupError, cancelled } from '../core/errors.ts';
 import { answers, hangs, hangsAfterMs, within } from '../core/files/answering.ts';
@@ -15,6 +15,7 @@ import {
   type Result,
   type ToWorker,
 } from './protocol.ts';
+import { workerEnvironment } from './environment.ts';
 import { WarmWorker } from './warmWorker.ts';
 
 export { answers, hangs, laterAnswer } from '../core/files/answering.ts';
@@ -65,7 +66,6 @@ const reading: ReadonlySet<Method> = new Set([
 ]);
 const again: ReadonlySet<string> = new Set(['worker-died', 'deadline']);
 const restoreDeadlineMs = 60 * 60 * 1000;
-const threads = String(Math.max(4, availableParallelism()));
 
 export class WorkerClient {
   readonly #options: WorkerOptions;
@@ -212,8 +212,7 @@ export class WorkerClient {
   #fork(): ChildProcess {
     const child = fork(this.#options.entry, [], {
       execArgv: debuggerArguments(), // Never the debugger's port or the loader of the face.
-      // Bundles are compressed on all cores; by default there are only four threads for that.
-      env: { UV_THREADPOOL_SIZE: threads, ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+      env: workerEnvironment(),
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // Ctrl+C in a terminal goes to the face alone, which then decides; Windows would open a console instead.
       detached: process.platform !== 'win32',

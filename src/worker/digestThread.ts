@@ -5,19 +5,21 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { statSync } from 'node:fs';
-import { digestFile, type Digests } from '../core/files/digests.ts';
+import { type DigestsFor, digestsFor, type Purpose } from '../core/files/digests.ts';
 
 interface Task {
   digest: string;
+  purpose: Purpose;
 }
 
 /** Below it, the digests take less time than the start of a thread. */
 const THREAD_PAYS_BYTES = 16 * 1024 * 1024;
 
-export async function digestBeside(path: string): Promise<Digests> {
+export async function digestBeside(path: string, purpose: Purpose): Promise<DigestsFor> {
   const entry = process.argv[1];
-  if (entry === undefined || statSync(path).size < THREAD_PAYS_BYTES) return digestFile(path);
-  const thread = new Worker(entry, { workerData: { digest: path } satisfies Task });
+  if (entry === undefined || statSync(path).size < THREAD_PAYS_BYTES)
+    return digestsFor(purpose, path);
+  const thread = new Worker(entry, { workerData: { digest: path, purpose } satisfies Task });
   return new Promise((resolve, reject) => {
     thread.once('message', resolve);
     thread.once('error', reject);
@@ -31,5 +33,6 @@ export function isDigestThread(): boolean {
 }
 
 export function serveDigests(): void {
-  parentPort?.postMessage(digestFile((workerData as Task).digest));
+  const { digest, purpose } = workerData as Task;
+  parentPort?.postMessage(digestsFor(purpose, digest));
 }

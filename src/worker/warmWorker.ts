@@ -1,6 +1,7 @@
 /** A worker process that stays for the next call, so that short calls need not wait for a start. One call at a time. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { BackupError, fromPlainError } from '../core/errors.ts';
+import { workerEnvironment } from './environment.ts';
 import { type Method, type Params, parseFromWorker, type Result } from './protocol.ts';
 
 const role = 'SQLITE_BACKUP_WARM';
@@ -81,7 +82,7 @@ export class WarmWorker {
     this.#calls = 0;
     const child = fork(this.#entry, [], {
       execArgv: [],
-      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1', [role]: this.#role },
+      env: { ...workerEnvironment(), [role]: this.#role },
       detached: process.platform !== 'win32', // A signal of a terminal is for the face.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });

@@ -12,6 +12,22 @@ export interface Digests {
   crc32: number;
 }
 
+/** What a copy is for: one that will be packed needs what a zip says of it. */
+export type Purpose = 'publish' | 'pack';
+
+export type DigestsFor = Pick<Digests, 'sha256'> & Partial<Digests>;
+
+/** What a copy of that purpose needs: half as much again of time goes into a CRC-32. */
+export function digestsFor(
+  purpose: Purpose,
+  path: string,
+  onProgress?: (doneBytes: number) => void,
+): DigestsFor {
+  return purpose === 'pack'
+    ? digestFile(path, onProgress)
+    : { sha256: sha256File(path, onProgress) };
+}
+
 /** Both digests of a file in one reading. `onProgress` gets the bytes read so far; what it throws ends the reading. */
 export function digestFile(path: string, onProgress?: (doneBytes: number) => void): Digests {
   let crc = 0;

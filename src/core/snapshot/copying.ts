@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
-import type { Digests } from '../files/digests.ts';
+import type { DigestsFor, Purpose } from '../files/digests.ts';
 import { stepBytes } from '../files/earlySync.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
@@ -43,6 +43,7 @@ export interface CopyRequest {
     stamp?: string | undefined;
   }[];
   method: Method;
+  purpose: Purpose;
   verify: boolean;
   busyTimeoutMs: number;
   largestBytes: number;
@@ -78,7 +79,7 @@ export interface Copied extends Member {
   /** It shares its blocks with the database. */
   isCloned: boolean;
   /** Ends what is read beside what this thread does, where that gains time. */
-  digests: ((onRead: (doneBytes: number) => void) => Promise<Digests>) | undefined;
+  digests: ((onRead: (doneBytes: number) => void) => Promise<DigestsFor>) | undefined;
 }
 
 /** A copy that is held back for longer is a burden itself: the WAL grows as long as it is read. */
@@ -386,7 +387,7 @@ export class Copying {
     const { digestBeside } = this.#hooks;
     if (!this.#request.verify || digestBeside === undefined) return undefined;
     // One at a time: a thread for each of hundreds of small databases would be a burden.
-    const digests = this.#lastDigests.then(() => digestBeside(copy));
+    const digests = this.#lastDigests.then(() => digestBeside(copy, this.#request.purpose));
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
     this.#lastDigests = digests.catch(() => undefined);
     return () => digests;

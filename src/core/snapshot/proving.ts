@@ -1,16 +1,13 @@
 /** The second half of a snapshot: private copies are checked, hashed and brought to the disk. */
 import { statSync } from 'node:fs';
 import { explain } from '../errors.ts';
-import { digestFile, sha256File } from '../files/digests.ts';
+import { digestsFor, type Purpose } from '../files/digests.ts';
 import { syncFileBeside } from '../files/sync.ts';
 import type { SnapshotHooks } from '../job.ts';
 import { boundTables, type Finding, type Manifest } from '../manifest/manifest.ts';
 import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { type Copied, sum } from './copying.ts';
 import { isOfMissingRows } from './pinWatch.ts';
-
-/** A copy that will be published must reach the disk; one that will be packed needs what a zip says of it. */
-export type Purpose = 'publish' | 'pack';
 
 export interface Proved extends Omit<Copied, 'digests'> {
   /** Undefined when no check was asked for, or when it could not run. */
@@ -28,6 +25,7 @@ interface ProveRequest {
   folder: string;
   /** Whether SQLite is to check each copy. */
   verify: boolean;
+  /** A copy that will be published must reach the disk. */
   purpose: Purpose;
   onProgress: SnapshotHooks['onProgress'];
 }
@@ -57,20 +55,12 @@ export async function prove(copied: Copied[], request: ProveRequest): Promise<Pr
     }
     const onRead = (bytes: number): void =>
       onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
-    const digested = await (digests?.(onRead) ?? digest(one.copy, purpose, onRead));
+    const digested = await (digests?.(onRead) ?? digestsFor(purpose, one.copy, onRead));
     await syncs[index];
     proved.push({ ...one, ...digested, ...checked, sizeBytes });
     before += sizeBytes;
   }
   return proved;
-}
-
-function digest(
-  copy: string,
-  purpose: Purpose,
-  onRead: (bytes: number) => void,
-): Pick<Proved, 'sha256' | 'crc32'> {
-  return purpose === 'pack' ? digestFile(copy, onRead) : { sha256: sha256File(copy, onRead) };
 }
 
 /** The copy is complete by now: what keeps it from being checked is no reason to be without a backup. */

@@ -316,7 +316,7 @@ export class Backups implements vscode.Disposable {
     const { databases, skipped } =
       paths.length === 0
         ? { databases: [], skipped: [] }
-        : await this.#worker.call('inspect', { paths });
+        : await this.#worker.call('inspect', { paths, searchPath: process.env['PATH'] });
     for (const { path, code, reason } of skipped) {
       if (code === 'source-missing') this.#byContent.forget(path);
       const text = `Not offered: ${path} [${code}]: ${reason}`;

@@ -43,6 +43,7 @@ export const commands = {
   rename: 'sqliteBackup.rename',
   restore: 'sqliteBackup.restore',
   restoreCheckpoint: 'sqliteBackup.restoreCheckpoint',
+  restoreLitestream: 'sqliteBackup.restoreLitestream',
   resumeProtection: 'sqliteBackup.resumeProtection',
   revealBackup: 'sqliteBackup.revealBackup',
   saveCopyAs: 'sqliteBackup.saveCopyAs',

@@ -190,7 +190,7 @@ export function databaseItem(
     worktree,
   }: { prefix?: string; hasPrevious?: boolean; worktree?: WorktreeKind | undefined } = {},
 ): vscode.TreeItem {
-  const { uri, path, snapshots, job, attention } = database;
+  const { uri, path, file, snapshots, job, attention } = database;
   const now = Date.now();
   const item = new vscode.TreeItem(
     inertLine(path.slice(prefix.length)),
@@ -199,8 +199,11 @@ export function databaseItem(
       : vscode.TreeItemCollapsibleState.None,
   );
   item.id = databaseId(uri);
-  item.contextValue =
-    job === undefined ? rowContext.database : `${rowContext.database} ${rowContext.running}`;
+  item.contextValue = [
+    rowContext.database,
+    ...(file.litestream?.hasProgram === true ? [rowContext.litestream] : []),
+    ...(job === undefined ? [] : [rowContext.running]),
+  ].join(' ');
   const tree = worktree === undefined ? undefined : worktreeWords(worktree);
   item.description = [databaseDescription(database, now), ...(tree ? [tree.said] : [])].join(' · ');
   item.iconPath =
@@ -226,6 +229,7 @@ function databaseTooltip(database: Database, worktree: string | undefined): stri
     uri.fsPath,
     [formatBytes(file.sizeBytes), mode, wal].filter((part) => part !== undefined).join(' · '),
     worktree,
+    file.litestream && litestreamWords(file.litestream),
     vscode.l10n.t('Last written {0}', exactTime(file.modifiedAt)),
     newest === undefined
       ? vscode.l10n.t('Never backed up')
@@ -240,6 +244,15 @@ function databaseTooltip(database: Database, worktree: string | undefined): stri
       : undefined,
     failure && errorMessage(failure.error, basename(uri.fsPath)),
   ]);
+}
+
+function litestreamWords({ hasProgram = false }: { hasProgram?: boolean }): string {
+  const { t } = vscode.l10n;
+  return hasProgram
+    ? t('Litestream replicates it. Restore from Litestream… fetches a state that it keeps.')
+    : t(
+        'Litestream replicates it. Install litestream 0.5 or newer (litestream.io) to restore what it keeps.',
+      );
 }
 
 /** The box of a database that says whether it goes into the next bundle. */

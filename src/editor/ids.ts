@@ -51,6 +51,8 @@ export const rowContext = {
   folder: 'folder',
   database: 'database',
   running: 'running',
+  /** Litestream replicates it, and its program is there. */
+  litestream: 'litestream',
   /** All checkpoints of a database, or those of a day. */
   checkpoints: 'checkpoints',
   /** Those of one turn of an agent. */

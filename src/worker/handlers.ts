@@ -34,7 +34,7 @@ import { fetchOffsite, listOffsite, offsiteStatus, setUpOffsite } from '../core/
 import { copiesByHand } from '../core/offsite/copiesOf.ts';
 import { checkOffsite } from '../core/doctor/offsite.ts';
 import { forgetOffsite, planForgetting } from '../core/offsite/forget.ts';
-import { fetchFromLitestream } from '../core/offsite/litestream.ts';
+import { fetchFromLitestream, withLitestream } from '../core/offsite/litestream.ts';
 import { proveOffsite } from '../core/offsite/prove.ts';
 import { sendOffsite } from '../core/offsite/send.ts';
 import { applyRestore, moveAside, putInPlace } from '../core/restore/apply.ts';
@@ -98,7 +98,10 @@ const handlers: Handlers = {
   installGitHook,
   uninstallGitHook: ({ in: folder }) => uninstallGitHook(folder),
   examine: (subject) => examine(subject),
-  inspect: ({ paths }) => inspectFiles(paths),
+  inspect({ paths, searchPath }) {
+    const found = inspectFiles(paths);
+    return searchPath === undefined ? found : withLitestream(found, searchPath);
+  },
   findByContent,
   find: ({ folder }) => findDatabases(folder),
   backUp: takeSnapshot,

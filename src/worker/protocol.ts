@@ -74,7 +74,8 @@ import type { DrillOutcome, Verdict } from '../core/verify/verdict.ts';
 /** What a worker can do. Calls and replies are derived from this; each returns something, which JSON can carry. */
 export interface Methods {
   /** Which of these files are databases. */
-  inspect: (params: { paths: string[] }) => Inspection;
+  /** `searchPath` is the PATH of the caller, where it asks for the program of Litestream, too. */
+  inspect: (params: { paths: string[]; searchPath?: string | undefined }) => Inspection;
   /** Which files of a workspace are databases that their names do not tell. */
   findByContent: (params: ContentSearch) => FoundByContent;
   /** All databases below a folder. */

@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createDatabase, sha256, withDatabase } from '../support/databases.ts';
+import { putLitestream } from '../support/litestream.ts';
 import { type Machine, machineIn } from '../support/offsite.ts';
 import { itInPart } from '../support/operations.ts';
 import { endProcessesAfterEach, holdOpen, runCli } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-/** Answers as Litestream 0.5 documents it (docs/CLI_JSON_OUTPUT.md of its repository). Litestream itself is in no registry. */
-const standIn = `#!/bin/sh
-here=$(dirname "$0")
-echo "$*" >> "$here/calls"
-[ "$1" = version ] && { cat "$here/version"; exit 0; }
-for last; do :; done
-for one; do [ "$before" = -o ] && out=$one; before=$one; done
-echo 'level=INFO msg="restoring"' >&2
-case "$*" in
-*-dry-run*) printf '{"source":"%s","target_path":"%s","replica":"file","min_txid":"0000000000000001","max_txid":"0000000000000004","more":1,"files":[{"level":9,"name":"0000000000000001-0000000000000004.ltx","min_txid":"0000000000000001","max_txid":"0000000000000004","size":8192,"timestamp":"2026-04-24T12:00:00Z"}]}' "$last" "$out" ;;
-*) . "$here/restore"
-   printf '{"db_path":"%s","replica":"file","txid":"0000000000000004","duration_ms":125,"integrity_check":"full"}' "$out" ;;
-esac
-`;
 
 describe('Litestream', () => {
   const folder = useTempFolder();
@@ -38,15 +24,12 @@ describe('Litestream', () => {
     mkdirSync(folder('.app.db-litestream'));
     writeFileSync(folder('.app.db-litestream/generation'), '1');
     withDatabase(live, (db) => db.exec('DELETE FROM items'));
-    writeFileSync(folder('bin/litestream'), standIn, { mode: 0o755 });
-    behave('cp "$here/replica" "$out"');
+    behave();
     machine = machineIn(folder('home'), { PATH: `${folder('bin')}:${process.env['PATH']}` });
   });
 
-  function behave(restore: string, version = '0.5.2'): void {
-    writeFileSync(folder('bin/restore'), restore);
-    writeFileSync(folder('bin/version'), version);
-  }
+  const behave = (restore?: string, version?: string): void =>
+    putLitestream(folder('bin'), { restore, version });
 
   const fetch = (...args: string[]): ReturnType<Machine['offsite']> =>
     machine.offsite('litestream', live, '--to', folder('back'), ...args);
@@ -60,6 +43,12 @@ describe('Litestream', () => {
         'echo "no matching backup files available" >&2; exit 1',
         '0.5.2',
         /no matching backup files/,
+      ],
+      ['echo no JSON; exit 0', '0.5.2', /litestream answered something for app\.db .*: no JSON/],
+      [
+        'echo \'{"db":1}\'; exit 0',
+        '0.5.2',
+        /litestream answered something for app\.db .*: \{"db":1\}/,
       ],
       ['head -c 9000 "$here/replica" > "$out"', '0.5.2', /damaged/],
       ['cp "$here/replica" "$out"; out=/elsewhere', '0.5.2', /did not say that it restored/],

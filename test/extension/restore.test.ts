@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
 import { moveAside } from '../../src/core/restore/apply.ts';
 import { runTask } from '../../src/editor/runTask.ts';
+import { putLitestream } from '../support/litestream.ts';
 import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import {
   backUp,
@@ -17,6 +26,7 @@ import {
   uriOf,
   useBackupsFolder,
   workspaceFolder,
+  type RefreshResult,
 } from './workspace.ts';
 import { itInPart } from '../support/operations.ts';
 
@@ -129,6 +139,60 @@ describe('restores', () => {
     const copy = new Database(backups[0]?.path, { readonly: true });
     assert.deepEqual(copy.prepare('SELECT a FROM t').pluck().all(), [7]);
     copy.close();
+  });
+
+  it('come from Litestream where it replicates a database and its program is there', async function () {
+    if (process.platform === 'win32') this.skip();
+    const replicated = inWorkspace('data/replicated.db');
+    const bin = inWorkspace('litestream-bin');
+    execute(replicated, 'CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)');
+    for (const one of [bin, inWorkspace('data/.replicated.db-litestream')]) mkdirSync(one);
+    cpSync(replicated, join(bin, 'replica'));
+    execute(replicated, 'DELETE FROM t');
+    const seen = async (): Promise<unknown> =>
+      (await run<RefreshResult>('refresh')).databases.find(({ path }) =>
+        path.endsWith('replicated.db'),
+      )?.litestream;
+    const { PATH: before = '' } = process.env;
+    type Opened = { path?: string; runbook?: string };
+    try {
+      assert.deepEqual(await seen(), { hasProgram: false });
+      putLitestream(bin);
+      process.env['PATH'] = `${bin}:${before}`;
+      assert.deepEqual(await seen(), { hasProgram: true });
+      // The database has no backup, so the list of Restore… has only what Litestream keeps; then the newest state is first.
+      let opened: Opened | undefined;
+      void run<Opened>('restore', vscode.Uri.file(replicated)).then((one) => (opened = one));
+      await until(async () => {
+        await vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem');
+        return opened !== undefined;
+      }, 'the restore of the newest state');
+      assert.match(basename(opened?.path ?? ''), /^replicated_litestream_20260424_120000Z\.db$/);
+      assert.ok(opened?.runbook !== undefined);
+      assert.deepEqual([rows(opened.path ?? ''), rows(replicated)], [2, 0]);
+      assert.ok(
+        pages().some((label) => label.includes('replicated.db')),
+        pages().join(),
+      );
+      const earlier = await run<Opened>(
+        ...(['restoreLitestream', vscode.Uri.file(replicated), undefined] as const),
+        '2026-04-24T11:00:00Z',
+      );
+      assert.match(earlier.path ?? '', /_litestream_20260424_110000Z\.db$/);
+      putLitestream(bin, { restore: 'echo "no matching backup files" >&2; exit 1' });
+      const files = readdirSync(inWorkspace(folder)).length;
+      const failed = await run<Opened | undefined>(
+        ...(['restoreLitestream', vscode.Uri.file(replicated), undefined] as const),
+        'newest',
+      );
+      assert.equal(failed, undefined);
+      assert.equal(readdirSync(inWorkspace(folder)).length, files);
+    } finally {
+      process.env['PATH'] = before;
+      for (const one of ['litestream-bin', 'data/.replicated.db-litestream', 'data/replicated.db'])
+        rmSync(inWorkspace(one), { recursive: true });
+      await closeEditors();
+    }
   });
 
   it('are undone by naming what they kept, after a question about what it would hide', async () => {

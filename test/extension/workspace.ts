@@ -26,6 +26,7 @@ export interface RefreshResult {
     sizeBytes: number;
     journalMode: string;
     backups: string[];
+    litestream?: { hasProgram?: boolean };
     attention?: string;
     worktree?: string;
   }[];

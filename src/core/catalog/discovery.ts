@@ -6,6 +6,7 @@ import { fileIdentity, neverEntered, resolveRegularFile } from '../files/paths.t
 import { isPrivateFolderName } from '../files/workplace.ts';
 import { parseSetAsideName } from '../manifest/names.ts';
 import { hasDatabaseExtension, requireDatabase } from '../sqlite/header.ts';
+import { litestreamFolderOf } from '../sqlite/litestream.ts';
 import { siblingsOf } from '../sqlite/siblings.ts';
 import { isOwnBackup } from './catalog.ts';
 
@@ -18,6 +19,8 @@ export interface FoundDatabase {
   walBytes: number;
   /** Last written, ISO 8601: the newer of the file and its WAL. */
   modifiedAt: string;
+  /** Litestream keeps a folder beside it; `hasProgram` is there where it was looked for. */
+  litestream?: { hasProgram?: boolean };
 }
 
 interface SkippedFile {
@@ -66,6 +69,7 @@ function describe(path: string, real: string): FoundDatabase {
     journalMode,
     walBytes: siblingsOf(real).get('-wal')?.sizeBytes ?? 0,
     modifiedAt: new Date(Math.max(stats.mtimeMs, wal?.mtimeMs ?? 0)).toISOString(),
+    ...(litestreamFolderOf(path) !== undefined && { litestream: {} }),
   };
 }
 

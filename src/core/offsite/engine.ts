@@ -31,9 +31,12 @@ export function findProgram({ engine, program, name }: Destination): string {
 }
 
 /** Looks in the absolute folders of PATH. */
-export function findOnPath(program: string): string | undefined {
+export function findOnPath(
+  program: string,
+  searchPath = process.env['PATH'] ?? '',
+): string | undefined {
   const wanted = process.platform === 'win32' ? `${program}.exe` : program;
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const folders = searchPath.split(delimiter);
   return firstProgram(folders.map((folder) => join(folder, wanted)));
 }
 

@@ -7,6 +7,7 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
+import type { Inspection } from '../catalog/discovery.ts';
 import { BackupError, isBackupError } from '../errors.ts';
 import { linkWithoutOverwriting } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
@@ -109,6 +110,19 @@ export async function fetchFromLitestream(
     const path = publishFree(staged, target, name, new Date(at ?? newestAt ?? Date.now()));
     return { ...about, path, sizeBytes: statSync(path).size };
   });
+}
+
+/** Says of each database that Litestream replicates whether its program is there, too. */
+export function withLitestream(inspection: Inspection, searchPath: string): Inspection {
+  const { databases, skipped } = inspection;
+  if (databases.every(({ litestream }) => litestream === undefined)) return inspection;
+  const litestream = { hasProgram: findOnPath('litestream', searchPath) !== undefined };
+  return {
+    databases: databases.map((one) =>
+      one.litestream === undefined ? one : { ...one, litestream },
+    ),
+    skipped,
+  };
 }
 
 /** A name that tells where the state is from, and of when. It has no manifest: SQLite Backup did not make it. */

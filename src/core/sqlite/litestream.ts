@@ -12,12 +12,17 @@ const tables = ['_litestream_seq', '_litestream_lock'];
 export function litestreamSignOf(
   database: string,
 ): { folder: string } | { table: string } | undefined {
-  const name = basename(database);
-  const folder = [`.${name}-litestream`, `${name}-litestream`].find((one) =>
-    existsSync(join(dirname(database), one)),
-  );
+  const folder = litestreamFolderOf(database);
   if (folder !== undefined) return { folder };
   const named = tablesNamedIn(database);
   const table = tables.find((one) => named.has(one));
   return table === undefined ? undefined : { table };
+}
+
+/** The name of the folder that Litestream keeps beside the database. */
+export function litestreamFolderOf(database: string): string | undefined {
+  const name = basename(database);
+  return [`.${name}-litestream`, `${name}-litestream`].find((one) =>
+    existsSync(join(dirname(database), one)),
+  );
 }

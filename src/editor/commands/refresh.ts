@@ -10,6 +10,8 @@ export async function refresh({ backups, viewId, worktrees }: Parts): Promise<{
     sizeBytes: number;
     journalMode: string;
     backups: string[];
+    /** Whether a state that Litestream keeps of it can be fetched. */
+    litestream?: { hasProgram?: boolean };
     attention?: Attention;
     /** In a linked work tree of git. */
     worktree?: WorktreeKind;
@@ -30,6 +32,7 @@ export async function refresh({ backups, viewId, worktrees }: Parts): Promise<{
       sizeBytes: file.sizeBytes,
       journalMode: file.journalMode,
       backups: snapshots.map((snapshot) => snapshot.path),
+      ...(file.litestream !== undefined && { litestream: file.litestream }),
       ...(attention !== undefined && { attention }),
       ...worktreeOf(worktrees.kindOf({ folder, path })),
     })),

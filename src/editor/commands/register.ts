@@ -20,6 +20,7 @@ import { release, setDatabase } from './lineage.ts';
 import { lookInside } from './lookInside.ts';
 import { showHolders } from './holders.ts';
 import { fetchOffsite } from './fetchOffsite.ts';
+import { restoreFromLitestream } from './litestream.ts';
 import { forgetOffsite } from './forgetOffsite.ts';
 import { sendOffsite, setUpOffsite } from './offsite.ts';
 import type { Parts } from './parts.ts';
@@ -110,6 +111,8 @@ const table: Record<CommandId, Command> = {
   [commands.sendOffsite]: sendOffsite,
   [commands.fetchOffsite]: fetchOffsite,
   [commands.forgetOffsite]: forgetOffsite,
+  [commands.restoreLitestream]: (parts, target, _selection, at) =>
+    restoreFromLitestream(parts, target, at),
   [commands.copyToWorktree]: copyToWorktree,
   [commands.filter]: setFilter,
   [commands.clearFilter]: ({ filter }) => filter.set(''),

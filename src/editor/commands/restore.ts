@@ -21,6 +21,7 @@ import { databaseName, verdictWord } from '../messages.ts';
 import { errorMessage } from '../errorMessages.ts';
 import { dayAndTime } from '../times.ts';
 import { isRow } from '../rows.ts';
+import { restoreFromLitestream } from './litestream.ts';
 import { memberRows } from './members.ts';
 import type { Parts } from './parts.ts';
 import { backupsFor, withCancel } from './selection.ts';
@@ -39,6 +40,7 @@ export async function restore(parts: Parts, target?: unknown): Promise<{ runbook
   const [row] = memberRows(target, undefined);
   const entry = row?.entry ?? (await backupToRestore(parts, target));
   if (entry === undefined) return {};
+  if (entry === 'litestream') return restoreFromLitestream(parts, target);
   const own = isRow(target) && target.kind === 'snapshot' ? target.uri?.fsPath : undefined;
   // A checkpoint knows where its database is, or was; its row knows better where that is now.
   const live = entry.kept?.livePath === undefined ? undefined : (own ?? entry.kept.livePath);
@@ -49,14 +51,18 @@ export async function restore(parts: Parts, target?: unknown): Promise<{ runbook
   return { runbook: opened.run.id };
 }
 
-async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEntry | undefined> {
+async function backupToRestore(
+  parts: Parts,
+  target: unknown,
+): Promise<CatalogEntry | 'litestream' | undefined> {
   const { backups } = parts;
   const row = isRow(target) ? target : undefined;
   const uri =
     target instanceof vscode.Uri ? target : row?.kind === 'database' ? row.uri : undefined;
   const gone =
     row?.kind === 'gone' ? backups.gone.find(({ path }) => path === row.path) : undefined;
-  const own = uri === undefined ? gone?.snapshots : backups.databaseAt(uri)?.snapshots;
+  const database = uri === undefined ? undefined : backups.databaseAt(uri);
+  const own = uri === undefined ? gone?.snapshots : database?.snapshots;
   if (own === undefined) {
     const [entry] = await backupsFor(parts, target, undefined, {
       several: false,
@@ -64,7 +70,13 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
     });
     return entry;
   }
-  if (own.length === 0) {
+  const litestream = {
+    label: vscode.l10n.t('From Litestream…'),
+    description: vscode.l10n.t('a state that Litestream keeps'),
+    entry: 'litestream' as const,
+  };
+  const others = database?.file.litestream?.hasProgram === true ? [litestream] : [];
+  if (own.length + others.length === 0) {
     void notify.info(vscode.l10n.t('There is no backup of this database yet.'));
     return undefined;
   }
@@ -81,7 +93,7 @@ async function backupToRestore(parts: Parts, target: unknown): Promise<CatalogEn
   const name = uri === undefined ? (row?.kind === 'gone' ? row.path : '') : databaseName(uri);
   const title = vscode.l10n.t('Restore {0}', inertLine(name));
   const placeHolder = vscode.l10n.t('Choose the backup to restore');
-  return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.entry;
+  return (await vscode.window.showQuickPick([...items, ...others], { title, placeHolder }))?.entry;
 }
 
 /** The live databases that a backup is of, whether they exist or not; asks where nothing tells. */

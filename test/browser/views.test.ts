@@ -29,6 +29,16 @@ describe('the views in a window', () => {
       await item.waitFor();
       assert.equal(await item.locator('.codicon-bug').count(), 0);
       await window.screenshot('inert-names');
+
+      // A name that turns its end around, and one as long as a file system takes with what a backup adds.
+      for (const one of ['turned \u202egpj.db', `${'n'.repeat(197)}.db`])
+        cpSync(join(folder, 'data/sessions.db'), join(folder, one));
+      await window.treeItem(/^turned \ufffdgpj\.db, never backed up/).waitFor();
+      await window.treeItem(/^n{197}\.db, never backed up/).waitFor();
+      await window.runCommand('SQLite Backup: Back Up All');
+      await window.notification(/Backed up 5 databases at the same moment: .* verified/).waitFor();
+      assert.equal(await window.page.getByText('\u202e').count(), 0);
+      await window.screenshot('inert-names-all');
     });
   });
 
@@ -203,6 +213,20 @@ describe('the views in a window', () => {
       await backups.getByRole('button', { name: 'Clear Filter' }).last().click();
       await window.treeItem(/^data\/app\.db, /).waitFor();
       await window.treeItem(/^Today/).waitFor();
+
+      writeFileSync(join(folder, 'a-file'), '');
+      changeSettings(folder, { 'sqliteBackup.backupsFolder': 'a-file' });
+      await backups.getByText('The backups folder a-file cannot be used').waitFor();
+      await window.screenshot('bad-folder');
+      const wrong = { 'sqliteBackup.include': '*.db', 'sqliteBackup.exclude': [1, null] };
+      changeSettings(folder, { 'sqliteBackup.backupsFolder': 7, ...wrong });
+      const told = window.notification(
+        /The setting sqliteBackup\.\w+ is .*, but must be a .*text.*\. Its default counts/,
+      );
+      await told.getByRole('button', { name: 'Open Settings' }).waitFor();
+      await backups.getByText('No backups folder yet.').waitFor();
+      await window.treeItem(/^data\/app\.db, /).waitFor();
+      await window.screenshot('bad-settings');
     });
   });
 

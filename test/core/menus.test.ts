@@ -10,7 +10,11 @@ interface Entry {
 const { contributes } = JSON.parse(
   readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8'),
 ) as {
-  contributes: { menus: Record<string, Entry[]>; submenus: { id: string }[] };
+  contributes: {
+    menus: Record<string, Entry[]>;
+    submenus: { id: string }[];
+    configurationDefaults: { 'explorer.fileNesting.patterns': Record<string, string> };
+  };
 };
 const { menus, submenus } = contributes;
 
@@ -18,6 +22,20 @@ function whenOf(menu: string, name: string): string {
   const found = menus[menu]?.find(({ command, submenu }) => (command ?? submenu) === name);
   return found?.when ?? '';
 }
+
+describe('the Explorer', () => {
+  it('nests what SQLite and a backup put beside a file below it', () => {
+    const patterns = contributes.configurationDefaults['explorer.fileNesting.patterns'];
+    for (const extension of ['db', 'sqlite', 'sqlite3']) {
+      const nested = patterns[`*.${extension}`]?.split(/,\s*/) ?? [];
+      for (const suffix of ['-wal', '-shm', '-journal', '.json'])
+        assert.ok(
+          nested.some((one) => one.endsWith(`${extension}${suffix}`)),
+          `${extension} ${suffix}`,
+        );
+    }
+  });
+});
 
 describe('the menus', () => {
   it('of a row stay when other rows are selected: the clicked row decides', () => {

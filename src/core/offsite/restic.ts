@@ -78,7 +78,7 @@ export async function resticDriver(engine: Engine): Promise<Driver> {
 
   /**
    * All locks are of processes of this machine that have ended. restic itself calls each lock stale that is half an hour old
-   * by the clock of whoever asks, so a wrong clock would let it remove the lock of a run that goes on elsewhere.
+   * by the clock of the machine that asks, so a wrong clock would let it remove the lock of a run that goes on elsewhere.
    */
   const isLeftBehind = async (): Promise<boolean> => {
     try {

@@ -31,7 +31,7 @@ export async function protectAutomatically({
       ? t('Checkpoints are taken every {0} minutes and before debugging.', everyMinutes)
       : t('Checkpoints are taken by the schedule "{0}" and before debugging.', schedule),
     t(
-      'Only databases that have changed are copied: at most {0} each time for those of this workspace. Old ones go by themselves, so that all together take at most {1}.',
+      'Only databases that have changed are copied: at most {0} each time for those of this workspace. Old checkpoints are removed automatically, so that all together take at most {1}.',
       formatBytes(sizeBytes),
       formatBytes(before.largestTotalBytes),
     ),

@@ -79,14 +79,14 @@ export async function pauseProtection({ protection }: Parts, minutes?: unknown):
       ? after(minutes)
       : (
           await vscode.window.showQuickPick(items, {
-            placeHolder: t('How long should no checkpoints be taken by themselves?'),
+            placeHolder: t('For how long should automatic checkpoints pause?'),
           })
         )?.until;
   if (until === undefined) return;
   await protection.pause(until);
   const resume = t('Resume');
   const time = dayAndTime(until.toISOString(), Date.now());
-  const text = t('No checkpoints are taken by themselves until {0}.', time);
+  const text = t('No automatic checkpoints are taken until {0}.', time);
   void notify.info(text, resume).then((answer) => {
     if (answer === resume) return protection.resume();
   });

@@ -129,7 +129,7 @@ export function checkpointsItem(
   const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   item.tooltip = tooltip([
     t('{0} checkpoints of {1}, {2}', own.length, basename(uri.fsPath), formatBytes(bytes)),
-    t('They are taken by themselves, kept outside of the workspace, and thinned out.'),
+    t('They are taken automatically, kept outside of the workspace, and thinned out.'),
     ...(changed === undefined ? [] : [inertLine(changed)]),
   ]);
   item.accessibilityInformation = { label: `${label}, ${item.description}` };

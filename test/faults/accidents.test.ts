@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { countRows } from '../../src/core/checkpoint/rows.ts';
 import { findLosses, findLostColumns, lossText } from '../../src/core/manifest/loss.ts';
 import { ResidentClient } from '../../src/worker/residentClient.ts';
@@ -22,11 +22,20 @@ import {
   workSql,
   writeFiles,
 } from '../support/migrationTools.ts';
+import { LossWatch, mostLooks } from '../support/lossWatch.ts';
 import { everyNth, isThorough } from '../support/operations.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const accidents = ['run', 'failed', 'reset', 'dropped', 'removed'] as const;
+
+/** When a database was last written; undefined where it is gone. */
+function lastWriteOf(path: string): number | undefined {
+  const times = [path, `${path}-wal`].flatMap(
+    (one) => statSync(one, { throwIfNoEntry: false })?.mtimeMs ?? [],
+  );
+  return existsSync(path) ? Math.max(...times) : undefined;
+}
 
 /** Real tools, installed for the purpose: a run of all takes minutes. A normal run replays one that needs none. */
 describe('an accident with a migration tool', function () {
@@ -138,13 +147,21 @@ describe('an accident with a migration tool', function () {
         await prepare(tool, 'wal');
         const status = await succeed(tool, tool.status);
         const content = contentOf(work('app.db'));
-        const client = new ResidentClient({ entry: workerEntry, idleMs: 1000 });
-        try {
+        await withResident(async (client) => {
           // What the task of the editor asks for.
           const { checkpoints, failures } = await client.call('checkpoint', {
             databases: [{ database: work('app.db'), recordAs: { path: 'app.db' } }],
-            ...{ cause: { kind: 'task', text: 'migrate' }, trigger: 'task', force: false },
-            ...{ busyTimeoutMs: 1000, largestBytes: 1e9, largestTotalBytes: 1e9, toolVersion: '0' },
+            ...{
+              cause: { kind: 'task', text: 'migrate' },
+              trigger: 'task',
+              force: false,
+            },
+            ...{
+              busyTimeoutMs: 1000,
+              largestBytes: 1e9,
+              largestTotalBytes: 1e9,
+              toolVersion: '0',
+            },
           });
           assert.deepEqual(failures, []);
           await inProject(tool, tool.reset);
@@ -152,14 +169,52 @@ describe('an accident with a migration tool', function () {
           await restore(checkpoints[0]?.id ?? '');
           assert.deepEqual(contentOf(work('app.db')), content);
           assert.equal(await succeed(tool, tool.status), status);
+        });
+      });
+
+      for (const accident of isThorough
+        ? (['reset', 'dropped', 'removed'] as const)
+        : (['reset'] as const))
+        it(`is told by the loss alarm, ${accident}: at the latest ${mostLooks} looks after it`, async () => {
+          await prepare(tool, accident === 'dropped' ? 'delete' : 'wal');
+          const command = commandOf(accident);
+          await withResident(async (client) => {
+            const watch = new LossWatch(work('app.db'), client);
+            try {
+              await waitUntil(() => watch.isKnown, 'its rows are known', 60_000);
+              const startedAt = Date.now();
+              const { code, stderr } = await inProject(tool, command);
+              assert.equal(code, 0, stderr);
+              const looksBefore = watch.looks;
+              const actAt = lastWriteOf(work('app.db')) ?? Date.now();
+              assert.ok(actAt >= startedAt - 1000, 'the tool has written');
+              await waitUntil(() => watch.told !== undefined, 'it is told', 60_000);
+              const { text = '', at = 0, looks = 0 } = watch.told ?? {};
+              console.log(
+                `    ${tool.name}, ${accident}: ${((at - actAt) / 1000).toFixed(1)} s, ${looks - looksBefore} looks: ${text}`,
+              );
+              assert.match(text, /orders had 500 rows|the file is gone|is empty/);
+              // A look a second leaves as long again for the count before ten seconds are over.
+              assert.ok(looks - looksBefore <= mostLooks, `${looks - looksBefore} looks`);
+            } finally {
+              watch.stop();
+            }
+          });
+        });
+
+      const withResident = async (
+        use: (client: ResidentClient) => Promise<void>,
+      ): Promise<void> => {
+        const client = new ResidentClient({ entry: workerEntry, idleMs: 1000 });
+        try {
+          await use(client);
         } finally {
           const pid = readAddress()?.pid;
           client.dispose();
           if (pid !== undefined)
             await waitUntil(() => !isAlive(pid), 'the resident worker has ended', 20_000);
         }
-      });
-
+      };
       const restore = async (id: string): Promise<void> => {
         const { code, stderr } = await runCli(['restore', id, 'app.db', '--yes'], {
           cwd: work(),

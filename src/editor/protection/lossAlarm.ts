@@ -13,7 +13,7 @@ import type { Protection } from './protection.ts';
 import { isLineOfTask } from './linesOfTasks.ts';
 import { stateOf } from './liveState.ts';
 import { type DataLoss, lossesWords, lossWords, nameOf } from './lossWords.ts';
-import { Watched } from './watched.ts';
+import { lookMs, Watched } from './watched.ts';
 
 interface Known extends Omit<Counted, 'columns'> {
   /** Missing in what an older version has remembered. */
@@ -33,7 +33,6 @@ interface Parts extends Omit<CheckpointParts, 'toolVersion' | 'audit'> {
   memory: vscode.Memento;
 }
 
-const lookMs = 1000;
 const largestBytes = 1e9;
 /** In rollback mode a reader keeps writers waiting: only what is counted in a moment is counted. */
 const largestRollbackBytes = 50e6;
@@ -263,12 +262,18 @@ export class LossAlarm implements vscode.Disposable {
     const { checkpoints, log, resident, worker } = this.#parts;
     for (const entry of this.#copiesOf(path).slice(0, mostTried)) {
       try {
-        const params = { database: entry.path, busyTimeoutMs: defaultBusyTimeoutMs };
+        const params = {
+          database: entry.path,
+          busyTimeoutMs: defaultBusyTimeoutMs,
+        };
         const counted = await resident.call('countRows', params);
         if ([...findLosses(before, counted), ...findLostColumns(before, counted)].length > 0)
           continue;
         if (entry.kept?.pinned !== true)
-          await worker.call('remark', { path: entry.path, remark: { pinned: true } });
+          await worker.call('remark', {
+            path: entry.path,
+            remark: { pinned: true },
+          });
         await checkpoints.refresh();
         return entry;
       } catch (error) {

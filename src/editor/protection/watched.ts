@@ -2,7 +2,8 @@
  * When the rows of a database are counted again: soon after it was written, when it is quiet, and at the latest after a
  * while under a steady writer. Nothing here knows vscode, a clock or a disk.
  */
-const quietMs = 2000;
+export const lookMs = 1000;
+export const quietMs = 2000;
 const longestMs = 60_000;
 
 export interface Looks {

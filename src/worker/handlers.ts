@@ -18,6 +18,7 @@ import { takeCheckpoints } from '../core/checkpoint/checkpoint.ts';
 import { changesAfter, countRows, lossesAfter } from '../core/checkpoint/rows.ts';
 import {
   checkpointsFolder,
+  idsOfDatabase,
   findCheckpoint,
   storedIn,
   thoseThatMayBeOf,
@@ -25,10 +26,8 @@ import {
 import { compareDatabases, schemaOf } from '../core/compare/compare.ts';
 import { examine } from '../core/doctor/doctor.ts';
 import { sha256File } from '../core/files/digests.ts';
-import { realPathOf } from '../core/files/paths.ts';
 import { lookInside, rowsInside, schemaInside } from '../core/inspect/inspect.ts';
 import type { RestoreHooks } from '../core/job.ts';
-import { allIdentitiesOf } from '../core/manifest/identity.ts';
 import { storedDestinations } from '../core/offsite/destination.ts';
 import { fetchOffsite, listOffsite, offsiteStatus, setUpOffsite } from '../core/offsite/fetch.ts';
 import { copiesByHand } from '../core/offsite/copiesOf.ts';
@@ -75,10 +74,12 @@ const handlers: Handlers = {
   },
   catalogCheckpoints({ checkpoints, databases }) {
     const folder = checkpointsFolder(checkpoints);
-    const ids = databases.map((path) => [path, [...allIdentitiesOf(realPathOf(path))]]);
+    const entries = listBackups(folder);
+    const known = entries.map(({ group: id, kept }) => ({ id, livePath: kept?.livePath }));
+    const ids = databases.map((path) => [path, [...idsOfDatabase(known, path)]]);
     return {
       folder,
-      entries: listBackups(folder),
+      entries,
       ids: Object.fromEntries(ids) as Record<string, string[]>,
     };
   },

@@ -4,6 +4,8 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -11,10 +13,11 @@ import {
 import { dirname, join } from 'node:path';
 import { takeCheckpoints } from '../../src/core/checkpoint/checkpoint.ts';
 import { readStamp } from '../../src/core/checkpoint/stamp.ts';
-import { storedIn } from '../../src/core/checkpoint/store.ts';
+import { storedIn, thoseOfDatabase } from '../../src/core/checkpoint/store.ts';
 import { planThinning } from '../../src/core/checkpoint/thinning.ts';
 import { editManifest } from '../../src/core/manifest/manifestFile.ts';
 import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
+import { handle } from '../../src/worker/handlers.ts';
 import { inProcess, takingInto } from '../support/checkpoints.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
@@ -60,6 +63,36 @@ describe('a checkpoint in doubt', () => {
       assert.equal(readStamp(folder('none.db')).isSettled, false);
     });
   });
+
+  for (const hasOneHere of [false, true])
+    it(`is found on a machine that has another name, as a rebuilt container${hasOneHere ? ', also after the first one there' : ''}`, async () => {
+      const database = createDatabase(folder('app.db'));
+      mkdirSync(folder('other'));
+      createDatabase(folder('other/app.db'));
+      const [before] = (await take(['app.db'])).checkpoints;
+      // The names of what is remembered begin with a hash of the machine, and so do their contents.
+      const records = join(folder('data'), 'sqlite-backup', 'identities');
+      for (const name of readdirSync(records)) {
+        const text = readFileSync(join(records, name), 'utf8');
+        const machine = /"machine":"([0-9a-f]{12})"/.exec(text)?.[1];
+        if (machine !== undefined)
+          writeFileSync(
+            join(records, `path-${'0'.repeat(32)}.json`),
+            text.replace(machine, '0'.repeat(12)),
+          );
+        rmSync(join(records, name));
+      }
+      write('app.db', 'DELETE FROM items');
+      const after = hasOneHere ? (await take(['app.db'])).checkpoints : [];
+      const found = thoseOfDatabase(storedIn(folder('cp')), database).map(({ id }) => id);
+      assert.deepEqual(found, [...after.map(({ id }) => id), before?.id]);
+      assert.deepEqual(thoseOfDatabase(storedIn(folder('cp')), folder('other/app.db')), []);
+      const params = { checkpoints: folder('cp'), databases: [database] };
+      const { ids } = handle('catalogCheckpoints', params, inProcess) as {
+        ids: Record<string, string[]>;
+      };
+      assert.equal(ids[database]?.length, found.length);
+    });
 
   it('that is damaged takes the place of no good one of the same hour', async () => {
     createDatabase(folder('app.db'));

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
-import { planPruning, remarkOn, renameBackup } from '../../src/core/catalog/keeping.ts';
+import {
+  planPruning,
+  remarkOn,
+  removeBackups,
+  renameBackup,
+} from '../../src/core/catalog/keeping.ts';
 import type { Policy } from '../../src/core/catalog/retention.ts';
+import { updateManifest } from '../../src/core/manifest/manifestFile.ts';
 import { bundleOf } from '../support/bundles.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import {
@@ -43,6 +49,59 @@ describe('keeping the backups of a folder in order', () => {
     rewrite(backup, (manifest) => ({ ...manifest, source: { path: 'app.db' } }));
   const at = (backup: string, time: number): void =>
     rewrite(backup, (manifest) => ({ ...manifest, createdAt: new Date(time).toISOString() }));
+
+  for (const step of ['listed', 'aside'] as const)
+    for (const held of [
+      { pinned: true },
+      { branches: [{ name: 'main', copy: 'app.db', at: new Date().toISOString() }] },
+    ])
+      it(`removes none that another window holds meanwhile: ${step}, ${Object.keys(held).join()}`, async () => {
+        const paths = [(await snapshot(app)).path, (await snapshot(app)).path];
+        const [kept = '', other = ''] = paths;
+        const before = readFileSync(kept);
+        const { removed, failures } = removeBackups(folder('backups'), paths, (at, path) => {
+          if (at === step && path === kept) updateManifest(kept, held);
+        });
+        assert.deepEqual(removed, [other]);
+        assert.match(failures[0]?.message ?? '', /is pinned now, or the last state of a branch/);
+        assert.deepEqual(readFileSync(kept), before);
+        const names = [basename(kept), `${basename(kept)}.json`];
+        assert.deepEqual(readdirSync(folder('backups')).sort(), names);
+      });
+
+  it('tells the window that pins a backup while it is removed', async () => {
+    const { path } = await snapshot(app);
+    const { removed } = removeBackups(folder('backups'), [path], (at) => {
+      if (at === 'aside')
+        assert.throws(() => remarkOn(path, { pinned: true }), { code: 'source-missing' });
+    });
+    assert.deepEqual(removed, [path]);
+    assert.deepEqual(readdirSync(folder('backups')), []);
+  });
+
+  it('leaves a backup whole or takes it away when its removal fails half-way', async () => {
+    for (let nth = 1, left = true; left; nth++) {
+      const { path } = await snapshot(app);
+      const before = readFileSync(path);
+      left = false;
+      let removed: string[] = [];
+      const fail = failAt(nth, 'EIO');
+      await whileDisturbed(
+        folder('backups'),
+        (step) => {
+          left ||= step.nth === nth;
+          fail(step);
+        },
+        () =>
+          Promise.resolve().then(() => {
+            removed = removeBackups(folder('backups'), [path]).removed;
+          }),
+      ).catch(() => undefined);
+      if (!existsSync(path)) assert.deepEqual(removed, [path], `operation ${nth}`);
+      else assert.deepEqual([readFileSync(path), manifestOf(path).kind], [before, 'snapshot']);
+      rmSync(folder('backups'), { recursive: true });
+    }
+  });
 
   for (const [what, disturb] of [
     ['with hard links', (hook) => hook],

@@ -162,9 +162,14 @@ export interface Pruned {
 
 /**
  * Removes the backups at `paths`, each with its manifest, as long as they are what the plan was about: ours, directly in
- * `folder`, and not pinned meanwhile. One that cannot be removed is reported, and the others go on.
+ * `folder`, and not pinned meanwhile, nor the last of a branch since then. One that cannot be removed is reported, and the
+ * others go on. `at` is for tests.
  */
-export function removeBackups(folder: string, paths: readonly string[]): Pruned {
+export function removeBackups(
+  folder: string,
+  paths: readonly string[],
+  at: (step: 'listed' | 'aside', path: string) => void = () => undefined,
+): Pruned {
   const result: Pruned = { removed: [], failures: [] };
   const own = new Map(listBackups(folder).map((entry) => [entry.path, entry]));
   for (const path of paths) {
@@ -174,7 +179,8 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
         const message = entry?.unreadable ?? `${path} is not a backup that may be removed.`;
         throw new BackupError('access', message, { path });
       }
-      removePair(path);
+      at('listed', path);
+      if (!removeUnlessHeld(path, at)) throw heldMeanwhile(path);
       result.removed.push(path);
     } catch (error) {
       // The manifest alone is left then, which is nothing without its backup.
@@ -189,6 +195,58 @@ export function removeBackups(folder: string, paths: readonly string[]): Pruned 
     result.failures.push({ path: folder, message: `After the removal: ${message}` });
   }
   return result;
+}
+
+/**
+ * The backup leaves its name before its manifest is read: what another window writes there until then is seen, and what
+ * comes later finds no backup, which is told there.
+ */
+function removeUnlessHeld(path: string, at: (step: 'aside', path: string) => void): boolean {
+  if (isHeld(path)) return false;
+  const scratch = makePrivateFolder(dirname(path));
+  const aside = join(scratch.path, 'aside');
+  try {
+    renameSync(path, aside);
+    at('aside', path);
+  } catch (error) {
+    scratch.remove();
+    throw error;
+  }
+  // Where that fails, the private folder stays with what is in it.
+  const putBack = (): void => {
+    linkWithoutOverwriting(aside, path);
+    scratch.remove();
+  };
+  if (isHeld(path)) {
+    putBack();
+    return false;
+  }
+  try {
+    removePair(path, aside);
+  } catch (error) {
+    if (isGone(aside)) scratch.remove();
+    else putBack();
+    throw error;
+  }
+  scratch.remove();
+  return true;
+}
+
+function isHeld(path: string): boolean {
+  const parsed = readManifestOf(path);
+  if (parsed === undefined) return false;
+  if (parsed.kind === 'bundle') return parsed.manifest.pinned === true;
+  if (parsed.kind !== 'manifest') return true;
+  const { pinned, branches = [] } = parsed.manifest;
+  return pinned === true || branches.length > 0;
+}
+
+function heldMeanwhile(path: string): BackupError {
+  return new BackupError(
+    'access',
+    `${path} is pinned now, or the last state of a branch, so it stays.`,
+    { path },
+  );
 }
 
 function isGone(path: string): boolean {

@@ -114,21 +114,41 @@ function manifestOf(path: string): Manifest | undefined {
   }
 }
 
-/** Those of one database: by its identity, also where it was before a move. None of one that has no identity here. */
+/**
+ * The identities of one database, also of where it was before a move. A machine with another name, as a rebuilt container or
+ * a new computer with the old home folder, has given it none yet, or another one: then checkpoints of its path have those of
+ * before.
+ */
+export function idsOfDatabase(
+  all: readonly { id: string | undefined; livePath: string | undefined }[],
+  database: string,
+): Set<string> {
+  const path = realPathOf(database);
+  const ids = allIdentitiesOf(path);
+  for (const { id, livePath } of all) if (id !== undefined && livePath === path) ids.add(id);
+  return ids;
+}
+
+function idsAmong(all: readonly StoredCheckpoint[], database: string): Set<string> {
+  const known = all.map(({ manifest: { source, livePath } }) => ({ id: source.id, livePath }));
+  return idsOfDatabase(known, database);
+}
+
+/** Those of one database, none where nothing tells which they are. */
 export function thoseOfDatabase(
   all: readonly StoredCheckpoint[],
   database: string,
 ): StoredCheckpoint[] {
-  const ids = allIdentitiesOf(realPathOf(database));
+  const ids = idsAmong(all, database);
   return all.filter(({ manifest: { source } }) => source.id !== undefined && ids.has(source.id));
 }
 
-/** The same, to be shown: of a database that has no identity here, those of all databases with its name. */
+/** The same, to be shown: of a database of which nothing is known, those of all databases with its name. */
 export function thoseThatMayBeOf(
   all: readonly StoredCheckpoint[],
   database: string,
 ): StoredCheckpoint[] {
-  if (allIdentitiesOf(realPathOf(database)).size > 0) return thoseOfDatabase(all, database);
+  if (idsAmong(all, database).size > 0) return thoseOfDatabase(all, database);
   return all.filter(({ manifest: { source } }) => basename(source.path) === basename(database));
 }
 

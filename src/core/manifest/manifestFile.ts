@@ -90,10 +90,10 @@ function tryToUnlink(path: string): void {
 
 /**
  * Removes a backup with its manifest. The backup first: a manifest without its backup is plainly nothing, the other way
- * round looks foreign.
+ * round looks foreign. `movedTo` is where the backup is, where that is not under its name any more.
  */
-export function removePair(path: string): void {
-  unlinkSync(path);
+export function removePair(path: string, movedTo: string = path): void {
+  unlinkSync(movedTo);
   unlinkSync(manifestNameOf(path));
   // Only a damaged file is kept with what lay beside it.
   if (isSuspectName(path))

@@ -11,6 +11,7 @@ import {
   withoutRepeats,
 } from './backUp.ts';
 import {
+  bytes,
   type Context,
   exitCodes,
   failureJson,
@@ -31,8 +32,10 @@ export const checkpoint: Verb = {
   ],
   summary:
     'Save the current state of databases outside the work tree, unless it is unchanged since the last checkpoint.',
-  usage: `checkpoint DATABASE… [--reason TEXT] [--session ID] [--force] [--checkpoints DIR] [--json]
-  checkpoint DATABASE… --baseline NAME [--replace] [--reason TEXT] [--checkpoints DIR] [--json]`,
+  usage: `checkpoint DATABASE… [--reason TEXT] [--session ID] [--force] [--checkpoints DIR]
+          [--max-size SIZE] [--json]
+  checkpoint DATABASE… --baseline NAME [--replace] [--reason TEXT] [--checkpoints DIR]
+          [--max-size SIZE] [--json]`,
   async run(args, context) {
     const { values, positionals } = parse({
       args,
@@ -44,6 +47,7 @@ export const checkpoint: Verb = {
         baseline: { type: 'string' },
         replace: { type: 'boolean' },
         checkpoints: { type: 'string' },
+        'max-size': { type: 'string' },
         json: { type: 'boolean' },
       },
     });
@@ -58,7 +62,7 @@ export const checkpoint: Verb = {
     if (replace && baseline === undefined) throw new UsageError('--replace goes with --baseline.');
     if (baseline !== undefined && (values.force === true || session !== undefined))
       throw new UsageError('--baseline takes neither --force nor --session.');
-    const options = { cause, force: values.force === true, checkpoints: askedCheckpoints(values) };
+    const options = { cause, force: values.force === true, ...askedLimits(values) };
     const result = await (baseline === undefined
       ? takeAll(positionals, options, context)
       : keepBaseline(positionals, { name: baseline, replace, ...options }, context));
@@ -81,6 +85,15 @@ export function askedCheckpoints({
   return asked === undefined || asked === '' ? undefined : resolve(asked);
 }
 
+/** The same, and the size of the largest database that is saved. */
+export function askedLimits(values: {
+  checkpoints?: string | undefined;
+  'max-size'?: string | undefined;
+}): { checkpoints: string | undefined; largestBytes: number } {
+  const largestBytes = bytes('max-size', values['max-size']) ?? defaultLargestBytes;
+  return { checkpoints: askedCheckpoints(values), largestBytes };
+}
+
 export async function takeAll(
   paths: readonly string[],
   options: {
@@ -88,6 +101,7 @@ export async function takeAll(
     force?: boolean;
     checkpoints: string | undefined;
     largestTotalBytes?: number | undefined;
+    largestBytes?: number;
   },
   context: Context,
 ): Promise<Checkpoints> {
@@ -118,14 +132,19 @@ export function takingFor(
     cause,
     checkpoints,
     largestTotalBytes: mostBytes = largestTotalBytes,
-  }: { cause: Cause; checkpoints: string | undefined; largestTotalBytes?: number | undefined },
+    largestBytes = defaultLargestBytes,
+  }: {
+    cause: Cause;
+    checkpoints: string | undefined;
+    largestTotalBytes?: number | undefined;
+    largestBytes?: number;
+  },
   { toolVersion }: Pick<Context, 'toolVersion'>,
 ): Omit<CheckpointRequest, 'databases' | 'force'> {
   return {
-    ...{ cause, checkpoints, largestTotalBytes: mostBytes, toolVersion },
+    ...{ cause, checkpoints, largestBytes, largestTotalBytes: mostBytes, toolVersion },
     trigger: 'cli',
     busyTimeoutMs: defaultBusyTimeoutMs,
-    largestBytes: defaultLargestBytes,
   };
 }
 

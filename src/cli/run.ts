@@ -7,8 +7,8 @@ import { isBackupError } from '../core/errors.ts';
 import { lossText } from '../core/manifest/loss.ts';
 import { defaultBusyTimeoutMs, restoreCommand, shown } from './backUp.ts';
 import { databasesHere } from './find.ts';
-import { askedCheckpoints, takeAll } from './checkpoint.ts';
-import { type Context, exitCodes, parse, UsageError, type Verb } from './verb.ts';
+import { askedLimits, takeAll } from './checkpoint.ts';
+import { type Context, exitCodes, parse, UsageError, type Verb, withHint } from './verb.ts';
 
 /** As sysexits.h calls it: try again later. The command has not run. */
 const notRun = 75;
@@ -20,7 +20,7 @@ export const run: Verb = {
   examples: ['run -- npx drizzle-kit push', 'run --db data/app.db -- python manage.py migrate'],
   summary:
     'Take a checkpoint, then run a command. Input, output and exit code are those of the command.',
-  usage: 'run [--db FILE]… [--unprotected] [--checkpoints DIR] -- COMMAND…',
+  usage: 'run [--db FILE]… [--unprotected] [--checkpoints DIR] [--max-size SIZE] -- COMMAND…',
   async run(args, context) {
     const end = args.indexOf('--');
     const command = end === -1 ? [] : args.slice(end + 1);
@@ -31,23 +31,25 @@ export const run: Verb = {
         db: { type: 'string', multiple: true },
         unprotected: { type: 'boolean' },
         checkpoints: { type: 'string' },
+        'max-size': { type: 'string' },
       },
     });
     if (command.length === 0 || positionals.length > 0)
       throw new UsageError('run takes its own options, then --, then the command.');
-    const checkpoints = askedCheckpoints(values);
+    const limits = askedLimits(values);
+    const { checkpoints } = limits;
     const databases = values.db ?? (await databasesHere(context));
     const text = command.join(' ').slice(0, 500);
     const taken =
       databases.length === 0
         ? undefined
-        : await takeAll(databases, { cause: { kind: 'run', text }, checkpoints }, context);
+        : await takeAll(databases, { cause: { kind: 'run', text }, ...limits }, context);
     if (context.signal.aborted) return exitCodes.interrupted;
     if (taken !== undefined && taken.failures.length > 0) {
-      for (const { error } of taken.failures) context.tell(`sqlite-backup: ${error.message}`);
+      for (const { error } of taken.failures) context.tell(`sqlite-backup: ${withHint(error)}`);
       if (values.unprotected !== true && !agreesToRunWithout()) {
         context.tell(
-          'sqlite-backup: The command was not run, because there is no checkpoint. --unprotected runs it anyway.',
+          `sqlite-backup: The command was not run, because ${unsaved(taken)}. --unprotected runs it anyway.`,
         );
         return notRun;
       }
@@ -58,6 +60,13 @@ export const run: Verb = {
     return code;
   },
 };
+
+/** Of several databases, the others have a checkpoint by now. */
+function unsaved({ checkpoints, unchanged, failures }: Checkpoints): string {
+  if (checkpoints.length + unchanged.length === 0) return 'there is no checkpoint';
+  const names = failures.map(({ database }) => shown(relative('.', database)));
+  return `there is no checkpoint of ${names.join(', ')}`;
+}
 
 /** One line: which state can be brought back. */
 function before(taken: Checkpoints | undefined): string {

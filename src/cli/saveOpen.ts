@@ -8,18 +8,22 @@ import {
   printResult,
   resultJson,
 } from './backUp.ts';
-import { exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
+import { bytes, exitCodes, parse, requireFolder, UsageError, type Verb } from './verb.ts';
 
 export const saveOpen: Verb = {
   examples: ['save-open data/app.db --to rescued'],
   summary:
     'Save the content of a deleted or replaced database (or -wal) that a program still has open (Linux).',
-  usage: 'save-open DATABASE --to DIR [--json]',
+  usage: 'save-open DATABASE --to DIR [--max-size SIZE] [--json]',
   async run(args, context) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: { to: { type: 'string' }, json: { type: 'boolean' } },
+      options: {
+        to: { type: 'string' },
+        'max-size': { type: 'string' },
+        json: { type: 'boolean' },
+      },
     });
     const [database, ...rest] = positionals;
     if (database === undefined || rest.length > 0)
@@ -33,7 +37,7 @@ export const saveOpen: Verb = {
         trigger: 'cli',
         verify: true,
         busyTimeoutMs: defaultBusyTimeoutMs,
-        largestBytes: defaultLargestBytes,
+        largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
         toolVersion: context.toolVersion,
       },
       callOptions(context, defaultDeadlineMs),

@@ -1,26 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { askedCheckpoints, printResult, takeAll } from './checkpoint.ts';
+import { askedLimits, printResult, takeAll } from './checkpoint.ts';
 import { databasesHere } from './find.ts';
 import { exitCodes, parse, UsageError, type Verb } from './verb.ts';
 
 export const watch: Verb = {
   examples: ['watch --every 15m', 'watch data/app.db --every 1h --quiet'],
   summary: 'Take a checkpoint of each changed database at regular intervals, until stopped.',
-  usage: 'watch [DATABASE…] --every TIME [--checkpoints DIR]',
+  usage: 'watch [DATABASE…] --every TIME [--checkpoints DIR] [--max-size SIZE]',
   async run(args, context) {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: { every: { type: 'string' }, checkpoints: { type: 'string' } },
+      options: {
+        every: { type: 'string' },
+        checkpoints: { type: 'string' },
+        'max-size': { type: 'string' },
+      },
     });
     const everyMs = durationOf(values.every);
-    const checkpoints = askedCheckpoints(values);
+    const limits = askedLimits(values);
     let isGood = true;
     while (!context.signal.aborted) {
       const startedAt = Date.now();
       const databases = positionals.length > 0 ? positionals : await databasesHere(context);
       const cause = { kind: 'schedule', text: `every ${values.every}` };
-      const result = await takeAll(databases, { cause, checkpoints }, context);
+      const result = await takeAll(databases, { cause, ...limits }, context);
       if (context.signal.aborted) break;
       // What is unchanged is no news.
       printResult({ ...result, unchanged: [] }, context);

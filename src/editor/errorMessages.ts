@@ -76,6 +76,17 @@ export function errorMessage(error: BackupError, name: string): string {
         name,
       );
     case 'target-full':
+      // Of several databases, the others may have been written.
+      if (facts['database'] !== undefined && facts['neededBytes'] !== undefined)
+        return t(
+          'Not enough space in {0} for {1}: {2} needed, {3} free.',
+          folder,
+          name,
+          formatBytes(Number(facts['neededBytes'])),
+          formatBytes(Number(facts['availableBytes'])),
+        );
+      if (facts['database'] !== undefined)
+        return t('Not enough space in {0} for {1}.', folder, name);
       return facts['neededBytes'] === undefined
         ? t('Not enough space in {0}. Nothing was written.', folder)
         : t(

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, runCli, type Ended } from '../support/processes.ts';
@@ -133,6 +141,19 @@ describe('checkpoints in trouble', function () {
       assert.deepEqual([ended.code, existsSync(folder('work/ran'))], [4, true]);
     });
   }
+
+  it('is taken of the others when one is larger than the limit, and says how to raise it', async () => {
+    createDatabase(folder('work/large.db'), { rows: 5000 });
+    const limit = ['--max-size', String(statSync(database).size)];
+    const small = await cli(['checkpoint', 'large.db', 'app.db', ...limit]);
+    assert.equal(small.code, 1);
+    assert.match(small.stdout, /checkpoint of .*app\.db/);
+    assert.match(small.stderr, /large\.db has .*more than the limit of .*--max-size/s);
+    const refused = await cli(['run', ...limit, ...node(mark)]);
+    assert.deepEqual([refused.code, existsSync(folder('work/ran'))], [75, false]);
+    assert.match(refused.stderr, /was not run, because there is no checkpoint of large\.db\./);
+    assert.equal((await cli(['run', ...node(mark)])).code, 0);
+  });
 
   it('tells of rows that are gone since the checkpoint, not since a backup', async () => {
     const driver = join(import.meta.dirname, '../../node_modules/better-sqlite3');

@@ -23,7 +23,7 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
-import { itInPart } from '../support/operations.ts';
+import { isThorough, itInPart } from '../support/operations.ts';
 import {
   asNobody,
   endProcessesAfterEach,
@@ -34,6 +34,7 @@ import {
   needProgram,
   root,
   run,
+  runCli,
   start,
   waitUntil,
 } from '../support/processes.ts';
@@ -122,6 +123,35 @@ describe('on file systems of all kinds', function () {
       assert.deepEqual(backups(target), ['filler']);
     });
   });
+
+  for (const [journalMode, rows] of [
+    ['wal', 170_000],
+    ['delete', isThorough ? 600_000 : 170_000],
+  ] as const)
+    it(`a disk without room for one of three databases takes the others (${journalMode})`, async () => {
+      const target = mountTmpfs('t', '24m');
+      const large = createDatabase(folder('large.db'), { journalMode, rows });
+      // It may be cloned, so that the copy is begun.
+      assert.ok(statSync(large).size > (isThorough && journalMode === 'delete' ? 128e6 : 32e6));
+      const others = ['a.db', 'b.db'].map((name) => createDatabase(folder(name), { rows: 100 }));
+      const names = [large, ...others];
+      const command = ['checkpoint', ...names, '--checkpoints', target, '--json'];
+      const ended = await runCli(command, { env: { XDG_DATA_HOME: folder('data') } });
+      const { checkpoints, failures } = JSON.parse(ended.stdout) as {
+        checkpoints: { database: string }[];
+        failures: { database: string; code: string; message: string }[];
+      };
+      assert.deepEqual(
+        checkpoints.map(({ database }) => database),
+        others,
+      );
+      assert.deepEqual(
+        failures.map(({ database, code }) => [database, code]),
+        [[large, 'target-full']],
+      );
+      assert.match(failures[0]?.message ?? '', /large\.db was not copied\. .*needed.*free/);
+      assert.equal(backups(target).length, 2);
+    });
 
   it('a limit for the size of files is target-full and leaves nothing', async () => {
     const database = createDatabase(folder('app.db'), { rows: 30_000 });

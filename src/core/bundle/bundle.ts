@@ -115,16 +115,19 @@ class Job {
   }
 
   async #runIn(named: Member[]): Promise<Bundle | undefined> {
-    const { members, files } = this.#find(named);
+    const { members: all, files } = this.#find(named);
+    if (this.#mustStop(all)) return undefined;
+    const members = this.#copying.fitting(this.#folder, all);
     if (this.#mustStop(members)) return undefined;
-    this.#copying.requireSpaceIn(this.#folder, members);
     const place = { folder: this.#folder, scratch: this.#scratch };
     const copied = await this.#copying.copy(members, place);
+    this.#copying.requireAny(copied);
     if (this.#mustStop(copied)) return undefined;
     const { onProgress } = this.#hooks;
     const { verify } = this.#request;
+    const fail = this.#copying.fail.bind(this.#copying);
     const proved = this.#withoutDamaged(
-      await prove(copied, { folder: this.#folder, verify, purpose: 'pack', onProgress }),
+      await prove(copied, { folder: this.#folder, verify, purpose: 'pack', onProgress, fail }),
     );
     if (this.#mustStop(proved)) return undefined;
     this.#identified = await identifyAll(proved.map(({ source }) => source.path));

@@ -4,32 +4,31 @@
  * read.
  */
 import { join } from 'node:path';
-import { explain, isBackupError, type PlainError, toPlainError } from '../errors.ts';
+import { type BackupError, explain, type PlainError, toPlainError } from '../errors.ts';
 import type { DigestsFor, Purpose } from '../files/digests.ts';
 import { stepBytes } from '../files/earlySync.ts';
-import { createPrivateFile } from '../files/publish.ts';
 import { requireSpace } from '../files/space.ts';
 import type { WalIndex } from '../files/walIndex.ts';
 import type { LostFiles } from '../holders/lost.ts';
 import type { CaptureProcess, RecordAs, SnapshotHooks } from '../job.ts';
-import { type CutLabel, type Facts, type Finding, type Method } from '../manifest/manifest.ts';
+import type { CutLabel, Finding, Method } from '../manifest/manifest.ts';
 import type { Pace } from '../pause.ts';
-import { compactInto } from '../sqlite/compact.ts';
-import { type Contents, differingFacts } from '../sqlite/contents.ts';
+import type { Contents } from '../sqlite/contents.ts';
 import { pin } from '../sqlite/pin.ts';
 import { capture, type Held, isWorthCapturing, settleCaptured } from './capture.ts';
+import { compactCopy } from './compactCopy.ts';
 import { takeCut } from './cut.ts';
-import { PinWatch, requireHeldDuring } from './pinWatch.ts';
+import { PinWatch } from './pinWatch.ts';
 import { copyPinned } from './pinnedCopy.ts';
 import { isWorthPreparing, prepareAll } from './prepare.ts';
-import { incomplete, settle, settleIn } from './settle.ts';
+import { fullFor, isFull, removeUnfinished, smallestFirst, withoutRoom } from './room.ts';
+import { settle } from './settle.ts';
 import {
   inspectLost,
   inspectSource,
   openWherePossible,
   type Readable,
   requireSize,
-  retarget,
   type Source,
 } from './source.ts';
 
@@ -86,14 +85,15 @@ export interface Copied extends Member {
 const mostGentleMs = 60_000;
 
 /**
- * One run over one or several databases. What is wrong with one of them is in `failures`, and the others go on; what is
- * wrong with the target ends all.
+ * One run over one or several databases. What is wrong with one of them is in `failures`, also that the target has no room
+ * for it, and the others go on; what else is wrong with the target ends all.
  */
 export class Copying {
   readonly #failures: CopyFailure[] = [];
   #cut: { label: CutLabel; reason?: string } = { label: 'one-instant' };
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
+  #full: BackupError | undefined;
   #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
@@ -114,26 +114,39 @@ export class Copying {
     return this.#failures;
   }
 
-  #fail({ database }: { database: string }, error: unknown): void {
-    this.#failures.push({ database, error: toPlainError(explain(error, 'target', this.#folder)) });
+  fail({ database }: { database: string }, error: unknown): void {
+    const known = explain(error, 'target', this.#folder);
+    const isFullForOne = isFull(known) && this.#request.databases.length > 1;
+    if (isFull(known)) this.#full ??= known;
+    const failure = isFullForOne ? fullFor(database, known) : known;
+    this.#failures.push({ database, error: toPlainError(failure) });
   }
 
-  /** Runs `action` for one database; what it throws is that database's failure, unless the target is to blame. */
+  /** Runs `action` for one database; what it throws is that database's failure. */
   attempt<T>(one: { database: string }, action: () => T): T | undefined {
     try {
       return action();
     } catch (error) {
-      if (isBackupError(error) && error.code === 'target-full') throw error;
-      this.#fail(one, error);
+      this.fail(one, error);
       return undefined;
     }
   }
 
-  /** Fails where the copies have no space. A database that may be cloned needs none for certain. */
-  requireSpaceIn(folder: string, members: Member[]): void {
+  /** Those that the folder has room for. A database that may be cloned needs none for certain. */
+  fitting(folder: string, members: Member[]): Member[] {
     const { capturing } = this.#request.method === 'compact' ? {} : this.#hooks;
     const copied = members.filter((member) => !isWorthCapturing({ member }, capturing));
-    requireSpace(folder, sum(copied.map(({ source }) => source.sizeBytes)));
+    const refused = withoutRoom(folder, copied, ({ source }) => source.sizeBytes);
+    for (const [member, error] of refused) this.fail(member, error);
+    const left = members.filter((member) => !refused.has(member));
+    this.requireAny(left);
+    return left;
+  }
+
+  /** Throws where nothing was made and the target alone is to blame: then that is one failure, and not one of each database. */
+  requireAny(made: readonly unknown[]): void {
+    const isTarget = this.#failures.every(({ error }) => error.code === 'target-full');
+    if (made.length === 0 && this.#full !== undefined && isTarget) throw this.#full;
   }
 
   /** Looks at each database before anything is opened or created. A file under two names counts once. */
@@ -156,36 +169,49 @@ export class Copying {
   async copy(members: Member[], place: { folder: string; scratch: string }): Promise<Copied[]> {
     this.#folder = place.folder;
     this.#scratch = place.scratch;
-    return this.#request.method === 'compact' ? this.#compactAll(members) : this.#copyAll(members);
+    const isCompact = this.#request.method === 'compact';
+    const copied = await (isCompact ? this.#compactAll(members) : this.#copyAll(members));
+    return members.flatMap(
+      (member) => copied.find(({ database }) => database === member.database) ?? [],
+    );
   }
 
   async #copyAll(members: Member[]): Promise<Copied[]> {
     const readable = this.#findReadable(members);
     const isLarge = readable.some((one) => isWorthCapturing(one, this.#hooks.capturing));
-    const capturing = isLarge ? this.#hooks.capturing?.start() : undefined;
-    try {
+    const start = async (): Promise<void> => {
+      capturing = isLarge ? this.#hooks.capturing?.start() : undefined;
       // Nothing is held while it starts.
       await capturing?.readIndexes([]).catch(() => undefined);
-      const prepared = await prepareAll(
-        capturing,
-        readable.filter((one) => isWorthPreparing(one, this.#hooks.capturing)),
-        { folder: this.#folder, scratch: this.#scratch, onProgress: this.#hooks.onProgress },
-      );
-      return await this.#copyHeld(await this.#pinAll(readable, capturing), capturing, prepared);
+    };
+    let capturing: CaptureProcess | undefined;
+    try {
+      await start();
+      const { prepared, failures } = await prepareAll(capturing, readable, {
+        ...{ folder: this.#folder, scratch: this.#scratch, onProgress: this.#hooks.onProgress },
+        isWorth: (one) => isWorthPreparing(one, this.#hooks.capturing),
+      });
+      for (const [{ member }, error] of failures) this.fail(member, error);
+      // A copy that ends early ends its process.
+      if (failures.size > 0) await start();
+      const left = readable.filter((one) => !failures.has(one));
+      const held = await this.#pinAll(left, capturing);
+      return await this.#copyHeld(held, capturing, prepared);
     } finally {
       capturing?.end();
     }
   }
 
   async #copyHeld(
-    held: Held[],
+    pinned: Held[],
     capturing: CaptureProcess | undefined,
     prepared: ReadonlyMap<string, string>,
   ): Promise<Copied[]> {
     const at = new Date();
+    const bytesOf = ({ pin: { facts } }: Held): number => facts.pageCount * facts.pageSize;
+    const held = smallestFirst(pinned, bytesOf);
     try {
       this.#hooks.onHeld?.(held.map(({ member }) => member.source.path));
-      const bytesOf = ({ pin: { facts } }: Held): number => facts.pageCount * facts.pageSize;
       const totalBytes = sum(held.map(bytesOf));
       const copied: Copied[] = [];
       let before = sum(held.filter(({ member }) => prepared.has(member.source.path)).map(bytesOf));
@@ -198,13 +224,14 @@ export class Copying {
       const makesNobodyWait = (): boolean =>
         held.slice(current).every(({ member: { source } }) => source.journalMode === 'wal');
       let spaceIsDueBytes = 0;
+      let ownBytes = 0;
       const onStep = (wroteBytes: number): Pace => {
         for (const watch of watches) watch.look();
         const doneBytes = Math.min(before + wroteBytes, totalBytes);
         // Before its first byte, a capture may still be by clone, which needs next to no space.
-        if (wroteBytes > 0 && doneBytes >= spaceIsDueBytes) {
-          requireSpace(this.#folder, totalBytes - doneBytes);
-          spaceIsDueBytes = doneBytes + stepBytes;
+        if (wroteBytes > 0 && wroteBytes >= spaceIsDueBytes) {
+          requireSpace(this.#folder, Math.max(0, ownBytes - wroteBytes));
+          spaceIsDueBytes = wroteBytes + stepBytes;
         }
         this.#hooks.onProgress({ phase: 'copy', doneBytes, totalBytes });
         const isWritten = watches.some((watch) => watch.isWritten);
@@ -219,6 +246,7 @@ export class Copying {
         // What is prepared has been counted, and has its space.
         const step = isPrepared ? () => onStep(0) : onStep;
         current = index;
+        [spaceIsDueBytes, ownBytes] = [0, bytesOf(one)];
         try {
           const captured =
             capturing && isWorthCapturing(one, this.#hooks.capturing)
@@ -246,8 +274,8 @@ export class Copying {
             digests,
           });
         } catch (error) {
-          if (isBackupError(error) && error.code === 'target-full') throw error;
-          this.#fail(member, error);
+          removeUnfinished(copy);
+          this.fail(member, error);
         }
         if (!isPrepared) before += bytesOf(one);
       }
@@ -302,7 +330,7 @@ export class Copying {
     return readable.flatMap(({ member, path, byHand }) => {
       const one = pins.get(path);
       if (one === undefined) {
-        this.#fail(member, failures.get(path));
+        this.fail(member, failures.get(path));
         return [];
       }
       const isAcceptable = this.attempt(member, () => {
@@ -324,62 +352,16 @@ export class Copying {
         reason: 'Compact copies cannot be taken at the same moment.',
       };
     }
-    return members.flatMap((member, index) => {
-      const copied = this.attempt(member, () =>
-        this.#compactOne(member, join(this.#scratch, `copy-${index}.db`)),
-      );
-      return copied === undefined ? [] : [copied];
+    return smallestFirst(members, ({ source }) => source.sizeBytes).flatMap((member, index) => {
+      const copy = join(this.#scratch, `copy-${index}.db`);
+      const { source } = member;
+      this.#hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: source.sizeBytes });
+      const place = { copy, folder: this.#folder, scratch: this.#scratch };
+      const compacted = this.attempt(member, () => compactCopy(source, place, this.#request));
+      if (compacted === undefined) removeUnfinished(copy);
+      const digests = compacted && this.#digestBeside(copy);
+      return compacted === undefined ? [] : [{ ...member, ...compacted, digests }];
     });
-  }
-
-  #compactOne(member: Member, copy: string): Copied {
-    const { source } = member;
-    this.#hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: source.sizeBytes });
-    createPrivateFile(copy);
-    const at = new Date();
-    const { before, after, watch } = openWherePossible(
-      source,
-      this.#scratch,
-      ({ path, byHand }) => {
-        try {
-          const { busyTimeoutMs, verify: check } = this.#request;
-          const newWatch = (): PinWatch => new PinWatch(source, { facts: undefined, byHand });
-          // In WAL mode it is held apart from the compacting, whose own hold ends too soon. In rollback mode a waiting
-          // writer would keep the second connection out.
-          const isWal = source.journalMode === 'wal';
-          const held = isWal ? pin(path, busyTimeoutMs, source.path) : undefined;
-          const watched = isWal
-            ? undefined
-            : (run: () => void) => requireHeldDuring(run, copy, newWatch);
-          try {
-            const watch = newWatch();
-            const options = { busyTimeoutMs, shownAs: source.path, check, watched };
-            const compacted = compactInto(path, copy, options);
-            if (held !== undefined) watch.requireHeld();
-            return { ...compacted, watch };
-          } finally {
-            held?.release();
-          }
-        } catch (error) {
-          throw retarget(error, copy, { folder: this.#folder, wantedBytes: source.sizeBytes });
-        }
-      },
-    );
-    const contents = settleIn(copy, this.#folder);
-    const differs = (facts: Facts): Finding[] =>
-      differingFacts({ ...facts, pageCount: contents.facts.pageCount }, contents.facts);
-    if (differs(before).length > 0 && differs(after).length > 0)
-      throw incomplete(differs(after), source.path);
-    return {
-      ...member,
-      copy,
-      journalMode: after.journalMode,
-      contents,
-      at,
-      warnings: watch.findings(),
-      isCloned: false,
-      digests: this.#digestBeside(copy),
-    };
   }
 
   /** The check keeps this thread busy, and so does the copy of the next database. */

@@ -1,10 +1,12 @@
 /** The first pass of the copies of large databases in rollback mode, before they are held: twoPasses.ts says why. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { BackupError } from '../errors.ts';
 import { requireSpace } from '../files/space.ts';
 import type { CaptureProcess, Capturing, SnapshotHooks } from '../job.ts';
 import type { Pace } from '../pause.ts';
 import { isWorthCapturing } from './capture.ts';
+import { isFull, smallestFirst } from './room.ts';
 import type { Source } from './source.ts';
 
 /** In WAL mode nothing waits for a copy, and what is small is copied in a moment. */
@@ -18,42 +20,59 @@ export function isWorthPreparing(
 }
 
 /**
- * Prepares copies in the folder `scratch`, and returns their paths by those of the databases. What could not be prepared
- * is captured in one pass. Throws where `folder` has no space for them.
+ * Prepares copies in the folder `scratch`. What could not be prepared is captured in one pass, and what `folder` has no
+ * room for, beside the smaller databases, has failed.
  */
-export async function prepareAll(
+export async function prepareAll<T extends { member: { source: Source } }>(
   capturing: CaptureProcess | undefined,
-  databases: readonly { member: { source: Source } }[],
-  { folder, scratch, onProgress }: Place,
-): Promise<ReadonlyMap<string, string>> {
-  const prepared = new Map<string, string>();
-  const sources = databases.map(({ member }) => member.source);
-  const totalBytes = sources.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  databases: readonly T[],
+  { folder, scratch, onProgress, isWorth }: Place & { isWorth: (one: T) => boolean },
+): Promise<Prepared<T>> {
+  const result: Prepared<T> = { prepared: new Map(), failures: new Map() };
+  const bytesOf = ({ member: { source } }: T): number => source.sizeBytes;
+  const ordered = smallestFirst(databases, bytesOf);
+  const totalBytes = ordered.filter(isWorth).reduce((sum, one) => sum + bytesOf(one), 0);
   let before = 0;
-  let ended: unknown;
-  const onStep = (wroteBytes: number): Pace => {
-    try {
-      const doneBytes = Math.min(before + wroteBytes, totalBytes);
-      // Before its first byte, it may still be a clone, which needs next to no space.
-      if (wroteBytes > 0) requireSpace(folder, totalBytes - doneBytes);
-      onProgress({ phase: 'copy', doneBytes, totalBytes });
-      return { gently: false };
-    } catch (error) {
-      ended = error;
-      throw error;
+  /** Of smaller ones that are copied later. */
+  let reservedBytes = 0;
+  for (const [index, one] of ordered.entries()) {
+    const { path, sizeBytes } = one.member.source;
+    if (!isWorth(one)) {
+      reservedBytes += sizeBytes;
+      continue;
     }
-  };
-  for (const [index, { path, sizeBytes }] of sources.entries()) {
     const copy = join(scratch, `prepared-${index}.db`);
+    let ended: unknown;
+    const onStep = (wroteBytes: number): Pace => {
+      try {
+        const doneBytes = Math.min(before + wroteBytes, totalBytes);
+        // Before its first byte, it may still be a clone, which needs next to no space.
+        if (wroteBytes > 0)
+          requireSpace(folder, reservedBytes + Math.max(0, sizeBytes - wroteBytes));
+        onProgress({ phase: 'copy', doneBytes, totalBytes });
+        return { gently: false };
+      } catch (error) {
+        ended = error;
+        throw error;
+      }
+    };
     try {
-      if ((await capturing?.prepare({ path, copy }, onStep)) === true) prepared.set(path, copy);
+      if ((await capturing?.prepare({ path, copy }, onStep)) === true)
+        result.prepared.set(path, copy);
     } catch {
-      if (ended !== undefined) throw ended as Error;
       rmSync(copy, { force: true });
+      if (isFull(ended)) result.failures.set(one, ended);
+      else if (ended !== undefined) throw ended as Error;
     }
     before += sizeBytes;
   }
-  return prepared;
+  return result;
+}
+
+interface Prepared<T> {
+  /** Paths of copies by those of their databases. */
+  prepared: Map<string, string>;
+  failures: Map<T, BackupError>;
 }
 
 interface Place {

@@ -1,12 +1,13 @@
 /** The second half of a snapshot: private copies are checked, hashed and brought to the disk. */
 import { statSync } from 'node:fs';
-import { explain } from '../errors.ts';
+import { type BackupError, explain } from '../errors.ts';
 import { digestsFor, type Purpose } from '../files/digests.ts';
 import { syncFileBeside } from '../files/sync.ts';
 import type { SnapshotHooks } from '../job.ts';
 import { boundTables, type Finding, type Manifest } from '../manifest/manifest.ts';
 import { type Check, checkDatabase } from '../sqlite/check.ts';
 import { type Copied, sum } from './copying.ts';
+import { isFull, removeUnfinished } from './room.ts';
 import { isOfMissingRows } from './pinWatch.ts';
 
 export interface Proved extends Omit<Copied, 'digests'> {
@@ -28,6 +29,8 @@ interface ProveRequest {
   /** A copy that will be published must reach the disk. */
   purpose: Purpose;
   onProgress: SnapshotHooks['onProgress'];
+  /** For a copy that the disk has no room for after all; the others go on. */
+  fail: (one: { database: string }, error: BackupError) => void;
 }
 
 /** Each keeps a file open. */
@@ -35,7 +38,7 @@ const mostSyncs = 4;
 
 /** Checks and hashes the copies, and writes them to the disk itself when they are to stay as they are. */
 export async function prove(copied: Copied[], request: ProveRequest): Promise<Proved[]> {
-  const { folder, verify, purpose, onProgress } = request;
+  const { folder, verify, purpose, onProgress, fail } = request;
   const totalBytes = sum(copied.map(({ copy }) => statSync(copy).size));
   const proved: Proved[] = [];
   const syncs: Promise<void>[] = [];
@@ -55,9 +58,17 @@ export async function prove(copied: Copied[], request: ProveRequest): Promise<Pr
     }
     const onRead = (bytes: number): void =>
       onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
-    const digested = await (digests?.(onRead) ?? digestsFor(purpose, one.copy, onRead));
-    await syncs[index];
-    proved.push({ ...one, ...digested, ...checked, sizeBytes });
+    try {
+      const digested = await (digests?.(onRead) ?? digestsFor(purpose, one.copy, onRead));
+      await syncs[index];
+      proved.push({ ...one, ...digested, ...checked, sizeBytes });
+    } catch (error) {
+      // Some file systems, as those of a network, say it as late as this.
+      const known = explain(error, 'target', folder);
+      if (!isFull(known)) throw error;
+      removeUnfinished(one.copy);
+      fail(one, known);
+    }
     before += sizeBytes;
   }
   return proved;

@@ -100,7 +100,7 @@ export async function takeSnapshot(
 
 /**
  * Takes snapshots of several databases, at one instant where that can be had. What is wrong with one database is in
- * `failures`, and the others go on; what is wrong with the target ends all. A file under two names is backed up once.
+ * `failures`, also that there is no room for it, and the others go on; what else is wrong with the target ends all. A file under two names is backed up once.
  */
 export async function takeSnapshots(
   request: SnapshotsRequest,
@@ -143,13 +143,15 @@ class Job {
   async #runIn(members: Member[]): Promise<Snapshot[]> {
     return inWorkplace(this.#request.folder, async (place) => {
       this.#folder = place.folder;
-      this.#copying.requireSpaceIn(place.folder, members);
-      const proved = await prove(await this.#copying.copy(members, place), {
+      const fitting = this.#copying.fitting(place.folder, members);
+      const proved = await prove(await this.#copying.copy(fitting, place), {
         folder: place.folder,
         verify: this.#request.verify,
         purpose: 'publish',
         onProgress: this.#hooks.onProgress,
+        fail: (one, error) => this.#copying.fail(one, error),
       });
+      this.#copying.requireAny(proved);
       if (proved.length === 0) return [];
       this.#identified = await identifyAll(
         proved.flatMap(({ source: { path } }) => (existsSync(path) ? [path] : [])),

@@ -98,7 +98,11 @@ export function requireSize(path: string, sizeBytes: number, largestBytes: numbe
   throw new BackupError(
     'too-large',
     `${path} has ${formatBytes(sizeBytes)}, more than the limit of ${formatBytes(largestBytes)}.`,
-    { path, hint: 'Raise the limit if the size is real.', facts: { sizeBytes, largestBytes } },
+    {
+      path,
+      hint: 'If the size is real, raise the limit: --max-size, in the editor sqliteBackup.maxSize.',
+      facts: { sizeBytes, largestBytes },
+    },
   );
 }
 

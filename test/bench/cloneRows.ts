@@ -35,7 +35,7 @@ export async function clones(shop: Workshop): Promise<Comparison[]> {
       rows.push(await fifty(shop, place, database), await waits(shop, place));
       const there = { ...shop, clear: () => emptyFolderIn(place) };
       rows.push(...(await agent(there, { on: ' on xfs', changedMs: 350 })));
-      rows.push(await baselineByClone(there, ' on xfs'));
+      rows.push(...(await baselineByClone(there, ' on xfs')));
     });
   }
   return rows;

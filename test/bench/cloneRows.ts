@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { agent } from './agentRows.ts';
-import { baselineByClone } from './stateRows.ts';
+import { statesByClone } from './stateRows.ts';
 import { interleave } from './statistics.ts';
 import { ratioUpTo, type Comparison } from './table.ts';
 import { backUp, timeCommand, timeSync, type Workshop } from './workshop.ts';
@@ -35,7 +35,7 @@ export async function clones(shop: Workshop): Promise<Comparison[]> {
       rows.push(await fifty(shop, place, database), await waits(shop, place));
       const there = { ...shop, clear: () => emptyFolderIn(place) };
       rows.push(...(await agent(there, { on: ' on xfs', changedMs: 350 })));
-      rows.push(...(await baselineByClone(there, ' on xfs')));
+      rows.push(...(await statesByClone(there, ' on xfs')));
     });
   }
   return rows;

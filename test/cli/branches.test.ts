@@ -297,6 +297,15 @@ describe('databases that follow the branch', function () {
       'shared.db shared',
       'tracked.db tracked',
     ]);
+    // Git itself brings a file back that it tracks, and that is no switch.
+    await good('git', 'install');
+    const rows = valueOf(repo('tracked.db'), count);
+    for (const name of ['tracked.db', 'app.db']) change(name, 'DELETE FROM items');
+    git('checkout', '-q', '--', 'tracked.db');
+    assert.deepEqual(
+      ['tracked.db', 'app.db'].map((name) => valueOf(repo(name), count)),
+      [rows, 0],
+    );
   });
 
   it('are copied into a new worktree, and never over a file', async () => {

@@ -31,9 +31,13 @@ export interface Holders {
 /**
  * The processes that hold one of the databases (real paths) or their siblings open under any name, this one left out.
  * Opens none of the files, so it may be asked again and again while an application is at work.
+ * @param isLockedByUs SQLite's exclusive lock is held for us, so no other program has a lock to be seen.
  */
-export function findHolders(databases: readonly string[]): Holders {
-  const found = holdersHere(partsOf(databases));
+export function findHolders(
+  databases: readonly string[],
+  { isLockedByUs = false }: { isLockedByUs?: boolean } = {},
+): Holders {
+  const found = holdersHere(partsOf(databases), isLockedByUs);
   // On a shared file system there are programs on the other side, which no list here has.
   const isShared = found.known === 'all' && databases.some(isOnSharedFileSystem);
   return isShared ? { ...found, known: 'own-user' } : found;
@@ -51,10 +55,12 @@ function partsOf(databases: readonly string[]): string[] {
   return databases.flatMap((path) => [path, ...siblingSuffixes.map((suffix) => path + suffix)]);
 }
 
-function holdersHere(paths: readonly string[]): Holders {
+function holdersHere(paths: readonly string[], isLockedByUs = false): Holders {
   if (process.platform === 'darwin') return askListOfOpenFiles(paths);
   if (process.platform === 'win32') return askRestartManager(paths);
-  return existsSync('/proc/self/fd') ? holdersInProc(paths) : { holders: [], known: 'unknown' };
+  return existsSync('/proc/self/fd')
+    ? holdersInProc(paths, isLockedByUs)
+    : { holders: [], known: 'unknown' };
 }
 
 /**
@@ -94,12 +100,13 @@ export function findLockers(path: string): Holder[] {
   return lockers.length > 0 ? lockers : holders;
 }
 
-function holdersInProc(paths: readonly string[]): Holders {
+function holdersInProc(paths: readonly string[], isLockedByUs: boolean): Holders {
   const identities = new Set(paths.flatMap(identitiesOf));
   // A file that was deleted or renamed over is still known by the name that it was opened under.
   const names = new Set(paths.flatMap((path) => [path, `${path} (deleted)`]));
   const sought = { names, identities, isBeside: openFilesBeside(paths) };
-  const pids = new Set(lockHolders(identities));
+  // The system waits for all its processors before it tells its locks.
+  const pids = new Set(isLockedByUs ? [] : lockHolders(identities));
   let hidden = process.getuid?.() !== 0 || isInContainer();
   for (const pid of otherProcesses()) {
     const open = holdsOne(pid, sought);
@@ -143,6 +150,9 @@ interface Sought {
   isBeside: (pid: number, handle: string) => boolean;
 }
 
+/** What most programs have open. */
+const device = /^\/dev\/(null|zero|u?random|ptmx|pts\/\d+)$/;
+
 function holdsOne(
   pid: number,
   { names, identities, isBeside }: Sought,
@@ -160,7 +170,7 @@ function holdsOne(
     try {
       const link = readlinkSync(`${folder}/${entry}`);
       // Sockets and pipes have no path.
-      if (!link.startsWith('/')) return false;
+      if (!link.startsWith('/') || device.test(link)) return false;
       const isOne =
         names.has(link) ||
         (isBeside(pid, entry) &&

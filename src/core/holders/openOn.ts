@@ -19,9 +19,11 @@ export function openFilesBeside(
     ...paths.flatMap((path) => deviceOf(path, own)),
   ]);
   const known = new Map<string, Map<string, Mount>>();
+  const views = new Map<number, string>();
 
   const mountsOf = (pid: number): Map<string, Mount> => {
-    const view = linkOf(`/proc/${pid}/ns/mnt`);
+    const view = views.get(pid) ?? linkOf(`/proc/${pid}/ns/mnt`);
+    views.set(pid, view);
     const mounts = known.get(view) ?? mountsSeenBy(pid);
     known.set(view, mounts);
     return mounts;

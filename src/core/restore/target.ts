@@ -150,6 +150,8 @@ interface Looking {
   /** Also sees locks of programs that cannot be seen otherwise. */
   probe: boolean;
   besides?: number | undefined;
+  /** That process has SQLite's exclusive lock. */
+  isLockedByUs?: boolean;
 }
 
 /**
@@ -158,13 +160,13 @@ interface Looking {
  */
 export function requireFree(
   paths: readonly string[],
-  { probe, besides, wait = pause }: Looking & { wait?: (ms: number) => void },
+  { wait = pause, ...looking }: Looking & { wait?: (ms: number) => void },
 ): void {
   for (const path of paths) {
     for (let looks = 0; ; looks++) {
-      const held = heldBy(path, { probe, besides });
+      const held = heldBy(path, looking);
       if (held === undefined) break;
-      const pauses = besides !== undefined ? [] : held.isOurs ? patient : brief;
+      const pauses = looking.besides !== undefined ? [] : held.isOurs ? patient : brief;
       const ms = pauses[looks];
       if (ms === undefined) throw held.error;
       wait(ms);
@@ -175,9 +177,10 @@ export function requireFree(
 /** Undefined when nothing has it open. */
 function heldBy(
   path: string,
-  { probe, besides }: Looking,
+  { probe, besides, isLockedByUs = false }: Looking,
 ): { error: BackupError; isOurs: boolean } | undefined {
-  const holders = findHolders([path]).holders.filter(({ pid }) => pid !== besides);
+  const found = findHolders([path], { isLockedByUs });
+  const holders = found.holders.filter(({ pid }) => pid !== besides);
   if (holders.length > 0) {
     const programs = holders.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
     const error = inUse(path, `${path} is open in ${programs}.`, { programs });

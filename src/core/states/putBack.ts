@@ -225,7 +225,8 @@ function replace(
   renameSync(staged, live);
   if (!hasSecondName) return;
   try {
-    requireFree([second], { probe: false, besides: pid });
+    const isLockedByUs = outcomes.length > 0 && outcomes.every((one) => one === 'held');
+    requireFree([second], { probe: false, besides: pid, isLockedByUs });
   } catch (error) {
     // It has waited for the lock, so it has written nothing yet.
     renameSync(second, live);

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
+import { readStamp } from '../../src/core/checkpoint/stamp.ts';
 import { ResidentClient } from '../../src/worker/residentClient.ts';
 import { readAddress } from '../../src/worker/residentProtocol.ts';
 import type { Comparison } from './table.ts';
@@ -27,6 +28,7 @@ export async function checkpoint(shop: Workshop): Promise<Comparison[]> {
       const inResident: number[] = [];
       const byCommand: number[] = [];
       const unchanged: number[] = [];
+      const stamps: number[] = [];
       const call = (): ReturnType<typeof client.call<'checkpoint'>> =>
         client.call('checkpoint', requestFor(databases));
       await call();
@@ -37,6 +39,8 @@ export async function checkpoint(shop: Workshop): Promise<Comparison[]> {
         await new Promise((wake) => setTimeout(wake, 2100));
         await call();
         unchanged.push(await timed(call));
+        const readAll = (): void => void databases.map((path) => readStamp(path));
+        stamps.push(await timed(() => Promise.resolve().then(readAll)));
         change(databases);
         const args = ['checkpoint', ...databases];
         byCommand.push(await timeCommand(shop, process.execPath, shop.program('cli.js'), ...args));
@@ -52,6 +56,10 @@ export async function checkpoint(shop: Workshop): Promise<Comparison[]> {
         {
           ...{ what: `the same, unchanged`, against, unit: 'ms' },
           ...{ ours: unchanged, peer: byCommand },
+        },
+        {
+          ...{ what: 'their stamps alone', against, unit: 'ms', ours: stamps, peer: byCommand },
+          aim: { text: '< 4 ms each', isMet: (ours: number) => ours < 4 * databases.length },
         },
       );
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Dialect, dialects, sendToHook, type Answered } from '../support/agentHooks.ts';
 import { createDatabase, withDatabase } from '../support/databases.ts';
@@ -140,6 +140,16 @@ describe('the hook of agents', function () {
     const { answer } = await send(event, ['--when-not-saved', 'continue']);
     assert.equal(answer.hookSpecificOutput?.permissionDecision, undefined);
     assert.match(answer.hookSpecificOutput?.additionalContext ?? '', /could not be saved/);
+  });
+
+  itInPart('saves the others when one is larger than any, and asks about that one', async () => {
+    truncateSync(createDatabase(folder('work/large.db')), 20_000_000_000);
+    const { answer } = await before();
+    assert.match(
+      answer.hookSpecificOutput?.permissionDecisionReason ?? '',
+      /^large\.db could not be saved before this: .*more than the limit/,
+    );
+    assert.equal((await listed()).length, 1);
   });
 
   it('never approves, also when the data folder cannot be written', async () => {

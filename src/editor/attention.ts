@@ -7,17 +7,22 @@ import { isRestoredName } from '../core/manifest/names.ts';
 import { databaseKey, folderKey } from './located.ts';
 
 /** `never` and `stale` are about the newest backup that is not damaged. */
-export type Attention = 'failed' | 'damaged' | 'never' | 'stale';
+export type Attention = 'failed' | 'damaged' | 'never' | 'unknown' | 'stale';
 
 export interface KnownBackups {
   /** Newest first. */
   readonly snapshots: readonly CatalogEntry[];
   /** The newest bundle with it that is not damaged. */
   readonly bundle: CatalogEntry | undefined;
+  /** False when the backups folder cannot be listed: then nothing is known of its backups. */
+  readonly isListed: boolean;
 }
 
 /** The newest of both that is not damaged. */
-export function newestNotDamaged({ snapshots, bundle }: KnownBackups): CatalogEntry | undefined {
+export function newestNotDamaged({
+  snapshots,
+  bundle,
+}: Omit<KnownBackups, 'isListed'>): CatalogEntry | undefined {
   const snapshot = snapshots.find(({ verified }) => verified !== 'damaged');
   if (snapshot === undefined || bundle === undefined) return snapshot ?? bundle;
   return snapshot.createdAt < bundle.createdAt ? bundle : snapshot;
@@ -33,7 +38,10 @@ export function attentionFor(
   if (newest?.verified === 'damaged' && newest.createdAt > newestAt) return 'damaged';
   if (staleAfterMs === undefined) return undefined;
   // A restore to a new file is a copy of a backup.
-  if (newestAt === '') return isRestoredName(path) ? undefined : 'never';
+  if (newestAt === '') {
+    if (isRestoredName(path)) return undefined;
+    return backups.isListed ? 'never' : 'unknown';
+  }
   const isOld = Date.now() - Date.parse(newestAt) > staleAfterMs;
   // What was not written since is as good as backed up just now.
   return isOld && modifiedAt > newestAt ? 'stale' : undefined;

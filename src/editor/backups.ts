@@ -19,7 +19,7 @@ import {
 import { type BackupsFolder, workTreeOf } from './backupsFolder.ts';
 import type { BundleOrder, BundleResult } from './bundleOrder.ts';
 import { candidatesIn, isLeftOutBy, mayHoldCandidates, searchedFolders } from './candidates.ts';
-import { Catalogs } from './catalogs.ts';
+import { Catalogs, unlisted } from './catalogs.ts';
 import { ContentSearch } from './contentSearch.ts';
 import { Disposables } from './disposables.ts';
 import { FileWatch } from './fileWatch.ts';
@@ -258,16 +258,18 @@ export class Backups implements vscode.Disposable {
       this.#byDatabase.get(databaseKey(located.folder, located.path)) ?? []
     ).filter((entry) => isOfWorkspace(entry, located.folder));
     const bundle = this.#bundles.get(databaseKey(located.folder, located.path));
+    const isListed = this.#catalogs.get(folderKey(located.folder)) !== unlisted;
     const staleAfterMs = this.#settings.staleAfterMs(located.uri);
     return {
       ...located,
       snapshots,
       bundle,
+      isListed,
       job: this.#jobs.of(located.uri),
       failure,
       attention:
         failure === undefined
-          ? attentionFor(located.file, { snapshots, bundle }, staleAfterMs)
+          ? attentionFor(located.file, { snapshots, bundle, isListed }, staleAfterMs)
           : 'failed',
     };
   }

@@ -13,6 +13,9 @@ interface SeenFolder {
   look: string | undefined;
 }
 
+/** What `list` returns of a folder that it could not list. */
+export const unlisted: CatalogEntry[] = [];
+
 /** What was last seen in each backups folder; only what has changed since is read again. */
 export class Catalogs {
   readonly #worker: WorkerClient;
@@ -34,7 +37,7 @@ export class Catalogs {
   }
 
   /**
-   * The backups in `folder`, newest first. An unusable folder has none: `problemOf` says what is wrong with it.
+   * The backups in `folder`, newest first. An unusable folder has `unlisted`: `problemOf` says what is wrong with it.
    */
   async list(folder: string): Promise<CatalogEntry[]> {
     if (!(await answers(folder))) return this.#noteSilent(folder);
@@ -58,21 +61,21 @@ export class Catalogs {
       this.#log.error(`The backups in ${folder} could not be listed`, error);
       this.#seen.delete(folder);
       this.#problems.set(folder, error instanceof Error ? error.message : String(error));
-      return [];
+      return unlisted;
     }
   }
 
   #noteSilent(folder: string): CatalogEntry[] {
     this.#seen.delete(folder);
     this.#problems.set(folder, hangs(folder).message);
-    if (this.#silent.has(folder)) return [];
+    if (this.#silent.has(folder)) return unlisted;
     this.#silent.add(folder);
     this.#log.error(`The backups in ${folder} could not be listed`, hangs(folder));
     void laterAnswer(folder)?.then(() => {
       this.#silent.delete(folder);
       this.#onAnswer();
     });
-    return [];
+    return unlisted;
   }
 
   /** Why the folder could not be listed when that was tried last. */

@@ -195,6 +195,7 @@ export function attentionSummary(databases: readonly Database[]): string {
     [count('failed'), (n: number) => t('{0} failed', n)],
     [count('damaged'), (n: number) => t('{0} with a damaged backup', n)],
     [count('never'), (n: number) => t('{0} never backed up', n)],
+    [count('unknown'), (n: number) => t('{0} with unknown backups', n)],
     [count('stale'), (n: number) => t('{0} backed up long ago', n)],
   ] as const;
   const facts = parts.flatMap(([n, say]) => (n === 0 ? [] : [say(n)]));
@@ -230,6 +231,7 @@ export function databaseDescription(database: Database, now: number): string {
   if (database.failure !== undefined) return t('backup failed · {0}', size);
   if (age === undefined) {
     if (isRestoredName(database.path)) return t('copy of a backup · {0}', size);
+    if (!database.isListed) return t('backups unknown · {0}', size);
     return database.attention === 'damaged'
       ? t('only damaged backups · {0}', size)
       : t('never backed up · {0}', size);

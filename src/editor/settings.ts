@@ -306,7 +306,7 @@ function tellBad(key: SettingKey, { expected, found }: SettingProblem): void {
   const { t } = vscode.l10n;
   const openSettings = t('Open Settings');
   const wanted: Record<SettingProblem['expected'], string> = {
-    text: t('a text'),
+    text: t('text'),
     number: t('a number'),
     boolean: t('true or false'),
     texts: t('a list of texts'),
@@ -319,7 +319,7 @@ function tellBad(key: SettingKey, { expected, found }: SettingProblem): void {
   void notice
     .warn(
       t(
-        'The setting {0} is {1}, but must be {2}. Its default counts until you change it.',
+        'The setting {0} is {1}, but must be {2}. The default is used until you change it.',
         ...[`${section}.${key}`, found, wanted[expected]],
       ),
       openSettings,

@@ -217,11 +217,13 @@ describe('the views in a window', () => {
       writeFileSync(join(folder, 'a-file'), '');
       changeSettings(folder, { 'sqliteBackup.backupsFolder': 'a-file' });
       await backups.getByText('The backups folder a-file cannot be used').waitFor();
+      // What could not be looked at is not called never backed up.
+      await window.treeItem(/^data\/app\.db, backups unknown/).waitFor();
       await window.screenshot('bad-folder');
       const wrong = { 'sqliteBackup.include': '*.db', 'sqliteBackup.exclude': [1, null] };
       changeSettings(folder, { 'sqliteBackup.backupsFolder': 7, ...wrong });
       const told = window.notification(
-        /The setting sqliteBackup\.\w+ is .*, but must be a .*text.*\. Its default counts/,
+        /The setting sqliteBackup\.\w+ is .*, but must be .*text.*\. The default is used/,
       );
       await told.getByRole('button', { name: 'Open Settings' }).waitFor();
       await backups.getByText('No backups folder yet.').waitFor();

@@ -11,7 +11,8 @@ import type { Window } from './window.ts';
 const settings = { 'sqliteBackup.backupsFolder': 'backups' };
 const panes = ['.part.sidebar .pane-body'];
 
-describe('the views in a window', () => {
+describe('the views in a window', function () {
+  this.timeout(240_000);
   const withShared = useWindows();
 
   itInPart('show names that could act as text that cannot', async () => {

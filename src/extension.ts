@@ -62,7 +62,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const backups = new Backups({ worker, settings, folder, log, audit, toolVersion });
   const filter = new Filter();
   const resident = new ResidentClient({ entry });
-  const quick = new ResidentFirst(worker, { entry, mayStart: true, translate });
+  const quick = new ResidentFirst(worker, { entry, mayStart: true, beginWithinMs: 500, translate });
   const checkpoints = new Checkpoints({
     ...{ audit, backups, log, resident, settings, toolVersion, worker },
   });

@@ -14,6 +14,9 @@ interface Values {
   yes?: boolean | undefined;
 }
 
+/** A process of its own has done it by then. */
+const beginWithinMs = 500;
+
 const known = new Set(['baseline', 'check', 'checkpoints', 'discard', 'json', 'yes']);
 
 export async function baselineVerb(
@@ -54,7 +57,7 @@ async function putBack(
     discard,
     taking: takingFor({ cause, checkpoints }, context),
   };
-  const worker = new ResidentFirst(context.worker, { entry: context.workerEntry });
+  const worker = new ResidentFirst(context.worker, { entry: context.workerEntry, beginWithinMs });
   const options = callOptions(context, defaultDeadlineMs);
   const restored = await worker
     .call('restoreBaseline', request, options)

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import * as vscode from 'vscode';
+import { protectionLines } from '../../src/editor/commands/protection.ts';
 import { label } from '../../src/core/states/kept.ts';
 import { copyStampOf } from '../../src/core/states/putBack.ts';
 import { itInPart, itWhere } from '../support/operations.ts';
@@ -187,6 +188,23 @@ describe('Protection', () => {
     } finally {
       rmSync(inWorkspace('.vscode/settings.json'), { force: true });
     }
+  });
+
+  it('is told in lines: when checkpoints are taken, until when they are paused, and the last one', () => {
+    const lines = (schedule: string, pausedUntil?: string, last?: object): string[] =>
+      protectionLines({
+        settings: {
+          protection: () => ({ schedule, beforeDebug: true, beforeCommands: [] }),
+        },
+        protection: { pausedUntil },
+        checkpoints: { last },
+      } as unknown as Parameters<typeof protectionLines>[0]);
+    const createdAt = new Date().toISOString();
+    const last = { createdAt, kept: { cause: { kind: 'task', text: 'migrate' } } };
+    assert.deepEqual(lines('every 15m'), ['Checkpoints: every 15m, before debugging']);
+    const [paused, newest] = lines('every 15m', new Date(Date.now() + 600_000).toISOString(), last);
+    assert.match(paused ?? '', /^Checkpoints are paused until .*\d\d:\d\d\.$/);
+    assert.match(newest ?? '', /^Last checkpoint: .*\d\d:\d\d, .*migrate/);
   });
 
   describe('as a task', () => {

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -7,8 +15,10 @@ import * as vscode from 'vscode';
 import { protectionLines } from '../../src/editor/commands/protection.ts';
 import { label } from '../../src/core/states/kept.ts';
 import { copyStampOf } from '../../src/core/states/putBack.ts';
+import { hasProgram } from '../support/offsite.ts';
 import { itInPart, itWhere } from '../support/operations.ts';
 import {
+  backUp,
   inWorkspace,
   makeDatabase,
   manifestOf,
@@ -16,6 +26,7 @@ import {
   run,
   until,
   uriOf,
+  useBackupsFolder,
   withSetting,
   workspaceFolder,
   writeFile,
@@ -205,6 +216,28 @@ describe('Protection', () => {
     const [paused, newest] = lines('every 15m', new Date(Date.now() + 600_000).toISOString(), last);
     assert.match(paused ?? '', /^Checkpoints are paused until .*\d\d:\d\d\.$/);
     assert.match(newest ?? '', /^Last checkpoint: .*\d\d:\d\d, .*migrate/);
+  });
+
+  itInPart('sends a copy after each backup to the place of the user settings', async function () {
+    if (!hasProgram('rclone')) this.skip();
+    const repository = inWorkspace('mirror');
+    for (const one of ['mirror', 'sent-from']) removeLater(one);
+    await useBackupsFolder('sent-from');
+    const place = { name: 'disk', engine: 'rclone', repository, when: 'afterEach' };
+    await withSetting(
+      'offsite',
+      [place],
+      async () => {
+        change('data/guarded.db');
+        const path = await backUp('data/guarded.db');
+        const isProved = (): boolean => readFileSync(`${path}.json`, 'utf8').includes('"provedAt"');
+        await until(() => existsSync(repository), 'the copy is sent');
+        await until(isProved, 'the copy is proved');
+        assert.equal(globSync('mirror/*/*.db', { cwd: inWorkspace('') }).length, 1);
+      },
+      Global,
+    );
+    await useBackupsFolder(undefined);
   });
 
   describe('as a task', () => {

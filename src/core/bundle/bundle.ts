@@ -169,7 +169,7 @@ class Job {
         progress.phase === 'copy' ? { ...progress, totalBytes: 2 * progress.totalBytes } : progress,
       );
     const hooks = { ...this.#hooks, onProgress };
-    return new Copying({ ...this.#request, databases, purpose: 'pack' }, hooks);
+    return new Copying({ ...this.#request, databases }, hooks, 'pack');
   }
 
   /** Companions that turn out to be databases are copied as such: a plain copy of a live database is worth nothing. */

@@ -42,7 +42,6 @@ export interface CopyRequest {
     stamp?: string | undefined;
   }[];
   method: Method;
-  purpose: Purpose;
   verify: boolean;
   busyTimeoutMs: number;
   largestBytes: number;
@@ -94,15 +93,17 @@ export class Copying {
   readonly #request: CopyRequest;
   readonly #hooks: CopyHooks;
   #full: BackupError | undefined;
+  readonly #purpose: Purpose;
   #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
   /** A private folder in it, for the copies. */
   #scratch = '';
 
-  constructor(request: CopyRequest, hooks: CopyHooks) {
+  constructor(request: CopyRequest, hooks: CopyHooks, purpose: Purpose) {
     this.#request = request;
     this.#hooks = hooks;
+    this.#purpose = purpose;
   }
 
   /** Whether the copies share an instant, and why not. */
@@ -369,7 +370,7 @@ export class Copying {
     const { digestBeside } = this.#hooks;
     if (!this.#request.verify || digestBeside === undefined) return undefined;
     // One at a time: a thread for each of hundreds of small databases would be a burden.
-    const digests = this.#lastDigests.then(() => digestBeside(copy, this.#request.purpose));
+    const digests = this.#lastDigests.then(() => digestBeside(copy, this.#purpose));
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
     this.#lastDigests = digests.catch(() => undefined);
     return () => digests;

@@ -124,7 +124,7 @@ class Job {
   constructor(request: SnapshotsRequest, hooks: SnapshotHooks) {
     this.#request = request;
     this.#hooks = hooks;
-    this.#copying = new Copying({ ...request, purpose: 'publish' }, hooks);
+    this.#copying = new Copying(request, hooks, 'publish');
   }
 
   async run(): Promise<Snapshots> {

@@ -42,7 +42,9 @@ describe('checkpoints in a window', function () {
       const backedUp = window.notification(/Backed up/);
       await backedUp.hover();
       await backedUp.getByRole('button', { name: 'Take Checkpoints Automatically' }).click();
-      const automatic = window.notification(/Checkpoints are taken every 15 minutes/);
+      const automatic = window.notification(
+        /Checkpoints are taken every 15 minutes and before debugging\. .*at most [\d.]+ [KM]B each time .*together take at most 2\.0 GB/,
+      );
       await automatic.hover();
       await automatic.getByRole('button', { name: 'Undo' }).click();
       const undone = { 'sqliteBackup.schedule': '', 'sqliteBackup.before.debug': 'off' };

@@ -14,8 +14,10 @@ export function openFirstBackups(
   const owned = new Disposables();
   const waiting = new Map<string, vscode.Uri>();
   owned.add(
-    backups.onDidBackUp(({ uri }) => {
-      if (backups.databaseAt(uri)?.snapshots.length === 0) waiting.set(uri.toString(), uri);
+    backups.onDidBackUp(({ uri, snapshot }) => {
+      // The view may have listed the new one already.
+      const known = backups.databaseAt(uri)?.snapshots ?? [];
+      if (known.every(({ path }) => path === snapshot.path)) waiting.set(uri.toString(), uri);
     }),
   );
   owned.add(

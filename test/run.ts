@@ -40,8 +40,8 @@ const unit = (args: string[]): Step => ({
   weight: 2,
   after: ['processes'],
   isSuite: true,
-  // Ample on a busy machine, and an end for a test that hangs.
-  commands: [mocha('test/{core,worker,cli,runbook}/**/*.test.ts', 60_000, args)],
+  // Ample on a busy machine, and an end for a test that hangs. It is the longest suite, and waits most of the time.
+  commands: [mocha('test/{core,worker,cli,runbook}/**/*.test.ts', 60_000, args, 2 * JOBS)],
 });
 
 const extension = (args: string[]): Step => ({
@@ -112,14 +112,14 @@ function windows(args: string[]): Step[] {
  * folder, processes and windows, and waits for them most of the time. The largest files come first, as the likely
  * longest, so that none is left to run alone at the end.
  */
-function mocha(pattern: string, timeoutMs: number, args: string[]): string[] {
+function mocha(pattern: string, timeoutMs: number, args: string[], jobs = JOBS): string[] {
   const files = args.some((argument) => existsSync(argument))
     ? []
     : globSync(pattern, { cwd: ROOT }).sort((left, right) => sizeOf(right) - sizeOf(left));
   return [
     'node_modules/mocha/bin/mocha.js',
     ...['--reporter', 'test/support/reporter.cjs', '--timeout', String(timeoutMs)],
-    ...['--parallel', '--jobs', String(JOBS)],
+    ...['--parallel', '--jobs', String(jobs)],
     ...args,
     ...files,
   ];

@@ -7,6 +7,7 @@ import { fetchOffsite, listOffsite } from '../../src/core/offsite/fetch.ts';
 import { planForgetting } from '../../src/core/offsite/forget.ts';
 import { sendOffsite } from '../../src/core/offsite/send.ts';
 import { createDatabase, manifestOf, snapshot } from '../support/databases.ts';
+import { itWhere } from '../support/operations.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const quiet = (): void => undefined;
@@ -76,14 +77,17 @@ describe('an engine that answers something else', () => {
     ['restic', 'snapshots'],
     ['rclone', 'lsjson'],
   ] as const)
-    it(`is told with the beginning of it: ${engine} ${call}`, async () => {
-      for (const said of rubbish) {
-        standIn(engine, { [call]: said });
-        await refuses(() => listOffsite(access()), engine, said);
-        await refuses(send, engine, said);
-      }
-      assert.equal(manifestOf(backup).offsite, undefined);
-    });
+    itWhere(engine === 'rclone')(
+      `is told with the beginning of it: ${engine} ${call}`,
+      async () => {
+        for (const said of rubbish) {
+          standIn(engine, { [call]: said });
+          await refuses(() => listOffsite(access()), engine, said);
+          await refuses(send, engine, said);
+        }
+        assert.equal(manifestOf(backup).offsite, undefined);
+      },
+    );
 
   it('is told when restic plans what it would let go', async () => {
     const kept = '[{"keep": [{"id": "1"}], "remove": [], "reasons": []}]';

@@ -8,9 +8,11 @@ export const stepBytes = 8 * megabyte;
 const earlySyncBytes = 16 * megabyte;
 /** With more, the commits of others wait longer: with a megabyte, half as long again. */
 const gentleStepBytes = megabyte / 8;
-/** On a slow disk a sync costs the same whatever its size, so small ones gain nothing. */
+/** Where a sync takes so long whatever its size, small ones gain nothing. */
 const slowSyncMs = 2;
 const largestGentleStepBytes = 4 * megabyte;
+/** A larger step may take so many times as long as the smallest: commits of others wait for it. */
+const mostGrowth = 2;
 
 /**
  * Brings a private file to the disk bit by bit while it is being written: then its end is quick, and a program that
@@ -21,6 +23,8 @@ export class EarlySync {
   #running: Promise<void> | undefined;
   #syncedBytes = 0;
   #gentleStepBytes = gentleStepBytes;
+  /** The shortest sync of the smallest step: others have waited for the commits of programs as well. */
+  #smallestMs = Infinity;
   /** The system tells of each failed write only once. */
   #failure: Error | undefined;
 
@@ -50,6 +54,7 @@ export class EarlySync {
   }
 
   #syncGently(doneBytes: number): number {
+    const bytes = doneBytes - this.#syncedBytes;
     this.#syncedBytes = doneBytes;
     const startedAt = performance.now();
     try {
@@ -57,11 +62,20 @@ export class EarlySync {
     } catch (error) {
       throw (this.#failure ??= error as Error);
     }
-    const isSlow = performance.now() - startedAt > slowSyncMs;
-    this.#gentleStepBytes = isSlow
-      ? Math.min(2 * this.#gentleStepBytes, largestGentleStepBytes)
-      : gentleStepBytes;
+    // What was written before any program committed says nothing of small steps.
+    if (bytes <= this.#gentleStepBytes)
+      this.#gentleStepBytes = this.#nextStep(performance.now() - startedAt);
     return this.#gentleStepBytes;
+  }
+
+  /** Larger steps only where each sync is slow, and a larger one takes about as long as the smallest. */
+  #nextStep(tookMs: number): number {
+    const step = this.#gentleStepBytes;
+    if (step === gentleStepBytes) this.#smallestMs = Math.min(this.#smallestMs, tookMs);
+    if (this.#smallestMs <= slowSyncMs) return gentleStepBytes;
+    return tookMs > mostGrowth * this.#smallestMs
+      ? Math.max(step / 2, gentleStepBytes)
+      : Math.min(2 * step, largestGentleStepBytes);
   }
 
   /** Waits for what is running and closes the file. Returns what has failed: then the file is not to be trusted. */

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { commandsByHand } from '../core/offsite/byHand.ts';
-import { newestOfEach } from '../core/offsite/newest.ts';
+import { newestOfEachDatabase } from '../core/offsite/newest.ts';
 import type { Destination } from '../core/offsite/destination.ts';
 import type { SentCopy } from '../core/offsite/send.ts';
 import { formatBytes } from '../core/units.ts';
@@ -277,7 +277,7 @@ async function byHand(values: Values, context: Context): Promise<number> {
   const { worker, signal, print, tell } = context;
   const destination = await chosenDestination(values.destination, context);
   const all = await worker.call('offsiteList', { destination }, { signal });
-  const copies = newestOfEach(all, Date.now()).map((copy) => ({
+  const copies = newestOfEachDatabase(all, Date.now()).map((copy) => ({
     ...{ name: copy.name, createdAt: copy.createdAt },
     commands: commandsByHand(destination, copy),
   }));

@@ -41,7 +41,7 @@ export class Catalogs {
    */
   async list(folder: string): Promise<CatalogEntry[]> {
     if (!(await answers(folder))) return this.#noteSilent(folder);
-    // First: what changes while the list is made is seen by the next look.
+    // The look comes before the list: what changes while the list is made is seen by the next look.
     const look = await lookAt(folder);
     const seen = this.#seen.get(folder);
     if (look !== undefined && look === seen?.look) return seen.entries;
@@ -58,23 +58,27 @@ export class Catalogs {
       this.#problems.delete(folder);
       return entries;
     } catch (error) {
-      this.#log.error(`The backups in ${folder} could not be listed`, error);
-      this.#seen.delete(folder);
-      this.#problems.set(folder, error instanceof Error ? error.message : String(error));
-      return unlisted;
+      return this.#noteProblem(folder, error);
     }
   }
 
+  /** The log names each silence once: the folder is looked at again and again. */
   #noteSilent(folder: string): CatalogEntry[] {
+    const isKnown = this.#silent.has(folder);
+    if (!isKnown) {
+      this.#silent.add(folder);
+      void laterAnswer(folder)?.then(() => {
+        this.#silent.delete(folder);
+        this.#onAnswer();
+      });
+    }
+    return this.#noteProblem(folder, hangs(folder), !isKnown);
+  }
+
+  #noteProblem(folder: string, error: unknown, isLogged = true): CatalogEntry[] {
     this.#seen.delete(folder);
-    this.#problems.set(folder, hangs(folder).message);
-    if (this.#silent.has(folder)) return unlisted;
-    this.#silent.add(folder);
-    this.#log.error(`The backups in ${folder} could not be listed`, hangs(folder));
-    void laterAnswer(folder)?.then(() => {
-      this.#silent.delete(folder);
-      this.#onAnswer();
-    });
+    this.#problems.set(folder, error instanceof Error ? error.message : String(error));
+    if (isLogged) this.#log.error(`The backups in ${folder} could not be listed`, error);
     return unlisted;
   }
 
@@ -90,7 +94,10 @@ function merge(left: CatalogEntry[], right: CatalogEntry[]): CatalogEntry[] {
   return [...left, ...right].sort(newestFirst);
 }
 
-/** Others wait for the same few threads. Where those are quick, more at once take a quarter less time in all. */
+/**
+ * Files that are looked at in one go: few, so that others get the threads of the system in between, and more where the disk
+ * is quick, which saves a quarter of the time.
+ */
 const fewAtOnce = 256;
 const manyAtOnce = 1024;
 const quickMs = 10;
@@ -102,7 +109,7 @@ const quickMs = 10;
 async function lookAt(folder: string): Promise<string | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined) return undefined;
-  // Numbers stay numbers: to write them out takes as long as to ask for them.
+  // The numbers are hashed as they are: to write them out takes as long as to ask for them.
   const states = new Float64Array(3 * names.length);
   let atOnce = fewAtOnce;
   for (let from = 0, to: number; from < names.length; from = to) {
@@ -116,7 +123,7 @@ async function lookAt(folder: string): Promise<string | undefined> {
   return createHash('sha256').update(names.join('/')).update(states).digest('hex');
 }
 
-/** Gives each file three numbers in `states`. By callbacks: promises of the system's own take twice as long. */
+/** Gives each file three numbers in `states`. Uses callbacks, because promises take twice as long. */
 function lookAtAll(names: string[], folder: string, states: Float64Array): Promise<void> {
   return new Promise((resolve) => {
     let left = names.length;

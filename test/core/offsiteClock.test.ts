@@ -10,7 +10,7 @@ import type { Remote } from '../../src/core/offsite/driver.ts';
 import { isProofDue, isSendDue, lastOf } from '../../src/core/offsite/due.ts';
 import { listOffsite, offsiteStatus } from '../../src/core/offsite/fetch.ts';
 import { planForgetting } from '../../src/core/offsite/forget.ts';
-import { newestOfEach } from '../../src/core/offsite/newest.ts';
+import { newestOfEachDatabase } from '../../src/core/offsite/newest.ts';
 import { proveOffsite } from '../../src/core/offsite/prove.ts';
 import { type Sent, sendOffsite } from '../../src/core/offsite/send.ts';
 import { createDatabase, manifestOf, snapshot, withDatabase } from '../support/databases.ts';
@@ -87,10 +87,10 @@ describe('off-machine copies and clocks that are wrong', () => {
     ];
     const other = copy('other', noon - 2 * day, 'b');
     const bundle = copy('bundle.zip', noon + day);
-    assert.deepEqual(newestOfEach([ahead, bundle, real, old, other], noon), [
+    assert.deepEqual(newestOfEachDatabase([ahead, bundle, real, old, other], noon), [
       ...[ahead, real, bundle, other],
     ]);
-    assert.deepEqual(newestOfEach([real, old, other], noon), [real, other]);
+    assert.deepEqual(newestOfEachDatabase([real, old, other], noon), [real, other]);
   });
 
   describe('with rclone', () => {

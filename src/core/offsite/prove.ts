@@ -7,7 +7,7 @@ import type { Progress } from '../job.ts';
 import type { Receipt } from '../manifest/manifest.ts';
 import { type Destination, placeOf, remember } from './destination.ts';
 import type { Driver, Remote } from './driver.ts';
-import { newestOfEach } from './newest.ts';
+import { newestOfEachDatabase } from './newest.ts';
 import { type Access, withPlaceLocked } from './place.ts';
 import { isCopyOf, isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
 import { trouble } from './trouble.ts';
@@ -34,7 +34,7 @@ export async function proveRemote(
 
 /** Of each database the newest, and one of the others. */
 export function sampleOf(all: readonly Remote[]): Remote[] {
-  const newest = newestOfEach(all, Date.now());
+  const newest = newestOfEachDatabase(all, Date.now());
   const others = all.filter((one) => !newest.includes(one));
   const one = others[Math.floor(Math.random() * others.length)];
   return one === undefined ? newest : [...newest, one];

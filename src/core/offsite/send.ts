@@ -12,8 +12,9 @@ import type { Progress } from '../job.ts';
 import { inLineage } from '../manifest/lineage.ts';
 import { manifestNameOf, requireBareName } from '../manifest/names.ts';
 import { type Destination, placeOf, remember, stateOf } from './destination.ts';
-import { isFuture, isProofDue } from './due.ts';
+import { isProofDue } from './due.ts';
 import type { Driver, Remote } from './driver.ts';
+import { newestOfGroups } from './newest.ts';
 import { type Access, withPlaceLocked } from './place.ts';
 import { proveCopies, proveRemote, sampleOf } from './prove.ts';
 import { databaseIdOf, isSameDatabase, isSameCopy, receiptOf, recordReceipt } from './receipts.ts';
@@ -151,7 +152,7 @@ async function sendOne(
     at: earlier?.at ?? new Date().toISOString(),
   };
   if (known !== undefined) result.already.push({ path, id: known.id, sizeBytes });
-  // What was proved once is in the weekly samples.
+  // A copy that was proved once is proved again by the weekly samples.
   const isSame = earlier !== undefined && isSameCopy(earlier.id, remote.id);
   if (isSame && earlier.provedAt !== undefined) return;
   recordReceipt(path, receipt);
@@ -194,8 +195,8 @@ async function proveSample(
 }
 
 /**
- * Gives the pair a second name in a private folder: retention may remove a backup, and a remark may replace its manifest,
- * while the engine reads.
+ * The backup and its manifest get a second name in a private folder, from which the engine reads: meanwhile retention may
+ * remove the backup, and a remark may replace its manifest.
  */
 async function inParcel<T>(
   path: string,
@@ -249,20 +250,15 @@ function chosen(all: readonly CatalogEntry[], destination: Destination): string[
       verified !== 'damaged' &&
       sizeBytes > 0,
   );
-  const now = Date.now();
-  const [groups, groupsOfPast] = [new Set<string>(), new Set<string>()];
-  return inLineage(usable)
-    .filter(({ kept, group, path, createdAt }) => {
-      const key = group ?? path;
-      const isPast = !isFuture(createdAt, now);
-      // What is dated in the future, because a clock was ahead, takes the place of no other.
-      const isNewest = !groups.has(key) || (isPast && !groupsOfPast.has(key));
-      groups.add(key);
-      if (isPast) groupsOfPast.add(key);
+  const ordered = inLineage(usable);
+  const newest = new Set(newestOfGroups(ordered, ({ group, path }) => group ?? path, Date.now()));
+  return ordered
+    .filter((one) => {
+      const { kept } = one;
       // A newer one stays the newest, although its copy was removed.
       if (kept !== undefined && receiptOf(kept, place)?.removedAt !== undefined) return false;
       if (what === 'pinned') return kept?.pinned === true;
-      return what === 'all' || isNewest;
+      return what === 'all' || newest.has(one);
     })
     .map(({ path }) => path);
 }

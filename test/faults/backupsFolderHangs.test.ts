@@ -1,50 +1,23 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { answers } from '../../src/core/files/answering.ts';
-import { pause } from '../../src/core/pause.ts';
 import { Catalogs } from '../../src/editor/catalogs.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { createDatabase, snapshot } from '../support/databases.ts';
-import { isLinuxRoot, needProgram, workerEntry } from '../support/processes.ts';
+import { useHangingDisk } from '../support/hangingDisk.ts';
+import { workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
-/** As a network folder whose server is gone: the driver of its file system is a process that stops. */
 describe('a backups folder that hangs', function () {
-  afterEach(() => {
-    if (driver === 0) return;
-    process.kill(driver, 'SIGCONT');
-    execFileSync('umount', ['-l', folder('backups')]);
-    driver = 0;
-  });
-
+  const disk = useHangingDisk();
   const folder = useTempFolder();
-  let driver = 0;
-
-  before(function () {
-    if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
-    needProgram('bindfs', 'bindfs');
-  });
 
   beforeEach(async () => {
     await snapshot(createDatabase(folder('app.db')), { folder: folder('real') });
     mkdirSync(folder('backups'));
-    const options = ['-f', '--multithreaded', '--no-allow-other'];
-    driver =
-      spawn('bindfs', [...options, folder('real'), folder('backups')], { stdio: 'ignore' }).pid ??
-      0;
-    while (readdirSync(folder('backups')).length === 0) pause(5);
+    disk.mount(folder('real'), folder('backups'));
   });
-
-  const hang = (): void => {
-    process.kill(driver, 'SIGSTOP');
-    // Until then, one of its threads may still answer.
-    const threads = `/proc/${driver}/task`;
-    const isStopped = (thread: string): boolean =>
-      readFileSync(`${threads}/${thread}/stat`, 'utf8').includes(') T');
-    while (!readdirSync(threads).every(isStopped)) pause(1);
-  };
 
   it('is named, however often it is looked at, holds up no other work, and is listed when it answers', async () => {
     const errors: unknown[] = [];
@@ -56,7 +29,7 @@ describe('a backups folder that hangs', function () {
       again.resolve,
     );
     assert.equal((await catalogs.list(folder('backups'))).length, 1);
-    hang();
+    disk.hang();
     // More often than this process has threads for files.
     for (let looks = 0; looks < 8; looks++)
       assert.deepEqual(await catalogs.list(folder('backups')), []);
@@ -71,7 +44,7 @@ describe('a backups folder that hangs', function () {
       message: /does not answer\. Nothing was changed/,
     });
 
-    process.kill(driver, 'SIGCONT');
+    disk.goOn();
     await again.promise;
     assert.equal((await catalogs.list(folder('backups'))).length, 1);
     assert.equal(catalogs.problemOf(folder('backups')), undefined);

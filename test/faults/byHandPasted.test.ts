@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, truncateSync } from 'node:fs';
 import { contentOf, sha256 } from '../support/databases.ts';
 import { type HandBlocks, HandRestore } from '../support/handBlocks.ts';
 import { isThorough, itInPart, itWhere } from '../support/operations.ts';
+import { useMounts } from '../support/mounts.ts';
 import {
   endProcessesAfterEach,
   holdOpen,
@@ -44,12 +37,7 @@ const namesThatBite = [
 
 describe('the blocks of a runbook, pasted whole into a shell', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  const loops: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0).reverse()) execFileSync('umount', ['-l', path]);
-    for (const device of loops.splice(0)) execFileSync('losetup', ['-d', device]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
 
   before(function () {
@@ -61,17 +49,7 @@ describe('the blocks of a runbook, pasted whole into a shell', function () {
   });
 
   const mountExfat = (): void => {
-    needProgram('mkfs.exfat', 'exfatprogs');
-    needProgram('mount.exfat-fuse', 'exfat-fuse');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), 16 * 1024 * 1024);
-    execFileSync('mkfs.exfat', [folder('image')], { stdio: 'ignore' });
-    const options = { encoding: 'utf8' } as const;
-    const device = execFileSync('losetup', ['-f', '--show', folder('image')], options).trim();
-    loops.push(device);
-    mkdirSync(folder('d'));
-    execFileSync('mount.exfat-fuse', [device, folder('d')], { stdio: 'ignore' });
-    mounted.push(folder('d'));
+    mounts.mountExfat(folder('image'), folder('d'));
   };
 
   /** True when the block ended with GOOD. It never ends without a word, and never ends the shell. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { listBackups } from '../../src/core/catalog/catalog.ts';
 import { copyOut } from '../../src/core/catalog/keeping.ts';
 import { applyRestore } from '../../src/core/restore/apply.ts';
@@ -15,13 +15,13 @@ import {
   valueOf,
 } from '../support/databases.ts';
 import { isThorough, itWhere } from '../support/operations.ts';
+import { useMounts } from '../support/mounts.ts';
 import {
   asNobody,
   endProcessesAfterEach,
   fixture,
   isAlive,
   isLinuxRoot,
-  needProgram,
   run,
   start,
   waitUntil,
@@ -44,23 +44,11 @@ const slowly = '4096';
 
 describe('captures by a second process, in great numbers,', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0)) execFileSync('umount', ['-l', path]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
 
-  /** A file system whose files can share blocks. */
-  const mount = (kind: 'xfs' | 'btrfs', sizeBytes = 400e6): string => {
-    needProgram(`mkfs.${kind}`, kind === 'xfs' ? 'xfsprogs' : 'btrfs-progs');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), sizeBytes);
-    execFileSync(`mkfs.${kind}`, ['-q', '-f', folder('image')], { stdio: 'ignore' });
-    mkdirSync(folder('mount'));
-    execFileSync('mount', ['-o', 'loop', folder('image'), folder('mount')]);
-    mounted.push(folder('mount'));
-    return folder('mount');
-  };
+  const mount = (kind: 'xfs' | 'btrfs'): string =>
+    mounts.mountWithClones(kind, folder('image'), folder('mount'));
 
   const capture = async (count: number, to: string, databases: string[]): Promise<Line[]> => {
     const args = [fixture('captures.ts'), String(count), slowly, to, ...databases];

@@ -24,6 +24,7 @@ import {
   withDatabase,
 } from '../support/databases.ts';
 import { isThorough, itInPart } from '../support/operations.ts';
+import { useMounts } from '../support/mounts.ts';
 import {
   asNobody,
   endProcessesAfterEach,
@@ -47,12 +48,7 @@ interface Outcome {
 
 describe('on file systems of all kinds', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  const loops: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0).reverse()) execFileSync('umount', ['-l', path]);
-    for (const device of loops.splice(0)) execFileSync('losetup', ['-d', device]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
 
   before(function () {
@@ -60,10 +56,7 @@ describe('on file systems of all kinds', function () {
   });
 
   const mount = (name: string, ...options: string[]): string => {
-    mkdirSync(folder(name), { recursive: true });
-    execFileSync('mount', [...options, folder(name)]);
-    mounted.push(folder(name));
-    return folder(name);
+    return mounts.mount(folder(name), ...options);
   };
   const mountTmpfs = (name: string, size: string): string =>
     mount(name, '-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs');
@@ -167,24 +160,10 @@ describe('on file systems of all kinds', function () {
   });
 
   describe('a target without hard links', () => {
-    const mountExFat = (): string => {
-      needProgram('mkfs.exfat', 'exfatprogs');
-      needProgram('mount.exfat-fuse', 'exfat-fuse');
-      writeFileSync(folder('image'), '');
-      truncateSync(folder('image'), 16 * 1024 * 1024);
-      execFileSync('mkfs.exfat', [folder('image')], { stdio: 'ignore' });
-      const device = execFileSync('losetup', ['-f', '--show', folder('image')], {
-        encoding: 'utf8',
-      }).trim();
-      loops.push(device);
-      mkdirSync(folder('t'));
-      execFileSync('mount.exfat-fuse', [device, folder('t')], { stdio: 'ignore' });
-      mounted.push(folder('t'));
-      return folder('t');
-    };
+    const mountExfat = (): string => mounts.mountExfat(folder('image'), folder('t'));
 
     it('gets complete backups, each under a name of its own', async () => {
-      const target = mountExFat();
+      const target = mountExfat();
       const database = createDatabase(folder('app.db'), { journalMode: 'wal' });
       for (let n = 0; n < 2; n++) assert.equal((await job(database, target)).code, 0);
       assert.equal(backups(target).length, 2);
@@ -194,7 +173,7 @@ describe('on file systems of all kinds', function () {
 
     it('has no empty backup after a kill at a rename: it is not listed, and goes with the next backup', async () => {
       needProgram('strace', 'strace');
-      const target = mountExFat();
+      const target = mountExfat();
       const database = createDatabase(folder('app.db'));
       const empty = (): string[] =>
         readdirSync(target).filter(

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync } from 'node:fs';
 import type { PlainError } from '../../src/core/errors.ts';
 import { bytesOf, createDatabase, snapshot } from '../support/databases.ts';
+import { useMounts } from '../support/mounts.ts';
 import {
   asNobody,
   endProcessesAfterEach,
@@ -16,10 +17,7 @@ import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('a restore on file systems of all kinds', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0).reverse()) execFileSync('umount', ['-l', path]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
   let backup = '';
 
@@ -32,10 +30,7 @@ describe('a restore on file systems of all kinds', function () {
     mkdirSync(folder('d'));
   });
 
-  const mount = (...options: string[]): void => {
-    execFileSync('mount', [...options, folder('d')]);
-    mounted.push(folder('d'));
-  };
+  const mount = (...options: string[]): string => mounts.mount(folder('d'), ...options);
 
   const restore = async (
     live: string,

@@ -1,14 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { applyRestore } from '../../src/core/restore/apply.ts';
 import {
   findInterrupted,
@@ -26,13 +17,8 @@ import {
   withoutHardLinks,
 } from '../support/disturbance.ts';
 import { sampleOf } from '../support/operations.ts';
-import {
-  endProcessesAfterEach,
-  holdOpen,
-  isLinuxRoot,
-  kill,
-  needProgram,
-} from '../support/processes.ts';
+import { useMounts } from '../support/mounts.ts';
+import { endProcessesAfterEach, holdOpen, isLinuxRoot, kill } from '../support/processes.ts';
 import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -41,12 +27,7 @@ const [newRows, oldRows] = [100, 120];
 
 describe('without hard links', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  const loops: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0)) execFileSync('umount', ['-l', path]);
-    for (const device of loops.splice(0)) execFileSync('losetup', ['-d', device]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
   let backup = '';
   const live = (): string => folder('d/app.db');
@@ -172,16 +153,7 @@ describe('without hard links', function () {
 
   it('restores, undoes and recovers on exFAT', async function () {
     if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
-    needProgram('mkfs.exfat', 'exfatprogs');
-    needProgram('mount.exfat-fuse', 'exfat-fuse');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), 16 * 1024 * 1024);
-    execFileSync('mkfs.exfat', [folder('image')], { stdio: 'ignore' });
-    const loop = ['-f', '--show', folder('image')];
-    const device = execFileSync('losetup', loop, { encoding: 'utf8' }).trim();
-    loops.push(device);
-    execFileSync('mount.exfat-fuse', [device, folder('d')], { stdio: 'ignore' });
-    mounted.push(folder('d'));
+    mounts.mountExfat(folder('image'), folder('d'));
     for (const how of ['finish', 'roll-back'] as const) {
       reset();
       const undo = await jobs.undo();

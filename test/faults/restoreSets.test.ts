@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyRestore } from '../../src/core/restore/apply.ts';
@@ -9,6 +8,7 @@ import { bundleOf } from '../support/bundles.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
 import { failAt, killAt, stepsOf, whileDisturbed } from '../support/disturbance.ts';
 import { sampleOf } from '../support/operations.ts';
+import { useMounts } from '../support/mounts.ts';
 import { endProcessesAfterEach, holdOpen, isLinuxRoot, kill } from '../support/processes.ts';
 import { applyRequest, insertItem, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -20,10 +20,7 @@ const rows = { shop: 10, crm: 20, logs: 30 } as const;
 
 describe('a restore of a bundle into three folders on two file systems', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0).reverse()) execFileSync('umount', ['-l', path]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
   let bundle = '';
 
@@ -34,12 +31,8 @@ describe('a restore of a bundle into three folders on two file systems', functio
   const placeOf = (name: string): string => folder('d', name);
   const liveOf = (name: string): string => join(placeOf(name), `${name}.db`);
 
-  const mount = (...options: string[]): void => {
-    execFileSync('mount', options);
-    mounted.push(options.at(-1) ?? '');
-  };
-  const connectDisk = (): void => mount('--bind', folder('disk'), placeOf('logs'));
-  const disconnectDisk = (): void => void execFileSync('umount', [mounted.pop() ?? '']);
+  const connectDisk = (): string => mounts.mount(placeOf('logs'), '--bind', folder('disk'));
+  const disconnectDisk = (): void => mounts.unmount(placeOf('logs'));
 
   beforeEach(async () => {
     const databases = names.map((name) => {
@@ -48,8 +41,7 @@ describe('a restore of a bundle into three folders on two file systems', functio
       const path = folder('kept', name, `${name}.db`);
       return createDatabase(path, { rows: rows[name], journalMode: 'wal' });
     });
-    mkdirSync(folder('disk'));
-    mount('-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder('disk'));
+    mounts.mount(folder('disk'), '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs');
     connectDisk();
     bundle = (await bundleOf(databases, { folder: folder('backups') })).path;
     const [shop = '', ...others] = databases;

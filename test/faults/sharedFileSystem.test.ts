@@ -1,14 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { compareDatabases, schemaOf } from '../../src/core/compare/compare.ts';
 import { isBackupError } from '../../src/core/errors.ts';
 import { sharedFileSystem } from '../../src/core/files/fileSystem.ts';
@@ -28,6 +20,7 @@ import {
   valueOf,
   withDatabase,
 } from '../support/databases.ts';
+import { useMounts } from '../support/mounts.ts';
 import {
   endProcessesAfterEach,
   holdOpen,
@@ -41,12 +34,7 @@ import { useTempFolder } from '../support/tempFolders.ts';
 /** bindfs shows a folder under a second path without forwarding locks, as sshfs, virtiofs or 9p show that of a host. */
 describe('a database on a shared file system', function () {
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  const loops: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0)) execFileSync('umount', ['-l', path]);
-    for (const device of loops.splice(0)) execFileSync('losetup', ['-d', device]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
 
   before(function () {
@@ -56,7 +44,7 @@ describe('a database on a shared file system', function () {
   beforeEach(() => {
     for (const name of ['host', 'here']) mkdirSync(folder(name));
     execFileSync('bindfs', [folder('host'), folder('here')]);
-    mounted.push(folder('here'));
+    mounts.add(folder('here'));
   });
 
   const make = (journalMode: 'wal' | 'delete', sql = generationsSql): string =>
@@ -178,18 +166,7 @@ describe('a database on a shared file system', function () {
   });
 
   it('is a disk of this machine where its driver is a program: exFAT', async () => {
-    needProgram('mkfs.exfat', 'exfatprogs');
-    needProgram('mount.exfat-fuse', 'exfat-fuse');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), 16 * 1024 * 1024);
-    execFileSync('mkfs.exfat', [folder('image')], { stdio: 'ignore' });
-    const device = execFileSync('losetup', ['-f', '--show', folder('image')], {
-      encoding: 'utf8',
-    }).trim();
-    loops.push(device);
-    mkdirSync(folder('disk'));
-    execFileSync('mount.exfat-fuse', [device, folder('disk')], { stdio: 'ignore' });
-    mounted.push(folder('disk'));
+    mounts.mountExfat(folder('image'), folder('disk'));
     const live = createDatabase(folder('disk/app.db'));
     assert.ok(
       existsSync(live) && statSync(live).size > 0 && readdirSync(folder('disk')).length > 0,

@@ -1,37 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createDatabase, generationsSql, valueOf, withDatabase } from '../support/databases.ts';
-import {
-  endProcessesAfterEach,
-  isLinuxRoot,
-  needProgram,
-  runCli,
-  type Ended,
-} from '../support/processes.ts';
+import { useMounts } from '../support/mounts.ts';
+import { endProcessesAfterEach, isLinuxRoot, runCli, type Ended } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
-
-const kind = 'xfs';
 
 describe('baselines and copies for worktrees, where files can share their blocks,', function () {
   this.timeout(120_000);
   endProcessesAfterEach();
-  const mounted: string[] = [];
-  afterEach(() => {
-    for (const path of mounted.splice(0)) execFileSync('umount', ['-l', path]);
-  });
+  const mounts = useMounts();
   const folder = useTempFolder();
   const inMount = (name: string): string => folder('mount', name);
 
   beforeEach(function () {
     if (!isLinuxRoot) this.skip(); // Only root on Linux may mount.
-    needProgram(`mkfs.${kind}`, 'xfsprogs');
-    writeFileSync(folder('image'), '');
-    truncateSync(folder('image'), 400e6);
-    execFileSync(`mkfs.${kind}`, ['-q', '-f', folder('image')], { stdio: 'ignore' });
-    mkdirSync(folder('mount'));
-    execFileSync('mount', ['-o', 'loop', folder('image'), folder('mount')]);
-    mounted.push(folder('mount'));
+    mounts.mountWithClones('xfs', folder('image'), folder('mount'));
     mkdirSync(inMount('repo'));
   });
 

@@ -18,6 +18,7 @@ import {
   needEngines,
   password,
   serve,
+  setUpMirror,
   startProxy,
   type SendAnswer,
   textsBelow,
@@ -120,11 +121,9 @@ describe('the command line, off the machine', () => {
     assert.equal(sha256(folder('app.db')), bytes);
   });
 
-  // A call of restic takes a second for its key, one of rclone next to nothing.
   it('sends nothing twice, and fetches what is not there whole already', async () => {
     const { path } = await snapshot(createDatabase(folder('app.db')));
-    const setup = ['setup', 'disk', '--engine', 'rclone', '--repository', folder('mirror')];
-    assert.equal((await laptop.offsite(...setup)).code, 0);
+    await setUpMirror(laptop, folder('mirror'));
     const send = (): Promise<SendAnswer> => laptop.json('send', '--to', folder('backups'));
     assert.equal((await send()).sent.length, 1);
     const again = await send();
@@ -180,8 +179,7 @@ describe('the command line, off the machine', () => {
   itInPart('sends with rclone, and neither lists nor keeps what is not whole or lies', async () => {
     const { path } = await snapshot(createDatabase(folder('app.db')));
     const there = folder('mirror');
-    const setup = ['setup', 'disk', '--engine', 'rclone', '--repository', there];
-    assert.equal((await laptop.offsite(...setup)).code, 0);
+    await setUpMirror(laptop, there);
     const { sent } = await laptop.json<SendAnswer>('send', '--to', folder('backups'));
     const [name = ''] = readdirSync(there);
     const copy = `${there}/${name}/${basename(path)}`;

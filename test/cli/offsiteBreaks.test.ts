@@ -9,6 +9,7 @@ import {
   machineIn,
   needEngines,
   type SendAnswer,
+  setUpMirror,
 } from '../support/offsite.ts';
 import { itInPart } from '../support/operations.ts';
 import { type Ended, endProcessesAfterEach, run, runCli } from '../support/processes.ts';
@@ -36,11 +37,7 @@ describe('if this breaks', () => {
   });
 
   async function setUp(machine: Machine, ...places: string[]): Promise<void> {
-    for (const name of places) {
-      const where = ['--engine', 'rclone', '--repository', folder(name)];
-      const ended = await machine.offsite('setup', name, ...where);
-      assert.equal(ended.code, 0, ended.stderr);
-    }
+    for (const name of places) await setUpMirror(machine, folder(name), name);
   }
   const send = (machine: Machine, place: string): Promise<SendAnswer> =>
     machine.json('send', '--to', folder('disk/backups'), '--destination', place);

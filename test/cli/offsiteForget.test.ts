@@ -10,6 +10,7 @@ import {
   needEngines,
   password,
   type SendAnswer,
+  setUpMirror,
 } from '../support/offsite.ts';
 import { itThorough } from '../support/operations.ts';
 import { cliEntry, endProcessesAfterEach, needProgram } from '../support/processes.ts';
@@ -32,8 +33,7 @@ describe('old copies off the machine', () => {
 
   it('go by no program and without no rule, and rclone has none', async function () {
     needEngines(this, 'rclone');
-    const setup = ['setup', 'disk', '--engine', 'rclone', '--repository', folder('mirror')];
-    assert.equal((await laptop.offsite(...setup)).code, 0);
+    await setUpMirror(laptop, folder('mirror'));
     for (const [words, code, why] of [
       ['forget --keep-last 2 --yes', 2, /needs a terminal: only a person removes copies/],
       ['forget', 2, /at least one rule/],

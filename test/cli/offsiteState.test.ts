@@ -11,6 +11,7 @@ import {
   machineIn,
   needEngines,
   type SendAnswer,
+  setUpMirror,
 } from '../support/offsite.ts';
 import { itInPart, itThorough } from '../support/operations.ts';
 import {
@@ -30,7 +31,6 @@ interface State {
   engineProcess?: { pid: number; mark: string };
 }
 
-/** rclone, because each call of restic takes a second for its key. */
 describe('what is remembered of copies off the machine', () => {
   const folder = useTempFolder();
   endProcessesAfterEach();
@@ -44,15 +44,8 @@ describe('what is remembered of copies off the machine', () => {
   beforeEach(async () => {
     laptop = machineIn(folder('laptop'));
     backup = (await snapshot(createDatabase(folder('app.db')))).path;
-    await setUp(laptop);
+    await setUpMirror(laptop, folder('mirror'));
   });
-
-  async function setUp(machine: Machine): Promise<void> {
-    const ended = await machine.offsite(
-      ...['setup', 'disk', '--engine', 'rclone', '--repository', folder('mirror')],
-    );
-    assert.equal(ended.code, 0, ended.stderr);
-  }
 
   const send = (machine = laptop): Promise<SendAnswer> =>
     machine.json<SendAnswer>('send', '--to', folder('backups'));
@@ -145,7 +138,7 @@ describe('what is remembered of copies off the machine', () => {
     assert.equal(stateNow().sentAt, sentAt);
     rmSync(folder('laptop'), { recursive: true });
     const again = machineIn(folder('laptop'));
-    await setUp(again);
+    await setUpMirror(again, folder('mirror'));
     assert.equal((await send(again)).already.length, 1);
     assert.equal(stateNow().sentAt, undefined);
   });

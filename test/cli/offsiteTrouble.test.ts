@@ -11,6 +11,7 @@ import {
   needEngines,
   type SendAnswer,
   serve,
+  setUpMirror,
   startProxy,
 } from '../support/offsite.ts';
 import { itInPart, itThorough } from '../support/operations.ts';
@@ -148,8 +149,7 @@ describe('trouble off the machine', () => {
         ...{ RCLONE_CONFIG_DAV_TYPE: 'webdav', RCLONE_CONFIG_DAV_VENDOR: 'other' },
         RCLONE_CONFIG_DAV_URL: `http://127.0.0.1:${proxy.port}`,
       });
-      const where = ['setup', 'dav', '--engine', 'rclone', '--repository', 'dav:copies'];
-      assert.equal((await laptop.offsite(...where)).code, 0);
+      await setUpMirror(laptop, 'dav:copies');
       const begun = performance.now();
       const { proved } = await laptop.json<SendAnswer>('send', '--to', folder('backups'));
       assert.ok(performance.now() - begun > 1500);

@@ -14,7 +14,7 @@ import { newestOfEachDatabase } from '../../src/core/offsite/newest.ts';
 import { proveOffsite } from '../../src/core/offsite/prove.ts';
 import { type Sent, sendOffsite } from '../../src/core/offsite/send.ts';
 import { createDatabase, manifestOf, snapshot, withDatabase } from '../support/databases.ts';
-import { needEngines } from '../support/offsite.ts';
+import { mirrorAt, needEngines } from '../support/offsite.ts';
 import { isThorough } from '../support/operations.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -104,11 +104,11 @@ describe('off-machine copies and clocks that are wrong', () => {
     beforeEach(() => {
       writeFileSync(folder('rclone'), rcloneStandIn, { mode: 0o755 });
       mkdirSync(folder('mirror'));
-      destination = {
-        ...{ name: 'disk', engine: 'rclone', repository: folder('mirror'), what: 'newest' },
+      destination = mirrorAt(folder('mirror'), {
+        what: 'newest',
         // Each call of the real one takes a while.
         ...(!isThorough && { program: folder('rclone') }),
-      } as Destination;
+      });
       database = createDatabase(folder('app.db'), { rows: 50 });
     });
 

@@ -10,7 +10,7 @@ import { proveOffsite } from '../../src/core/offsite/prove.ts';
 import { databaseIdOf, recordReceipt } from '../../src/core/offsite/receipts.ts';
 import { type Sent, sendOffsite } from '../../src/core/offsite/send.ts';
 import { createDatabase, sha256, snapshot } from '../support/databases.ts';
-import { needEngines } from '../support/offsite.ts';
+import { mirrorAt, needEngines } from '../support/offsite.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const quiet = (): void => undefined;
@@ -31,9 +31,7 @@ describe('copies of databases with equal content', () => {
 
   beforeEach(async function () {
     needEngines(this, 'rclone');
-    destination = {
-      ...{ name: 'disk', engine: 'rclone', repository: folder('mirror'), what: 'all' },
-    } as Destination;
+    destination = mirrorAt(folder('mirror'));
     createDatabase(folder('one.db'), { rows: 3 });
     copyFileSync(folder('one.db'), folder('two.db'));
     one = await backUp('one');

@@ -13,7 +13,7 @@ import {
   snapshot,
   withDatabase,
 } from '../support/databases.ts';
-import { needEngines } from '../support/offsite.ts';
+import { mirrorAt, needEngines } from '../support/offsite.ts';
 import { itInPart } from '../support/operations.ts';
 import { endProcessesAfterEach, run } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -66,9 +66,7 @@ case "$1" in version) echo "restic 0.14.0";; *) echo '[]';; esac
 
     beforeEach(function () {
       needEngines(this, 'rclone');
-      destination = {
-        ...{ name: 'disk', engine: 'rclone', repository: folder('mirror'), what: 'all' },
-      } as Destination;
+      destination = mirrorAt(folder('mirror'));
     });
 
     const send = (

@@ -5,6 +5,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync }
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Destination } from '../../src/core/offsite/destination.ts';
 import { type Ended, endAfterEach, runCli } from './processes.ts';
 
 export interface Copy {
@@ -173,6 +174,26 @@ export function machineIn(home: string, more: Record<string, string> = {}): Mach
       return JSON.parse(ended.stdout) as T;
     },
   };
+}
+
+/**
+ * Sets `repository` up as a place of rclone. Tests that are not about restic use it: each call of restic takes a second for
+ * its key.
+ */
+export async function setUpMirror(
+  machine: Machine,
+  repository: string,
+  name = 'disk',
+): Promise<void> {
+  const where = ['--engine', 'rclone', '--repository', repository];
+  const ended = await machine.offsite('setup', name, ...where);
+  assert.equal(ended.code, 0, ended.stderr);
+}
+
+/** The same for the core, which takes the place from its caller. */
+export function mirrorAt(repository: string, changes: Partial<Destination> = {}): Destination {
+  const mirror = { name: 'disk', engine: 'rclone', what: 'all', when: 'manual' } as const;
+  return { ...mirror, repository, ...changes };
 }
 
 /** Makes a keyed sshd on a loopback port, and an ssh that finds it by the host name `offsite`. Root only. */

@@ -33,6 +33,35 @@ export const defaultDeadlineMs = 60 * 60 * 1000;
 /** Far above what people keep in SQLite, far below what a sparse or hostile file may claim. */
 export const defaultLargestBytes = 16e9;
 
+/** What each verb takes that copies databases into a folder. */
+export const copyOptions = {
+  to: { type: 'string' },
+  method: { type: 'string' },
+  'no-verify': { type: 'boolean' },
+  'busy-timeout': { type: 'string' },
+  deadline: { type: 'string' },
+  'max-size': { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+type CopyValues = ReturnType<typeof parse<{ options: typeof copyOptions }>>['values'];
+
+export function copyRequestOf(values: CopyValues, { toolVersion }: Context): SnapshotOptions {
+  return {
+    folder: resolve(requireFolder(values.to)),
+    method: methodOf(values.method),
+    trigger: 'cli',
+    verify: values['no-verify'] !== true,
+    busyTimeoutMs: seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs,
+    largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
+    toolVersion,
+  };
+}
+
+export function deadlineOf(values: CopyValues): number {
+  return seconds('deadline', values.deadline) ?? defaultDeadlineMs;
+}
+
 export const backUp: Verb = {
   examples: [
     'back-up data/app.db --to backups',
@@ -46,35 +75,17 @@ export const backUp: Verb = {
     const { values, positionals } = parse({
       args,
       allowPositionals: true,
-      options: {
-        to: { type: 'string' },
-        method: { type: 'string' },
-        together: { type: 'boolean' },
-        'no-verify': { type: 'boolean' },
-        'busy-timeout': { type: 'string' },
-        deadline: { type: 'string' },
-        'max-size': { type: 'string' },
-        json: { type: 'boolean' },
-      },
+      options: { ...copyOptions, together: { type: 'boolean' } },
     });
     if (positionals.length === 0) throw new UsageError('back-up takes at least one database.');
-    const method = methodOf(values.method);
     const together = values.together === true;
-    if (together && method === 'compact') {
+    if (together && methodOf(values.method) === 'compact') {
       throw new UsageError(
         '--together needs the method exact: databases that are compacted cannot be taken at the same moment.',
       );
     }
-    const options: SnapshotOptions = {
-      folder: resolve(requireFolder(values.to)),
-      method,
-      trigger: 'cli',
-      verify: values['no-verify'] !== true,
-      busyTimeoutMs: seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs,
-      largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
-      toolVersion: context.toolVersion,
-    };
-    const call = callOptions(context, seconds('deadline', values.deadline) ?? defaultDeadlineMs);
+    const options = copyRequestOf(values, context);
+    const call = callOptions(context, deadlineOf(values));
     const databases = withoutRepeats(positionals);
     const result = together
       ? await backUpTogether(databases, options, call, context)

@@ -7,24 +7,20 @@ import { verdictWords } from '../core/manifest/verdictWords.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import {
   callOptions,
-  defaultBusyTimeoutMs,
-  defaultDeadlineMs,
-  defaultLargestBytes,
+  copyOptions,
+  copyRequestOf,
+  deadlineOf,
   findingsToTell,
   lossesJson,
-  methodOf,
   nameFor,
   tellLosses,
   withoutRepeats,
 } from './backUp.ts';
 import {
-  bytes,
   type Context,
   exitCodes,
   failureJson,
   parse,
-  requireFolder,
-  seconds,
   UsageError,
   type Verb,
   withHint,
@@ -44,18 +40,12 @@ export const bundle: Verb = {
       args,
       allowPositionals: true,
       options: {
-        to: { type: 'string' },
+        ...copyOptions,
         include: { type: 'string', multiple: true },
         root: { type: 'string' },
         name: { type: 'string' },
-        method: { type: 'string' },
         compression: { type: 'string' },
         'allow-incomplete': { type: 'boolean' },
-        'no-verify': { type: 'boolean' },
-        'busy-timeout': { type: 'string' },
-        deadline: { type: 'string' },
-        'max-size': { type: 'string' },
-        json: { type: 'boolean' },
       },
     });
     if (positionals.length === 0) throw new UsageError('bundle takes at least one database.');
@@ -65,13 +55,7 @@ export const bundle: Verb = {
     const workspace = basename(root);
     const result = await bundleAll(
       {
-        folder: resolve(requireFolder(values.to)),
-        method: methodOf(values.method),
-        trigger: 'cli',
-        verify: values['no-verify'] !== true,
-        busyTimeoutMs: seconds('busy-timeout', values['busy-timeout']) ?? defaultBusyTimeoutMs,
-        largestBytes: bytes('max-size', values['max-size']) ?? defaultLargestBytes,
-        toolVersion: context.toolVersion,
+        ...copyRequestOf(values, context),
         databases: withoutRepeats(positionals).map((path) => ({
           database: resolve(path),
           recordAs: nameFor(path, root),
@@ -85,7 +69,7 @@ export const bundle: Verb = {
         compression: compressionOf(values.compression),
         allowIncomplete: values['allow-incomplete'] === true,
       },
-      seconds('deadline', values.deadline) ?? defaultDeadlineMs,
+      deadlineOf(values),
       context,
     );
     if (values.json) context.print(JSON.stringify(resultJson(result)));

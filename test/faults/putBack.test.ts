@@ -22,20 +22,17 @@ import {
   inLanes,
   isThorough,
   type Operation,
-  operationsOn,
   sampleOf,
-  traced,
+  changesOn,
 } from '../support/operations.ts';
 import {
   type Ended,
   endProcessesAfterEach,
-  fixture,
   holdOpen,
   kill,
   needProgram,
-  run,
 } from '../support/processes.ts';
-import { leftoversIn, quiet } from '../support/restores.ts';
+import { leftoversIn, quiet, tracedJob } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const insert = "INSERT INTO items (name) VALUES ('only in the WAL')";
@@ -93,12 +90,7 @@ describe('a baseline that comes back while the program is killed', function () {
   };
 
   const job = (lane: number, discard: boolean, options: string[] = []): Promise<Ended> =>
-    run([
-      ...traced(folder(`trace${lane}`), ...options),
-      process.execPath,
-      fixture('restoreJob.ts'),
-      ...['baseline', JSON.stringify(request(lane, discard))],
-    ]);
+    tracedJob(folder(`trace${lane}`), 'baseline', request(lane, discard), options);
 
   /** Rows of the database as the next program finds it; undefined without a file. */
   const rowsIn = (lane: number): number | undefined => {
@@ -160,9 +152,7 @@ describe('a baseline that comes back while the program is killed', function () {
         assert.equal(code, 0, stdout);
         assert.equal(rowsIn(lane), newRows);
       }
-      const all = operationsOn(dirOf(0), folder('trace0'), { atLeast: 5 }).filter(
-        ({ call, line }) => call !== 'openat' || line.includes('O_CREAT'),
-      );
+      const all = changesOn(dirOf(0), folder('trace0'), { atLeast: 5 });
       const wrong: string[] = [];
       let missed = 0;
       const some = sampleOf(all, most);

@@ -11,21 +11,18 @@ import {
   inLanes,
   isThorough,
   type Operation,
-  operationsOn,
   sampleOf,
-  traced,
   itWhere,
+  changesOn,
 } from '../support/operations.ts';
 import {
   type Ended,
   endProcessesAfterEach,
-  fixture,
   holdOpen,
   kill,
   needProgram,
-  run,
 } from '../support/processes.ts';
-import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
+import { applyRequest, leftoversIn, quiet, setAsidesIn, tracedJob } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const insert = "INSERT INTO items (name) VALUES ('only in the WAL')";
@@ -85,25 +82,11 @@ describe('a restore that is disturbed', function () {
   const requestIn = (lane: number): ReturnType<typeof applyRequest> =>
     applyRequest(snapshotPath, liveIn(dirOf(lane)), { folder: folder(`safety${lane}`) });
 
-  const job = (
-    lane: number,
-    what: string,
-    request: object,
-    straceOptions: string[] = [],
-  ): Promise<Ended> =>
-    run([
-      ...traced(folder(`trace${lane}`), ...straceOptions),
-      process.execPath,
-      fixture('restoreJob.ts'),
-      what,
-      JSON.stringify(request),
-    ]);
+  const job = (lane: number, what: string, request: object, options?: string[]): Promise<Ended> =>
+    tracedJob(folder(`trace${lane}`), what, request, options);
 
   /** The operations of the last, undisturbed job on the folder of the database that change something. */
-  const operations = (lane: number): Operation[] =>
-    operationsOn(dirOf(lane), folder(`trace${lane}`)).filter(
-      ({ call, line }) => call !== 'openat' || line.includes('O_CREAT'),
-    );
+  const operations = (lane: number): Operation[] => changesOn(dirOf(lane), folder(`trace${lane}`));
 
   const withoutEmptyWal = (bytes: Record<string, string>): Record<string, string> =>
     Object.fromEntries(

@@ -16,21 +16,18 @@ import {
   inLanes,
   isThorough,
   itWhere,
-  operationsOn,
   sampleOf,
-  traced,
   type Operation,
+  changesOn,
 } from '../support/operations.ts';
 import {
   type Ended,
   endProcessesAfterEach,
-  fixture,
   holdOpen,
   kill,
   needProgram,
-  run,
 } from '../support/processes.ts';
-import { applyRequest, leftoversIn, quiet, setAsidesIn } from '../support/restores.ts';
+import { applyRequest, leftoversIn, quiet, setAsidesIn, tracedJob } from '../support/restores.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 const count = 'SELECT count(*) FROM items';
@@ -82,24 +79,11 @@ describe('after a restore, when it is disturbed,', function () {
   const liveOf = (lane: number): string => join(placeOf(lane), 'app.db');
   const archiveOf = (lane: number): string => join(rootOf(lane), 'archive');
 
-  const job = (
-    lane: number,
-    what: string,
-    request: object,
-    straceOptions: string[] = [],
-  ): Promise<Ended> =>
-    run([
-      ...traced(folder(`trace${lane}`), ...straceOptions),
-      process.execPath,
-      fixture('restoreJob.ts'),
-      what,
-      JSON.stringify(request),
-    ]);
+  const job = (lane: number, what: string, request: object, options?: string[]): Promise<Ended> =>
+    tracedJob(folder(`trace${lane}`), what, request, options);
 
   const changing = (lane: number): Operation[] =>
-    operationsOn(rootOf(lane), folder(`trace${lane}`), { atLeast: 5 }).filter(
-      ({ call, line }) => call !== 'openat' || line.includes('O_CREAT'),
-    );
+    changesOn(rootOf(lane), folder(`trace${lane}`), { atLeast: 5 });
 
   /** Without hard links every link fails already. */
   const canStrike =

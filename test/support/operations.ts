@@ -56,6 +56,13 @@ export function operationsOn(
   return found;
 }
 
+/** Those of them that change something. */
+export function changesOn(...args: Parameters<typeof operationsOn>): Operation[] {
+  return operationsOn(...args).filter(
+    ({ call, line }) => call !== 'openat' || line.includes('O_CREAT'),
+  );
+}
+
 /**
  * Whether what was injected has hit an operation on `folder`. Which of its own pipes Node writes to in between differs
  * from run to run, and when one of those is hit, Node ends itself.

@@ -4,7 +4,8 @@ import type { RestoreHooks } from '../../src/core/job.ts';
 import type { ApplyRequest } from '../../src/core/restore/request.ts';
 import { keepOutWith } from '../../src/worker/lockProcess.ts';
 import { createDatabase, snapshot, withDatabase } from './databases.ts';
-import { workerEntry } from './processes.ts';
+import { traced } from './operations.ts';
+import { type Ended, fixture, run, workerEntry } from './processes.ts';
 
 export const quiet: RestoreHooks = {
   onProgress: () => undefined,
@@ -40,6 +41,17 @@ export function applyRequest(
     toolVersion: '0.0.0-test',
     ...changes,
   };
+}
+
+/** Runs a job of `test/fixtures/restoreJob.ts` under strace, which writes to `trace` and injects what the options say. */
+export function tracedJob(
+  trace: string,
+  what: string,
+  request: object,
+  straceOptions: readonly string[] = [],
+): Promise<Ended> {
+  const job = [process.execPath, fixture('restoreJob.ts'), what, JSON.stringify(request)];
+  return run([...traced(trace, ...straceOptions), ...job]);
 }
 
 /** What a restore must not leave behind: private folders and intents. */

@@ -135,12 +135,7 @@ async function askForLive(name: string): Promise<string | undefined> {
  */
 export async function undoRestore(parts: Parts, target?: unknown): Promise<{ target?: string }> {
   const { t } = vscode.l10n;
-  const setAside =
-    target instanceof vscode.Uri
-      ? await setAsideAt(parts, target)
-      : isRow(target) && target.kind === 'previous'
-        ? target.previous
-        : await pickSetAside(parts, { title: t('Undo a Restore') });
+  const setAside = await setAsideOf(parts, target, { title: t('Undo a Restore') });
   if (setAside === undefined) return {};
   if (existsSync(setAside.target) && !(await confirmUndo(parts, setAside))) return {};
   const { toolVersion } = parts;
@@ -164,6 +159,17 @@ export async function undoRestore(parts: Parts, target?: unknown): Promise<{ tar
   const name = databaseName(vscode.Uri.file(done.target));
   void notify.info(t('{0}: the previous database is live again.', name));
   return { target: done.target };
+}
+
+/** The one that a Uri or a row names, else the one that a person picks. */
+async function setAsideOf(
+  parts: Parts,
+  target: unknown,
+  picking: Parameters<typeof pickSetAside>[1],
+): Promise<SetAside | undefined> {
+  if (target instanceof vscode.Uri) return setAsideAt(parts, target);
+  if (isRow(target) && target.kind === 'previous') return target.previous;
+  return pickSetAside(parts, picking);
 }
 
 async function setAsideAt({ worker }: Parts, { fsPath }: vscode.Uri): Promise<SetAside> {
@@ -213,15 +219,10 @@ async function writtenSinceRestore(
 /** Deletes a previous database that a restore has kept, after asking. A file that no restore recorded is refused. */
 export async function deleteSetAside(parts: Parts, target?: unknown): Promise<{ path?: string }> {
   const { t } = vscode.l10n;
-  const setAside =
-    target instanceof vscode.Uri
-      ? await setAsideAt(parts, target)
-      : isRow(target) && target.kind === 'previous'
-        ? target.previous
-        : await pickSetAside(parts, {
-            title: t('Delete a Previous Database'),
-            isOffered: (one) => isOfRestore(parts, one),
-          });
+  const setAside = await setAsideOf(parts, target, {
+    title: t('Delete a Previous Database'),
+    isOffered: (one) => isOfRestore(parts, one),
+  });
   if (setAside === undefined) return {};
   const { path, target: live } = setAside;
   if (!isOfRestore(parts, setAside)) {

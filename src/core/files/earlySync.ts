@@ -23,8 +23,8 @@ export class EarlySync {
   #running: Promise<void> | undefined;
   #syncedBytes = 0;
   #gentleStepBytes = gentleStepBytes;
-  /** The shortest sync of the smallest step: others have waited for the commits of programs as well. */
-  #smallestMs = Infinity;
+  /** What the smallest step takes at most: the shortest sync so far. Others have waited for commits of programs as well. */
+  #shortestMs = Infinity;
   /** The system tells of each failed write only once. */
   #failure: Error | undefined;
 
@@ -68,12 +68,12 @@ export class EarlySync {
     return this.#gentleStepBytes;
   }
 
-  /** Larger steps only where each sync is slow, and a larger one takes about as long as the smallest. */
+  /** Larger steps only where each sync is slow, and a larger one takes about as long as the shortest. */
   #nextStep(tookMs: number): number {
     const step = this.#gentleStepBytes;
-    if (step === gentleStepBytes) this.#smallestMs = Math.min(this.#smallestMs, tookMs);
-    if (this.#smallestMs <= slowSyncMs) return gentleStepBytes;
-    return tookMs > mostGrowth * this.#smallestMs
+    this.#shortestMs = Math.min(this.#shortestMs, tookMs);
+    if (this.#shortestMs <= slowSyncMs) return gentleStepBytes;
+    return tookMs > mostGrowth * this.#shortestMs
       ? Math.max(step / 2, gentleStepBytes)
       : Math.min(2 * step, largestGentleStepBytes);
   }

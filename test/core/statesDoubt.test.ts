@@ -19,11 +19,13 @@ import { syncBranches, type Synced } from '../../src/core/states/branches.ts';
 import { inProcess, takingInto } from '../support/checkpoints.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { endProcessesAfterEach, fixture, run } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
 describe('states of databases in doubt', function () {
   this.timeout(30_000);
   const folder = useTempFolder();
+  endProcessesAfterEach();
   useDataFolder(() => folder('data'));
   const taking = (checkpoints = folder('cp')): ReturnType<typeof takingInto> =>
     takingInto(checkpoints);
@@ -40,6 +42,7 @@ describe('states of databases in doubt', function () {
         { in: work(), how: 'restore', copies: true, taking: taking(checkpoints) },
         hooks,
       );
+    const extra = "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'";
     const change = (sql: string): void =>
       withDatabase(work('app.db'), (db) => {
         db.exec(sql);
@@ -72,7 +75,6 @@ describe('states of databases in doubt', function () {
     });
 
     it('come back although a program comes by in the middle, and what it writes is kept', async () => {
-      const extra = "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'";
       await sync();
       git('switch', '-qc', 'feature');
       await sync();
@@ -108,6 +110,61 @@ describe('states of databases in doubt', function () {
       const [left] = (await sync(undefined, { ...inProcess, keepOut })).databases;
       assert.deepEqual([left?.outcome, left?.error?.code], ['held', 'target-in-use']);
       assert.equal((await sync()).databases[0]?.outcome, 'restored');
+    });
+
+    it('are those of the new branch after a process that was killed as soon as the first was back', async () => {
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      git('switch', '-q', 'main');
+      // The lock is let go of right after the database has been replaced.
+      const killed = run([process.execPath, fixture('killedSync.ts'), work(), folder('cp')]);
+      assert.equal((await killed).signal, 'SIGKILL');
+      assert.equal(valueOf(work('app.db'), extra), 0);
+      await sync();
+      git('switch', '-q', 'feature');
+      assert.equal((await sync()).databases[0]?.outcome, 'restored');
+      assert.equal(valueOf(work('app.db'), extra), 1);
+    });
+
+    it('keep their names when two processes see the same switch', async () => {
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      git('switch', '-q', 'main');
+      let other: Promise<Synced> | undefined;
+      const keepOut: KeepOut = (paths) =>
+        Promise.resolve({
+          outcomes: paths.map(() => 'held' as const),
+          letGo: () => {
+            // What lies there is of main already, and what is remembered still says feature.
+            other = sync();
+            return Promise.resolve();
+          },
+        });
+      assert.equal(
+        (await sync(undefined, { ...inProcess, keepOut })).databases[0]?.outcome,
+        'restored',
+      );
+      assert.equal((await other)?.state, 'same');
+      git('switch', '-q', 'feature');
+      assert.equal((await sync()).databases[0]?.outcome, 'restored');
+      assert.equal(valueOf(work('app.db'), extra), 1);
+    });
+
+    it('are left alone when the branch that they were to follow is no longer checked out', async () => {
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      git('switch', '-q', 'main');
+      const request = { in: work(), how: 'restore' as const, copies: false, taking: taking() };
+      const late = await syncBranches({ ...request, onlyTo: 'feature' }, inProcess);
+      assert.deepEqual([late.state, late.databases], ['moved', []]);
+      const now = await syncBranches({ ...request, onlyTo: 'main' }, inProcess);
+      assert.equal(now.databases[0]?.outcome, 'restored');
     });
 
     it('are not taken for those of the branch of now when what is remembered cannot be read', async () => {

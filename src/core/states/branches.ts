@@ -14,7 +14,14 @@ import type { RestoreHooks } from '../job.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
-import { readBranchRecord, writeBranchRecord } from './branchRecord.ts';
+import {
+  type BranchRecord,
+  fileMark,
+  readBranchRecord,
+  whileAlone,
+  withArrived,
+  writeBranchRecord,
+} from './branchRecord.ts';
 import { keeperOf, keptOf, label, notKept, noteFor, type Taking } from './kept.ts';
 import { copyStampOf, provedCopyOf, putBack, whileIdle } from './putBack.ts';
 import { branchesOf, databasesOf, type WorkTree, workTreeOf } from './repository.ts';
@@ -25,6 +32,8 @@ export interface SyncRequest {
   in: string;
   /** `keep`: only keeps, and says what it would restore. */
   how: 'restore' | 'keep';
+  /** The branch that the caller knows of. When another one is checked out by now, nothing is done. */
+  onlyTo?: string | undefined;
   /** Copies databases that the main work tree has into this one. */
   copies: boolean;
   taking: Taking;
@@ -49,15 +58,24 @@ export interface Synced {
   from: string | undefined;
   /** Undefined for a detached head. */
   to: string | undefined;
-  /** `busy`: git is in the middle of a rebase, a bisect or a merge. `first`: from now on the branch is remembered. */
-  state: 'switched' | 'same' | 'busy' | 'detached' | 'first';
+  /**
+   * `busy`: git is in the middle of a rebase, a bisect or a merge. `first`: from now on the branch is remembered. `moved`:
+   * the branch is not `onlyTo`.
+   */
+  state: 'switched' | 'same' | 'busy' | 'detached' | 'first' | 'moved';
   databases: SyncedDatabase[];
   copied: CopiedDatabase[];
 }
 
 /** Looks at the branch of a work tree, and brings its databases in line. */
-export async function syncBranches(
-  { in: folder, how, copies, taking }: SyncRequest,
+export async function syncBranches(request: SyncRequest, hooks: RestoreHooks): Promise<Synced> {
+  const { top } = workTreeOf(resolve(request.in));
+  const onWait = (): void => hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: 0 });
+  return whileAlone(top, onWait, () => syncAlone(request, hooks));
+}
+
+async function syncAlone(
+  { in: folder, how, onlyTo, copies, taking }: SyncRequest,
   hooks: RestoreHooks,
 ): Promise<Synced> {
   const tree = workTreeOf(resolve(folder));
@@ -65,6 +83,7 @@ export async function syncBranches(
   const copied = copies && tree.isLinked ? await copyFromMain(tree, taking, hooks) : [];
   const record = readBranchRecord(top);
   const answer: Synced = { top, from: record?.branch, to, state: 'same', databases: [], copied };
+  if (onlyTo !== undefined && onlyTo !== to) return { ...answer, state: 'moved' };
   if (isBusy) return { ...answer, state: 'busy' };
   if (to === undefined && record === undefined) return { ...answer, state: 'detached' };
   if (record === undefined) {
@@ -72,7 +91,7 @@ export async function syncBranches(
     return { ...answer, state: 'first' };
   }
   if (record.branch === to && Object.keys(record.others).length === 0) return answer;
-  const sync = new Sync(tree, how, taking, hooks);
+  const sync = new Sync(tree, record, { how, taking }, hooks);
   const ofBranch = (path: string): string => record.others[path] ?? record.branch;
   const databases = await sync.run(ofBranch);
   // On a detached head the databases stay those of the branch before.
@@ -100,6 +119,7 @@ interface Following {
 
 class Sync {
   readonly #tree: WorkTree;
+  #record: BranchRecord;
   readonly #how: SyncRequest['how'];
   readonly #taking: SyncRequest['taking'];
   readonly #hooks: RestoreHooks;
@@ -107,11 +127,12 @@ class Sync {
 
   constructor(
     tree: WorkTree,
-    how: SyncRequest['how'],
-    taking: SyncRequest['taking'],
+    record: BranchRecord,
+    { how, taking }: Pick<SyncRequest, 'how' | 'taking'>,
     hooks: RestoreHooks,
   ) {
     this.#tree = tree;
+    this.#record = record;
     this.#how = how;
     this.#taking = taking;
     this.#hooks = hooks;
@@ -230,7 +251,10 @@ class Sync {
       await whileClaimed([real], () =>
         whileIdle(real, async () => {
           await this.#keepWhatWasWritten(one);
-          const options = { keepOut, expected: one.expected };
+          const options = {
+            ...{ keepOut, expected: one.expected },
+            beforeReplace: (staged: string) => this.#expect(path, to, staged),
+          };
           const stamp = await putBack({ path: state.path, manifest, copy }, real, options);
           noteFor(state, () => ({ stamp }));
         }),
@@ -239,7 +263,21 @@ class Sync {
     } catch (error) {
       const why = toPlainError(explain(error, 'target', real));
       return { ...answer(), outcome: why.code === 'target-in-use' ? 'held' : 'failed', error: why };
+    } finally {
+      this.#write(withArrived(this.#record));
     }
+  }
+
+  /** Written before the database is replaced: a process that is killed there leaves no doubt of which branch it is. */
+  #expect(path: string, branch: string, staged: string): void {
+    const file = fileMark(staged);
+    if (file !== undefined) this.#write({ ...this.#record, arriving: { path, branch, file } });
+  }
+
+  #write(record: BranchRecord): void {
+    if (record === this.#record) return;
+    writeBranchRecord(record);
+    this.#record = record;
   }
 
   /** A program may have written since the state was kept. */

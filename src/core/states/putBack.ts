@@ -50,6 +50,8 @@ export interface PutBackOptions {
   expected: string;
   /** What lies there may go, whatever it is. */
   mayGo?: boolean;
+  /** Called with the file that is about to become the database. What it throws keeps the old one. */
+  beforeReplace?: (staged: string) => void;
 }
 
 const tries = 3;
@@ -97,7 +99,7 @@ export function provedCopyOf({
 export async function putBack(
   state: KeptState,
   live: string,
-  { keepOut, expected, mayGo = false }: PutBackOptions,
+  { keepOut, expected, mayGo = false, beforeReplace = () => undefined }: PutBackOptions,
 ): Promise<string | undefined> {
   const folder = dirname(live);
   await sweepLeftovers(folder);
@@ -116,6 +118,7 @@ export async function putBack(
         await stage(state, staged, live);
         const kept = await keeping;
         stagedAt = timeOf(staged);
+        beforeReplace(staged);
         replace({ staged, live, second, now, mayGo }, kept);
         // The old file has no name any more. The process with the lock frees it when it ends, beside this one.
         rmSync(second, { force: true });
@@ -133,6 +136,7 @@ export async function putBack(
       stagedAt = timeOf(staged);
       if (!mayGo && (liveStateOf(live) !== expected || hasContentBeside(live)))
         throw changedMeanwhile(live);
+      beforeReplace(staged);
       for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
       linkWithoutOverwriting(staged, live);
       syncFolder(folder);

@@ -97,10 +97,19 @@ export class Branches implements vscode.Disposable {
     const root = repository.rootUri.fsPath;
     const before = this.#heads.look(root, { ...repository.state.HEAD });
     if (before === undefined) return;
-    const how = this.#how();
-    if (how === 'off')
+    if (this.#how() === 'off')
       this.#enqueue(() => this.#offer(repository, before.commit, repository.state.HEAD?.commit));
-    else this.#enqueue(() => this.#sync(root, how === 'auto' ? 'restore' : 'keep'));
+    else this.#enqueue(() => this.#followSwitch(root));
+  }
+
+  /**
+   * What is chosen, and checked out, counts when it is done: both may be others than when the switch was seen. A switch
+   * that comes meanwhile has its own turn.
+   */
+  async #followSwitch(root: string): Promise<void> {
+    const how = this.#how();
+    if (how === 'ask') await this.#sync(root, 'keep');
+    if (how === 'auto') await this.#sync(root, 'restore', { onlyTo: this.#heads.branchOf(root) });
   }
 
   #enqueue(action: () => Promise<void>): void {
@@ -146,12 +155,12 @@ export class Branches implements vscode.Disposable {
   async #sync(
     root: string,
     how: SyncRequest['how'],
-    { isFirst = false }: { isFirst?: boolean } = {},
+    { isFirst = false, onlyTo }: { isFirst?: boolean; onlyTo?: string | undefined } = {},
   ): Promise<void> {
     const { checkpoints, log, protection, settings, toolVersion, worker } = this.#parts;
     if (protection.pausedUntil !== undefined) return;
     const call = worker.call('syncBranches', {
-      ...{ in: root, how, copies: false },
+      ...{ in: root, how, onlyTo, copies: false },
       taking: {
         ...takingFor(settings, toolVersion),
         cause: { kind: 'branch' },
@@ -181,7 +190,8 @@ export class Branches implements vscode.Disposable {
     const those = (outcome: SyncedDatabase['outcome']): SyncedDatabase[] =>
       databases.filter((one) => one.outcome === outcome);
     const listed = (some: readonly SyncedDatabase[]): string => some.map(nameOf).join(', ');
-    const again = (): void => this.#enqueue(() => this.#sync(root, 'restore'));
+    // The question may be answered after the next switch.
+    const again = (): void => this.#enqueue(() => this.#sync(root, 'restore', { onlyTo: to }));
     const [restored, wanted] = [those('restored'), those('wanted')];
     const behind = [...those('held'), ...those('failed')];
     if (restored.length > 0) {

@@ -12,6 +12,11 @@ export class Heads {
     return this.#last.keys();
   }
 
+  /** The branch of now, as far as git has told. */
+  branchOf(root: string): string | undefined {
+    return this.#last.get(root)?.name;
+  }
+
   /**
    * The branch before when this is another one, `{}` where none was known; undefined when nothing was switched. What lies
    * between two branches, as a detached head, hides no switch.

@@ -59,7 +59,7 @@ function isAtWork(top: string): BackupError {
     `Another process has been bringing the databases of ${top} in line with the branch for a minute. Nothing was changed.`,
     {
       path: top,
-      hint: 'Wait until it has ended, then run: sqlite-backup git sync',
+      hint: 'Wait until it has ended, then try again.',
       facts: { reason: 'claimed' },
     },
   );

@@ -243,12 +243,12 @@ async function status(rest: string[], values: Values, context: Context): Promise
     throw new UsageError('offsite status takes no arguments except its options.');
   if (values['by-hand'] === true) {
     if (values.to !== undefined)
-      throw new UsageError('--by-hand takes no --to: it asks the place.');
+      throw new UsageError('--by-hand takes no --to: it asks the destination itself.');
     return byHand(values, context);
   }
   if (values.destination !== undefined)
     throw new UsageError(
-      'offsite status tells of every destination: --destination needs --by-hand.',
+      'offsite status shows every destination. Only with --by-hand does it take --destination.',
     );
   const { worker, signal, print, tell } = context;
   const destinations = await worker.call('offsiteDestinations', {}, { signal });

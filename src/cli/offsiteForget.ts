@@ -50,9 +50,9 @@ export async function forget(
   const bytes = formatBytes(plan.remove.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   const word = isMeant ? 'Removed' : 'Would remove';
   const count = isMeant ? removed.length : ids.length;
-  print(
-    `${word} ${count} copies (${bytes} before restic shares what is the same), kept ${plan.keep.length}.`,
-  );
+  const copies = count === 1 ? '1 copy' : `${count} copies`;
+  print(`${word} ${copies} (${bytes}), ${plan.keep.length} stay.`);
+  if (count > 0) tell('restic frees less than that where copies have the same content.');
   if (!isMeant && ids.length > 0) tell('To remove them, run it again at a terminal with --yes.');
   return exitCodes.ok;
 }

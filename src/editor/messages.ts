@@ -207,6 +207,11 @@ export function backupCount(count: number): string {
   return count === 1 ? t('1 backup') : t('{0} backups', count);
 }
 
+/** `1 copy`, `12 copies`. */
+export function copyCount(count: number): string {
+  return count === 1 ? t('1 copy') : t('{0} copies', count);
+}
+
 /** `1 database`, `12 databases`. */
 export function databaseCount(count: number): string {
   return count === 1 ? t('1 database') : t('{0} databases', count);

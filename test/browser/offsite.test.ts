@@ -75,7 +75,7 @@ describe('copies off the machine, in a window', function () {
       const remove = 'SQLite Backup: Remove Old Off-Machine Copies…';
       changeSettings(folder, { 'sqliteBackup.retention.keepLast': 1 });
       await window.runCommand(remove);
-      await window.notification(/The rules let no copy in restic go\. All stay: 1\./).waitFor();
+      await window.notification(/Nothing to remove from restic: the rules keep 1 copy\./).waitFor();
       withDatabase(join(folder, 'data/shop.db'), (db) => db.exec('DELETE FROM items WHERE id = 1'));
       await row.hover();
       await row.getByRole('button', { name: 'Back Up', exact: true }).click();
@@ -84,10 +84,10 @@ describe('copies off the machine, in a window', function () {
       await window.runCommand('SQLite Backup: Send Off-Machine Now');
       await window.notification(/Proved off-machine in restic: 1 backup/).waitFor();
       await window.runCommand(remove);
-      await window.dialog.getByText('Remove 1 backup in restic and keep 1?').waitFor();
+      await window.dialog.getByText('Remove 1 copy from restic and keep 1?').waitFor();
       await window.dialog.getByText(/shop_.*no rule keeps it/).waitFor();
       await window.dialog.getByRole('button', { name: 'Remove', exact: true }).click();
-      await window.notification(/1 backup removed in restic\./).waitFor();
+      await window.notification(/1 copy removed from restic\./).waitFor();
       assert.equal(globSync(join(folder, 'backups/*.db')).length, 2);
 
       const marked = window.view('Backups').getByRole('treeitem', { name: /proved off-machine/ });

@@ -39,7 +39,7 @@ describe('old copies off the machine', () => {
       ['forget', 2, /at least one rule/],
       ['forget --keep-last 0', 2, /whole number/],
       ['forget x --keep-last 2', 2, /no arguments/],
-      ['forget --keep-last 2', 1, /no rules of keeping/],
+      ['forget --keep-last 2', 1, /no rules for what to keep/],
     ] as const) {
       const ended = await laptop.offsite(...words.split(' '));
       assert.equal(ended.code, code, words);

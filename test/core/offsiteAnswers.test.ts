@@ -103,7 +103,7 @@ describe('an engine that answers something else', () => {
       standIn('restic', { snapshots: there(), forget: said });
       const { keep, remove } = await planForgetting({ ...access(), policy: { keepLast: 1 } });
       assert.deepEqual([keep.length, remove], [1, []]);
-      assert.deepEqual(keep[0]?.reasons, ['newest copy', 'restic does not say that it may go']);
+      assert.deepEqual(keep[0]?.reasons, ['newest copy', 'restic does not list it for removal']);
     }
   });
 

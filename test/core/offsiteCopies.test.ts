@@ -200,7 +200,7 @@ esac
       forget(first),
       (error) =>
         isBackupError(error) &&
-        /Copies in nas were removed. What followed failed: restic failed for nas: Fatal: prune/.test(
+        /Copies were removed from nas before this happened: restic failed for nas: Fatal: prune/.test(
           error.message,
         ) &&
         /restic prune/.test(error.hint ?? ''),

@@ -41,6 +41,7 @@ const mended: [before: RegExp, now: string][] = [
   [/Quick Backup/, 'Back Up without Deleted Content'],
   [/leaves nothing here/, 'No matches.'],
   [/keep the newest hours/, 'Keep one backup per hour for this many hours (per database)'],
+  [/that it may go/, 'restic does not list it for removal'],
   [/run them again at start/, 'run your migrations after the restore, or start the matching build'],
   [
     /claims to be|that can be had|as it likes|How hard|whether the application is/,

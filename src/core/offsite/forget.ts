@@ -106,7 +106,7 @@ function reasonsOf(
   return new Map(
     copies.map((copy): [string, string[]] => {
       if (ahead.includes(copy)) return [copy.id, ['dated in the future', ...holdOf(copy)]];
-      const reasons = (matches.get(copy.id) ?? ['restic does not say that it may go']).flatMap(
+      const reasons = (matches.get(copy.id) ?? ['restic does not list it for removal']).flatMap(
         (words) => {
           const rule = keepRules.find((one) =>
             words.includes(one.slice('keep'.length).toLowerCase()),
@@ -158,7 +158,7 @@ export async function forgetOffsite({
       const { message, facts } = toPlainError(error);
       throw new BackupError(
         'offsite',
-        `Copies in ${name} were removed. What followed failed: ${message}`,
+        `Copies were removed from ${name} before this happened: ${message}`,
         {
           hint: 'Run `restic prune` to free their space.',
           facts: facts ?? {},
@@ -219,18 +219,17 @@ function requireOneLeft(there: readonly Remote[], going: ReadonlySet<string>, na
     throw new BackupError(
       'offsite',
       `${last.name} may be the last copy of its database in ${name}. Nothing was removed.`,
-      { hint: 'Ask for the plan again.', facts: { reason: 'last-copy' } },
+      {
+        hint: 'The copies may have changed since they were listed. List them again.',
+        facts: { reason: 'last-copy' },
+      },
     );
   }
 }
 
 function notWithRclone(name: string): BackupError {
-  return new BackupError(
-    'offsite',
-    `${name} is a folder of rclone, which has no rules of keeping.`,
-    {
-      hint: 'Remove old copies there by hand: rclone delete, with the file and its .json.',
-      facts: { reason: 'no-rules' },
-    },
-  );
+  return new BackupError('offsite', `${name} uses rclone, which has no rules for what to keep.`, {
+    hint: 'Remove old copies there by hand with rclone delete: each file and its .json.',
+    facts: { reason: 'no-rules' },
+  });
 }

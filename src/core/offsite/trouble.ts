@@ -120,7 +120,7 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
       ];
     case 'locked':
       return [
-        `Another ${engine} has locked ${name}.`,
+        `Another process of ${engine} has locked ${name}.`,
         'Wait until it has finished. After a crash, `restic unlock` removes locks that no process holds.',
       ];
     case 'full':
@@ -162,7 +162,7 @@ function wordsOf(reason: Reason, name: string, engine: string, detail: string): 
     case 'not-sent':
       return [
         `Not sent yet: ${name} cannot be reached. Nothing is lost.`,
-        'The next run sends it. Check the network if this stays.',
+        'The next run sends it. If this continues, check the network.',
       ];
     case 'busy':
       return [

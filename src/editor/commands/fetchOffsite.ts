@@ -42,7 +42,7 @@ export async function fetchOffsite(parts: Parts): Promise<string | undefined> {
     })),
     {
       title: t('Fetch Off-Machine Copy'),
-      placeHolder: t('Which copy comes back?'),
+      placeHolder: t('Which copy should be fetched?'),
       matchOnDescription: true,
     },
   );

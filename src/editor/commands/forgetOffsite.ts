@@ -2,7 +2,8 @@ import * as vscode from 'vscode';
 import type { CopyDecision, ForgetPlan } from '../../core/offsite/forget.ts';
 import { formatBytes } from '../../core/units.ts';
 import { inertLine, notify } from '../inert.ts';
-import { backupCount } from '../messages.ts';
+import { copyCount } from '../messages.ts';
+import { dayAndTime } from '../times.ts';
 import type { Parts } from './parts.ts';
 import { withCancel } from './selection.ts';
 
@@ -26,15 +27,22 @@ export async function forgetOffsite(parts: Parts): Promise<{ removed: number }> 
     const plan = await withCancel(t('Looking at the copies in {0}', name), (signal) =>
       worker.call('offsitePlanForgetting', { ...access, policy }, { signal }),
     );
-    if (plan.remove.length === 0)
-      outcomes.push(t('The rules let no copy in {0} go. All stay: {1}.', name, plan.keep.length));
-    if (plan.remove.length === 0 || !(await isAgreed(parts, name, plan))) continue;
+    if (plan.remove.length === 0) {
+      const kept = plan.keep.length;
+      outcomes.push(
+        kept === 0
+          ? t('There is no copy in {0}.', name)
+          : t('Nothing to remove from {0}: the rules keep {1}.', name, copyCount(kept)),
+      );
+      continue;
+    }
+    if (!(await isAgreed(parts, name, plan))) continue;
     const ids = plan.remove.map(({ id }) => id);
-    const { removed } = await withCancel(t('Removing copies in {0}', name), () =>
+    const { removed } = await withCancel(t('Removing copies from {0}', name), () =>
       worker.call('offsiteForget', { ...access, ids }),
     );
     result.removed += removed.length;
-    outcomes.push(t('{0} removed in {1}.', backupCount(removed.length), name));
+    outcomes.push(t('{0} removed from {1}.', copyCount(removed.length), name));
   }
   if (outcomes.length > 0) void notify.info(outcomes.join(' '));
   if (result.removed > 0) await parts.backups.refresh();
@@ -50,13 +58,13 @@ async function isAgreed(
   const [review, agree] = [t('Review…'), t('Remove')];
   const more = remove.length - mostNamed;
   const detail = [
-    t('The limit of the total size does not count there.'),
+    t('The limit for the total size does not apply to off-machine copies.'),
     ...remove.slice(0, mostNamed).map(line),
     ...(more > 0 ? [t('and {0} more', more)] : []),
   ].join('\n');
   const question = t(
-    'Remove {0} in {1} and keep {2}?',
-    backupCount(remove.length),
+    'Remove {0} from {1} and keep {2}?',
+    copyCount(remove.length),
     name,
     keep.length,
   );
@@ -71,5 +79,5 @@ async function isAgreed(
 }
 
 function line({ name, createdAt, sizeBytes, reasons }: CopyDecision): string {
-  return `  ${inertLine(name)}  ${createdAt}  ${formatBytes(sizeBytes)}  (${reasons.join('; ')})`;
+  return `  ${inertLine(name)}  ${dayAndTime(createdAt, Date.now())}  ${formatBytes(sizeBytes)}  (${reasons.join('; ')})`;
 }

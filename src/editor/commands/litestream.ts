@@ -72,7 +72,7 @@ async function askForTime(
     ].join(' · '),
   };
   const earlier = { label: t('State of an Earlier Time…'), description: '' };
-  const placeHolder = t('Which state of {0} comes back?', name);
+  const placeHolder = t('Which state of {0} should be fetched?', name);
   const chosen = await vscode.window.showQuickPick([newest, earlier], { title, placeHolder });
   if (chosen !== earlier) return chosen && 'newest';
   return vscode.window.showInputBox({

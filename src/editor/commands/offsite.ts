@@ -82,7 +82,9 @@ export async function setUpOffsite(parts: Parts): Promise<OffsiteResult | undefi
     const create = t('Create Repository');
     const answer = await notify.confirm(
       t('There is no repository at this address yet.'),
-      t('The password that you have typed will encrypt it. It cannot be recovered.'),
+      t(
+        'The new repository is encrypted with the password that you have typed. A lost password cannot be recovered.',
+      ),
       create,
     );
     if (answer !== create) return undefined;

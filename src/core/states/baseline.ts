@@ -48,6 +48,7 @@ export async function keepBaseline(
       hint: 'Choose another name, or add --replace.',
     });
   const result = await takeCheckpoints({ ...taking, databases, force: false }, hooks);
+  await takeBeside(result, { name, folder, databases, taking }, hooks);
   const kept = [...result.checkpoints, ...result.unchanged];
   // All are proved before the first gets the name.
   for (const { path, database } of kept) {
@@ -73,9 +74,33 @@ export async function keepBaseline(
     // A kill between the two leaves the name to both, and the newest counts.
     for (const one of keptOf(folder, database))
       if (one.path !== path && one.manifest.baseline?.name === name)
-        label(one, () => ({ baseline: undefined, pinned: undefined }));
+        label(one, ({ baseline }) =>
+          baseline?.name === name ? { baseline: undefined, pinned: undefined } : {},
+        );
   }
   return result;
+}
+
+/** A checkpoint has one name: a state that already is a baseline of another name gets a second checkpoint. */
+async function takeBeside(
+  result: Checkpoints,
+  { name, folder, databases, taking }: Omit<KeepBaselineRequest, 'replace'> & { folder: string },
+  hooks: SnapshotHooks,
+): Promise<void> {
+  const others = new Set(
+    storedIn(folder)
+      .filter(({ manifest }) => (manifest.baseline?.name ?? name) !== name)
+      .map(({ path }) => path),
+  );
+  const named = new Set(
+    result.unchanged.filter(({ path }) => others.has(path)).map(({ database }) => database),
+  );
+  if (named.size === 0) return;
+  const wanted = databases.filter(({ database }) => named.has(realPathOf(database)));
+  const again = await takeCheckpoints({ ...taking, databases: wanted, force: true }, hooks);
+  result.unchanged = result.unchanged.filter(({ database }) => !named.has(database));
+  result.checkpoints.push(...again.checkpoints);
+  result.failures.push(...again.failures);
 }
 
 export interface RestoreBaselineRequest {
@@ -133,7 +158,11 @@ export async function restoreBaseline(
       target,
       { keepOut: hooks.keepOut, expected, mayGo: discard },
     );
-    noteFor(baseline, () => ({ stamp, baseline: { name, copy: copyStampOf(baseline.path) } }));
+    noteFor(baseline, ({ baseline: now }) => ({
+      stamp,
+      // Meanwhile the name may have gone to another state.
+      ...(now?.name === name && { baseline: { name, copy: copyStampOf(baseline.path) } }),
+    }));
     const discarded = isThere && kept === undefined;
     const last = discarded ? stored.find((one) => one.id !== id) : undefined;
     return {

@@ -1,10 +1,10 @@
 /** What there is of the branches of a work tree. Only reads. */
 import { existsSync } from 'node:fs';
-import { relative, resolve, sep } from 'node:path';
+import { dirname, relative, resolve, sep } from 'node:path';
 import { checkpointsFolder, storedIn } from '../checkpoint/store.ts';
 import { readBranchRecord } from './branchRecord.ts';
 import { followsBranch } from './gitHook.ts';
-import { databasesOf, workTreeOf } from './repository.ts';
+import { databasesOf, isOfTree, workTreeOf } from './repository.ts';
 import { missingIn } from './worktrees.ts';
 
 export interface BranchStatus {
@@ -41,7 +41,7 @@ export function branchStatus({
   const branches = new Map<string, Set<string>>();
   for (const { manifest } of storedIn(checkpointsFolder(checkpoints))) {
     const { livePath = '' } = manifest;
-    if (!livePath.startsWith(top + sep)) continue;
+    if (!isOfTree(tree, livePath)) continue;
     const path = nameIn(top, livePath);
     const names = branches.get(path) ?? new Set();
     for (const { name } of manifest.branches ?? []) names.add(name);
@@ -51,7 +51,8 @@ export function branchStatus({
   const inMain = new Set(missingIn(tree)?.paths ?? []);
   const none = [...inMain].map((path) => ({ path, kind: 'none' as const }));
   const gone = [...branches.keys()]
-    .filter((path) => !existsSync(resolve(top, path)) && (branches.get(path)?.size ?? 0) > 0)
+    .filter((path) => !existsSync(resolve(top, path)) && existsSync(dirname(resolve(top, path))))
+    .filter((path) => (branches.get(path)?.size ?? 0) > 0)
     .filter((path) => !inMain.has(path))
     .map((path) => ({ path, kind: 'none' as const }));
   return {

@@ -5,7 +5,7 @@
  * cannot be replaced now stays of the old branch, and the next look tries again.
  */
 import { existsSync } from 'node:fs';
-import { relative, resolve, sep } from 'node:path';
+import { dirname, relative, resolve, sep } from 'node:path';
 import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../checkpoint/store.ts';
 import { explain, fromPlainError, type PlainError, toPlainError } from '../errors.ts';
@@ -22,9 +22,9 @@ import {
   withArrived,
   writeBranchRecord,
 } from './branchRecord.ts';
-import { keeperOf, keptOf, label, notKept, noteFor, type Taking } from './kept.ts';
+import { keeperOf, keptOf, label, notKept, noteFor, stateOfBranch, type Taking } from './kept.ts';
 import { copyStampOf, provedCopyOf, putBack, whileIdle } from './putBack.ts';
-import { branchesOf, databasesOf, type WorkTree, workTreeOf } from './repository.ts';
+import { branchesOf, databasesOf, isOfTree, type WorkTree, workTreeOf } from './repository.ts';
 import { copyFromMain, type CopiedDatabase } from './worktrees.ts';
 
 export interface SyncRequest {
@@ -169,14 +169,14 @@ class Sync {
     ];
   }
 
-  /** Databases that the new branch has a state of, and that are not there. */
+  /** Databases that the new branch has a state of, and that are not there. Where their folder is gone, they stay gone. */
   #goneOf(to: string, own: readonly string[]): string[] {
-    const { top } = this.#tree;
     const known = new Set(own.map(realPathOf));
     const paths = storedIn(this.#folder)
       .filter(({ manifest }) => manifest.branches?.some(({ name }) => name === to))
       .flatMap(({ manifest: { livePath } }) => livePath ?? [])
-      .filter((path) => path.startsWith(top + sep) && !known.has(path) && !existsSync(path));
+      .filter((path) => !known.has(path) && !existsSync(path))
+      .filter((path) => isOfTree(this.#tree, path) && existsSync(dirname(path)));
     return [...new Set(paths)];
   }
 
@@ -237,15 +237,13 @@ class Sync {
       ...(one.kept !== undefined && { kept: one.kept.id }),
     });
     if (to === undefined) return { ...answer(), outcome: 'none' };
-    const state = keptOf(this.#folder, real).find(({ manifest }) =>
-      manifest.branches?.some(({ name }) => name === to),
-    );
-    if (state === undefined) return { ...answer(), outcome: 'none' };
+    const found = stateOfBranch(keptOf(this.#folder, real), to);
+    if (found === undefined) return { ...answer(), outcome: 'none' };
+    const { state, copy } = found;
     if (one.kept !== undefined && hasSameMigrations(one.kept.manifest, state.manifest))
       return { ...answer(), outcome: 'same' };
     if (this.#how === 'keep') return { ...answer(), outcome: 'wanted' };
     const { manifest } = state;
-    const copy = manifest.branches?.find(({ name }) => name === to)?.copy;
     const { keepOut } = this.#hooks;
     try {
       await whileClaimed([real], () =>
@@ -313,10 +311,12 @@ export function cleanUpBranches({
   const removed: { branch: string; path: string; id: string }[] = [];
   for (const one of storedIn(checkpointsFolder(checkpoints))) {
     const { livePath = '', branches = [] } = one.manifest;
-    if (!livePath.startsWith(tree.top + sep)) continue;
+    if (!isOfTree(tree, livePath)) continue;
     const dead = branches.filter(({ name }) => !alive.has(name));
     if (dead.length === 0) continue;
-    label(one, () => ({ branches: branches.filter(({ name }) => alive.has(name)) }));
+    label(one, ({ branches: now = [] }) => ({
+      branches: now.filter(({ name }) => !dead.some((each) => each.name === name)),
+    }));
     const path = relative(tree.top, livePath);
     removed.push(...dead.map(({ name }) => ({ branch: name, path, id: one.id })));
   }

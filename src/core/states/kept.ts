@@ -25,6 +25,25 @@ export function keeperOf(
   return kept.find(({ manifest }) => manifest.stamp === text);
 }
 
+export interface StateOfBranch {
+  state: StoredCheckpoint;
+  /** The stamp of its file when its content was hashed. */
+  copy: string;
+}
+
+/** The state of a branch. Where a killed run has left the name to two, the one that got it last. */
+export function stateOfBranch(
+  kept: readonly StoredCheckpoint[],
+  branch: string,
+): StateOfBranch | undefined {
+  let last: (StateOfBranch & { at: string }) | undefined;
+  for (const state of kept)
+    for (const { name, copy, at } of state.manifest.branches ?? [])
+      if (name === branch && (last === undefined || Date.parse(at) > Date.parse(last.at)))
+        last = { state, copy, at };
+  return last;
+}
+
 /** Takes a checkpoint of one database, and throws when there is none. Undefined where there is no file. */
 export async function keepFirst(
   database: string,
@@ -58,17 +77,16 @@ export function notKept(database: string): BackupError {
  */
 export function noteFor(
   checkpoint: Pick<StoredCheckpoint, 'path'>,
-  note: () => Partial<Manifest>,
+  note: (before: Manifest) => Partial<Manifest>,
 ): void {
   try {
-    const changes = note();
-    label(checkpoint, () => changes);
+    label(checkpoint, note);
   } catch {
     return;
   }
 }
 
-/** Writes names into the manifest of a checkpoint. */
+/** Writes names into the manifest of a checkpoint. `edit` gets what is there now: another process may have changed it. */
 export function label(
   { path }: Pick<StoredCheckpoint, 'path'>,
   edit: (before: Manifest) => Partial<Manifest>,

@@ -4,6 +4,7 @@ import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { findDatabases } from '../catalog/discovery.ts';
 import { BackupError } from '../errors.ts';
+import { realPathOf } from '../files/paths.ts';
 import { findGitFolder } from '../snapshot/gitHead.ts';
 
 export interface WorkTree {
@@ -93,13 +94,9 @@ export interface FoundDatabase {
 
 /** The databases of a work tree, without those of submodules and of other repositories in it. */
 export function databasesOf(tree: WorkTree): FoundDatabase[] {
-  const own = realpathSync(tree.gitFolder);
   const paths = findDatabases(tree.top)
     .databases.map(({ path }) => path)
-    .filter((path) => {
-      const found = findGitFolder(dirname(path));
-      return found !== undefined && realpathSync(found) === own;
-    });
+    .filter((path) => isOfTree(tree, path));
   const names = paths.map((path) => relative(tree.top, path).split(sep).join('/'));
   const tracked = new Set(
     names.length === 0
@@ -110,6 +107,13 @@ export function databasesOf(tree: WorkTree): FoundDatabase[] {
     path,
     kind: tracked.has(names[index] ?? '') ? 'tracked' : isShared(path, tree.top) ? 'shared' : 'own',
   }));
+}
+
+/** Whether a path, which may be gone, is below the top and in no other work tree or repository there. */
+export function isOfTree({ top, gitFolder }: WorkTree, path: string): boolean {
+  if (!path.startsWith(top + sep)) return false;
+  const found = findGitFolder(dirname(path));
+  return found !== undefined && realPathOf(found) === realPathOf(gitFolder);
 }
 
 /** By a link, or by a second name of the file. */

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { checkpointsFolder, storedIn } from '../../src/core/checkpoint/store.ts';
+import type { KeepOut, RestoreHooks } from '../../src/core/job.ts';
+import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
+import { cleanUpBranches, syncBranches, type Synced } from '../../src/core/states/branches.ts';
+import { branchStatus } from '../../src/core/states/branchStatus.ts';
+import { label } from '../../src/core/states/kept.ts';
+import { inProcess, takingInto } from '../support/checkpoints.ts';
+import { useDataFolder } from '../support/dataFolders.ts';
+import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { whileDisturbed } from '../support/disturbance.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+describe('the names of states', function () {
+  this.timeout(30_000);
+  const folder = useTempFolder();
+  useDataFolder(() => folder('data'));
+  const taking = (): ReturnType<typeof takingInto> => takingInto(checkpointsFolder(undefined));
+  const stored = (): ReturnType<typeof storedIn> => storedIn(checkpointsFolder(undefined));
+
+  describe('of branches', () => {
+    const work = (...names: string[]): string => folder('work', ...names);
+    const git = (in_: string, ...args: string[]): string =>
+      execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {
+        cwd: in_,
+        encoding: 'utf8',
+        stdio: 'pipe',
+      });
+    const init = (path: string): void => {
+      mkdirSync(path, { recursive: true });
+      git(path, 'init', '-q', '-b', 'main');
+      writeFileSync(`${path}/.gitignore`, '*.db\n');
+      git(path, 'add', '.');
+      git(path, 'commit', '-qm', 'first');
+    };
+    const sync = (hooks: RestoreHooks = inProcess, in_ = work()): Promise<Synced> =>
+      syncBranches({ in: in_, how: 'restore', copies: false, taking: taking() }, hooks);
+    const extend = (path: string): void =>
+      withDatabase(path, (db) => {
+        db.exec('CREATE TABLE extra (a)');
+      });
+    const isExtended = (path: string): boolean =>
+      valueOf(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'") === 1;
+    const both = (): boolean[] => ['a.db', 'b.db'].map((name) => isExtended(work(name)));
+
+    /** Two databases, which have a table more on `feature`; git is back on `main`, and nobody has looked yet. */
+    beforeEach(async () => {
+      init(work());
+      for (const name of ['a.db', 'b.db']) createDatabase(work(name), { rows: 10 });
+      await sync();
+      git(work(), 'switch', '-qc', 'feature');
+      await sync();
+      for (const name of ['a.db', 'b.db']) extend(work(name));
+      git(work(), 'switch', '-q', 'main');
+    });
+
+    it('bring the one back that had the name last, where a killed run has left it to two', async () => {
+      await sync();
+      const a = work('a.db');
+      const [, older] = stored().filter(({ manifest }) => manifest.livePath === a);
+      const [newer] = stored().filter(
+        ({ manifest: { livePath, branches } }) =>
+          livePath === a && branches?.some(({ name }) => name === 'feature'),
+      );
+      assert.ok(older !== undefined && newer !== undefined && older.path !== newer.path);
+      const at = new Date(Date.now() + 1000).toISOString();
+      label(older, ({ branches = [] }) => ({
+        branches: [...branches, { name: 'feature', copy: '', at }],
+      }));
+      git(work(), 'switch', '-q', 'feature');
+      await sync();
+      assert.deepEqual(both(), [false, true]);
+    });
+
+    it('of another repository, or of a removed worktree, in the folder are none of this one', async () => {
+      await sync();
+      const names = ['inner', 'tree'];
+      init(work('inner'));
+      git(work(), 'worktree', 'add', '-q', work('tree'), '-b', 'of-tree');
+      for (const name of names) {
+        createDatabase(work(name, 'c.db'), { rows: 3 });
+        await sync(inProcess, work(name));
+        git(work(name), 'switch', '-qc', `of-${name}-too`);
+        await sync(inProcess, work(name));
+      }
+      const named = (): string[] =>
+        stored().flatMap(({ manifest: { branches = [] } }) => branches.map(({ name }) => name));
+      assert.ok(named().length > 3);
+      // Git has pruned what its folder was.
+      mkdirSync(work('broken'));
+      createDatabase(work('broken/d.db'), { rows: 3 });
+      writeFileSync(work('broken/.git'), 'gitdir: /nowhere\n');
+      const before = named();
+      assert.deepEqual(cleanUpBranches({ in: work() }), []);
+      assert.deepEqual(named(), before);
+
+      rmSync(work('inner/c.db'));
+      git(work(), 'worktree', 'remove', '--force', work('tree'));
+      const { databases } = branchStatus({ in: work() });
+      assert.deepEqual(databases.map(({ path }) => path).sort(), ['a.db', 'b.db']);
+      for (const branch of ['of-tree', 'feature']) {
+        git(work(), 'switch', '-q', branch);
+        for (const { path, outcome, error } of (await sync()).databases)
+          assert.ok(['a.db', 'b.db'].includes(path), `${path} ${outcome} ${error?.message}`);
+      }
+      assert.deepEqual(readdirSync(work('inner')).sort(), ['.git', '.gitignore']);
+    });
+
+    it('that come while those of deleted branches go, stay', async () => {
+      await sync();
+      git(work(), 'branch', '-qD', 'feature');
+      const [one] = stored().filter(({ manifest: { branches = [] } }) =>
+        branches.some(({ name }) => name === 'feature'),
+      );
+      assert.ok(one !== undefined);
+      let hasCome = false;
+      await whileDisturbed(
+        checkpointsFolder(undefined),
+        () => {
+          if (hasCome) return;
+          hasCome = true;
+          label(one, ({ branches = [] }) => ({
+            branches: [...branches, { name: 'main', copy: '', at: new Date().toISOString() }],
+          }));
+        },
+        () => Promise.resolve(cleanUpBranches({ in: work() })),
+      );
+      const now = stored().find(({ path }) => path === one.path)?.manifest.branches;
+      assert.deepEqual(
+        now?.map(({ name }) => name),
+        ['main'],
+      );
+    });
+  });
+
+  describe('of baselines', () => {
+    const database = (): string => folder('app.db');
+    const request = (name: string): Parameters<typeof keepBaseline>[0] => ({
+      ...{ name, replace: true, taking: taking() },
+      databases: [{ database: database(), recordAs: { path: 'app.db' } }],
+    });
+    const restore = (name: string, hooks = inProcess): ReturnType<typeof restoreBaseline> =>
+      restoreBaseline(
+        {
+          ...{ name, discard: true, taking: taking() },
+          items: [{ target: database(), recordAs: { path: 'app.db' } }],
+        },
+        hooks,
+      );
+    const namesOf = (): (string | undefined)[] =>
+      stored().map(({ manifest }) => manifest.baseline?.name);
+
+    beforeEach(() => {
+      createDatabase(database(), { rows: 10 });
+    });
+
+    it('are kept when the same state gets another one', async () => {
+      for (const name of ['seeded', 'also']) await keepBaseline(request(name), inProcess);
+      withDatabase(database(), (db) => db.exec('DELETE FROM items'));
+      for (const name of ['seeded', 'also']) assert.equal((await restore(name)).target, database());
+      // And no copy more for a name that it has.
+      await keepBaseline(request('also'), inProcess);
+      assert.equal(namesOf().filter((name) => name !== undefined).length, 2);
+    });
+
+    it('do not come back to a state that has lost its own while it was put back', async () => {
+      await keepBaseline(request('seeded'), inProcess);
+      withDatabase(database(), (db) => db.exec('DELETE FROM items WHERE id > 5'));
+      const keepOut: KeepOut = async (paths) => {
+        await keepBaseline(request('seeded'), inProcess);
+        return inProcess.keepOut(paths);
+      };
+      await restore('seeded', { ...inProcess, keepOut });
+      assert.deepEqual(namesOf(), ['seeded', undefined]);
+    });
+  });
+});

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs';
 import { BackupError, explain } from '../errors.ts';
 import { siblingSuffixes } from '../files/siblingNames.ts';
 import { openLive, openPrivate, sideOf } from './driver.ts';
+import { liveStateOf, siblingsOf } from './siblings.ts';
 
 /**
  * Brings what the `-wal` says into the private file `path`, rolls back what the `-journal` says, and removes both.
@@ -30,15 +31,23 @@ export function absorbSiblings(path: string, shown: string): void {
 
 /**
  * Does with a live database what the next program that opens it does: brings its `-wal` into it, or rolls its `-journal`
- * back. The journal mode stays.
+ * back. The journal mode stays. `requireSame` is called when no other program can write any more. Returns what
+ * `liveStateOf` says before another one can.
  */
-export function absorbInPlace(path: string): void {
+export function absorbInPlace(path: string, requireSame: () => void): string {
   refuseSuperJournal(`${path}-journal`, path);
+  const hasJournal = (siblingsOf(path).get('-journal')?.sizeBytes ?? 0) > 0;
   try {
     const db = openLive(path, { timeout: 0 });
     try {
+      // Until it is closed: between two statements, too.
+      db.pragma('locking_mode = exclusive');
+      // The first that takes the lock rolls the journal back, and what is there is another state then.
+      if (hasJournal) requireSame();
       db.exec('BEGIN IMMEDIATE; ROLLBACK');
+      if (!hasJournal) requireSame();
       db.pragma('wal_checkpoint(TRUNCATE)');
+      return liveStateOf(path);
     } finally {
       db.close();
     }

@@ -195,16 +195,23 @@ const aDayMs = 86_400_000;
 
 /** Brings into the file what its siblings hold, and returns what `liveStateOf` says then. */
 function settled(live: string, { expected, mayGo }: { expected: string; mayGo: boolean }): string {
-  const before = liveStateOf(live);
-  if (before !== expected && !mayGo) throw changedMeanwhile(live);
-  if (!hasContentBeside(live)) return before;
+  const requireSame = (): void => {
+    if (!mayGo && liveStateOf(live) !== expected) throw changedMeanwhile(live);
+  };
+  requireSame();
+  if (!hasContentBeside(live)) return mayGo ? liveStateOf(live) : expected;
   requireFree([live], { probe: false });
   try {
-    absorbInPlace(live);
+    return absorbInPlace(live, requireSame);
   } catch (error) {
-    if (!mayGo) throw error;
+    if (mayGo) return liveStateOf(live);
+    const isLocked = isBackupError(error) && error.code === 'source-busy';
+    throw isLocked ? lockedBy(live) : error;
   }
-  return liveStateOf(live);
+}
+
+function lockedBy(live: string): BackupError {
+  return inUse(live, `${live} is locked by a program that cannot be seen from here.`, {});
 }
 
 interface Replacement {
@@ -221,8 +228,7 @@ function replace(
   { staged, live, second, now, mayGo }: Replacement,
   { outcomes, pid }: Pick<KeptOut, 'outcomes' | 'pid'>,
 ): void {
-  if (outcomes.includes('busy'))
-    throw inUse(live, `${live} is locked by a program that cannot be seen from here.`, {});
+  if (outcomes.includes('busy')) throw lockedBy(live);
   if (liveStateOf(live) !== now || (hasContentBeside(live) && !mayGo)) throw changedMeanwhile(live);
   const hasSecondName = tryToLink(live, second);
   for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });

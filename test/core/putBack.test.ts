@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { checkpointsFolder, storedIn } from '../../src/core/checkpoint/store.ts';
+import type { RestoreHooks } from '../../src/core/job.ts';
+import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
+import { inProcess, takingInto } from '../support/checkpoints.ts';
+import { useDataFolder } from '../support/dataFolders.ts';
+import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { endProcessesAfterEach, holdOpen, kill } from '../support/processes.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+const insert = 'INSERT INTO items (name) VALUES (1)';
+const count = 'SELECT count(*) FROM items';
+
+describe('a state that is put back over what a killed program has left', () => {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  useDataFolder(() => folder('data'));
+  const real = { openSync: fs.openSync, closeSync: fs.closeSync };
+  afterEach(() => {
+    Object.assign(fs, real);
+    syncBuiltinESMExports();
+  });
+
+  /** Lets another program work once, when `live-journal` is looked for: then SQLite is about to open the database. */
+  const onceBeforeOpening = (live: string, action: () => void): void => {
+    let isDone = false;
+    fs.openSync = (path, ...rest) => {
+      if (path === `${live}-journal` && !isDone) {
+        isDone = true;
+        action();
+      }
+      return real.openSync(path, ...rest);
+    };
+    syncBuiltinESMExports();
+  };
+
+  const taking = (): ReturnType<typeof takingInto> => takingInto(checkpointsFolder(undefined));
+  const seeded = async (journalMode: 'wal' | 'delete'): Promise<string> => {
+    const live = createDatabase(folder('app.db'), { rows: 10, journalMode });
+    const databases = [{ database: live, recordAs: { path: 'app.db' } }];
+    const request = { name: 'seeded', databases, replace: false, taking: taking() };
+    await keepBaseline(request, inProcess);
+    return live;
+  };
+  const restore = (
+    target: string,
+    { discard = false, hooks = inProcess } = {},
+  ): ReturnType<typeof restoreBaseline> => {
+    const items = [{ target, recordAs: { path: 'app.db' } }];
+    return restoreBaseline({ name: 'seeded', items, discard, taking: taking() }, hooks);
+  };
+  /** The rows that each checkpoint has, newest first. */
+  const rowsKept = (): unknown[] =>
+    storedIn(checkpointsFolder(undefined)).map(({ path }) => valueOf(path, count));
+
+  it('keeps what another program has written just before the -wal is brought in', async () => {
+    const live = await seeded('wal');
+    await kill(await holdOpen(live, 'PRAGMA wal_autocheckpoint = 0', insert));
+    let isArmed = false;
+    const hooks: RestoreHooks = {
+      ...inProcess,
+      beforePublish() {
+        if (!isArmed) onceBeforeOpening(live, () => withDatabase(live, (db) => db.exec(insert)));
+        isArmed = true;
+        return Promise.resolve();
+      },
+    };
+    const { kept } = await restore(live, { hooks });
+    assert.equal(valueOf(live, count), 10);
+    assert.deepEqual(rowsKept(), [12, 11, 10]);
+    assert.equal(kept, storedIn(checkpointsFolder(undefined))[0]?.id);
+  });
+
+  it('replaces a transaction that was cut off only where that may go', async () => {
+    const live = await seeded('delete');
+    withDatabase(live, (db) => db.exec(insert));
+    const spilled = `BEGIN; DELETE FROM items WHERE id < 3;
+      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+      INSERT INTO items (name) SELECT i FROM n`;
+    await kill(await holdOpen(live, 'PRAGMA cache_size = 1', spilled));
+    assert.ok(fs.statSync(`${live}-journal`).size > 0);
+    await assert.rejects(restore(live), { code: 'hot-journal' });
+    assert.ok(fs.statSync(`${live}-journal`).size > 0);
+    assert.equal((await restore(live, { discard: true })).discarded, true);
+    assert.equal(valueOf(live, count), 10);
+    assert.deepEqual(rowsKept(), [10]);
+    assert.deepEqual(fs.readdirSync(folder()).sort(), ['app.db', 'data']);
+  });
+});

@@ -14,11 +14,14 @@ import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
 import type { Pace } from '../pause.ts';
+import { alignedMemory, DirectFile } from './directFile.ts';
 import { EarlySync } from './earlySync.ts';
 import { requireSpace } from './space.ts';
 import { syncFile } from './sync.ts';
 
 const chunkBytes = 1024 * 1024;
+/** What is written so past the cache keeps the disk from others for a millisecond or less. */
+const directStepBytes = 1024 * 1024;
 
 export interface CopyOptions {
   onBytes?: (bytes: number) => void;
@@ -87,31 +90,79 @@ export async function copyInSteps(
   bytesAtOnce = chunkBytes,
 ): Promise<number> {
   closeSync(openSync(to, 'wx', 0o600));
-  const syncing = new EarlySync(to);
-  const copy = openSync(to, 'r+');
+  const copy = new CopyInSteps(to);
   let failure: Error | undefined;
   let done = 0;
   try {
-    const chunk = Buffer.allocUnsafe(bytesAtOnce);
+    const chunk = alignedMemory(bytesAtOnce);
     let dueBytes = 0;
     for (;;) {
       if (done >= dueBytes) {
-        dueBytes = done + syncing.wrote(done, onStep(done));
+        dueBytes = done + copy.nextStep(done, onStep(done));
         await turn(); // For messages, and for a sync that has ended.
       }
       const read = readSync(from, chunk, 0, Math.min(bytesAtOnce, dueBytes - done), done);
       if (read === 0) break;
-      for (let written = 0; written < read;)
-        written += writeSync(copy, chunk, written, read - written, done + written);
+      copy.write(chunk, read, done);
       done += read;
     }
     onStep(done);
   } finally {
-    failure = await syncing.end();
-    closeSync(copy);
+    failure = await copy.end();
   }
   if (failure !== undefined) throw failure;
   return done;
+}
+
+/** A private file that is written from its beginning to its end, at the pace that other programs leave. */
+class CopyInSteps {
+  readonly #path: string;
+  readonly #handle: number;
+  readonly #syncing: EarlySync;
+  /** While other programs commit. */
+  #direct: DirectFile | undefined;
+  #isDirectRefused = false;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#syncing = new EarlySync(path);
+    this.#handle = openSync(path, 'r+');
+  }
+
+  /** Takes how many bytes have been written, and returns how many may be until the next call. */
+  nextStep(doneBytes: number, pace: Pace): number {
+    if (this.#direct !== undefined) this.#syncing.isOnDisk(doneBytes);
+    else if (pace.gently && !this.#isDirectRefused) {
+      // What the cache has still got must not keep commits waiting later.
+      this.#syncing.wrote(doneBytes, pace);
+      this.#direct = DirectFile.open(this.#path);
+    }
+    if (!pace.gently) this.#leaveDirect();
+    return this.#direct === undefined ? this.#syncing.wrote(doneBytes, pace) : directStepBytes;
+  }
+
+  write(memory: Buffer, length: number, position: number): void {
+    let written = this.#direct?.write(memory, length, position);
+    if (written === undefined && this.#direct !== undefined) {
+      this.#isDirectRefused = true;
+      this.#leaveDirect();
+    }
+    written ??= 0;
+    while (written < length)
+      written += writeSync(this.#handle, memory, written, length - written, position + written);
+  }
+
+  #leaveDirect(): void {
+    this.#direct?.close();
+    this.#direct = undefined;
+  }
+
+  /** Returns what has failed: then the file is not to be trusted. */
+  async end(): Promise<Error | undefined> {
+    this.#leaveDirect();
+    closeSync(this.#handle);
+    return this.#syncing.end();
+  }
 }
 
 /** At once, where the file system shares the blocks. False where it does not: then nothing is left of the attempt. */

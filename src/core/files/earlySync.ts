@@ -53,6 +53,11 @@ export class EarlySync {
     return stepBytes;
   }
 
+  /** What has been written until now is on the disk by other means. */
+  isOnDisk(doneBytes: number): void {
+    this.#syncedBytes = doneBytes;
+  }
+
   #syncGently(doneBytes: number): number {
     const bytes = doneBytes - this.#syncedBytes;
     this.#syncedBytes = doneBytes;

@@ -148,6 +148,8 @@ class CopyInSteps {
       this.#leaveDirect();
     }
     written ??= 0;
+    // Into the cache, where the check finds it: what a disk reads ahead keeps commits waiting as well.
+    if (written > 0) readSync(this.#handle, memory, 0, written, position);
     while (written < length)
       written += writeSync(this.#handle, memory, written, length - written, position + written);
   }

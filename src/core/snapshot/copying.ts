@@ -3,6 +3,7 @@
  * of the steps is the guarantee: look at the files -> pin an instant -> copy -> unpin -> compare. The sources are only ever
  * read.
  */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type BackupError, explain, type PlainError, toPlainError } from '../errors.ts';
 import type { DigestsFor, Purpose } from '../files/digests.ts';
@@ -80,6 +81,8 @@ export interface Copied extends Member {
   digests: ((onRead: (doneBytes: number) => void) => Promise<DigestsFor>) | undefined;
 }
 
+/** Check and digest take a core each: then commits of a program wait until one of them gives way. */
+const fewCores = availableParallelism() <= 2;
 /** A copy that is held back for longer is a burden itself: the WAL grows as long as it is read. */
 const mostGentleMs = 60_000;
 
@@ -263,7 +266,8 @@ export class Copying {
               : settleCaptured(copy, one, captured, this.#folder);
           const warnings = watches[index]?.findings() ?? [];
           const isCloned = captured?.means === 'clone';
-          const digests = this.#digestBeside(copy);
+          const isBusy = watches.some((watch) => watch.isWritten);
+          const digests = this.#digestBeside(copy, isBusy && fewCores);
           copied.push({
             ...member,
             copy,
@@ -365,10 +369,11 @@ export class Copying {
     });
   }
 
-  /** The check keeps this thread busy, and so does the copy of the next database. */
-  #digestBeside(copy: string): Copied['digests'] {
+  /** The check keeps this thread busy, and so does the copy of the next database. `waits`: until the check has ended. */
+  #digestBeside(copy: string, waits = false): Copied['digests'] {
     const { digestBeside } = this.#hooks;
     if (!this.#request.verify || digestBeside === undefined) return undefined;
+    if (waits) return () => digestBeside(copy, this.#purpose);
     // One at a time: a thread for each of hundreds of small databases would be a burden.
     const digests = this.#lastDigests.then(() => digestBeside(copy, this.#purpose));
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.

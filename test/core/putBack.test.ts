@@ -13,11 +13,11 @@ import { useTempFolder } from '../support/tempFolders.ts';
 const insert = 'INSERT INTO items (name) VALUES (1)';
 const count = 'SELECT count(*) FROM items';
 
-describe('a state that is put back over what a killed program has left', () => {
+describe('a state that is put back', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
   useDataFolder(() => folder('data'));
-  const real = { openSync: fs.openSync, closeSync: fs.closeSync };
+  const real = { openSync: fs.openSync, readFileSync: fs.readFileSync };
   afterEach(() => {
     Object.assign(fs, real);
     syncBuiltinESMExports();
@@ -73,7 +73,7 @@ describe('a state that is put back over what a killed program has left', () => {
     assert.equal(kept, storedIn(checkpointsFolder(undefined))[0]?.id);
   });
 
-  it('replaces a transaction that was cut off only where that may go', async () => {
+  it('replaces a transaction that a killed program has left only where that may go', async () => {
     const live = await seeded('delete');
     withDatabase(live, (db) => db.exec(insert));
     const spilled = `BEGIN; DELETE FROM items WHERE id < 3;
@@ -87,5 +87,58 @@ describe('a state that is put back over what a killed program has left', () => {
     assert.equal(valueOf(live, count), 10);
     assert.deepEqual(rowsKept(), [10]);
     assert.deepEqual(fs.readdirSync(folder()).sort(), ['app.db', 'data']);
+  });
+
+  it('says that a deleted database has left a -wal, and replaces that only where it may go', async () => {
+    const live = await seeded('wal');
+    await kill(await holdOpen(live, 'PRAGMA wal_autocheckpoint = 0', insert));
+    fs.rmSync(live);
+    await assert.rejects(restore(live), {
+      code: 'name-taken',
+      message: /app\.db does not exist, but app\.db-wal is there.*Nothing was replaced\.$/,
+    });
+    assert.ok(fs.statSync(`${live}-wal`).size > 0);
+    await restore(live, { discard: true });
+    assert.equal(valueOf(live, count), 10);
+  });
+
+  it('says that the checkpoint is gone, when another process removes it meanwhile', async () => {
+    const live = await seeded('wal');
+    withDatabase(live, (db) => db.exec(insert));
+    const hooks: RestoreHooks = {
+      ...inProcess,
+      keepOut(paths) {
+        const { path } = storedIn(checkpointsFolder(undefined)).at(-1) ?? {};
+        fs.rmSync(path ?? '');
+        return inProcess.keepOut(paths);
+      },
+    };
+    await assert.rejects(restore(live, { hooks }), {
+      code: 'incomplete',
+      message: /^The checkpoint of .*app\.db no longer exists\.$/,
+    });
+    assert.equal(valueOf(live, count), 11);
+  });
+
+  it('is not said to be missing when the machine has no file handle left for a moment', async () => {
+    const live = await seeded('wal');
+    withDatabase(live, (db) => db.exec(insert));
+    const { readFileSync } = real;
+    const failing = (code: string): void => {
+      fs.readFileSync = ((path: unknown, ...rest: never[]) => {
+        if (typeof path === 'string' && path.endsWith('.json') && path.includes('checkpoints'))
+          throw Object.assign(new Error(`${code}: injected`), { code, syscall: 'open' });
+        return readFileSync(path as string, ...rest);
+      }) as typeof readFileSync;
+      syncBuiltinESMExports();
+    };
+    failing('EMFILE');
+    await assert.rejects(restore(live), { code: 'io-error', message: /EMFILE/ });
+    // Of a damaged one nothing is known.
+    failing('EIO');
+    await assert.rejects(restore(live), { code: 'source-missing' });
+    Object.assign(fs, real);
+    syncBuiltinESMExports();
+    assert.equal((await restore(live)).outcome, 'restored');
   });
 });

@@ -96,7 +96,13 @@ const mostKnown = 2000;
 /** Within it, a coarse clock may give two contents one time. */
 const settledAfterMs = 2000;
 
-/** Of a damaged manifest nothing is known, and that keeps no other checkpoint from being listed. */
+/** They say nothing of a file: the next look may read it. */
+const ofTheMachine = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ESTALE', 'ETIMEDOUT'];
+
+/**
+ * Of a damaged manifest nothing is known, and that keeps no other checkpoint from being listed. Throws for trouble of the
+ * machine: one that has a name would count as none.
+ */
 function manifestOf(path: string): Manifest | undefined {
   try {
     const { ino, size, mtimeMs, ctimeMs } = statSync(manifestNameOf(path));
@@ -109,7 +115,9 @@ function manifestOf(path: string): Manifest | undefined {
     if (knownManifests.size >= mostKnown) knownManifests.clear();
     if (isSettled) knownManifests.set(path, { looks, manifest });
     return manifest;
-  } catch {
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    if (ofTheMachine.some((one) => one === code)) throw explain(error, 'source', path);
     return undefined;
   }
 }

@@ -63,7 +63,7 @@ export async function keepFirst(
   return one === undefined ? undefined : { id: one.id, path: one.path };
 }
 
-/** For one that was taken, and is not in the list a moment later. */
+/** For one that was in the list, or was taken, and is gone a moment later. */
 export function notKept(database: string): BackupError {
   return new BackupError('incomplete', `The checkpoint of ${database} no longer exists.`, {
     path: database,

@@ -16,7 +16,7 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readStamp } from '../checkpoint/stamp.ts';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { copyWholeInSteps } from '../files/copying.ts';
@@ -35,6 +35,7 @@ import { absorbInPlace } from '../sqlite/absorb.ts';
 import { requireDatabase } from '../sqlite/header.ts';
 import { renewFirstChecksum } from '../sqlite/pageChecksums.ts';
 import { liveStateOf, siblingsOf } from '../sqlite/siblings.ts';
+import { notKept } from './kept.ts';
 
 export interface KeptState {
   /** The file of a checkpoint. */
@@ -134,8 +135,8 @@ export async function putBack(
     } else {
       await stage(state, staged, live);
       stagedAt = timeOf(staged);
-      if (!mayGo && (liveStateOf(live) !== expected || hasContentBeside(live)))
-        throw changedMeanwhile(live);
+      if (!mayGo && liveStateOf(live) !== expected) throw changedMeanwhile(live);
+      if (!mayGo) requireNothingLeft(live);
       beforeReplace(staged);
       for (const suffix of siblingSuffixes) rmSync(live + suffix, { force: true });
       linkWithoutOverwriting(staged, live);
@@ -167,6 +168,7 @@ async function stage(
   live: string,
 ): Promise<void> {
   const { sizeBytes, sha256, facts, createdAt, permissions } = manifest;
+  if (!existsSync(path)) throw notKept(live);
   const isTrusted = copy !== undefined && copy === copyStampOf(path);
   await copyWholeInSteps(path, staged, dirname(live));
   if (statSync(staged).size !== sizeBytes || !(isTrusted || sha256File(staged) === sha256))
@@ -245,8 +247,25 @@ function replace(
 }
 
 function hasContentBeside(live: string): boolean {
+  return contentBeside(live).length > 0;
+}
+
+function contentBeside(live: string): string[] {
   const siblings = siblingsOf(live);
-  return (['-wal', '-journal'] as const).some((one) => (siblings.get(one)?.sizeBytes ?? 0) > 0);
+  return (['-wal', '-journal'] as const)
+    .filter((one) => (siblings.get(one)?.sizeBytes ?? 0) > 0)
+    .map((one) => basename(live) + one);
+}
+
+/** No checkpoint has what a deleted database had in its siblings. */
+function requireNothingLeft(live: string): void {
+  const names = contentBeside(live);
+  if (names.length === 0) return;
+  throw new BackupError(
+    'name-taken',
+    `${live} does not exist, but ${names.join(' and ')} is there and may hold its newest transactions. Nothing was replaced.`,
+    { path: live, hint: 'Move what is left of it to another folder, then try again.' },
+  );
 }
 
 function isDatabase(live: string): boolean {

@@ -165,6 +165,19 @@ describe('the names of states', function () {
       assert.equal(namesOf().filter((name) => name !== undefined).length, 2);
     });
 
+    it('are those of the newest state when two processes give one at the same time', async () => {
+      // The first has its copy, and the second comes and goes before that has a name.
+      const beforePublish = async (): Promise<void> => {
+        withDatabase(database(), (db) => db.exec('DELETE FROM items WHERE id > 5'));
+        await keepBaseline(request('seeded'), inProcess);
+      };
+      await keepBaseline(request('seeded'), { ...inProcess, beforePublish });
+      assert.deepEqual(namesOf(), ['seeded', undefined]);
+      withDatabase(database(), (db) => db.exec('DELETE FROM items'));
+      await restore('seeded');
+      assert.equal(valueOf(database(), 'SELECT count(*) FROM items'), 5);
+    });
+
     it('do not come back to a state that has lost its own while it was put back', async () => {
       await keepBaseline(request('seeded'), inProcess);
       withDatabase(database(), (db) => db.exec('DELETE FROM items WHERE id > 5'));

@@ -71,12 +71,14 @@ export async function keepBaseline(
   }
   for (const { path, database } of kept) {
     label({ path }, () => ({ pinned: true, baseline: { name, copy: copyStampOf(path) } }));
-    // A kill between the two leaves the name to both, and the newest counts.
-    for (const one of keptOf(folder, database))
-      if (one.path !== path && one.manifest.baseline?.name === name)
-        label(one, ({ baseline }) =>
-          baseline?.name === name ? { baseline: undefined, pinned: undefined } : {},
-        );
+    // The newest keeps it, which may be that of another process. A kill before this leaves the name to several, and the newest counts.
+    const [, ...older] = keptOf(folder, database).filter(
+      ({ manifest }) => manifest.baseline?.name === name,
+    );
+    for (const one of older)
+      label(one, ({ baseline }) =>
+        baseline?.name === name ? { baseline: undefined, pinned: undefined } : {},
+      );
   }
   return result;
 }

@@ -1,9 +1,9 @@
 /** What git says of a work tree. Only reads; nothing that a repository configures is run. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { findDatabases } from '../catalog/discovery.ts';
-import { BackupError } from '../errors.ts';
+import { BackupError, explain } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
 import { findGitFolder } from '../snapshot/gitHead.ts';
 
@@ -21,6 +21,7 @@ export interface WorkTree {
 }
 
 const mostBytes = 64 * 1024 * 1024;
+const longestLine = 300;
 
 /** The output of git. Throws when it fails. */
 export function git(folder: string, args: readonly string[], input?: string): string {
@@ -28,6 +29,8 @@ export function git(folder: string, args: readonly string[], input?: string): st
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith('GIT_')),
   );
+  // What it says is looked at.
+  env['LC_ALL'] = 'C';
   return execFileSync('git', ['-c', 'core.fsmonitor=false', ...args], {
     cwd: folder,
     env,
@@ -54,16 +57,7 @@ export function tryGit(
 
 /** Throws where there is no work tree, as in a bare repository. */
 export function workTreeOf(folder: string): WorkTree {
-  const answer = tryGit(folder, [
-    ...['rev-parse', '--path-format=absolute'],
-    ...['--show-toplevel', '--git-dir', '--git-common-dir'],
-  ]);
-  const [top = '', gitFolder = '', commonFolder = ''] = (answer ?? '').split('\n');
-  if (top === '')
-    throw new BackupError('source-missing', `${folder} is in no work tree of git.`, {
-      path: folder,
-      hint: 'Run it in a checkout. A bare repository has none. It needs git 2.31 or newer.',
-    });
+  const [top = '', gitFolder = '', commonFolder = ''] = foldersOf(folder);
   const head = tryGit(folder, ['symbolic-ref', '-q', 'HEAD'])?.trim();
   return {
     top: realpathSync(top),
@@ -73,6 +67,49 @@ export function workTreeOf(folder: string): WorkTree {
     branch: head?.replace(/^refs\/heads\//, ''),
     isBusy: unfinished.some((name) => existsSync(join(gitFolder, name))),
   };
+}
+
+/** The top of the work tree, git's own folder of it, and the one that all work trees share. */
+function foldersOf(folder: string): string[] {
+  let folders: string[];
+  try {
+    folders = git(folder, [
+      ...['rev-parse', '--path-format=absolute'],
+      ...['--show-toplevel', '--git-dir', '--git-common-dir'],
+    ]).split('\n');
+  } catch (error) {
+    throw whyNone(folder, error);
+  }
+  // An older one repeats the option that it does not know.
+  if (!isAbsolute(folders[0] ?? ''))
+    throw new BackupError('feature-missing', 'This version of git is too old.', {
+      hint: 'Install git 2.31 or newer, then try again.',
+    });
+  return folders;
+}
+
+function whyNone(folder: string, error: unknown): BackupError {
+  const [code, said] = ['code', 'stderr'].map((key): unknown =>
+    error instanceof Error ? Reflect.get(error, key) : undefined,
+  );
+  if (code === 'ENOENT' && existsSync(folder))
+    return new BackupError('feature-missing', 'git is not installed, or not in PATH.', {
+      hint: 'Install git 2.31 or newer, then try again.',
+      cause: error,
+    });
+  const line = typeof said === 'string' ? (said.trim().split('\n').at(0) ?? '') : '';
+  const isNone = code === 'ENOENT' || /not a git repository|in a work tree/.test(line);
+  if (!isNone && line !== '')
+    return new BackupError('io-error', `git failed for ${folder}: ${line.slice(0, longestLine)}`, {
+      path: folder,
+      hint: 'Run `git status` there, and mend what it says.',
+      cause: error,
+    });
+  if (!isNone) return explain(error, 'source', folder);
+  return new BackupError('source-missing', `${folder} is in no work tree of git.`, {
+    path: folder,
+    hint: 'Run it in a checkout. A bare repository has none.',
+  });
 }
 
 const unfinished = [

@@ -1,10 +1,11 @@
 /** A linked work tree gets its own copies of the databases that git ignores in the main one, all of one moment. */
-import { existsSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { checkpointsFolder, storedIn } from '../checkpoint/store.ts';
 import { BackupError, explain, type PlainError, toPlainError } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
+import { prepareFolder } from '../files/workplace.ts';
 import type { RestoreHooks } from '../job.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
@@ -101,10 +102,15 @@ async function place(
   while (!existsSync(nearest)) nearest = dirname(nearest);
   if (!`${realpathSync(nearest)}${sep}`.startsWith(top + sep))
     throw new BackupError('bad-name', `${folder} is outside of the work tree.`, { path: folder });
-  mkdirSync(folder, { recursive: true });
-  const live = join(realpathSync(folder), path.split('/').at(-1) ?? '');
-  await whileClaimed([live], async () => {
-    if (isThere(live)) return;
-    await putBack(state, live, { keepOut, expected: liveStateOf(live) });
-  });
+  const { path: made, undo } = prepareFolder(folder);
+  const live = join(made, path.split('/').at(-1) ?? '');
+  try {
+    await whileClaimed([live], async () => {
+      if (isThere(live)) return;
+      await putBack(state, live, { keepOut, expected: liveStateOf(live) });
+    });
+  } catch (error) {
+    undo();
+    throw error;
+  }
 }

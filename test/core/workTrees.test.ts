@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { checkpointsFolder } from '../../src/core/checkpoint/store.ts';
+import { workTreeOf } from '../../src/core/states/repository.ts';
+import { copyFromMainTo } from '../../src/core/states/worktrees.ts';
+import { inProcess, takingInto } from '../support/checkpoints.ts';
+import { useDataFolder } from '../support/dataFolders.ts';
+import { createDatabase } from '../support/databases.ts';
+import { whileDisturbed } from '../support/disturbance.ts';
+import { useTempFolder } from '../support/tempFolders.ts';
+
+describe('a work tree', () => {
+  const folder = useTempFolder();
+  useDataFolder(() => folder('data'));
+  const { PATH } = process.env;
+  afterEach(() => {
+    process.env['PATH'] = PATH;
+  });
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@example.org', ...args], {
+      cwd: folder('work'),
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+
+  beforeEach(() => {
+    mkdirSync(folder('work'));
+    git('init', '-q', '-b', 'main');
+    mkdirSync(folder('bin'));
+  });
+
+  it('is not said to be none when git is not there, is too old, or fails', () => {
+    assert.throws(() => workTreeOf(folder('bin')), { code: 'source-missing' });
+    assert.throws(() => workTreeOf(folder('gone')), { code: 'source-missing' });
+    process.env['PATH'] = folder('bin');
+    assert.throws(() => workTreeOf(folder('work')), {
+      code: 'feature-missing',
+      message: /^git is not installed/,
+    });
+    // What git 2.30 says to an option that it does not know.
+    writeFileSync(folder('bin/git'), '#!/bin/sh\necho "--path-format=absolute"\necho .git\n', {
+      mode: 0o755,
+    });
+    assert.throws(() => workTreeOf(folder('work')), {
+      code: 'feature-missing',
+      message: /too old/,
+    });
+    process.env['PATH'] = PATH;
+    writeFileSync(folder('work/.git/config'), 'no line of a configuration');
+    assert.throws(() => workTreeOf(folder('work')), {
+      code: 'io-error',
+      message: /^git failed for .*work: fatal: bad config line 1/,
+    });
+  });
+
+  it('has no folder of a database that could not be copied into it', async () => {
+    writeFileSync(folder('work/.gitignore'), '*.db\n');
+    git('add', '.');
+    git('commit', '-qm', 'first');
+    mkdirSync(folder('work/data/deep'), { recursive: true });
+    createDatabase(folder('work/data/deep/app.db'), { rows: 3 });
+    git('worktree', 'add', '-q', folder('linked'), '-b', 'other');
+    const request = { in: folder('linked'), taking: takingInto(checkpointsFolder(undefined)) };
+    const copy = (): ReturnType<typeof copyFromMainTo> => copyFromMainTo(request, inProcess);
+    const [failed] = await whileDisturbed(
+      folder('linked'),
+      ({ call, name }) => {
+        if (call === 'link' && name.endsWith('app.db'))
+          throw Object.assign(new Error('injected'), { code: 'EIO', syscall: 'link' });
+      },
+      copy,
+    );
+    assert.deepEqual([failed?.path, failed?.error?.code], ['data/deep/app.db', 'io-error']);
+    assert.ok(!existsSync(folder('linked/data')));
+    assert.deepEqual(await copy(), [{ path: 'data/deep/app.db' }]);
+    assert.ok(existsSync(folder('linked/data/deep/app.db')));
+  });
+});

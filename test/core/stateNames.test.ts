@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { checkpointsFolder, storedIn } from '../../src/core/checkpoint/store.ts';
 import type { KeepOut, RestoreHooks } from '../../src/core/job.ts';
 import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
@@ -163,6 +164,21 @@ describe('the names of states', function () {
       // And no copy more for a name that it has.
       await keepBaseline(request('also'), inProcess);
       assert.equal(namesOf().filter((name) => name !== undefined).length, 2);
+    });
+
+    it('are given to none when one of the databases cannot be saved', async () => {
+      const databases = [database(), folder('gone.db')].map((one) => ({
+        ...{ database: one, recordAs: { path: basename(one) } },
+      }));
+      const both = { ...request('seeded'), databases, replace: false };
+      await assert.rejects(keepBaseline(both, inProcess), {
+        code: 'source-missing',
+        message: /^No database has the baseline "seeded" yet: .*gone\.db does not exist\.$/,
+      });
+      assert.deepEqual(namesOf(), [undefined]);
+      createDatabase(folder('gone.db'), { rows: 3 });
+      await keepBaseline(both, inProcess);
+      assert.deepEqual(namesOf(), ['seeded', 'seeded']);
     });
 
     it('are those of the newest state when two processes give one at the same time', async () => {

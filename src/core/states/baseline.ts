@@ -13,7 +13,7 @@ import {
   storedIn,
 } from '../checkpoint/store.ts';
 import { compareDatabases } from '../compare/compare.ts';
-import { BackupError, explain, isBackupError } from '../errors.ts';
+import { BackupError, explain, fromPlainError, isBackupError } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
 import type { RecordAs, RestoreHooks, SnapshotHooks } from '../job.ts';
 import { whileClaimed } from '../restore/claim.ts';
@@ -50,7 +50,9 @@ export async function keepBaseline(
   const result = await takeCheckpoints({ ...taking, databases, force: false }, hooks);
   await takeBeside(result, { name, folder, databases, taking }, hooks);
   const kept = [...result.checkpoints, ...result.unchanged];
-  // All are proved before the first gets the name.
+  // All are saved and proved before the first gets the name.
+  const [failure] = result.failures;
+  if (failure !== undefined) throw noneHas(name, failure);
   for (const { path, database } of kept) {
     const { status, findings } = await verifyBackup(
       { path, drill: false, folder },
@@ -81,6 +83,15 @@ export async function keepBaseline(
       );
   }
   return result;
+}
+
+function noneHas(name: string, { database, error }: Checkpoints['failures'][number]): BackupError {
+  const message = `No database has the baseline "${name}" yet: ${error.message}`;
+  return new BackupError(error.code, message, {
+    ...{ path: database, cause: fromPlainError(error) },
+    ...(error.hint !== undefined && { hint: error.hint }),
+    ...(error.facts !== undefined && { facts: error.facts }),
+  });
 }
 
 /** A checkpoint has one name: a state that already is a baseline of another name gets a second checkpoint. */

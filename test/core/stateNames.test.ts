@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { takeCheckpoints } from '../../src/core/checkpoint/checkpoint.ts';
 import { checkpointsFolder, storedIn } from '../../src/core/checkpoint/store.ts';
 import type { KeepOut, RestoreHooks } from '../../src/core/job.ts';
 import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
@@ -10,7 +11,7 @@ import { branchStatus } from '../../src/core/states/branchStatus.ts';
 import { label } from '../../src/core/states/kept.ts';
 import { inProcess, takingInto } from '../support/checkpoints.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
-import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
+import { createDatabase, overwrite, valueOf, withDatabase } from '../support/databases.ts';
 import { whileDisturbed } from '../support/disturbance.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -164,6 +165,20 @@ describe('the names of states', function () {
       // And no copy more for a name that it has.
       await keepBaseline(request('also'), inProcess);
       assert.equal(namesOf().filter((name) => name !== undefined).length, 2);
+    });
+
+    it('are given to a new checkpoint where the file of the old one is damaged', async () => {
+      const [first] = (
+        await takeCheckpoints({ ...request('seeded'), ...taking(), force: false }, inProcess)
+      ).checkpoints;
+      assert.ok(first !== undefined);
+      chmodSync(first.path, 0o600);
+      overwrite(first.path, statSync(first.path).size - 8, Buffer.from('damaged!'));
+      await keepBaseline(request('seeded'), inProcess);
+      assert.deepEqual(namesOf(), ['seeded', undefined]);
+      withDatabase(database(), (db) => db.exec('DELETE FROM items'));
+      await restore('seeded');
+      assert.equal(valueOf(database(), 'SELECT count(*) FROM items'), 10);
     });
 
     it('are given to none when one of the databases cannot be saved', async () => {

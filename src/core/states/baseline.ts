@@ -19,6 +19,7 @@ import type { RecordAs, RestoreHooks, SnapshotHooks } from '../job.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { resolveTarget } from '../restore/target.ts';
 import { liveStateOf, siblingsOf } from '../sqlite/siblings.ts';
+import { recordVerdict, type Verdict } from '../verify/verdict.ts';
 import { verifyBackup } from '../verify/verifyBackup.ts';
 import { keeperOf, keepFirst, keptOf, label, noteFor, type Taking } from './kept.ts';
 import { copyStampOf, putBack, whileIdle } from './putBack.ts';
@@ -48,16 +49,30 @@ export async function keepBaseline(
       hint: 'Choose another name, or add --replace.',
     });
   const result = await takeCheckpoints({ ...taking, databases, force: false }, hooks);
-  await takeBeside(result, { name, folder, databases, taking }, hooks);
+  const verdicts = new Map<string, Verdict>();
+  const verdictOf = async (path: string): Promise<Verdict> => {
+    const known = verdicts.get(path);
+    if (known !== undefined) return known;
+    const verdict = await verifyBackup({ path, drill: false, folder }, hooks.onProgress);
+    verdicts.set(path, verdict);
+    return verdict;
+  };
+  const unfit = new Set<string>();
+  for (const { path, database } of result.unchanged) {
+    // A checkpoint has one name.
+    if ((storedAt(folder, path)?.manifest.baseline?.name ?? name) !== name) unfit.add(database);
+    const verdict = await verdictOf(path);
+    if (verdict.status !== 'damaged') continue;
+    recordVerdict(verdict);
+    unfit.add(database);
+  }
+  if (unfit.size > 0) await takeAgain(result, unfit, { databases, taking }, hooks);
   const kept = [...result.checkpoints, ...result.unchanged];
   // All are saved and proved before the first gets the name.
   const [failure] = result.failures;
   if (failure !== undefined) throw noneHas(name, failure);
   for (const { path, database } of kept) {
-    const { status, findings } = await verifyBackup(
-      { path, drill: false, folder },
-      hooks.onProgress,
-    );
+    const { status, findings } = await verdictOf(path);
     if (status === 'unchecked')
       throw new BackupError(
         'incomplete',
@@ -94,26 +109,22 @@ function noneHas(name: string, { database, error }: Checkpoints['failures'][numb
   });
 }
 
-/** A checkpoint has one name: a state that already is a baseline of another name gets a second checkpoint. */
-async function takeBeside(
+/** Takes a second checkpoint of these databases, whose state is in one that cannot have the name. */
+async function takeAgain(
   result: Checkpoints,
-  { name, folder, databases, taking }: Omit<KeepBaselineRequest, 'replace'> & { folder: string },
+  unfit: ReadonlySet<string>,
+  { databases, taking }: Pick<KeepBaselineRequest, 'databases' | 'taking'>,
   hooks: SnapshotHooks,
 ): Promise<void> {
-  const others = new Set(
-    storedIn(folder)
-      .filter(({ manifest }) => (manifest.baseline?.name ?? name) !== name)
-      .map(({ path }) => path),
-  );
-  const named = new Set(
-    result.unchanged.filter(({ path }) => others.has(path)).map(({ database }) => database),
-  );
-  if (named.size === 0) return;
-  const wanted = databases.filter(({ database }) => named.has(realPathOf(database)));
+  const wanted = databases.filter(({ database }) => unfit.has(realPathOf(database)));
   const again = await takeCheckpoints({ ...taking, databases: wanted, force: true }, hooks);
-  result.unchanged = result.unchanged.filter(({ database }) => !named.has(database));
+  result.unchanged = result.unchanged.filter(({ database }) => !unfit.has(database));
   result.checkpoints.push(...again.checkpoints);
   result.failures.push(...again.failures);
+}
+
+function storedAt(folder: string, path: string): StoredCheckpoint | undefined {
+  return storedIn(folder).find((one) => one.path === path);
 }
 
 export interface RestoreBaselineRequest {

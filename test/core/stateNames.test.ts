@@ -58,6 +58,31 @@ describe('the names of states', function () {
       git(work(), 'switch', '-q', 'main');
     });
 
+    it('stay with their states when a database is replaced and what follows fails', async () => {
+      let hasFailed = false;
+      const { databases } = await whileDisturbed(
+        work(),
+        ({ call, name }) => {
+          if (hasFailed || call !== 'rm' || !name.endsWith('/before')) return;
+          hasFailed = true;
+          throw Object.assign(new Error('EIO: injected'), { code: 'EIO', syscall: 'unlink' });
+        },
+        sync,
+      );
+      assert.deepEqual(
+        databases.map(({ outcome }) => outcome),
+        ['failed', 'restored'],
+      );
+      assert.deepEqual(both(), [false, false]);
+      assert.equal((await sync()).state, 'same');
+      git(work(), 'switch', '-q', 'feature');
+      await sync();
+      assert.deepEqual(both(), [true, true]);
+      git(work(), 'switch', '-q', 'main');
+      await sync();
+      assert.deepEqual(both(), [false, false]);
+    });
+
     it('bring the one back that had the name last, where a killed run has left it to two', async () => {
       await sync();
       const a = work('a.db');

@@ -92,13 +92,12 @@ async function syncAlone(
   }
   if (record.branch === to && Object.keys(record.others).length === 0) return answer;
   const sync = new Sync(tree, record, { how, taking }, hooks);
-  const ofBranch = (path: string): string => record.others[path] ?? record.branch;
-  const databases = await sync.run(ofBranch);
+  const databases = await sync.run();
   // On a detached head the databases stay those of the branch before.
   if (to === undefined) return { ...answer, state: 'detached', databases };
   const behind = databases.filter(({ outcome }) => ['wanted', 'held', 'failed'].includes(outcome));
   const others = Object.fromEntries(
-    behind.map(({ path }) => [path, ofBranch(path)] as const).filter(([, one]) => one !== to),
+    behind.map(({ path }) => [path, sync.ofBranch(path)] as const).filter(([, one]) => one !== to),
   );
   writeBranchRecord({ top, branch: to, others });
   return { ...answer, state: 'switched', databases };
@@ -139,7 +138,12 @@ class Sync {
     this.#folder = checkpointsFolder(taking.checkpoints);
   }
 
-  async run(ofBranch: (path: string) => string): Promise<SyncedDatabase[]> {
+  /** Of which branch a database is now: one whose replacement has failed may have been replaced all the same. */
+  ofBranch(path: string): string {
+    return this.#record.others[path] ?? this.#record.branch;
+  }
+
+  async run(): Promise<SyncedDatabase[]> {
     const { top, branch: to } = this.#tree;
     const found = databasesOf(this.#tree);
     const nameOf = (path: string): string => relative(top, path).split(sep).join('/');
@@ -150,7 +154,7 @@ class Sync {
       .map((path): Following => {
         const real = realPathOf(path);
         const name = nameOf(path);
-        return { path: name, real, from: ofBranch(name), expected: liveStateOf(real) };
+        return { path: name, real, from: this.ofBranch(name), expected: liveStateOf(real) };
       })
       .filter(({ from }) => from !== to);
     const failures = await this.#keep(following);

@@ -206,6 +206,30 @@ describe('the names of states', function () {
       assert.equal(valueOf(database(), 'SELECT count(*) FROM items'), 10);
     });
 
+    it('leave a state pinned that was pinned before it got one', async () => {
+      const { checkpoints } = await takeCheckpoints(
+        { ...request('seeded'), ...taking(), force: false },
+        inProcess,
+      );
+      for (const one of checkpoints) label(one, () => ({ pinned: true }));
+      const changeAndName = async (): Promise<void> => {
+        await keepBaseline(request('seeded'), inProcess);
+        withDatabase(database(), (db) => db.exec('INSERT INTO items (name) VALUES (1)'));
+      };
+      await changeAndName();
+      await restore('seeded');
+      withDatabase(database(), (db) => db.exec('DELETE FROM items'));
+      for (let states = 0; states < 2; states++) await changeAndName();
+      assert.deepEqual(
+        stored().map(({ manifest: { pinned, baseline } }) => [pinned, baseline?.name]),
+        [
+          [true, 'seeded'],
+          [undefined, undefined],
+          [true, undefined],
+        ],
+      );
+    });
+
     it('are given to none when one of the databases cannot be saved', async () => {
       const databases = [database(), folder('gone.db')].map((one) => ({
         ...{ database: one, recordAs: { path: basename(one) } },

@@ -208,7 +208,14 @@ const manifestSchema = v.object({
   /** Of a checkpoint: the state of the database before it was held, see `stamp.ts`. */
   stamp: v.optional(text),
   /** Of a checkpoint with a name: `copy` is the stamp of the file of the checkpoint, whose content was hashed then. */
-  baseline: v.optional(v.object({ name: text, copy: text })),
+  baseline: v.optional(
+    v.object({
+      name: text,
+      copy: text,
+      /** It was pinned before it got the name, so it stays pinned without it. */
+      wasPinned: v.optional(v.boolean()),
+    }),
+  ),
   /** Of a checkpoint: the branches whose last state it is. */
   branches: v.optional(v.array(v.object({ name: text, copy: text, at: instant }))),
   /** Of a checkpoint, which no repository ever holds: the real path of the database. */

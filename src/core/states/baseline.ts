@@ -87,14 +87,22 @@ export async function keepBaseline(
       );
   }
   for (const { path, database } of kept) {
-    label({ path }, () => ({ pinned: true, baseline: { name, copy: copyStampOf(path) } }));
+    label({ path }, ({ pinned, baseline: before }) => ({
+      pinned: true,
+      baseline: {
+        ...{ name, copy: copyStampOf(path) },
+        ...((before === undefined ? pinned : before.wasPinned) === true && { wasPinned: true }),
+      },
+    }));
     // The newest keeps it, which may be that of another process. A kill before this leaves the name to several, and the newest counts.
     const [, ...older] = keptOf(folder, database).filter(
       ({ manifest }) => manifest.baseline?.name === name,
     );
     for (const one of older)
-      label(one, ({ baseline }) =>
-        baseline?.name === name ? { baseline: undefined, pinned: undefined } : {},
+      label(one, ({ baseline, pinned }) =>
+        baseline?.name === name
+          ? { baseline: undefined, pinned: baseline.wasPinned === true ? pinned : undefined }
+          : {},
       );
   }
   return result;
@@ -185,7 +193,7 @@ export async function restoreBaseline(
     noteFor(baseline, ({ baseline: now }) => ({
       stamp,
       // Meanwhile the name may have gone to another state.
-      ...(now?.name === name && { baseline: { name, copy: copyStampOf(baseline.path) } }),
+      ...(now?.name === name && { baseline: { ...now, copy: copyStampOf(baseline.path) } }),
     }));
     const discarded = isThere && kept === undefined;
     const last = discarded ? stored.find((one) => one.id !== id) : undefined;

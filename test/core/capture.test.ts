@@ -17,6 +17,7 @@ import { absorbSiblings } from '../../src/core/sqlite/absorb.ts';
 import { captureWith } from '../../src/worker/captureProcess.ts';
 import {
   createDatabase,
+  createGenerations,
   generationsIn,
   generationsSql,
   snapshot,
@@ -48,7 +49,7 @@ describe('a capture by a second process', () => {
   const folder = useTempFolder();
   let database = '';
   beforeEach(() => {
-    database = createDatabase(folder('app.db'), { journalMode: 'wal', sql: generationsSql });
+    database = createGenerations(folder('app.db'), 'wal');
   });
 
   /** Another program commits, with its own connection, and does not checkpoint but by `more`. */
@@ -217,7 +218,7 @@ describe('a capture by a second process', () => {
     };
 
     it('is byte for byte a database that stands alone, in both modes', async () => {
-      for (const path of [database, createDatabase(folder('old.db'), { sql: generationsSql })]) {
+      for (const path of [database, createGenerations(folder('old.db'))]) {
         await holdOpen(path, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
         const means: string[] = [];
         const { path: copy, manifest } = await snapshot(
@@ -245,7 +246,7 @@ describe('a capture by a second process', () => {
     for (const journalMode of ['wal', 'delete'] as const) {
       it(`has its lock from the index to the last byte (${journalMode})`, async function () {
         if (process.platform !== 'linux') this.skip(); // /proc exists there only.
-        const path = createDatabase(folder('locked.db'), { journalMode, sql: generationsSql });
+        const path = createGenerations(folder('locked.db'), journalMode);
         if (journalMode === 'wal') await holdOpen(path, nextGeneration);
         const { ino } = statSync(journalMode === 'wal' ? `${path}-shm` : path);
         const samples: boolean[] = [];
@@ -335,7 +336,7 @@ describe('a capture by a second process', () => {
 
     it('is none when the file is cut off while it is held', async () => {
       for (const at of ['before', 'while'] as const) {
-        const path = createDatabase(folder(`${at}.db`), { sql: generationsSql });
+        const path = createGenerations(folder(`${at}.db`));
         const half = statSync(path).size / 2;
         const cutting = small((one) => ({
           ...one,
@@ -356,7 +357,7 @@ describe('a capture by a second process', () => {
     });
 
     it('drops what the file has behind its last page', async () => {
-      const path = createDatabase(folder('long.db'), { sql: generationsSql });
+      const path = createGenerations(folder('long.db'));
       const { size } = statSync(path);
       truncateSync(path, size + 8192);
       const { path: copy } = await snapshot(path, {}, { capturing: small() });
@@ -425,9 +426,9 @@ describe('a capture by a second process', () => {
     }
 
     it('is of the file that is held, though another one gets its name meanwhile', async () => {
-      for (const path of [database, createDatabase(folder('old.db'), { sql: generationsSql })]) {
+      for (const path of [database, createGenerations(folder('old.db'))]) {
         await holdOpen(path, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
-        const other = createDatabase(folder('other.db'), { sql: generationsSql });
+        const other = createGenerations(folder('other.db'));
         withDatabase(other, (db) => db.exec(nextGeneration.repeat(5)));
         const replacing = small((one) => ({
           ...one,
@@ -456,7 +457,7 @@ describe('a capture by a second process', () => {
         `is of exactly one generation while a program writes without a pause (${journalMode})`,
         async function () {
           this.timeout(120_000);
-          const path = createDatabase(folder('busy.db'), { journalMode, sql: generationsSql });
+          const path = createGenerations(folder('busy.db'), journalMode);
           // In rollback mode a copy has to wait for its turn.
           await start('writer.ts', path, journalMode === 'wal' ? '1' : '30');
           // Slow on purpose: many commits fall into each copy.

@@ -7,12 +7,12 @@ import {
   bytesOf,
   contentOf,
   createDatabase,
+  createGenerations,
   createForeign,
   createWithForeignCollation,
   encodings,
   features,
   generationsIn,
-  generationsSql,
   itemsSql,
   overwrite,
   pageSizes,
@@ -212,7 +212,7 @@ describe('a compact snapshot', () => {
   }
 
   it('is of one generation while another process commits', async () => {
-    const path = createDatabase(folder('app.db'), { journalMode: 'wal', sql: generationsSql });
+    const path = createGenerations(folder('app.db'), 'wal');
     await start('writer.ts', path, '2');
     const worker = new WorkerClient({ entry: workerEntry });
     const seen: number[] = [];

@@ -23,6 +23,7 @@ import {
   bytesOf,
   contentOf,
   createDatabase,
+  createLarge,
   createForeign,
   createWithForeignCollation,
   features,
@@ -535,7 +536,7 @@ describe('a snapshot', () => {
   });
 
   it('reports its phases in order, each with bytes that only grow', async () => {
-    const path = createDatabase(folder('app.db'), { rows: 100_000 });
+    const path = createLarge(folder('app.db'), 27);
     const seen: Progress[] = [];
     await snapshot(path, {}, { onProgress: (progress) => seen.push(progress) });
     const phases = seen.map(({ phase }) => phase);

@@ -4,13 +4,7 @@ import type { CaptureProcess, Capturing } from '../../src/core/job.ts';
 import { captureFiles } from '../../src/core/snapshot/capture.ts';
 import { prepareCopy } from '../../src/core/snapshot/twoPasses.ts';
 import { captureWith } from '../../src/worker/captureProcess.ts';
-import {
-  createDatabase,
-  generationsIn,
-  generationsSql,
-  snapshot,
-  withDatabase,
-} from '../support/databases.ts';
+import { createGenerations, generationsIn, snapshot, withDatabase } from '../support/databases.ts';
 import { endProcessesAfterEach, holdOpen, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
 
@@ -26,7 +20,7 @@ describe('a copy of a database in rollback mode, most of which is made before it
   const folder = useTempFolder();
   let database = '';
   beforeEach(() => {
-    database = createDatabase(folder('app.db'), { sql: generationsSql });
+    database = createGenerations(folder('app.db'));
   });
 
   const commit = (sql: string): void => withDatabase(database, (db) => void db.exec(sql));

@@ -28,6 +28,8 @@ interface DatabaseOptions {
 export function createDatabase(path: string, options: DatabaseOptions = {}): string {
   const { pragmas = [], journalMode = 'delete', rows = 100, sql = itemsSql(rows) } = options;
   withDatabase(path, (db) => {
+    // Nothing has to outlive a machine that fails while a test prepares.
+    db.pragma('synchronous = off');
     for (const pragma of pragmas) db.pragma(pragma);
     db.pragma(`journal_mode = ${journalMode}`);
     db.exec(sql);
@@ -41,6 +43,18 @@ export function itemsSql(rows: number): string {
     CREATE INDEX items_by_name ON items (name);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
     INSERT INTO items SELECT i, 'item ' || i, randomblob(200) FROM n;`;
+}
+
+/** The same of about so many megabytes, in few rows: many small ones take several times as long. */
+export function createLarge(
+  path: string,
+  megabytes: number,
+  journalMode: DatabaseOptions['journalMode'] = 'delete',
+): string {
+  const sql = `CREATE TABLE items (id INTEGER PRIMARY KEY, payload BLOB);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${megabytes})
+    INSERT INTO items SELECT i, zeroblob(1000000) FROM n;`;
+  return createDatabase(path, { journalMode, sql });
 }
 
 /** Opens `path` for the time of `use`. */
@@ -259,6 +273,20 @@ export const generationsSql = `
   CREATE TABLE log (generation INTEGER PRIMARY KEY, data BLOB);
   CREATE TABLE right (id INTEGER PRIMARY KEY, generation INTEGER);
   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO right SELECT i, 0 FROM n;`;
+
+const generations = new Map<string, Buffer>();
+
+/** Creates a closed database of `generationsSql` at `path` and returns the path. It is filled once, then copied. */
+export function createGenerations(path: string, journalMode: 'delete' | 'wal' = 'delete'): string {
+  const made = generations.get(journalMode);
+  if (made === undefined)
+    generations.set(
+      journalMode,
+      readFileSync(createDatabase(path, { journalMode, sql: generationsSql })),
+    );
+  else writeFileSync(path, made);
+  return path;
+}
 
 /** The generations of `generationsSql` in a copy, joined by commas: a single number in one of a single instant. */
 export function generationsIn(path: string): string {

@@ -7,6 +7,7 @@ import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';
 import {
   bytesOf,
   createDatabase,
+  createLarge,
   requestFor,
   valueOf,
   withDatabase,
@@ -182,7 +183,7 @@ describe('a worker', () => {
 
   describe('in the middle of copying', () => {
     beforeEach(() => {
-      database = createDatabase(folder('app.db'), { journalMode: 'wal', rows: 300_000 });
+      database = createLarge(folder('app.db'), 70, 'wal');
     });
 
     for (const [what, end, code] of [
@@ -267,7 +268,7 @@ describe('a worker', () => {
       await waitUntil(() => !isAlive(pid), 'the worker has ended');
       const { path } = await backUp();
       assert.equal(left()?.length, 2);
-      assert.equal(valueOf(path, 'SELECT count(*) FROM items'), 300_000);
+      assert.equal(valueOf(path, 'SELECT count(*) FROM items'), 70);
     });
   });
 

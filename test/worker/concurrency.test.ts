@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
 import { WorkerClient } from '../../src/worker/client.ts';
-import { createDatabase, generationsSql, requestFor, valueOf } from '../support/databases.ts';
+import { createDatabase, createGenerations, requestFor, valueOf } from '../support/databases.ts';
 import { isThorough, itWhere } from '../support/operations.ts';
 import { endProcessesAfterEach, start, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -19,7 +19,7 @@ describe('while another process writes', () => {
       `${rounds} snapshots are each of exactly one generation, and none was restarted (${journalMode})`,
       async function () {
         this.timeout(120_000);
-        const database = createDatabase(folder('app.db'), { journalMode, sql: generationsSql });
+        const database = createGenerations(folder('app.db'), journalMode);
         await start('writer.ts', database, '5');
         let newest = 0;
         for (let n = 0; n < rounds; n++) {

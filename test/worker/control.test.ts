@@ -21,7 +21,8 @@ import { pause } from '../../src/core/pause.ts';
 import { type CallOptions, WorkerClient } from '../../src/worker/client.ts';
 import {
   createDatabase,
-  generationsSql,
+  createGenerations,
+  createLarge,
   manifestOf,
   requestFor,
   requestForAll,
@@ -49,12 +50,7 @@ describe('a backup of a large database', function () {
 
   before(() => {
     shared = mkdtempSync(join(tmpdir(), 'sqlite-backup control-'));
-    database = createDatabase(join(shared, 'app.db'), {
-      journalMode: 'wal',
-      sql: `PRAGMA synchronous = off; CREATE TABLE items (id INTEGER PRIMARY KEY, data BLOB);
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)
-        INSERT INTO items SELECT i, randomblob(500000) FROM n`,
-    });
+    database = createLarge(join(shared, 'app.db'), 300, 'wal');
     assert.ok(statSync(database).size > 250 * megabyte);
   });
   after(() => rmSync(shared, { recursive: true, force: true }));
@@ -316,7 +312,7 @@ describe('a backup that disturbs', () => {
   it('says that a program in rollback mode was made to wait', async function () {
     // A backup is so quick that the program may not want to write just then.
     this.timeout(120_000);
-    const database = createDatabase(folder('app.db'), { sql: generationsSql });
+    const database = createGenerations(folder('app.db'));
     await start('writer.ts', database, '1');
     const found = new Set<string>();
     for (let n = 0; n < 60 && !found.has('rollback-writer'); n++) {

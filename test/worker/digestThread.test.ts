@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { WorkerClient } from '../../src/worker/client.ts';
 import { bundleRequest } from '../support/bundles.ts';
-import { createDatabase, requestFor, sha256 } from '../support/databases.ts';
+import { createLarge, requestFor, sha256 } from '../support/databases.ts';
 import { itWhere } from '../support/operations.ts';
 import { endProcessesAfterEach, holdOpen, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -10,13 +10,7 @@ describe('the thread for digests', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
   const worker = new WorkerClient({ entry: workerEntry });
-  const large = (name: string): string =>
-    createDatabase(folder(name), {
-      journalMode: 'wal',
-      sql: `CREATE TABLE t (a);
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
-        INSERT INTO t SELECT randomblob(1000000) FROM n`,
-    });
+  const large = (name: string): string => createLarge(folder(name), 40, 'wal');
 
   for (const verify of [true, false]) {
     itWhere(verify)(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
-import { createDatabase, requestFor, snapshot } from '../support/databases.ts';
+import { createDatabase, createLarge, requestFor, snapshot } from '../support/databases.ts';
 import {
   endProcessesAfterEach,
   holdOpen,
@@ -30,7 +30,7 @@ describe('the locks of a snapshot job', function () {
 
   for (const journalMode of ['wal', 'delete'] as const) {
     it(`are there from the first page to the last (${journalMode})`, async () => {
-      const database = createDatabase(folder('app.db'), { journalMode, rows: 90_000 });
+      const database = createLarge(folder('app.db'), 25, journalMode);
       // Small enough for SQLite to copy it: the locks of a capture are looked at where it is tested.
       const locked = journalMode === 'wal' ? `${database}-shm` : database;
       if (journalMode === 'wal') await holdOpen(database, 'SELECT 1 FROM items');

@@ -95,4 +95,6 @@ export type KeepOut = (paths: readonly string[]) => Promise<KeptOut>;
 
 export interface RestoreHooks extends SnapshotHooks {
   keepOut: KeepOut;
+  /** Called when `keepOut` is likely to be called soon: what takes long to start may start now. */
+  onKeepOutSoon?: () => void;
 }

@@ -29,8 +29,12 @@ export function keepOutWith(entry: string): KeepOut {
   return keepOutFrom(() => startLocks(entry));
 }
 
-/** The same, with a process that `warm` starts: it is ready when it is asked for. It ends with this one. */
-export function keepOutSoonWith(entry: string): { keepOut: KeepOut; warm: () => void } {
+/** The same, with a process that `warm` starts: it is ready when it is asked for. It ends with this one, or by `end`. */
+export function keepOutSoonWith(entry: string): {
+  keepOut: KeepOut;
+  warm: () => void;
+  end: () => void;
+} {
   let ready: LockProcess | undefined;
   return {
     keepOut: keepOutFrom(() => {
@@ -40,6 +44,10 @@ export function keepOutSoonWith(entry: string): { keepOut: KeepOut; warm: () => 
     }),
     warm() {
       if (isNeeded && ready?.child.connected !== true) ready = startLocks(entry);
+    },
+    end() {
+      ready?.child.kill('SIGKILL');
+      ready = undefined;
     },
   };
 }

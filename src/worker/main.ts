@@ -3,7 +3,7 @@ import { requireDriver } from '../core/sqlite/driver.ts';
 import { captureWith, captureWithKept, isCaptureProcess, serveCaptures } from './captureProcess.ts';
 import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
-import { isLockProcess, keepOutSoonWith, keepOutWith, serveLocks } from './lockProcess.ts';
+import { isLockProcess, keepOutSoonWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { isResident, serveResident } from './resident.ts';
 import { throttleProgress } from './throttle.ts';
@@ -21,7 +21,6 @@ const soon = keepOutSoonWith(entry);
 let answerReady: (mayPublish: boolean) => void = () => undefined;
 
 async function serve(method: Method, params: unknown): Promise<void> {
-  const isQuick = method === 'restoreBaseline';
   const answered = new Promise<boolean>((resolve) => (answerReady = resolve));
   const hooks = {
     onProgress: throttleProgress((progress) => void send({ progress }).catch(() => undefined)),
@@ -32,9 +31,9 @@ async function serve(method: Method, params: unknown): Promise<void> {
     },
     digestBeside,
     capturing: kept ?? captureWith(entry),
-    keepOut: isQuick ? soon.keepOut : keepOutWith(entry),
+    keepOut: soon.keepOut,
+    onKeepOutSoon: soon.warm,
   };
-  if (isQuick) soon.warm();
   try {
     // Doctor says it in its own words.
     if (method !== 'examine') requireDriver();
@@ -43,8 +42,9 @@ async function serve(method: Method, params: unknown): Promise<void> {
     await send({ error: toPlainError(error) });
   } finally {
     if (!isWarmWorker()) process.exit(0);
-    // Where one was wanted, the next is likely to be.
-    if (isQuick) soon.warm();
+    // Where a test suite puts a baseline back, the next time is likely to come.
+    if (method === 'restoreBaseline') soon.warm();
+    else soon.end();
   }
 }
 

@@ -128,6 +128,26 @@ describe('states of databases in doubt', function () {
       assert.equal(valueOf(work('app.db'), extra), 1);
     });
 
+    it('are kept out of by a process that is asked for as often as there are databases, and in time', async () => {
+      createDatabase(work('second.db'), { rows: 10 });
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      withDatabase(work('second.db'), (db) => db.exec('CREATE TABLE extra (a)'));
+      git('switch', '-q', 'main');
+      const events: string[] = [];
+      await sync(undefined, {
+        ...inProcess,
+        onKeepOutSoon: () => events.push('soon'),
+        keepOut: (paths) => {
+          events.push('now');
+          return inProcess.keepOut(paths);
+        },
+      });
+      assert.deepEqual(events, ['soon', 'now', 'soon', 'now']);
+    });
+
     it('keep their names when two processes see the same switch', async () => {
       await sync();
       git('switch', '-qc', 'feature');

@@ -39,6 +39,17 @@ describe('the process that keeps other programs out', function () {
     assert.ok(pids.every((pid) => pid !== undefined && !isAlive(pid)));
   });
 
+  it('ends when it turns out that nothing has to be locked', async function () {
+    if (process.platform !== 'linux') this.skip(); // /proc exists there only.
+    const { warm, end } = keepOutSoonWith(workerEntry);
+    const before = new Set(lockProcesses());
+    warm();
+    const ours = (): string[] => lockProcesses().filter((pid) => !before.has(pid));
+    await waitUntil(() => ours().length === 1, 'the process is ready');
+    end();
+    await waitUntil(() => ours().length === 0, 'the process has ended');
+  });
+
   it('ends with its worker where nothing had to be locked, and after a baseline was put back', async function () {
     if (process.platform !== 'linux') this.skip(); // /proc exists there only.
     const database = createDatabase(folder('app.db'));

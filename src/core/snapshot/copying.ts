@@ -97,6 +97,7 @@ export class Copying {
   readonly #hooks: CopyHooks;
   #full: BackupError | undefined;
   readonly #purpose: Purpose;
+  #isOwnTurn = false;
   #lastDigests: Promise<unknown> = Promise.resolve();
   /** The real path of the folder that people know, for messages. */
   #folder = '';
@@ -369,11 +370,17 @@ export class Copying {
     });
   }
 
-  /** The check keeps this thread busy, and so does the copy of the next database. `waits`: until the check has ended. */
+  /**
+   * The check keeps this thread busy, and so does the copy of the next database. `waits`: until the check has ended. Without
+   * a check, this thread makes every other digest itself.
+   */
   #digestBeside(copy: string, waits = false): Copied['digests'] {
     const { digestBeside } = this.#hooks;
-    if (!this.#request.verify || digestBeside === undefined) return undefined;
-    if (waits) return () => digestBeside(copy, this.#purpose);
+    if (digestBeside === undefined) return undefined;
+    if (!this.#request.verify) {
+      this.#isOwnTurn = !this.#isOwnTurn;
+      if (waits || this.#isOwnTurn) return undefined;
+    } else if (waits) return () => digestBeside(copy, this.#purpose);
     // One at a time: a thread for each of hundreds of small databases would be a burden.
     const digests = this.#lastDigests.then(() => digestBeside(copy, this.#purpose));
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.

@@ -165,6 +165,7 @@ export async function restoreBaseline(
   hooks: RestoreHooks,
 ): Promise<BaselineRestored> {
   const { realTarget: target } = resolveTarget(item?.target ?? '');
+  hooks.onKeepOutSoon?.();
   const replace = async (): Promise<BaselineRestored> => {
     const folder = checkpointsFolder(taking.checkpoints);
     const stored = keptOf(folder, target);

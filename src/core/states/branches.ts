@@ -10,7 +10,7 @@ import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../checkpoint/store.ts';
 import { explain, fromPlainError, type PlainError, toPlainError } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
-import type { RestoreHooks } from '../job.ts';
+import type { KeepOut, RestoreHooks } from '../job.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { whileClaimed } from '../restore/claim.ts';
 import { liveStateOf } from '../sqlite/siblings.ts';
@@ -123,6 +123,8 @@ class Sync {
   readonly #taking: SyncRequest['taking'];
   readonly #hooks: RestoreHooks;
   readonly #folder: string;
+  /** No other database is followed after this one. */
+  #isLast = false;
 
   constructor(
     tree: WorkTree,
@@ -157,10 +159,13 @@ class Sync {
         return { path: name, real, from: this.ofBranch(name), expected: liveStateOf(real) };
       })
       .filter(({ from }) => from !== to);
+    const replaces = this.#how === 'restore' && to !== undefined;
+    if (replaces && following.length > 0) this.#hooks.onKeepOutSoon?.();
     const failures = await this.#keep(following);
     const synced: SyncedDatabase[] = [];
     for (const one of following) {
       const error = failures.get(one.real);
+      this.#isLast = one === following.at(-1);
       synced.push(
         error === undefined
           ? await this.#follow(one)
@@ -248,13 +253,12 @@ class Sync {
       return { ...answer(), outcome: 'same' };
     if (this.#how === 'keep') return { ...answer(), outcome: 'wanted' };
     const { manifest } = state;
-    const { keepOut } = this.#hooks;
     try {
       await whileClaimed([real], () =>
         whileIdle(real, async () => {
           await this.#keepWhatWasWritten(one);
           const options = {
-            ...{ keepOut, expected: one.expected },
+            ...{ keepOut: this.#keepOut, expected: one.expected },
             beforeReplace: (staged: string) => this.#expect(path, to, staged),
           };
           const stamp = await putBack({ path: state.path, manifest, copy }, real, options);
@@ -269,6 +273,13 @@ class Sync {
       this.#write(withArrived(this.#record));
     }
   }
+
+  /** While one database is replaced, what keeps programs out of the next one starts. */
+  readonly #keepOut: KeepOut = (paths) => {
+    const kept = this.#hooks.keepOut(paths);
+    if (!this.#isLast) this.#hooks.onKeepOutSoon?.();
+    return kept;
+  };
 
   /** Written before the database is replaced: a process that is killed there leaves no doubt of which branch it is. */
   #expect(path: string, branch: string, staged: string): void {

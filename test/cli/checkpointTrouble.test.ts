@@ -91,7 +91,7 @@ describe('checkpoints in trouble', function () {
     },
   );
 
-  it('is one for two workspaces that share a database', async () => {
+  itInPart('is one for two workspaces that share a database', async () => {
     mkdirSync(folder('second'));
     symlinkSync(database, folder('second/app.db'));
     const [first] = (await checkpoint()).checkpoints;
@@ -100,7 +100,7 @@ describe('checkpoints in trouble', function () {
     assert.equal((await list(['--database', 'app.db'], folder('second'))).length, 1);
   });
 
-  it('is taken again when the folder of all was deleted', async () => {
+  itInPart('is taken again when the folder of all was deleted', async () => {
     const [first] = (await checkpoint()).checkpoints;
     rmSync(folder('cp'), { recursive: true });
     assert.deepEqual(await list(), []);

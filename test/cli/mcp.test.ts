@@ -211,7 +211,7 @@ describe('the tools for agents over MCP', function () {
     }
   });
 
-  it('answers in 2 KB about a database with very many tables', async () => {
+  itInPart('answers in 2 KB about a database with very many tables', async () => {
     const name = 't'.repeat(60);
     withDatabase(database, (db) => {
       for (let i = 0; i < 120; i++)
@@ -243,7 +243,7 @@ describe('the tools for agents over MCP', function () {
     );
   });
 
-  it('takes arguments of 10 MB, and answers them in a line', async () => {
+  itInPart('takes arguments of 10 MB, and answers them in a line', async () => {
     const long = `x\n${'x'.repeat(11_000_000)}`;
     const reason = await call('create_checkpoint', { database_paths: [database], reason: long });
     assert.match(reason.text, /^app\.db: saved as [0-9a-f]{12}$/);

@@ -219,32 +219,35 @@ describe('what is remembered of copies off the machine', () => {
     assert.equal(downloads(), first + 1);
   });
 
-  it('a second run loses nothing that the first one remembers, and a cancel says what is true', async () => {
-    const held = folder('held');
-    const script = `case "$1" in copyto) touch "${held}"; exec sleep 60;; esac`;
-    const { env } = inFrontOf('rclone', folder('bin'), script);
-    const slow = machineIn(folder('laptop'), env);
-    const child = spawn(
-      process.execPath,
-      [cliEntry, 'offsite', 'send', '--to', folder('backups')],
-      { env: { ...process.env, ...slow.env }, stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    endAfterEach(child);
-    let told = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
-    while (!existsSync(held) || stateNow().engineProcess === undefined)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    const { engineProcess, triedAt } = stateNow();
-    assert.ok(engineProcess !== undefined && engineProcess.mark !== '');
-    const second = await laptop.offsite('send', '--to', folder('backups'));
-    assert.match(second.stderr, /Another process is using disk/);
-    assert.deepEqual(stateNow().engineProcess, engineProcess);
-    assert.equal(stateNow().triedAt, triedAt);
-    child.kill('SIGINT');
-    await once(child, 'close');
-    assert.match(told, /Cancelled\. What was sent before stays there/);
-    assert.doesNotMatch(told, /Nothing was written/);
-  });
+  itInPart(
+    'a second run loses nothing that the first one remembers, and a cancel says what is true',
+    async () => {
+      const held = folder('held');
+      const script = `case "$1" in copyto) touch "${held}"; exec sleep 60;; esac`;
+      const { env } = inFrontOf('rclone', folder('bin'), script);
+      const slow = machineIn(folder('laptop'), env);
+      const child = spawn(
+        process.execPath,
+        [cliEntry, 'offsite', 'send', '--to', folder('backups')],
+        { env: { ...process.env, ...slow.env }, stdio: ['ignore', 'ignore', 'pipe'] },
+      );
+      endAfterEach(child);
+      let told = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+      while (!existsSync(held) || stateNow().engineProcess === undefined)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      const { engineProcess, triedAt } = stateNow();
+      assert.ok(engineProcess !== undefined && engineProcess.mark !== '');
+      const second = await laptop.offsite('send', '--to', folder('backups'));
+      assert.match(second.stderr, /Another process is using disk/);
+      assert.deepEqual(stateNow().engineProcess, engineProcess);
+      assert.equal(stateNow().triedAt, triedAt);
+      child.kill('SIGINT');
+      await once(child, 'close');
+      assert.match(told, /Cancelled\. What was sent before stays there/);
+      assert.doesNotMatch(told, /Nothing was written/);
+    },
+  );
 
   itInPart('does not take another program of the same number for its engine', async () => {
     await send();

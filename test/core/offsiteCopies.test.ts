@@ -12,6 +12,7 @@ import { type Sent, sendOffsite } from '../../src/core/offsite/send.ts';
 import { createDatabase, sha256, snapshot } from '../support/databases.ts';
 import { mirrorAt, needEngines } from '../support/offsite.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+import { itInPart } from '../support/operations.ts';
 
 const quiet = (): void => undefined;
 
@@ -65,7 +66,7 @@ describe('copies of databases with equal content', () => {
     assert.deepEqual([third.sent.length, third.already.length], [0, 2]);
   });
 
-  it('are proved and fetched for their own database only', async () => {
+  itInPart('are proved and fetched for their own database only', async () => {
     await send(one);
     const [copy] = await listOffsite({ destination });
     await proveOffsite({ destination, folders: [folder('backups')] }, quiet);
@@ -79,7 +80,7 @@ describe('copies of databases with equal content', () => {
     assert.deepEqual([fetched.already, fetched.path], [false, one]);
   });
 
-  it('of one name share their address, and none is sent again and again', async () => {
+  itInPart('of one name share their address, and none is sent again and again', async () => {
     mkdirSync(folder('others'));
     const same = join(folder('others'), basename(one));
     copyFileSync(two, same);

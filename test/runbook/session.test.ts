@@ -51,7 +51,7 @@ describe('a restore over the live database on the page', () => {
     assert.deepEqual(leftoversIn(folder('data')), []);
   });
 
-  it('forgets why it was not undone once a command has done it', async () => {
+  itInPart('forgets why it was not undone once a command has done it', async () => {
     const story = await moved();
     await story.press('copy');
     const server = await holdOpen(live, insert);

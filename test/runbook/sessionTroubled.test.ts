@@ -30,33 +30,39 @@ describe('a restore on the page, when others have been at its files', () => {
     ['deleted', (intent: string) => rmSync(intent)],
     ['replaced by something else', (intent: string) => writeFileSync(intent, '{"__proto__":')],
   ] as const) {
-    it(`does not call it finished when the intent was ${what} before the copy`, async () => {
-      const story = await moved();
-      spoil(story.restore.run.moved?.intent ?? '');
-      const again = await story.reopen();
-      assert.equal(again.now, 'copy current');
-      assert.equal(again.restore.run.ending, undefined);
-      await again.press('copy');
-      assert.equal(again.now, 'restart current', again.failure);
-      assert.equal(rows(), 100);
-      await again.press('undo');
-      assert.equal(rows(), 105, again.failure);
-    });
+    itWhere(what === 'deleted')(
+      `does not call it finished when the intent was ${what} before the copy`,
+      async () => {
+        const story = await moved();
+        spoil(story.restore.run.moved?.intent ?? '');
+        const again = await story.reopen();
+        assert.equal(again.now, 'copy current');
+        assert.equal(again.restore.run.ending, undefined);
+        await again.press('copy');
+        assert.equal(again.now, 'restart current', again.failure);
+        assert.equal(rows(), 100);
+        await again.press('undo');
+        assert.equal(rows(), 105, again.failure);
+      },
+    );
   }
 
-  it('says that the old database is not live when another is, after a roll-back', async () => {
-    const one = await moved();
-    const two = await moved();
-    await one.press('copy');
-    await two.press('copy');
-    assert.match(two.failure, /changed the live database after/);
-    await two.press('undo');
-    assert.equal(rows(), 100, 'what the first has restored');
-    assert.doesNotMatch(two.state.subtitle, /the previous database is back/);
-    const log = two.state.steps.flatMap(({ lines }) => lines.map(({ text }) => text)).join('\n');
-    assert.doesNotMatch(log, /the previous database is live/);
-    assert.match(log, /neither the previous nor the restored database/);
-  });
+  itInPart(
+    'says that the old database is not live when another is, after a roll-back',
+    async () => {
+      const one = await moved();
+      const two = await moved();
+      await one.press('copy');
+      await two.press('copy');
+      assert.match(two.failure, /changed the live database after/);
+      await two.press('undo');
+      assert.equal(rows(), 100, 'what the first has restored');
+      assert.doesNotMatch(two.state.subtitle, /the previous database is back/);
+      const log = two.state.steps.flatMap(({ lines }) => lines.map(({ text }) => text)).join('\n');
+      assert.doesNotMatch(log, /the previous database is live/);
+      assert.match(log, /neither the previous nor the restored database/);
+    },
+  );
 
   for (const when of ['before', 'after']) {
     itWhere(when === 'after')(
@@ -297,7 +303,7 @@ describe('a restore on the page, when others have been at its files', () => {
     assert.deepEqual(told, ['Archived as app.db.bad', 'Archived as jobs.db.bad']);
   });
 
-  it('names in the question only what an undo puts back', async () => {
+  itInPart('names in the question only what an undo puts back', async () => {
     const fresh = createDatabase(folder('data/jobs.db'), { rows: 7 });
     const bundle = (await bundleOf([live, fresh])).path;
     for (const part of ['', '-wal', '-shm']) rmSync(fresh + part, { force: true });

@@ -21,7 +21,7 @@ type Step = keyof HandBlocks;
 const way: Step[] = ['plan', 'stop', 'move', 'copy', 'verify', 'undo'];
 
 const shells: InteractiveShell[] = ['bash', 'dash', 'zsh', 'mksh'];
-/** Of those, the ones that `npm test` pastes into. */
+/** Of those, the ones that `npm test` pastes names into that bite. */
 const mainShells: InteractiveShell[] = ['bash', 'dash'];
 
 const namesThatBite = [
@@ -96,7 +96,7 @@ describe('the blocks of a runbook, pasted whole into a shell', function () {
       const tried: (Step | undefined)[] = isSampled ? [undefined, 'move'] : [undefined, ...way];
       for (const [index, left] of tried.entries()) {
         const shell = shells[index % shells.length] ?? 'bash';
-        itWhere(mainShells.includes(shell))(
+        itWhere(shell === 'bash')(
           `lose nothing when ${left === undefined ? 'no step' : `"${left}"`} is left out (${shell})`,
           async () => {
             const hand = await HandRestore.prepare(folder);

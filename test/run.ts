@@ -66,7 +66,7 @@ const faults = (args: string[]): Step => ({
   weight: 2,
   after: ['processes'],
   isSuite: true,
-  commands: [mocha('test/faults/**/*.test.ts', 120_000, args)],
+  commands: [mocha('test/faults/**/*.test.ts', 120_000, args, 2 * JOBS)],
 });
 
 const [part, ...args] = process.argv.slice(2);

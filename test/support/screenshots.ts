@@ -142,7 +142,12 @@ async function takeRestore(window: Window): Promise<void> {
     .first()
     .click({ button: 'right' });
   await window.chooseFromMenu('Restore…');
-  await window.option(/^(Today|app)/).click();
+  // The backup that the pictures of the views have made differs in nothing: the one before shows what a restore changes.
+  const made = asked.length === 0 || asked.includes('databases') ? 1 : 0;
+  await window.quickInput
+    .getByRole('option', { name: /^(Today|app)/ })
+    .nth(made)
+    .click();
   await window.webview.getByRole('button', { name: 'Restore to a New File' }).waitFor();
   await takeBoth(window, 'rehearse');
   await shoot(window, 'screenshots/runbook');

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
   writeSync,
@@ -123,6 +124,22 @@ describe('states of databases in doubt', function () {
       assert.equal((await killed).signal, 'SIGKILL');
       assert.equal(valueOf(work('app.db'), extra), 0);
       await sync();
+      git('switch', '-q', 'feature');
+      assert.equal((await sync()).databases[0]?.outcome, 'restored');
+      assert.equal(valueOf(work('app.db'), extra), 1);
+    });
+
+    it('are those of the branch before after a process that was killed when the first had got its second name', async () => {
+      await sync();
+      git('switch', '-qc', 'feature');
+      await sync();
+      change('CREATE TABLE extra (a)');
+      git('switch', '-q', 'main');
+      const args = [fixture('killedSync.ts'), work(), folder('cp'), 'before'];
+      assert.equal((await run([process.execPath, ...args])).signal, 'SIGKILL');
+      assert.equal(statSync(work('app.db')).nlink, 2);
+      assert.equal((await sync()).databases[0]?.outcome, 'restored');
+      assert.equal(valueOf(work('app.db'), extra), 0);
       git('switch', '-q', 'feature');
       assert.equal((await sync()).databases[0]?.outcome, 'restored');
       assert.equal(valueOf(work('app.db'), extra), 1);

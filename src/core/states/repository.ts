@@ -1,10 +1,11 @@
 /** What git says of a work tree. Only reads; nothing that a repository configures is run. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { findDatabases } from '../catalog/discovery.ts';
 import { BackupError, explain } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
+import { namesOf } from '../manifest/hardLinks.ts';
 import { findGitFolder } from '../snapshot/gitHead.ts';
 
 export interface WorkTree {
@@ -153,10 +154,10 @@ export function isOfTree({ top, gitFolder }: WorkTree, path: string): boolean {
   return found !== undefined && realPathOf(found) === realPathOf(gitFolder);
 }
 
-/** By a link, or by a second name of the file. */
+/** By a link, or by a second name of the file that is not one of ours, as a killed process leaves it. */
 function isShared(path: string, top: string): boolean {
   const isInside = realpathSync(path).startsWith(top + sep);
-  return !isInside || lstatSync(path).isSymbolicLink() || statSync(path).nlink > 1;
+  return !isInside || lstatSync(path).isSymbolicLink() || namesOf(path) > 1;
 }
 
 /** The work trees of the repository, the main one first; without it where that is bare. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {
+import fs, {
   copyFileSync,
   existsSync,
   readdirSync,
@@ -10,6 +10,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { parseWalIndex, readWalIndex } from '../../src/core/files/walIndex.ts';
 import type { CaptureProcess, Captured } from '../../src/core/job.ts';
 import { captureFiles, type CaptureOptions } from '../../src/core/snapshot/capture.ts';
@@ -147,6 +148,21 @@ describe('a capture by a second process', () => {
       // The old pages of one table from the WAL, the new ones of the other from the file: never a state of the database.
       const of = (table: string): unknown => valueOf(copy, `SELECT min(generation) FROM ${table}`);
       assert.deepEqual([of('left'), of('right')], [1, 1]);
+    });
+
+    it('has all frames where the system writes less at once than it is given', async () => {
+      await holdOpen(database, 'PRAGMA wal_autocheckpoint = 0', nextGeneration);
+      await holdOpen(database, ...pinned);
+      const { writeSync } = fs;
+      fs.writeSync = ((handle: number, bytes: Buffer, from: number, length: number, at: number) =>
+        writeSync(handle, bytes, from, Math.ceil(length / 2), at)) as typeof writeSync;
+      syncBuiltinESMExports();
+      try {
+        assert.equal((await take()).generations, '1');
+      } finally {
+        fs.writeSync = writeSync;
+        syncBuiltinESMExports();
+      }
     });
 
     it('leaves nothing when it fails', async () => {

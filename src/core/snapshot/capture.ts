@@ -204,7 +204,8 @@ async function copyRange(
       }
       const read = readSync(from, chunk, 0, Math.min(chunkBytes, bytes - done), done);
       if (read === 0) break;
-      writeSync(handle, chunk, 0, read, done);
+      for (let written = 0; written < read;)
+        written += writeSync(handle, chunk, written, read - written, done + written);
       done += read;
     }
     return done;

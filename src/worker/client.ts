@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { realpath, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BackupError, fromPlainError, isBackupError, cancelled } from '../core/errors.ts';
 import { answers, hangs, hangsAfterMs, within } from '../core/files/answering.ts';
 import { firstMissingFolder, removeEmptyFolders, sweepLeftovers } from '../core/files/workplace.ts';
@@ -178,6 +179,7 @@ export class WorkerClient {
       return letGo(child);
     }
     if (exit.code === 0) return;
+    await groupEnded(child.pid);
     for (const one of folders) {
       // The system remembers what a disk has told, so it may hang although the first question is answered.
       const cleaned = (await answers(one)) && this.#cleanUpAfter(child.pid, one);
@@ -284,7 +286,7 @@ function converse<M extends Method>(
     let isSettled = false;
     const giveUp = (error: BackupError): void => {
       if ((isPublishing && !(isRecoverable && error.code === 'deadline')) || isSettled) return;
-      killWithEngine(child, call);
+      killGroup(child);
       settle(() => reject(error));
     };
     const onAbort = (): void => giveUp(cancelled(leftBy(call)));
@@ -319,18 +321,29 @@ function converse<M extends Method>(
   });
 }
 
-/** The engine that sends copies to another machine is in the group of its worker, and has to end with it. */
-function killWithEngine(child: ChildProcess, message: ToWorker): void {
-  const hasEngine = 'call' in message && message.call.method.startsWith('offsite');
-  if (hasEngine && child.pid !== undefined && process.platform !== 'win32') {
-    try {
-      process.kill(-child.pid, 'SIGKILL');
-      return;
-    } catch {
-      // The group is gone.
-    }
+/** With what it has started: the process that copies files, or the engine that sends them to another machine. */
+function killGroup(child: ChildProcess): void {
+  if (!signalGroup(child.pid, 'SIGKILL')) child.kill('SIGKILL');
+}
+
+const groupEndsWithinMs = 2000;
+
+/** What a worker has started may outlive it for a moment, and write into its folder until then. */
+async function groupEnded(pid: number | undefined): Promise<void> {
+  signalGroup(pid, 'SIGKILL');
+  const until = performance.now() + groupEndsWithinMs;
+  while (signalGroup(pid, 0) && performance.now() < until) await sleep(5);
+}
+
+/** False where there is no such group, as always on Windows. */
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals | 0): boolean {
+  if (pid === undefined || process.platform === 'win32') return false;
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch {
+    return false; // It is gone, or another user's by now.
   }
-  child.kill('SIGKILL');
 }
 
 function leftBy(message: ToWorker): 'nothing' | 'copies' | 'unknown' {

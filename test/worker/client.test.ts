@@ -241,6 +241,16 @@ describe('a worker', () => {
       assert.deepEqual(left() ?? [], []);
     });
 
+    it('ends with what it has started, and leaves nothing that was written meanwhile', async function () {
+      if (process.platform === 'win32') this.skip(); // There are no groups of processes.
+      const cancel = new AbortController();
+      const restless = new WorkerClient({ entry: fixture('restlessWorker.ts') });
+      const options = { signal: cancel.signal, onProgress: inTheMiddle(() => cancel.abort()) };
+      const call = restless.call('backUp', requestFor(database), options);
+      await assert.rejects(call, { code: 'cancelled' });
+      assert.equal(left(), undefined);
+    });
+
     it('does not stand in the way of another job', async () => {
       const small = createDatabase(folder('small.db'));
       const other = worker.call('backUp', requestFor(small));

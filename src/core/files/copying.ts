@@ -20,8 +20,8 @@ import { requireSpace } from './space.ts';
 import { syncFile } from './sync.ts';
 
 const chunkBytes = 1024 * 1024;
-/** What is written so past the cache keeps the disk from others for a millisecond or less. */
-const directStepBytes = 1024 * 1024;
+/** A commit of another program waits for one piece: with a megabyte, twice as long. */
+const directStepBytes = 256 * 1024;
 
 export interface CopyOptions {
   onBytes?: (bytes: number) => void;

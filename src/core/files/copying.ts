@@ -15,13 +15,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
 import type { Pace } from '../pause.ts';
 import { alignedMemory, DirectFile } from './directFile.ts';
-import { EarlySync } from './earlySync.ts';
+import { EarlySync, gentleStepBytes } from './earlySync.ts';
 import { requireSpace } from './space.ts';
 import { syncFile } from './sync.ts';
 
 const chunkBytes = 1024 * 1024;
-/** A commit of another program waits for one piece: with a megabyte, twice as long. */
-const directStepBytes = 256 * 1024;
 
 export interface CopyOptions {
   onBytes?: (bytes: number) => void;
@@ -138,7 +136,7 @@ class CopyInSteps {
       this.#direct = DirectFile.open(this.#path);
     }
     if (!pace.gently) this.#leaveDirect();
-    return this.#direct === undefined ? this.#syncing.wrote(doneBytes, pace) : directStepBytes;
+    return this.#direct === undefined ? this.#syncing.wrote(doneBytes, pace) : gentleStepBytes;
   }
 
   write(memory: Buffer, length: number, position: number): void {

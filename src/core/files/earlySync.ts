@@ -6,8 +6,8 @@ const megabyte = 1024 * 1024;
 export const stepBytes = 8 * megabyte;
 /** Less at once takes longer in all. */
 const earlySyncBytes = 16 * megabyte;
-/** With more, the commits of others wait longer: with a megabyte, half as long again. */
-const gentleStepBytes = megabyte / 8;
+/** With more, the commits of others wait longer: with a megabyte, twice as long. */
+export const gentleStepBytes = megabyte / 8;
 /** Where a sync takes so long whatever its size, small ones gain nothing. */
 const slowSyncMs = 2;
 const largestGentleStepBytes = 4 * megabyte;

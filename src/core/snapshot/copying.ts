@@ -97,8 +97,8 @@ export class Copying {
   readonly #hooks: CopyHooks;
   #full: BackupError | undefined;
   readonly #purpose: Purpose;
-  #isOwnTurn = false;
-  #lastDigests: Promise<unknown> = Promise.resolve();
+  #turn = 0;
+  readonly #lastDigests: Promise<unknown>[] = [];
   /** The real path of the folder that people know, for messages. */
   #folder = '';
   /** A private folder in it, for the copies. */
@@ -372,19 +372,20 @@ export class Copying {
 
   /**
    * The check keeps this thread busy, and so does the copy of the next database. `waits`: until the check has ended. Without
-   * a check, this thread makes every other digest itself.
+   * a check, this thread makes every third digest itself, and waits for the disk meanwhile as the others do.
    */
   #digestBeside(copy: string, waits = false): Copied['digests'] {
     const { digestBeside } = this.#hooks;
+    const { verify } = this.#request;
     if (digestBeside === undefined) return undefined;
-    if (!this.#request.verify) {
-      this.#isOwnTurn = !this.#isOwnTurn;
-      if (waits || this.#isOwnTurn) return undefined;
-    } else if (waits) return () => digestBeside(copy, this.#purpose);
-    // One at a time: a thread for each of hundreds of small databases would be a burden.
-    const digests = this.#lastDigests.then(() => digestBeside(copy, this.#purpose));
+    if (verify && waits) return () => digestBeside(copy, this.#purpose);
+    const turn = verify ? 1 : this.#turn++ % 3;
+    if (turn === 0 || waits) return undefined;
+    // A thread for each of hundreds of small databases would be a burden.
+    const before = this.#lastDigests[turn];
+    const digests = (before ?? Promise.resolve()).then(() => digestBeside(copy, this.#purpose));
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
-    this.#lastDigests = digests.catch(() => undefined);
+    this.#lastDigests[turn] = digests.catch(() => undefined);
     return () => digests;
   }
 }

@@ -24,13 +24,11 @@ export function serveLocks(): void {
 /** Where a file that is open cannot be replaced or removed, that itself is the lock. */
 const isNeeded = process.platform !== 'win32';
 
-/** Starts such a process from `entry`, the worker's, for each call. */
-export function keepOutWith(entry: string): KeepOut {
-  return keepOutFrom(() => startLocks(entry));
-}
-
-/** The same, with a process that `warm` starts: it is ready when it is asked for. It ends with this one, or by `end`. */
-export function keepOutSoonWith(entry: string): {
+/**
+ * Starts such a process from `entry`, the worker's, for each call. One that `warm` has started is ready when it is asked
+ * for; it ends with this one, or by `end`.
+ */
+export function keepOutWith(entry: string): {
   keepOut: KeepOut;
   warm: () => void;
   end: () => void;

@@ -3,7 +3,7 @@ import { requireDriver } from '../core/sqlite/driver.ts';
 import { captureWith, captureWithKept, isCaptureProcess, serveCaptures } from './captureProcess.ts';
 import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
 import { handle } from './handlers.ts';
-import { isLockProcess, keepOutSoonWith, serveLocks } from './lockProcess.ts';
+import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { isResident, serveResident } from './resident.ts';
 import { throttleProgress } from './throttle.ts';
@@ -16,7 +16,7 @@ const send = (message: FromWorker): Promise<void> =>
 
 const entry = process.argv[1] ?? '';
 const kept = isForCaptures() ? captureWithKept(entry) : undefined;
-const soon = keepOutSoonWith(entry);
+const soon = keepOutWith(entry);
 
 let answerReady: (mayPublish: boolean) => void = () => undefined;
 

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { randomBytes } from 'node:crypto';
 import { copyInSteps } from '../../src/core/files/copying.ts';
@@ -42,6 +50,24 @@ describe('a copy beside a program that commits', function () {
           const what = `${size} bytes, ${paces.join()}, ${atOnce}`;
           assert.ok((await copied(bytes, paces, atOnce)).equals(bytes), what);
         }
+  });
+
+  it('is synced once for each piece where the system takes all through its cache', async function () {
+    if (process.platform !== 'linux') this.skip(); // Nor is there strace.
+    needProgram('strace', 'strace');
+    const shared = mkdtempSync('/dev/shm/sqlite-backup-copying-');
+    try {
+      writeFileSync(folder('from'), randomBytes(odd));
+      const program = [process.execPath, fixture('copyJob.ts'), folder('from'), `${shared}/to`];
+      const { code, stdout } = await run([...traced(folder('trace')), ...program]);
+      assert.equal(code, 0, stdout);
+      const syncs = readFileSync(folder('trace'), 'utf8').match(/ fdatasync\(/g)?.length ?? 0;
+      // One more before the first piece.
+      assert.ok(syncs <= Math.ceil(odd / (megabyte / 8)) + 1, String(syncs));
+      assert.ok(readFileSync(folder('from')).equals(readFileSync(`${shared}/to`)));
+    } finally {
+      rmSync(shared, { recursive: true });
+    }
   });
 
   describe('on ext4', () => {

@@ -10,7 +10,7 @@ import { type Ended, fixture, run, workerEntry } from './processes.ts';
 export const quiet: RestoreHooks = {
   onProgress: () => undefined,
   beforePublish: () => Promise.resolve(),
-  keepOut: keepOutWith(workerEntry),
+  keepOut: keepOutWith(workerEntry).keepOut,
 };
 
 /** What `prepareRestore` has written since the backup. */

@@ -39,7 +39,7 @@ const workerInProcess: Host['worker'] = {
       const result = await handle(method, sent, {
         onProgress,
         beforePublish: () => Promise.resolve(),
-        keepOut: keepOutWith(workerEntry),
+        keepOut: keepOutWith(workerEntry).keepOut,
       });
       return (result === undefined ? undefined : JSON.parse(JSON.stringify(result))) as Result<M>;
     } catch (error) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { WorkerClient } from '../../src/worker/client.ts';
-import { keepOutSoonWith } from '../../src/worker/lockProcess.ts';
+import { keepOutWith } from '../../src/worker/lockProcess.ts';
 import { takingInto } from '../support/checkpoints.ts';
 import { createDatabase } from '../support/databases.ts';
 import { isAlive, waitUntil, workerEntry } from '../support/processes.ts';
@@ -16,7 +16,7 @@ describe('the process that keeps other programs out', function () {
 
   it('is ready for the first call, and is a new one for the next', async () => {
     const database = createDatabase(folder('app.db'));
-    const { keepOut, warm } = keepOutSoonWith(workerEntry);
+    const { keepOut, warm } = keepOutWith(workerEntry);
     const pids: (number | undefined)[] = [];
     for (let call = 0; call < 3; call++) {
       if (call < 2) warm();
@@ -41,7 +41,7 @@ describe('the process that keeps other programs out', function () {
 
   it('ends when it turns out that nothing has to be locked', async function () {
     if (process.platform !== 'linux') this.skip(); // /proc exists there only.
-    const { warm, end } = keepOutSoonWith(workerEntry);
+    const { warm, end } = keepOutWith(workerEntry);
     const before = new Set(lockProcesses());
     warm();
     const ours = (): string[] => lockProcesses().filter((pid) => !before.has(pid));

@@ -129,14 +129,16 @@ class CopyInSteps {
 
   /** Takes how many bytes have been written, and returns how many may be until the next call. */
   nextStep(doneBytes: number, pace: Pace): number {
-    if (this.#direct !== undefined) this.#syncing.isOnDisk(doneBytes);
-    else if (pace.gently && !this.#isDirectRefused) {
-      // What the cache has still got must not keep commits waiting later.
-      this.#syncing.wrote(doneBytes, pace);
-      this.#direct = DirectFile.open(this.#path);
-    }
-    if (!pace.gently) this.#leaveDirect();
-    return this.#direct === undefined ? this.#syncing.wrote(doneBytes, pace) : gentleStepBytes;
+    const wasDirect = this.#direct !== undefined;
+    if (wasDirect) this.#syncing.isOnDisk(doneBytes);
+    if (wasDirect && pace.gently) return gentleStepBytes;
+    this.#leaveDirect();
+    // What the cache has still got comes first: it must not keep commits waiting later.
+    const bytes = this.#syncing.wrote(doneBytes, pace);
+    if (!pace.gently || this.#isDirectRefused) return bytes;
+    this.#direct = DirectFile.open(this.#path);
+    this.#isDirectRefused = this.#direct === undefined;
+    return this.#isDirectRefused ? bytes : gentleStepBytes;
   }
 
   write(memory: Buffer, length: number, position: number): void {

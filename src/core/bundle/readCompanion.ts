@@ -1,10 +1,11 @@
 /** Copies of companions, each read twice: what is written to a file meanwhile shows, however it is written. */
 import { createHash, type Hash, hash as hashOf } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { BackupError, explain, isBackupError } from '../errors.ts';
 import { createPrivateFile } from '../files/publish.ts';
 import type { Companion } from './companions.ts';
+import { writeWhole } from '../files/pieces.ts';
 
 export interface CompanionCopy {
   sizeBytes: number;
@@ -85,7 +86,7 @@ function toFile(source: Source, path: string): Reading & Pick<CompanionCopy, 'co
   const target = openSync(path, 'w');
   try {
     const reading = source.read((chunk) => {
-      for (let done = 0; done < chunk.length;) done += writeSync(target, chunk, done);
+      writeWhole(target, chunk);
     });
     return { ...reading, content: { path } };
   } finally {

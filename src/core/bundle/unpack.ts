@@ -1,6 +1,6 @@
 /** Members of bundles as private files. */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
 import { sha256File } from '../files/digests.ts';
@@ -9,6 +9,7 @@ import { absorbSiblings } from '../sqlite/absorb.ts';
 import { readHeader } from '../sqlite/header.ts';
 import type { BundleMember, OpenBundle } from './openBundle.ts';
 import type { Zip } from './zipReader.ts';
+import { writeWhole } from '../files/pieces.ts';
 
 export interface Unpacked {
   sizeBytes: number;
@@ -79,7 +80,7 @@ async function unpackOne(
 
 function writeFully(handle: number, chunk: Buffer, folder: string): void {
   try {
-    for (let done = 0; done < chunk.length;) done += writeSync(handle, chunk, done);
+    writeWhole(handle, chunk);
   } catch (error) {
     throw explain(error, 'target', folder);
   }

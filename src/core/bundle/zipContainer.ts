@@ -4,7 +4,7 @@
  * Libraries take streams, which cost half a millisecond for each entry: more than 20,000 small files are worth.
  */
 import { createHash } from 'node:crypto';
-import { writeSync } from 'node:fs';
+import { writeWhole } from '../files/pieces.ts';
 
 /** What is known of an entry before its content is packed. */
 export interface EntryHead {
@@ -209,7 +209,7 @@ export class ZipContainer {
     const bytes = Buffer.concat(this.#pending);
     [this.#pending, this.#pendingBytes] = [[], 0];
     this.#hash.update(bytes);
-    for (let done = 0; done < bytes.length;) done += writeSync(this.#handle, bytes, done);
+    writeWhole(this.#handle, bytes);
   }
 }
 

@@ -8,7 +8,6 @@ import {
   openSync,
   readSync,
   rmSync,
-  writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -18,6 +17,7 @@ import { alignedMemory, DirectFile } from './directFile.ts';
 import { EarlySync, gentleStepBytes } from './earlySync.ts';
 import { requireSpace } from './space.ts';
 import { syncFile } from './sync.ts';
+import { writeWhole } from './pieces.ts';
 
 const chunkBytes = 1024 * 1024;
 
@@ -150,8 +150,7 @@ class CopyInSteps {
     written ??= 0;
     // Into the cache, where the check finds it: what a disk reads ahead keeps commits waiting as well.
     if (written > 0) readSync(this.#handle, memory, 0, written, position);
-    while (written < length)
-      written += writeSync(this.#handle, memory, written, length - written, position + written);
+    writeWhole(this.#handle, memory.subarray(written, length), position + written);
   }
 
   #leaveDirect(): void {
@@ -193,8 +192,7 @@ function copyBytes(
     for (let at = 0; at < size;) {
       const read = readSync(source, chunk, 0, Math.min(chunk.length, size - at), at);
       if (read === 0) throw changedMeanwhile(from);
-      for (let written = 0; written < read;)
-        written += writeSync(copy, chunk, written, read - written, at + written);
+      writeWhole(copy, chunk.subarray(0, read), at);
       at += read;
       onBytes(read);
     }

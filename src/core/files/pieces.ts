@@ -1,5 +1,5 @@
-/** A piece of a file. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+/** Pieces of files. */
+import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 
 /**
  * At most `length` bytes from `from` on; fewer where the file ends. Undefined where there is no such file, where it cannot
@@ -18,5 +18,13 @@ export function readPiece(path: string, from: number, length: number): Buffer | 
     }
   } catch {
     return undefined;
+  }
+}
+
+/** Writes all `bytes`, at `position` or where the file stands: the system may take less at once than it is given. */
+export function writeWhole(handle: number, bytes: Uint8Array, position?: number): void {
+  for (let done = 0; done < bytes.length;) {
+    const at = position === undefined ? null : position + done;
+    done += writeSync(handle, bytes, done, bytes.length - done, at);
   }
 }

@@ -1,5 +1,5 @@
 /** Brings copies back from another machine, and says what is there. */
-import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { listBackups } from '../catalog/catalog.ts';
@@ -26,6 +26,7 @@ import { findRemote, receiptFor } from './prove.ts';
 import { isCopyOf, recordReceipt } from './receipts.ts';
 import { waitingFor } from './send.ts';
 import { trouble } from './trouble.ts';
+import { writeWhole } from '../files/pieces.ts';
 
 type OnProgress = (progress: Progress) => void;
 
@@ -152,7 +153,7 @@ async function download(
           'backup-damaged',
           `${remote.name} is larger than its backup details say.`,
         );
-      for (let written = 0; written < chunk.length;) written += writeSync(handle, chunk, written);
+      writeWhole(handle, chunk);
       hash.update(chunk);
       onBytes((doneBytes += chunk.length));
     });

@@ -12,16 +12,7 @@
  *
  * Why two processes. Closing any descriptor of a database drops all locks that the same process has on it.
  */
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BackupError } from '../errors.ts';
 import { copyInSteps } from '../files/copying.ts';
@@ -38,6 +29,7 @@ import { incomplete, settleIn } from './settle.ts';
 import { cloneLive } from './cloneLive.ts';
 import { isReplaced, type Source } from './source.ts';
 import { matchCopy } from './twoPasses.ts';
+import { writeWhole } from '../files/pieces.ts';
 
 /** A database that SQLite holds. */
 export interface Held {
@@ -204,8 +196,7 @@ async function copyRange(
       }
       const read = readSync(from, chunk, 0, Math.min(chunkBytes, bytes - done), done);
       if (read === 0) break;
-      for (let written = 0; written < read;)
-        written += writeSync(handle, chunk, written, read - written, done + written);
+      writeWhole(handle, chunk.subarray(0, read), done);
       done += read;
     }
     return done;

@@ -4,13 +4,14 @@
  * second pass compares each piece with the file, and writes it again where it differs. Whatever the first one has made,
  * the copy equals the file then.
  */
-import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readSync, rmSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { copyInSteps } from '../files/copying.ts';
 import { stepBytes } from '../files/earlySync.ts';
 import type { CaptureOrder } from '../job.ts';
 import type { Pace } from '../pause.ts';
 import { cloneLive } from './cloneLive.ts';
+import { writeWhole } from '../files/pieces.ts';
 
 /** The first pass. False where a clone will do; then nothing is left of it. */
 export async function prepareCopy(
@@ -60,9 +61,7 @@ export async function matchCopy(
       if (read === 0) break;
       const piece = wanted.subarray(0, read);
       const there = found.subarray(0, readSync(to, found, 0, read, done));
-      if (!piece.equals(there))
-        for (let written = 0; written < read;)
-          written += writeSync(to, piece, written, read - written, done + written);
+      if (!piece.equals(there)) writeWhole(to, piece, done);
       done += read;
     }
     ftruncateSync(to, done);

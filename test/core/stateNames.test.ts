@@ -47,7 +47,7 @@ describe('the names of states', function () {
       valueOf(path, "SELECT count(*) FROM sqlite_schema WHERE name = 'extra'") === 1;
     const both = (): boolean[] => ['a.db', 'b.db'].map((name) => isExtended(work(name)));
 
-    /** Two databases, which have a table more on `feature`; git is back on `main`, and nobody has looked yet. */
+    /** Two databases, which have a table more on `feature`; git is back on `main`, and no sync was made since. */
     beforeEach(async () => {
       init(work());
       for (const name of ['a.db', 'b.db']) createDatabase(work(name), { rows: 10 });

@@ -132,7 +132,12 @@ export class ResidentClient {
         fail(`not ready after ${startMs / 1000} s`);
       }, startMs);
       child.once('error', ({ message }) => fail(message));
-      child.once('exit', (code) => fail(`exit code ${code}`));
+      child.once('exit', (code) => {
+        const ended = (): void => fail(`exit code ${code}`);
+        // Its last message may come after its end: that another one serves already.
+        if (child.connected) child.once('disconnect', ended);
+        else ended();
+      });
       child.once('message', (address) => {
         clearTimeout(timer);
         child.unref();

@@ -1,5 +1,5 @@
 /** What a job of the core tells its caller, and what it may ask of it. */
-import type { DigestsFor, Purpose } from './files/digests.ts';
+import type { DigestsFor, ToDigest } from './files/digests.ts';
 import type { Pace } from './pause.ts';
 import type { WalIndex } from './files/walIndex.ts';
 
@@ -72,7 +72,7 @@ export interface SnapshotHooks {
   /** Called once when all is proved. After it resolves the job can no longer be cancelled; a rejection ends it. */
   beforePublish: () => Promise<void>;
   /** Digests of a file beside this thread's own work. Without it, the file is read here. */
-  digestBeside?: (path: string, purpose: Purpose) => Promise<DigestsFor>;
+  digestBeside?: (copy: ToDigest) => Promise<DigestsFor>;
   /** Called once when all databases that can be are held, with their real paths. */
   onHeld?: (databases: readonly string[]) => void;
   /** Whether a proved copy of `database` is to be kept. Without it, each is. */

@@ -5,21 +5,20 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { statSync } from 'node:fs';
-import { type DigestsFor, digestsFor, type Purpose } from '../core/files/digests.ts';
+import { digestCopy, type DigestsFor, type ToDigest } from '../core/files/digests.ts';
 
 interface Task {
-  digest: string;
-  purpose: Purpose;
+  digest: ToDigest;
 }
 
 /** Below it, the digests take less time than the start of a thread. */
 const THREAD_PAYS_BYTES = 16 * 1024 * 1024;
 
-export async function digestBeside(path: string, purpose: Purpose): Promise<DigestsFor> {
+export async function digestBeside(digest: ToDigest): Promise<DigestsFor> {
   const entry = process.argv[1];
-  if (entry === undefined || statSync(path).size < THREAD_PAYS_BYTES)
-    return digestsFor(purpose, path);
-  const thread = new Worker(entry, { workerData: { digest: path, purpose } satisfies Task });
+  if (entry === undefined || statSync(digest.path).size < THREAD_PAYS_BYTES)
+    return digestCopy(digest);
+  const thread = new Worker(entry, { workerData: { digest } satisfies Task });
   return new Promise((resolve, reject) => {
     thread.once('message', resolve);
     thread.once('error', reject);
@@ -29,10 +28,10 @@ export async function digestBeside(path: string, purpose: Purpose): Promise<Dige
 
 /** True when this is the second thread: then the work is done here and nothing else is to be started. */
 export function isDigestThread(): boolean {
-  return !isMainThread && typeof (workerData as Partial<Task> | undefined)?.digest === 'string';
+  return !isMainThread && (workerData as Partial<Task> | undefined)?.digest !== undefined;
 }
 
-export function serveDigests(): void {
-  const { digest, purpose } = workerData as Task;
-  parentPort?.postMessage(digestsFor(purpose, digest));
+export async function serveDigests(): Promise<void> {
+  const { digest } = workerData as Task;
+  parentPort?.postMessage(await digestCopy(digest));
 }

@@ -59,7 +59,8 @@ function listen(): void {
   });
 }
 
-if (isDigestThread()) serveDigests();
+// What fails there reaches the first thread as the error of this one.
+if (isDigestThread()) void serveDigests();
 else if (isLockProcess()) serveLocks();
 else if (isCaptureProcess()) serveCaptures();
 else if (isResident()) serveResident(entry);

@@ -14,7 +14,7 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { BackupError } from '../../src/core/errors.ts';
-import { type DigestsFor, digestsFor, type Purpose } from '../../src/core/files/digests.ts';
+import { digestCopy, type DigestsFor, type ToDigest } from '../../src/core/files/digests.ts';
 import { takeCut } from '../../src/core/snapshot/cut.ts';
 import { takeSnapshots } from '../../src/core/snapshot/snapshot.ts';
 import { pin } from '../../src/core/sqlite/pin.ts';
@@ -223,11 +223,11 @@ describe('a cut', () => {
       createDatabase(folder(`${n}.db`), { rows: 5 }),
     );
     const reading = { now: 0, most: 0 };
-    const digestBeside = async (path: string, purpose: Purpose): Promise<DigestsFor> => {
+    const digestBeside = async (copy: ToDigest): Promise<DigestsFor> => {
       reading.most = Math.max(reading.most, ++reading.now);
       await sleep(10);
       reading.now--;
-      return digestsFor(purpose, path);
+      return digestCopy(copy);
     };
     const { snapshots: made } = await snapshots(paths, {}, { digestBeside });
     assert.deepEqual([made.length, reading.most], [8, 1]);

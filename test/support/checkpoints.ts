@@ -1,12 +1,12 @@
 import type { CheckpointRequest } from '../../src/core/checkpoint/checkpoint.ts';
-import { digestsFor } from '../../src/core/files/digests.ts';
+import { digestCopy } from '../../src/core/files/digests.ts';
 import type { RestoreHooks } from '../../src/core/job.ts';
 
 /** Those of a test that needs no process: digests are made here, and no program has to be kept out. */
 export const inProcess: RestoreHooks = {
   onProgress: () => undefined,
   beforePublish: () => Promise.resolve(),
-  digestBeside: (path, purpose) => Promise.resolve(digestsFor(purpose, path)),
+  digestBeside: digestCopy,
   keepOut: (paths) =>
     Promise.resolve({
       outcomes: paths.map(() => 'held' as const),

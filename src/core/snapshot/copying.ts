@@ -268,7 +268,7 @@ export class Copying {
           const warnings = watches[index]?.findings() ?? [];
           const isCloned = captured?.means === 'clone';
           const isBusy = watches.some((watch) => watch.isWritten);
-          const digests = this.#digestBeside(copy, isBusy && fewCores);
+          const digests = this.#digestBeside(copy, { isCloned, waits: isBusy && fewCores });
           copied.push({
             ...member,
             copy,
@@ -365,7 +365,7 @@ export class Copying {
       const place = { copy, folder: this.#folder, scratch: this.#scratch };
       const compacted = this.attempt(member, () => compactCopy(source, place, this.#request));
       if (compacted === undefined) removeUnfinished(copy);
-      const digests = compacted && this.#digestBeside(copy);
+      const digests = compacted && this.#digestBeside(copy, { isCloned: false, waits: false });
       return compacted === undefined ? [] : [{ ...member, ...compacted, digests }];
     });
   }
@@ -374,16 +374,21 @@ export class Copying {
    * The check keeps this thread busy, and so does the copy of the next database. `waits`: until the check has ended. Without
    * a check, this thread makes every third digest itself, and waits for the disk meanwhile as the others do.
    */
-  #digestBeside(copy: string, waits = false): Copied['digests'] {
+  #digestBeside(
+    path: string,
+    { isCloned, waits }: { isCloned: boolean; waits: boolean },
+  ): Copied['digests'] {
     const { digestBeside } = this.#hooks;
     const { verify } = this.#request;
     if (digestBeside === undefined) return undefined;
-    if (verify && waits) return () => digestBeside(copy, this.#purpose);
+    const digest = () =>
+      digestBeside({ path, purpose: this.#purpose, isUnread: isCloned && !verify });
+    if (verify && waits) return digest;
     const turn = verify ? 1 : this.#turn++ % 3;
     if (turn === 0 || waits) return undefined;
     // A thread for each of hundreds of small databases would be a burden.
     const before = this.#lastDigests[turn];
-    const digests = (before ?? Promise.resolve()).then(() => digestBeside(copy, this.#purpose));
+    const digests = (before ?? Promise.resolve()).then(digest);
     // It is awaited later; until then a failure must not count as unhandled, and it is none of the next.
     this.#lastDigests[turn] = digests.catch(() => undefined);
     return () => digests;

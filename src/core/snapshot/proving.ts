@@ -1,7 +1,7 @@
 /** The second half of a snapshot: private copies are checked, hashed and brought to the disk. */
 import { statSync } from 'node:fs';
 import { type BackupError, explain } from '../errors.ts';
-import { digestsFor, type Purpose } from '../files/digests.ts';
+import { digestCopy, type Purpose } from '../files/digests.ts';
 import { syncFileBeside } from '../files/sync.ts';
 import type { SnapshotHooks } from '../job.ts';
 import { boundTables, type Finding, type Manifest } from '../manifest/manifest.ts';
@@ -59,7 +59,8 @@ export async function prove(copied: Copied[], request: ProveRequest): Promise<Pr
     const onRead = (bytes: number): void =>
       onProgress({ phase: 'hash', doneBytes: before + bytes, totalBytes });
     try {
-      const digested = await (digests?.(onRead) ?? digestsFor(purpose, one.copy, onRead));
+      const toDigest = { path: one.copy, purpose, isUnread: one.isCloned && !verify };
+      const digested = await (digests?.(onRead) ?? digestCopy(toDigest, onRead));
       await syncs[index];
       proved.push({ ...one, ...digested, ...checked, sizeBytes });
     } catch (error) {

@@ -3,7 +3,7 @@ import { takeSnapshot } from '../../../src/core/snapshot/snapshot.ts';
 import { digestBeside, isDigestThread, serveDigests } from '../../../src/worker/digestThread.ts';
 import { snapshotRequest } from '../request.ts';
 
-if (isDigestThread()) serveDigests();
+if (isDigestThread()) await serveDigests();
 else {
   const [database = '', folder = '', when] = process.argv.slice(2);
   await takeSnapshot(snapshotRequest(database, folder, { method: 'exact', verify: true }), {

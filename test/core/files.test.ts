@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
+import fs, {
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -12,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { basename, join } from 'node:path';
 import { resolveRegularFile, stemOf } from '../../src/core/files/paths.ts';
 import { createPrivateFile, linkWithoutOverwriting } from '../../src/core/files/publish.ts';
@@ -20,6 +22,7 @@ import {
   prepareFolder,
   sweepLeftovers,
 } from '../../src/core/files/workplace.ts';
+import { namesOf } from '../../src/core/manifest/hardLinks.ts';
 import { publishPair } from '../../src/core/manifest/manifestFile.ts';
 import { hasNameOfOurs, snapshotNames } from '../../src/core/manifest/names.ts';
 import { siblingsOf } from '../../src/core/sqlite/siblings.ts';
@@ -45,6 +48,24 @@ async function withUmask<T>(mask: number, use: () => Promise<T>): Promise<T> {
     return await use();
   } finally {
     process.umask(before);
+  }
+}
+
+/** `before` is called with each folder that is about to be listed while `use` runs. */
+async function beforeListing(
+  before: (path: unknown) => unknown,
+  use: () => unknown,
+): Promise<void> {
+  const { readdirSync: list } = fs;
+  Object.assign(fs, {
+    readdirSync: (...args: Parameters<typeof list>) => (before(args[0]), list(...args)),
+  });
+  syncBuiltinESMExports();
+  try {
+    await use();
+  } finally {
+    Object.assign(fs, { readdirSync: list });
+    syncBuiltinESMExports();
   }
 }
 
@@ -330,6 +351,16 @@ describe('the sweep of leftovers', () => {
     for (const name of kept) assert.ok(existsSync(folder(name)), name);
   });
 
+  it('goes on when a living process removes its own at that moment', async () => {
+    const name = of(mine(), undefined, process.ppid);
+    const left = of(mine(), undefined, deadPid());
+    await beforeListing(
+      (path) => path === folder(name) && rmSync(path, { recursive: true }),
+      async () => assert.deepEqual(await sweepLeftovers(folder()), []),
+    );
+    assert.deepEqual([existsSync(folder(name)), existsSync(folder(left))], [false, false]);
+  });
+
   it('leaves those of other machines until they are a day old', async () => {
     const fresh = of(mine(), '00000000', deadPid());
     const old = of(mine(), '11111111', deadPid());
@@ -374,6 +405,23 @@ describe('the sweep of leftovers', () => {
     const kept = of(mine(), undefined, two);
     await sweepLeftovers(folder(), { pid: one });
     assert.deepEqual([existsSync(folder(gone)), existsSync(folder(kept))], [false, true]);
+  });
+});
+
+describe('the names of a database', () => {
+  const folder = useTempFolder();
+
+  it('are counted without those of ours, also when a process removes its own folder at that moment', async () => {
+    const path = createDatabase(folder('app.db'));
+    linkSync(path, folder('second name.db'));
+    const gone = makePrivateFolder(folder()).path;
+    linkSync(path, join(makePrivateFolder(folder()).path, 'before'));
+    assert.equal(namesOf(path), 2);
+    await beforeListing(
+      (listed) => listed === gone && rmSync(gone, { recursive: true }),
+      () => assert.equal(namesOf(path), 2),
+    );
+    assert.ok(!existsSync(gone));
   });
 });
 

@@ -227,8 +227,9 @@ function isAbandoned(folder: string, name: string, onlyPid?: number): boolean {
   const [owner, pid] = [match[2], Number(match[3])];
   if (onlyPid !== undefined) return owner === machine && pid === onlyPid;
   if (owner === machine && !isAlive(pid)) return true;
-  const ageMs = Date.now() - newestChange(join(folder, name));
-  return ageMs > (owner === machine ? livingAgeMs : leftoverAgeMs);
+  const changed = newestChange(join(folder, name));
+  if (changed === undefined) return false;
+  return Date.now() - changed > (owner === machine ? livingAgeMs : leftoverAgeMs);
 }
 
 let isTemporarySwept = false;
@@ -264,10 +265,17 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-function newestChange(folder: string): number {
-  const isFolder = lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
-  const entries = isFolder ? readdirSync(folder).map((name) => join(folder, name)) : [];
-  return Math.max(
-    ...[folder, ...entries].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0),
-  );
+/** Undefined when that cannot be seen: its owner may remove it in this very moment. */
+function newestChange(folder: string): number | undefined {
+  try {
+    const isFolder = lstatSync(folder).isDirectory();
+    const entries = isFolder ? readdirSync(folder).map((name) => join(folder, name)) : [];
+    return Math.max(
+      ...[folder, ...entries].map(
+        (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0,
+      ),
+    );
+  } catch {
+    return undefined;
+  }
 }

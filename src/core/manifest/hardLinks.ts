@@ -26,7 +26,16 @@ function ownNamesBeside(path: string): string[] {
   const [folder, name] = [dirname(path), basename(path)];
   return readdirSync(folder).flatMap((other) => {
     if (parseSetAsideName(other)?.target === name) return [join(folder, other)];
-    if (!isPrivateFolderName(other)) return [];
-    return readdirSync(join(folder, other)).map((file) => join(folder, other, file));
+    return isPrivateFolderName(other) ? pathsIn(join(folder, other)) : [];
   });
+}
+
+/** None where its process has removed it meanwhile. */
+function pathsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((file) => join(folder, file));
+  } catch (error) {
+    if (error instanceof Error && Reflect.get(error, 'code') === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -12,7 +12,7 @@ import fs, {
 } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { parseWalIndex, readWalIndex } from '../../src/core/files/walIndex.ts';
-import type { CaptureProcess, Captured } from '../../src/core/job.ts';
+import type { CaptureProcess, Captured, Capturing } from '../../src/core/job.ts';
 import { captureFiles, type CaptureOptions } from '../../src/core/snapshot/capture.ts';
 import { absorbSiblings } from '../../src/core/sqlite/absorb.ts';
 import { captureWith } from '../../src/worker/captureProcess.ts';
@@ -220,11 +220,30 @@ describe('a capture by a second process', () => {
     /** The processes that a snapshot starts; `change` is what a test does to them. */
     const small = (
       change: (one: CaptureProcess) => CaptureProcess = (one) => one,
-      by = capturing,
+      by: Pick<Capturing, 'start'> = capturing,
     ): { fewestBytes: number; start: () => CaptureProcess } => ({
       fewestBytes: 0,
       start: () => change(by.start()),
     });
+
+    /** The process that `start` starts gives itself the signal when it has written the first piece of a copy. */
+    const withSignalInCopy = (signal: string, start: () => CaptureProcess): CaptureProcess => {
+      const before = process.env['NODE_OPTIONS'];
+      const code = `import fs from 'node:fs';
+        const { writeSync } = fs;
+        fs.writeSync = (...args) => {
+          const written = writeSync(...args);
+          process.kill(process.pid, '${signal}');
+          return written;
+        };`;
+      process.env['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(code)}`;
+      try {
+        return start();
+      } finally {
+        if (before === undefined) delete process.env['NODE_OPTIONS'];
+        else process.env['NODE_OPTIONS'] = before;
+      }
+    };
 
     let notes: string[] = [];
     /** What the log is told goes to `notes`. */
@@ -392,10 +411,7 @@ describe('a capture by a second process', () => {
       [
         'it is killed while it copies',
         /process that reads the files ended/,
-        (one: CaptureProcess): CaptureProcess => ({
-          ...one,
-          capture: (order, onStep) => one.capture(order, (done) => (one.end(), onStep(done))),
-        }),
+        (one: CaptureProcess): CaptureProcess => one,
       ],
       [
         'it is stopped before anything is held',
@@ -413,11 +429,7 @@ describe('a capture by a second process', () => {
       [
         'it is stopped while it copies',
         /process that reads the files is silent/,
-        (one: CaptureProcess): CaptureProcess => ({
-          ...one,
-          capture: (order, onStep) =>
-            one.capture(order, (done) => (process.kill(one.pid ?? 0, 'SIGSTOP'), onStep(done))),
-        }),
+        (one: CaptureProcess): CaptureProcess => one,
       ],
       [
         'the index cannot be understood',
@@ -432,7 +444,12 @@ describe('a capture by a second process', () => {
         `is taken by SQLite page by page when ${what}`,
         async () => {
           await holdOpen(database, nextGeneration);
-          const by = what.includes('stopped') ? hasty : capturing;
+          const signal = what.includes('stopped') ? 'SIGSTOP' : 'SIGKILL';
+          const by = what.endsWith('while it copies')
+            ? { start: () => withSignalInCopy(signal, hasty.start) }
+            : what.includes('stopped')
+              ? hasty
+              : capturing;
           const hooks = { ...noted(), capturing: small(change, by) };
           const { path: copy, manifest } = await snapshot(database, {}, hooks);
           assert.equal(manifest.verdict.status, 'ok');

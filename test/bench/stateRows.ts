@@ -123,14 +123,28 @@ async function branches(
   for (const path of paths) copyFileSync(shop.database(100e6), path);
   execFileSync(process.execPath, [shop.program('cli.js'), 'git', 'install'], { cwd: repository });
   git('switch', '-qc', 'other');
-  for (const path of paths) change(path);
-  const [ours, peer]: [number[], number[]] = [[], []];
+  // Both ways, and with another schema each time: what lies there has to be kept, and the other state has to come back.
   let at = 'other';
-  for (let pair = 0; pair < shop.pairs; pair++) {
+  const changeAll = (table: string): void => {
+    for (const path of paths) execFileSync('sqlite3', [path, `CREATE TABLE ${table} (n)`]);
+  };
+  const switchOver = (): Promise<number> => {
     at = at === 'other' ? 'main' : 'other';
-    // Both ways: what lies there has to be kept first.
-    for (const path of paths) change(path);
-    ours.push(await timeCommand(shop, 'git', '-C', repository, 'switch', '-q', at));
+    return timeCommand(shop, 'git', '-C', repository, 'switch', '-q', at);
+  };
+  // Neither branch has a state before it was left once.
+  for (const table of ['first', 'second']) {
+    changeAll(table);
+    await switchOver();
+  }
+  const [ours, peer]: [number[], number[]] = [[], []];
+  for (let pair = 0; pair < shop.pairs; pair++) {
+    const table = `pair_${pair}`;
+    changeAll(table);
+    ours.push(await switchOver());
+    for (const path of paths)
+      if (execFileSync('sqlite3', [path, '.tables'], { encoding: 'utf8' }).includes(table))
+        throw new Error(`${path} did not follow the branch.`);
     peer.push(await timeCommand(shop, 'cp', ...paths, join(folder, 'checkpoints')));
   }
   return {

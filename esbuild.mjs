@@ -94,7 +94,7 @@ const bundles = [
   },
   {
     ...shared,
-    entryPoints: { worker: 'src/worker/main.ts' },
+    entryPoints: { worker: 'src/worker/main.ts', helper: 'src/worker/helper.ts' },
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
@@ -171,7 +171,15 @@ if (pageFolder !== undefined) {
     format: 'esm',
     packages: 'external',
   };
-  await Promise.all([...product, fixtures].map((options) => build(options)));
+  // The fixture that stands for a worker has it beside it, too.
+  const helpers = product
+    .filter(({ entryPoints }) => 'helper' in entryPoints)
+    .map((options) => ({
+      ...options,
+      entryPoints: { helper: options.entryPoints.helper },
+      outdir: 'out/fixtures',
+    }));
+  await Promise.all([...product, fixtures, ...helpers].map((options) => build(options)));
 } else if (flags.has('--watch')) {
   // The task "watch" of the editor waits for the lines that this level prints.
   const watched = bundles.map((options) => context({ ...options, logLevel: 'info' }));

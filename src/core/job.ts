@@ -26,6 +26,8 @@ export interface Capturing {
   /** From so many bytes on, most of the copy of a database in rollback mode is made before that is held. By default never. */
   fewestPreparedBytes?: number;
   start: () => CaptureProcess;
+  /** Called when `start` is likely to be called soon: what takes long may start now. */
+  warm?: () => void;
 }
 
 /** Another process, which reads the files of databases while this one holds them. */

@@ -1,6 +1,6 @@
 /*
- * The process that reads the files of databases while the worker holds them with SQLite. It runs the worker's own entry, so
- * that no second bundle has to be found, and it never opens SQLite: it ends with the worker, whatever that one's end is.
+ * The process that reads the files of databases while the worker holds them with SQLite. It never opens SQLite, and it ends
+ * with the worker, whatever that one's end is.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { BackupError, fromPlainError, type PlainError, toPlainError } from '../core/errors.ts';
@@ -9,6 +9,7 @@ import type { Pace } from '../core/pause.ts';
 import { readWalIndex, type WalIndex } from '../core/files/walIndex.ts';
 import { captureFiles, type CaptureOptions } from '../core/snapshot/capture.ts';
 import { prepareCopy } from '../core/snapshot/twoPasses.ts';
+import { helperOf } from './helperEntry.ts';
 
 const role = 'SQLITE_BACKUP_CAPTURE';
 
@@ -25,7 +26,6 @@ type Answer =
   | { captured: Captured }
   | { error: PlainError };
 
-/** True in the process that captures: then nothing else is to be started in it. */
 export function isCaptureProcess(): boolean {
   return process.env[role] !== undefined;
 }
@@ -77,8 +77,9 @@ export function captureWith(
   options: CaptureOptions = {},
   { lookMs, copyMs }: Patience = defaultPatience,
 ): Capturing {
-  const start = (): CaptureProcess => {
-    const child = fork(entry, [], {
+  const startNew = (): CaptureProcess => {
+    // By the worker's entry it is known as one of ours.
+    const child = fork(helperOf(entry), [entry], {
       execArgv: [],
       env: { ...process.env, [role]: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -113,7 +114,20 @@ export function captureWith(
       isAlive: () => child.connected && !child.killed,
     };
   };
-  return { fewestBytes, fewestPreparedBytes, start };
+  let ready: CaptureProcess | undefined;
+  return {
+    fewestBytes,
+    fewestPreparedBytes,
+    start() {
+      const given = ready?.isAlive?.() === true ? ready : startNew();
+      ready = undefined;
+      return given;
+    },
+    // It ends with this process where it is not asked for.
+    warm() {
+      if (ready?.isAlive?.() !== true) ready = startNew();
+    },
+  };
 }
 
 /** Tells the process how to go on, when that changes. */

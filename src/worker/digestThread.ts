@@ -1,11 +1,11 @@
 /*
- * The digests of a file on a second thread, while this one is busy with SQLite. The thread runs this same entry, so that
- * no second bundle has to be found. It closes a file that SQLite has open in this process, which drops the locks on it:
- * that is why it is only for private copies, which no other process opens.
+ * The digests of a file on a second thread, while this one is busy with SQLite. It closes a file that SQLite has open in
+ * this process, which drops the locks on it: that is why it is only for private copies, which no other process opens.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { statSync } from 'node:fs';
 import { digestCopy, type DigestsFor, type ToDigest } from '../core/files/digests.ts';
+import { helperOf } from './helperEntry.ts';
 
 interface Task {
   digest: ToDigest;
@@ -18,7 +18,7 @@ export async function digestBeside(digest: ToDigest): Promise<DigestsFor> {
   const entry = process.argv[1];
   if (entry === undefined || statSync(digest.path).size < THREAD_PAYS_BYTES)
     return digestCopy(digest);
-  const thread = new Worker(entry, { workerData: { digest } satisfies Task });
+  const thread = new Worker(helperOf(entry), { workerData: { digest } satisfies Task });
   return new Promise((resolve, reject) => {
     thread.once('message', resolve);
     thread.once('error', reject);
@@ -26,7 +26,6 @@ export async function digestBeside(digest: ToDigest): Promise<DigestsFor> {
   });
 }
 
-/** True when this is the second thread: then the work is done here and nothing else is to be started. */
 export function isDigestThread(): boolean {
   return !isMainThread && (workerData as Partial<Task> | undefined)?.digest !== undefined;
 }

@@ -1,19 +1,14 @@
 /*
- * The process that holds SQLite's locks while a restore changes names. It runs the worker's own entry, so that no second
- * bundle has to be found, and it is killed in the end: a connection that is closed would write to the database.
+ * The process that holds SQLite's locks while a restore changes names. It is killed in the end: a connection that is closed
+ * would write to the database.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { BackupError } from '../core/errors.ts';
 import type { KeepOut, KeptOut } from '../core/job.ts';
 import { type LockOutcome, lockForLife } from '../core/sqlite/exclusive.ts';
+import { helperOf } from './helperEntry.ts';
 
-const role = 'SQLITE_BACKUP_LOCKS';
 const patienceMs = 30_000;
-
-/** True in the process that holds locks: then nothing else is to be started in it. */
-export function isLockProcess(): boolean {
-  return process.env[role] !== undefined;
-}
 
 export function serveLocks(): void {
   // Not an exit, which would close the databases.
@@ -56,9 +51,10 @@ interface LockProcess {
 }
 
 function startLocks(entry: string): LockProcess {
-  const child = fork(entry, [], {
+  // By the worker's entry it is known as one of ours.
+  const child = fork(helperOf(entry), [entry], {
     execArgv: [],
-    env: { ...process.env, [role]: '1' },
+    env: { ...process.env, SQLITE_BACKUP_LOCKS: '1' },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   const exited = new Promise<void>((resolve) => {

@@ -1,9 +1,9 @@
 import { cancelled, toPlainError } from '../core/errors.ts';
 import { requireDriver } from '../core/sqlite/driver.ts';
-import { captureWith, captureWithKept, isCaptureProcess, serveCaptures } from './captureProcess.ts';
-import { digestBeside, isDigestThread, serveDigests } from './digestThread.ts';
+import { captureWith, captureWithKept } from './captureProcess.ts';
+import { digestBeside } from './digestThread.ts';
 import { handle } from './handlers.ts';
-import { isLockProcess, keepOutWith, serveLocks } from './lockProcess.ts';
+import { keepOutWith } from './lockProcess.ts';
 import { type FromWorker, type Method, parseToWorker } from './protocol.ts';
 import { isResident, serveResident } from './resident.ts';
 import { throttleProgress } from './throttle.ts';
@@ -59,11 +59,7 @@ function listen(): void {
   });
 }
 
-// What fails there reaches the first thread as the error of this one.
-if (isDigestThread()) void serveDigests();
-else if (isLockProcess()) serveLocks();
-else if (isCaptureProcess()) serveCaptures();
-else if (isResident()) serveResident(entry);
+if (isResident()) serveResident(entry);
 else {
   kept?.warm();
   listen();

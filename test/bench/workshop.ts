@@ -91,7 +91,11 @@ async function buildPrograms(outdir: string): Promise<void> {
   const bench = 'test/bench/processes';
   await build({
     ...shared,
-    entryPoints: { worker: 'src/worker/main.ts', memoryProbe: `${bench}/memoryProbe.ts` },
+    entryPoints: {
+      worker: 'src/worker/main.ts',
+      helper: 'src/worker/helper.ts',
+      memoryProbe: `${bench}/memoryProbe.ts`,
+    },
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
   });

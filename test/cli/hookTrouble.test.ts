@@ -173,7 +173,7 @@ describe('the hook of agents, in trouble', function () {
 
     /** A version of ours whose worker can be broken. */
     function copied(): { cli: string; worker: string } {
-      for (const name of ['cli.js', 'linux-x64.node'])
+      for (const name of ['cli.js', 'helper.cjs', 'linux-x64.node'])
         symlinkSync(join(dirname(cliEntry), name), folder(name));
       cpSync(cliEntry, folder('cli.mjs'));
       cpSync(workerEntry, folder('worker.cjs'));

@@ -86,6 +86,7 @@ export async function takeCheckpoints(
         // After they are held: what is written later is not in the copies.
         for (const one of databases)
           if (began !== undefined && isUnwrittenSince(one, began)) older.add(one);
+        hooks.onHeld?.(databases);
       },
       isWanted(database, { sha256 }) {
         if (request.force) return true;

@@ -21,13 +21,26 @@ export function readGitHead(folder: string): GitHead | undefined {
 function readHead(folder: string): GitHead | undefined {
   const gitFolder = findGitFolder(folder);
   if (gitFolder === undefined) return undefined;
-  const head = readText(join(gitFolder, 'HEAD'))?.trim();
+  const head = headIn(gitFolder);
   if (head === undefined) return undefined;
-  const reference = /^ref: (refs\/[^\p{Cc}]{1,1000})$/u.exec(head)?.[1];
-  if (reference === undefined) return isCommit(head) ? { commit: head } : undefined;
+  const { reference, branch } = head;
+  if (reference === undefined) return { commit: head.commit };
   const commit = resolveReference(gitFolder, reference);
-  const branch = reference.replace(/^refs\/heads\//, '');
   return commit === undefined ? { branch } : { branch, commit };
+}
+
+type HeadFile =
+  | { reference: string; branch: string; commit?: undefined }
+  | { reference?: undefined; branch?: undefined; commit: string };
+
+/** What the file HEAD in one of git's own folders says; undefined where git itself has to be asked. */
+export function headIn(gitFolder: string): HeadFile | undefined {
+  const head = readText(join(gitFolder, 'HEAD'))?.trim() ?? '';
+  if (isCommit(head)) return { commit: head };
+  const reference = /^ref: (refs\/[^\p{Cc}]{1,1000})$/u.exec(head)?.[1];
+  // Where git keeps references in tables, the file says only that: https://git-scm.com/docs/reftable
+  if (reference === undefined || reference === 'refs/heads/.invalid') return undefined;
+  return { reference, branch: reference.replace(/^refs\/heads\//, '') };
 }
 
 /** The folder with git's own files of the work tree that `from` is in. */

@@ -4,7 +4,7 @@
  * back where it has other migrations or another schema, no program has the file open and git does not track it. What
  * cannot be replaced now stays of the old branch, and the next look tries again.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { takeCheckpoints } from '../checkpoint/checkpoint.ts';
 import { checkpointsFolder, type StoredCheckpoint, storedIn } from '../checkpoint/store.ts';
@@ -24,7 +24,14 @@ import {
 } from './branchRecord.ts';
 import { keeperOf, keptOf, label, notKept, noteFor, stateOfBranch, type Taking } from './kept.ts';
 import { copyStampOf, provedCopyOf, putBack, whileIdle } from './putBack.ts';
-import { branchesOf, databasesOf, isOfTree, type WorkTree, workTreeOf } from './repository.ts';
+import {
+  asItIsNow,
+  branchesOf,
+  databasesOf,
+  isOfTree,
+  type WorkTree,
+  workTreeOf,
+} from './repository.ts';
 import { copyFromMain, type CopiedDatabase } from './worktrees.ts';
 
 export interface SyncRequest {
@@ -69,16 +76,17 @@ export interface Synced {
 
 /** Looks at the branch of a work tree, and brings its databases in line. */
 export async function syncBranches(request: SyncRequest, hooks: RestoreHooks): Promise<Synced> {
-  const { top } = workTreeOf(resolve(request.in));
+  const tree = workTreeOf(resolve(request.in));
   const onWait = (): void => hooks.onProgress({ phase: 'copy', doneBytes: 0, totalBytes: 0 });
-  return whileAlone(top, onWait, () => syncAlone(request, hooks));
+  // Git may have gone on while this waited.
+  return whileAlone(tree.top, onWait, () => syncAlone(asItIsNow(tree), request, hooks));
 }
 
 async function syncAlone(
-  { in: folder, how, onlyTo, copies, taking }: SyncRequest,
+  tree: WorkTree,
+  { how, onlyTo, copies, taking }: SyncRequest,
   hooks: RestoreHooks,
 ): Promise<Synced> {
-  const tree = workTreeOf(resolve(folder));
   const { top, branch: to, isBusy } = tree;
   const copied = copies && tree.isLinked ? await copyFromMain(tree, taking, hooks) : [];
   const record = readBranchRecord(top);
@@ -160,8 +168,13 @@ class Sync {
       })
       .filter(({ from }) => from !== to);
     const replaces = this.#how === 'restore' && to !== undefined;
-    if (replaces && following.length > 0) this.#hooks.onKeepOutSoon?.();
-    const failures = await this.#keep(following);
+    this.#warm(following);
+    const keepOutSoon = (): void => {
+      if (replaces && following.length > 0) this.#hooks.onKeepOutSoon?.();
+    };
+    // What captures is waited for first, so the other process starts after it.
+    const failures = await this.#keep(following, keepOutSoon);
+    keepOutSoon();
     const synced: SyncedDatabase[] = [];
     for (const one of following) {
       const error = failures.get(one.real);
@@ -178,6 +191,15 @@ class Sync {
     ];
   }
 
+  /** What captures them starts while it is seen what is kept already. */
+  #warm(following: readonly Following[]): void {
+    const { capturing } = this.#hooks;
+    const isLarge = ({ real }: Following): boolean =>
+      (statSync(real, { throwIfNoEntry: false })?.size ?? 0) >=
+      (capturing?.fewestBytes ?? Infinity);
+    if (following.some(isLarge)) capturing?.warm?.();
+  }
+
   /** Databases that the new branch has a state of, and that are not there. Where their folder is gone, they stay gone. */
   #goneOf(to: string, own: readonly string[]): string[] {
     const known = new Set(own.map(realPathOf));
@@ -190,7 +212,10 @@ class Sync {
   }
 
   /** What could not be kept, by real path. */
-  async #keep(following: readonly Following[]): Promise<Map<string, PlainError>> {
+  async #keep(
+    following: readonly Following[],
+    onHeld: () => void = () => undefined,
+  ): Promise<Map<string, PlainError>> {
     const wanted: Following[] = [];
     for (const one of following.filter(({ real }) => existsSync(real))) {
       const keeper = keeperOf(keptOf(this.#folder, one.real), one.real);
@@ -204,7 +229,7 @@ class Sync {
       const databases = wanted.map(({ real, path }) => ({ database: real, recordAs: { path } }));
       const { checkpoints, unchanged, failures } = await takeCheckpoints(
         { ...this.#taking, cause, databases, force: false },
-        { ...this.#hooks, beforePublish: () => Promise.resolve() },
+        { ...this.#hooks, beforePublish: () => Promise.resolve(), onHeld },
       );
       for (const { database, error } of failures) failed.set(database, error);
       const stored = storedIn(this.#folder);

@@ -6,7 +6,7 @@ import { findDatabases } from '../catalog/discovery.ts';
 import { BackupError, explain } from '../errors.ts';
 import { realPathOf } from '../files/paths.ts';
 import { namesOf } from '../manifest/hardLinks.ts';
-import { findGitFolder } from '../snapshot/gitHead.ts';
+import { findGitFolder, headIn } from '../snapshot/gitHead.ts';
 
 export interface WorkTree {
   /** The real path. */
@@ -59,15 +59,32 @@ export function tryGit(
 /** Throws where there is no work tree, as in a bare repository. */
 export function workTreeOf(folder: string): WorkTree {
   const [top = '', gitFolder = '', commonFolder = ''] = foldersOf(folder);
-  const head = tryGit(folder, ['symbolic-ref', '-q', 'HEAD'])?.trim();
-  return {
+  return asItIsNow({
     top: realpathSync(top),
     gitFolder,
     commonFolder,
     isLinked: realpathSync(gitFolder) !== realpathSync(commonFolder),
-    branch: head?.replace(/^refs\/heads\//, ''),
+  });
+}
+
+/** The same with the branch that is checked out now. */
+export function asItIsNow(tree: Omit<WorkTree, 'branch' | 'isBusy'>): WorkTree {
+  const { top, gitFolder } = tree;
+  return {
+    ...tree,
+    branch: branchIn(gitFolder, top),
     isBusy: unfinished.some((name) => existsSync(join(gitFolder, name))),
   };
+}
+
+/** The start of git takes longer than the rest of a look. Where HEAD is a link, as old versions made it, git tells. */
+function branchIn(gitFolder: string, top: string): string | undefined {
+  const isLink = lstatSync(join(gitFolder, 'HEAD'), { throwIfNoEntry: false })?.isSymbolicLink();
+  const head = isLink === true ? undefined : headIn(gitFolder);
+  if (head !== undefined) return head.branch;
+  return tryGit(top, ['symbolic-ref', '-q', 'HEAD'])
+    ?.trim()
+    .replace(/^refs\/heads\//, '');
 }
 
 /** The top of the work tree, git's own folder of it, and the one that all work trees share. */

@@ -65,6 +65,8 @@ describe('the hook beside the resident worker', function () {
   afterEach(async () => {
     editor.dispose();
     for (const hook of hooks.splice(0)) hook.dispose();
+    // Zero would be this process and all beside it.
+    if (pid === 0) return;
     process.kill(pid, 'SIGKILL');
     await waitUntil(() => !isAlive(pid), 'it is gone');
   });

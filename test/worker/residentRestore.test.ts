@@ -85,6 +85,8 @@ describe('a baseline that the resident worker puts back', function () {
   afterEach(async () => {
     editor.dispose();
     first.dispose();
+    // Zero would be this process and all beside it.
+    if (pid === 0) return;
     if (isAlive(pid)) process.kill(pid, 'SIGKILL');
     await waitUntil(() => !isAlive(pid), 'it is gone');
   });

@@ -174,7 +174,6 @@ class Sync {
     };
     // What captures is waited for first, so the other process starts after it.
     const failures = await this.#keep(following, keepOutSoon);
-    keepOutSoon();
     const synced: SyncedDatabase[] = [];
     for (const one of following) {
       const error = failures.get(one.real);
@@ -211,7 +210,7 @@ class Sync {
     return [...new Set(paths)];
   }
 
-  /** What could not be kept, by real path. */
+  /** What could not be kept, by real path. `onHeld` is called when all that is to be kept is held. */
   async #keep(
     following: readonly Following[],
     onHeld: () => void = () => undefined,
@@ -224,7 +223,8 @@ class Sync {
       else one.kept = keeper;
     }
     const failed = new Map<string, PlainError>();
-    if (wanted.length > 0) {
+    if (wanted.length === 0) onHeld();
+    else {
       const cause = { kind: 'branch', text: wanted[0]?.from ?? '' };
       const databases = wanted.map(({ real, path }) => ({ database: real, recordAs: { path } }));
       const { checkpoints, unchanged, failures } = await takeCheckpoints(

@@ -75,7 +75,12 @@ function keepOutFrom(start: () => LockProcess): KeepOut {
     };
     try {
       const outcomes = await outcomesOf(child, exited, paths);
-      return { ...(child.pid !== undefined && { pid: child.pid }), outcomes, letGo };
+      return {
+        ...(child.pid !== undefined && { pid: child.pid }),
+        outcomes,
+        lockAlso: async (path) => void (await outcomesOf(child, exited, [path])),
+        letGo,
+      };
     } catch (error) {
       await letGo();
       throw error;

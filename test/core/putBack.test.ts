@@ -1,14 +1,44 @@
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { checkpointsFolder, storedIn } from '../../src/core/checkpoint/store.ts';
 import type { RestoreHooks } from '../../src/core/job.ts';
+import { pause } from '../../src/core/pause.ts';
 import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
+import { keepOutWith } from '../../src/worker/lockProcess.ts';
 import { inProcess, takingInto } from '../support/checkpoints.ts';
 import { useDataFolder } from '../support/dataFolders.ts';
 import { createDatabase, valueOf, withDatabase } from '../support/databases.ts';
-import { endProcessesAfterEach, holdOpen, kill } from '../support/processes.ts';
+import {
+  endProcessesAfterEach,
+  holdOpen,
+  kill,
+  needProgram,
+  workerEntry,
+} from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
+
+/** For the moment between two steps of one call, which nothing can wait in. */
+function until(condition: () => boolean): void {
+  const endsAt = Date.now() + 20_000;
+  while (!condition()) {
+    assert.ok(Date.now() < endsAt);
+    pause(5);
+  }
+}
+
+function hasOpen({ pid }: ChildProcess, path: string): boolean {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    return fs
+      .readdirSync(folder)
+      .some((handle) => fs.statSync(`${folder}/${handle}`).ino === fs.statSync(path).ino);
+  } catch {
+    return false; // It has just been started.
+  }
+}
 
 const insert = 'INSERT INTO items (name) VALUES (1)';
 const count = 'SELECT count(*) FROM items';
@@ -17,7 +47,11 @@ describe('a state that is put back', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
   useDataFolder(() => folder('data'));
-  const real = { openSync: fs.openSync, readFileSync: fs.readFileSync };
+  const real = {
+    openSync: fs.openSync,
+    readFileSync: fs.readFileSync,
+    renameSync: fs.renameSync,
+  };
   afterEach(() => {
     Object.assign(fs, real);
     syncBuiltinESMExports();
@@ -72,6 +106,42 @@ describe('a state that is put back', () => {
     assert.deepEqual(rowsKept(), [12, 11, 10]);
     assert.equal(kept, storedIn(checkpointsFolder(undefined))[0]?.id);
   });
+
+  for (const journalMode of ['wal', 'delete'] as const)
+    it(`goes again when a program has opened the old file just before, and loses nothing of one that opens the new one in that moment (${journalMode})`, async function () {
+      if (process.platform !== 'linux') this.skip();
+      needProgram('sqlite3', 'sqlite3');
+      const live = await seeded(journalMode);
+      withDatabase(live, (db) => db.exec(insert));
+      const programs: ChildProcess[] = [];
+      let hasCome = false;
+      fs.renameSync = (from, to) => {
+        if (to !== live || hasCome) return real.renameSync(from, to);
+        hasCome = true;
+        const old = fs.openSync(live, 'r+');
+        programs.push(spawn('sleep', ['100'], { stdio: ['ignore', 'ignore', 'ignore', old] }));
+        fs.closeSync(old);
+        real.renameSync(from, to);
+        const second = spawn('sqlite3', [live, '.timeout 20000', insert], { stdio: 'ignore' });
+        programs.push(second);
+        until(() => hasOpen(second, live));
+      };
+      syncBuiltinESMExports();
+      const hooks = { ...inProcess, keepOut: keepOutWith(workerEntry).keepOut };
+      try {
+        await assert.rejects(restore(live, { hooks }), { code: 'target-in-use' });
+        const [, second] = programs;
+        assert.ok(second);
+        const [code] = second.exitCode === null ? await once(second, 'exit') : [second.exitCode];
+        // What it is not told to have failed is there.
+        assert.equal(valueOf(live, count), code === 0 ? 12 : 11);
+        assert.equal(valueOf(live, 'PRAGMA integrity_check'), 'ok');
+      } finally {
+        for (const one of programs) one.kill('SIGKILL');
+      }
+      assert.equal((await restore(live)).outcome, 'restored');
+      assert.equal(valueOf(live, count), 10);
+    });
 
   it('replaces a transaction that a killed program has left only where that may go', async () => {
     const live = await seeded('delete');

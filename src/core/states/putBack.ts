@@ -2,8 +2,8 @@
  * Putting a kept state back under a live name in one step, without a previous database beside it: what lay there is in a
  * checkpoint, or a person has said that it may go. In this order: no program has the database open -> stage the state
  * beside it -> bring into the file what its -wal holds, so that one rename replaces all of it -> SQLite's lock keeps other
- * programs out -> nothing was written since the first look -> rename. A program that opens the file in that very moment
- * keeps it.
+ * programs out, of the state as well -> nothing was written since the first look -> rename. A program that opens the file
+ * in that very moment keeps it.
  */
 import {
   closeSync,
@@ -120,6 +120,7 @@ export async function putBack(
         const kept = await keeping;
         stagedAt = timeOf(staged);
         beforeReplace(staged);
+        await kept.lockAlso?.(staged);
         replace({ staged, live, second, now, mayGo }, kept);
         // The old file has no name any more. The process with the lock frees it when it ends, beside this one.
         rmSync(second, { force: true });
@@ -179,8 +180,7 @@ async function stage(
   if (facts.journalMode === 'wal') {
     const handle = openSync(staged, 'r+');
     try {
-      // https://sqlite.org/fileformat2.html: the versions to write and to read; 2 is WAL.
-      writeSync(handle, Buffer.from([2, 2]), 0, 2, 18);
+      writeVersions(handle, walMode);
     } finally {
       closeSync(handle);
     }
@@ -241,9 +241,31 @@ function replace(
     requireFree([second], { probe: false, besides: pid, isLockedByUs });
   } catch (error) {
     // It has waited for the lock, so it has written nothing yet.
-    renameSync(second, live);
+    takeBack(second, live);
     throw error;
   }
+}
+
+/**
+ * Gives the name back to the old file. A program that has opened the new one meanwhile waits for its lock. It can read that
+ * file then, and not write to it: in rollback mode SQLite refuses that where the name leads to another file by now
+ * (SQLITE_READONLY_DBMOVED). In WAL mode it would look for a WAL under the name, which is that of the old file.
+ */
+function takeBack(second: string, live: string): void {
+  const state = openSync(live, 'r+');
+  try {
+    renameSync(second, live);
+    writeVersions(state, rollbackMode);
+  } finally {
+    closeSync(state);
+  }
+}
+
+/** https://sqlite.org/fileformat2.html: the versions to write and to read. */
+const [rollbackMode, walMode] = [1, 2];
+
+function writeVersions(handle: number, version: number): void {
+  writeSync(handle, Buffer.from([version, version]), 0, 2, 18);
 }
 
 function hasContentBeside(live: string): boolean {

@@ -89,8 +89,8 @@ export interface KeptOut {
   pid?: number;
   /** One for each path. `busy`: another program holds a lock. `unlockable`: SQLite has no lock on this file. */
   outcomes: ('held' | 'busy' | 'unlockable')[];
-  /** Locks one more file, until `letGo`. Missing where no process holds locks. */
-  lockAlso?: (path: string) => Promise<void>;
+  /** Locks one more file until what it resolves to is called, or `letGo`. Missing where no process holds locks. */
+  lockAlso?: (path: string) => Promise<() => Promise<void>>;
   /** Ends the process. When it resolves the locks are gone. */
   letGo: () => Promise<void>;
 }

@@ -78,7 +78,7 @@ export function captureWith(
   { lookMs, copyMs }: Patience = defaultPatience,
 ): Capturing {
   const startNew = (): CaptureProcess => {
-    // By the worker's entry it is known as one of ours.
+    // By the worker's entry in its command line, a look at open files knows it as one of ours.
     const child = fork(helperOf(entry), [entry], {
       execArgv: [],
       env: { ...process.env, [role]: JSON.stringify(options) },
@@ -125,7 +125,8 @@ export function captureWith(
     },
     // It ends with this process where it is not asked for.
     warm() {
-      if (ready?.isAlive?.() !== true) ready = startNew();
+      // On Windows nothing is captured so.
+      if (process.platform !== 'win32' && ready?.isAlive?.() !== true) ready = startNew();
     },
   };
 }

@@ -30,7 +30,14 @@ export function isDigestThread(): boolean {
   return !isMainThread && (workerData as Partial<Task> | undefined)?.digest !== undefined;
 }
 
-export async function serveDigests(): Promise<void> {
+export function serveDigests(): void {
   const { digest } = workerData as Task;
-  parentPort?.postMessage(await digestCopy(digest));
+  digestCopy(digest).then(
+    (digests) => parentPort?.postMessage(digests),
+    // The first thread gets it as the error of this one, however unhandled rejections are treated.
+    (error: unknown) =>
+      setImmediate(() => {
+        throw error;
+      }),
+  );
 }

@@ -4,9 +4,8 @@
  */
 import { isCaptureProcess, serveCaptures } from './captureProcess.ts';
 import { isDigestThread, serveDigests } from './digestThread.ts';
-import { serveLocks } from './lockProcess.ts';
+import { isLockProcess, serveLocks } from './lockProcess.ts';
 
-// What fails there reaches the first thread as the error of this one.
-if (isDigestThread()) void serveDigests();
+if (isDigestThread()) serveDigests();
 else if (isCaptureProcess()) serveCaptures();
-else serveLocks();
+else if (isLockProcess()) serveLocks();

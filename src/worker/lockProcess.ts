@@ -5,15 +5,25 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { BackupError } from '../core/errors.ts';
 import type { KeepOut, KeptOut } from '../core/job.ts';
-import { type LockOutcome, lockForLife } from '../core/sqlite/exclusive.ts';
+import { type LockOutcome, lockForLife, unlock } from '../core/sqlite/exclusive.ts';
 import { helperOf } from './helperEntry.ts';
 
+const role = 'SQLITE_BACKUP_LOCKS';
 const patienceMs = 30_000;
+
+type Question = { lock: readonly string[] } | { unlock: string };
+
+export function isLockProcess(): boolean {
+  return process.env[role] !== undefined;
+}
 
 export function serveLocks(): void {
   // Not an exit, which would close the databases.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
-  process.on('message', (paths: string[]) => process.send?.(paths.map(lockForLife)));
+  process.on('message', (question: Question) => {
+    if ('unlock' in question) unlock(question.unlock);
+    process.send?.('lock' in question ? question.lock.map(lockForLife) : []);
+  });
 }
 
 /** Where a file that is open cannot be replaced or removed, that itself is the lock. */
@@ -51,10 +61,10 @@ interface LockProcess {
 }
 
 function startLocks(entry: string): LockProcess {
-  // By the worker's entry it is known as one of ours.
+  // By the worker's entry in its command line, a look at open files knows it as one of ours.
   const child = fork(helperOf(entry), [entry], {
     execArgv: [],
-    env: { ...process.env, SQLITE_BACKUP_LOCKS: '1' },
+    env: { ...process.env, [role]: '1' },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   const exited = new Promise<void>((resolve) => {
@@ -74,11 +84,14 @@ function keepOutFrom(start: () => LockProcess): KeepOut {
       return exited;
     };
     try {
-      const outcomes = await outcomesOf(child, exited, paths);
+      const outcomes = await ask(child, exited, { lock: paths });
       return {
         ...(child.pid !== undefined && { pid: child.pid }),
         outcomes,
-        lockAlso: async (path) => void (await outcomesOf(child, exited, [path])),
+        async lockAlso(path) {
+          await ask(child, exited, { lock: [path] });
+          return async () => void (await ask(child, exited, { unlock: path }));
+        },
         letGo,
       };
     } catch (error) {
@@ -88,17 +101,18 @@ function keepOutFrom(start: () => LockProcess): KeepOut {
   };
 }
 
-async function outcomesOf(
+/** The outcomes of what is to be locked. */
+async function ask(
   child: ChildProcess,
   exited: Promise<void>,
-  paths: readonly string[],
+  question: Question,
 ): Promise<KeptOut['outcomes']> {
   let timer: NodeJS.Timeout | undefined;
   try {
     return await Promise.race([
       new Promise<LockOutcome[]>((resolve) => {
         child.once('message', (outcomes) => resolve(outcomes as LockOutcome[]));
-        child.send([...paths], () => undefined);
+        child.send(question, () => undefined);
       }),
       exited.then(() => {
         throw noLocks('worker-died', 'The process that locks the database ended unexpectedly.');

@@ -415,7 +415,8 @@ describe('the names of a database', () => {
     const path = createDatabase(folder('app.db'));
     linkSync(path, folder('second name.db'));
     const gone = makePrivateFolder(folder()).path;
-    linkSync(path, join(makePrivateFolder(folder()).path, 'before'));
+    for (const place of [gone, makePrivateFolder(folder()).path])
+      linkSync(path, join(place, 'before'));
     assert.equal(namesOf(path), 2);
     await beforeListing(
       (listed) => listed === gone && rmSync(gone, { recursive: true }),

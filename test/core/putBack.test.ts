@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { checkpointsFolder, storedIn } from '../../src/core/checkpoint/store.ts';
-import type { RestoreHooks } from '../../src/core/job.ts';
+import type { KeepOut, RestoreHooks } from '../../src/core/job.ts';
 import { pause } from '../../src/core/pause.ts';
 import { keepBaseline, restoreBaseline } from '../../src/core/states/baseline.ts';
 import { keepOutWith } from '../../src/worker/lockProcess.ts';
@@ -142,6 +142,24 @@ describe('a state that is put back', () => {
       assert.equal((await restore(live)).outcome, 'restored');
       assert.equal(valueOf(live, count), 10);
     });
+
+  it('can be written to at once, though the process with the lock on the old file has not ended yet', async () => {
+    const live = await seeded('wal');
+    withDatabase(live, (db) => db.exec(insert));
+    let letGo = (): Promise<void> => Promise.resolve();
+    const keepOut: KeepOut = async (paths) => {
+      const kept = await keepOutWith(workerEntry).keepOut(paths);
+      letGo = kept.letGo;
+      return { ...kept, letGo: () => Promise.resolve() };
+    };
+    try {
+      await restore(live, { hooks: { ...inProcess, keepOut } });
+      withDatabase(live, (db) => db.exec(`PRAGMA busy_timeout = 0; ${insert}`));
+    } finally {
+      await letGo();
+    }
+    assert.equal(valueOf(live, count), 11);
+  });
 
   it('replaces a transaction that a killed program has left only where that may go', async () => {
     const live = await seeded('delete');

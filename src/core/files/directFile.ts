@@ -12,7 +12,7 @@ const blockBytes = 4096;
 const ext4 = 0xef53;
 /** XFS and Btrfs. */
 const withClones: readonly number[] = [0x58465342, 0x9123683e];
-/** Large ones are read as quickly as the disk can, and two of them are in memory. */
+/** Pieces of this size are read as quickly as the disk can; two are in memory at once. */
 const pieceBytes = 1024 * 1024;
 /** Of WebAssembly: https://webassembly.github.io/spec/core/exec/runtime.html#memory-instances */
 const pageBytes = 65_536;
@@ -80,11 +80,13 @@ export async function readPastCache(
   onPiece: (piece: Buffer) => void,
 ): Promise<boolean> {
   if (pastCache === undefined || !withClones.includes(statfsSync(path).type)) return false;
+  const pieces = twoPieces();
+  if (pieces === undefined) return false;
   try {
     const file = await open(path, constants.O_RDONLY | pastCache);
     try {
       const { size } = await file.stat();
-      let [memory, other] = [alignedMemory(pieceBytes), alignedMemory(pieceBytes)];
+      let [memory, other] = pieces;
       const read = (at: number) => {
         const reading = file.read(memory, 0, pieceBytes, at);
         reading.catch(() => undefined); // It is awaited after the piece before it.
@@ -107,6 +109,15 @@ export async function readPastCache(
   } catch (error) {
     if (isRefusal(error)) return false;
     throw error;
+  }
+}
+
+/** Undefined where the addresses that such memory reserves are not to be had, as under `ulimit -v`. */
+function twoPieces(): [Buffer, Buffer] | undefined {
+  try {
+    return [alignedMemory(pieceBytes), alignedMemory(pieceBytes)];
+  } catch {
+    return undefined;
   }
 }
 

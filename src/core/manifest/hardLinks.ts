@@ -9,8 +9,21 @@ import { parseSetAsideName } from './names.ts';
  * opens the database under those.
  */
 export function namesOf(path: string): number {
-  const { nlink, dev, ino } = statSync(path);
-  if (nlink < 2) return nlink;
+  for (let look = 1; ; look++) {
+    const { nlink, dev, ino } = statSync(path);
+    if (nlink < 2) return nlink;
+    const names = namesNow(path, { nlink, dev, ino });
+    // A name may go while the folder is listed.
+    if (statSync(path).nlink === nlink || look === mostLooks) return names;
+  }
+}
+
+const mostLooks = 5;
+
+function namesNow(
+  path: string,
+  { nlink, dev, ino }: { nlink: number; dev: number; ino: number },
+): number {
   const isSame = (other: string): boolean => {
     const stats = lstatSync(other, { throwIfNoEntry: false });
     return stats?.ino === ino && stats.dev === dev;

@@ -9,7 +9,7 @@ export type LockOutcome = 'held' | 'busy' | 'unlockable';
 
 const patienceMs = 500;
 /** Also keeps them from being collected as garbage, which would close them. */
-const held: Database.Database[] = [];
+const held = new Map<string, Database.Database>();
 
 /**
  * Takes SQLite's exclusive lock on a file for as long as this process lives. Changes nothing in the file and its WAL. End
@@ -24,7 +24,7 @@ export function lockForLife(path: string): LockOutcome {
     // Opening it would roll the journal back.
     if ((siblingsOf(path).get('-journal')?.sizeBytes ?? 0) > 0) return 'unlockable';
     const db = open(path, { fileMustExist: true, timeout: patienceMs });
-    held.push(db);
+    held.set(path, db);
     db.pragma('locking_mode = exclusive'); // In WAL mode without a -shm, and against readers as well.
     db.exec('BEGIN EXCLUSIVE');
     db.prepare('SELECT count(*) FROM sqlite_schema').get();
@@ -33,4 +33,10 @@ export function lockForLife(path: string): LockOutcome {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
     return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code) ? 'busy' : 'unlockable';
   }
+}
+
+/** Lets a file go by closing it: only one that nobody has changed, and whose path was that of a private folder. */
+export function unlock(path: string): void {
+  held.get(path)?.close();
+  held.delete(path);
 }

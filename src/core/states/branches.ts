@@ -168,11 +168,10 @@ class Sync {
       })
       .filter(({ from }) => from !== to);
     const replaces = this.#how === 'restore' && to !== undefined;
-    this.#warm(following);
     const keepOutSoon = (): void => {
       if (replaces && following.length > 0) this.#hooks.onKeepOutSoon?.();
     };
-    // What captures is waited for first, so the other process starts after it.
+    // The capture is needed first, so the process that locks starts after it.
     const failures = await this.#keep(following, keepOutSoon);
     const synced: SyncedDatabase[] = [];
     for (const one of following) {
@@ -190,7 +189,7 @@ class Sync {
     ];
   }
 
-  /** What captures them starts while it is seen what is kept already. */
+  /** The process that captures large ones starts while SQLite looks at them. */
   #warm(following: readonly Following[]): void {
     const { capturing } = this.#hooks;
     const isLarge = ({ real }: Following): boolean =>
@@ -225,6 +224,7 @@ class Sync {
     const failed = new Map<string, PlainError>();
     if (wanted.length === 0) onHeld();
     else {
+      this.#warm(wanted);
       const cause = { kind: 'branch', text: wanted[0]?.from ?? '' };
       const databases = wanted.map(({ real, path }) => ({ database: real, recordAs: { path } }));
       const { checkpoints, unchanged, failures } = await takeCheckpoints(

@@ -120,8 +120,10 @@ export async function putBack(
         const kept = await keeping;
         stagedAt = timeOf(staged);
         beforeReplace(staged);
-        await kept.lockAlso?.(staged);
+        const unlock = await kept.lockAlso?.(staged);
         replace({ staged, live, second, now, mayGo }, kept);
+        // A process that has ended meanwhile locks nothing.
+        await unlock?.().catch(() => undefined);
         // The old file has no name any more. The process with the lock frees it when it ends, beside this one.
         rmSync(second, { force: true });
         ending = kept.letGo();

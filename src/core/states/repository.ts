@@ -1,6 +1,6 @@
 /** What git says of a work tree. Only reads; nothing that a repository configures is run. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { findDatabases } from '../catalog/discovery.ts';
 import { BackupError, explain } from '../errors.ts';
@@ -70,21 +70,39 @@ export function workTreeOf(folder: string): WorkTree {
 /** The same with the branch that is checked out now. */
 export function asItIsNow(tree: Omit<WorkTree, 'branch' | 'isBusy'>): WorkTree {
   const { top, gitFolder } = tree;
+  // Throws what is wrong, as where the work tree was removed.
+  if (lstatSync(join(gitFolder, 'HEAD'), { throwIfNoEntry: false }) === undefined) foldersOf(top);
   return {
     ...tree,
-    branch: branchIn(gitFolder, top),
+    branch: branchOf(tree),
     isBusy: unfinished.some((name) => existsSync(join(gitFolder, name))),
   };
 }
 
-/** The start of git takes longer than the rest of a look. Where HEAD is a link, as old versions made it, git tells. */
-function branchIn(gitFolder: string, top: string): string | undefined {
+/**
+ * From the file HEAD, because the start of git takes longer than the rest of a look. Git is asked where that file does not
+ * say it: where it is a link, as old versions made it, and where the branch is another name of a branch.
+ */
+function branchOf({
+  top,
+  gitFolder,
+  commonFolder,
+}: Pick<WorkTree, 'top' | 'gitFolder' | 'commonFolder'>): string | undefined {
   const isLink = lstatSync(join(gitFolder, 'HEAD'), { throwIfNoEntry: false })?.isSymbolicLink();
   const head = isLink === true ? undefined : headIn(gitFolder);
-  if (head !== undefined) return head.branch;
+  if (head !== undefined && !isOtherName(join(commonFolder, head.reference ?? '')))
+    return head.branch;
   return tryGit(top, ['symbolic-ref', '-q', 'HEAD'])
     ?.trim()
     .replace(/^refs\/heads\//, '');
+}
+
+function isOtherName(reference: string): boolean {
+  try {
+    return readFileSync(reference, 'utf8').startsWith('ref:');
+  } catch {
+    return false; // It is in the list of packed references, which has no other names, or does not exist yet.
+  }
 }
 
 /** The top of the work tree, git's own folder of it, and the one that all work trees share. */

@@ -35,7 +35,7 @@ export function lockForLife(path: string): LockOutcome {
   }
 }
 
-/** Lets a file go by closing it: only one that nobody has changed, and whose path was that of a private folder. */
+/** Lets a file go by closing it. Only for one without changes that had its path in a private folder: SQLite removes the -wal beside that path. */
 export function unlock(path: string): void {
   held.get(path)?.close();
   held.delete(path);

@@ -254,12 +254,24 @@ function replace(
  * (SQLITE_READONLY_DBMOVED). In WAL mode it would look for a WAL under the name, which is that of the old file.
  */
 function takeBack(second: string, live: string): void {
-  const state = openSync(live, 'r+');
+  const state = tryToOpen(live);
+  renameSync(second, live);
+  if (state === undefined) return;
   try {
-    renameSync(second, live);
     writeVersions(state, rollbackMode);
+  } catch {
+    // The old file has its name, which matters more.
   } finally {
     closeSync(state);
+  }
+}
+
+/** Undefined where this user may not write to it, or the machine has no handle left. */
+function tryToOpen(path: string): number | undefined {
+  try {
+    return openSync(path, 'r+');
+  } catch {
+    return undefined;
   }
 }
 

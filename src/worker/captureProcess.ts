@@ -10,6 +10,7 @@ import { readWalIndex, type WalIndex } from '../core/files/walIndex.ts';
 import { captureFiles, type CaptureOptions } from '../core/snapshot/capture.ts';
 import { prepareCopy } from '../core/snapshot/twoPasses.ts';
 import { helperOf } from './helperEntry.ts';
+import { StartedAhead } from './startedAhead.ts';
 
 const role = 'SQLITE_BACKUP_CAPTURE';
 
@@ -77,7 +78,7 @@ export function captureWith(
   options: CaptureOptions = {},
   { lookMs, copyMs }: Patience = defaultPatience,
 ): Capturing {
-  const startNew = (): CaptureProcess => {
+  const start = (): CaptureProcess => {
     // By the worker's entry in its command line, a look at open files knows it as one of ours.
     const child = fork(helperOf(entry), [entry], {
       execArgv: [],
@@ -114,19 +115,15 @@ export function captureWith(
       isAlive: () => child.connected && !child.killed,
     };
   };
-  let ready: CaptureProcess | undefined;
+  const ahead = new StartedAhead(start, (one) => one.isAlive?.() === true);
   return {
     fewestBytes,
     fewestPreparedBytes,
-    start() {
-      const given = ready?.isAlive?.() === true ? ready : startNew();
-      ready = undefined;
-      return given;
-    },
+    start: () => ahead.take(),
     // It ends with this process where it is not asked for.
     warm() {
       // On Windows nothing is captured so.
-      if (process.platform !== 'win32' && ready?.isAlive?.() !== true) ready = startNew();
+      if (process.platform !== 'win32') ahead.warm();
     },
   };
 }

@@ -7,6 +7,7 @@ import { BackupError } from '../core/errors.ts';
 import type { KeepOut, KeptOut } from '../core/job.ts';
 import { type LockOutcome, lockForLife, unlock } from '../core/sqlite/exclusive.ts';
 import { helperOf } from './helperEntry.ts';
+import { StartedAhead } from './startedAhead.ts';
 
 const role = 'SQLITE_BACKUP_LOCKS';
 const patienceMs = 30_000;
@@ -38,20 +39,16 @@ export function keepOutWith(entry: string): {
   warm: () => void;
   end: () => void;
 } {
-  let ready: LockProcess | undefined;
+  const ahead = new StartedAhead(
+    () => startLocks(entry),
+    ({ child }) => child.connected,
+  );
   return {
-    keepOut: keepOutFrom(() => {
-      const given = ready?.child.connected === true ? ready : startLocks(entry);
-      ready = undefined;
-      return given;
-    }),
+    keepOut: keepOutFrom(() => ahead.take()),
     warm() {
-      if (isNeeded && ready?.child.connected !== true) ready = startLocks(entry);
+      if (isNeeded) ahead.warm();
     },
-    end() {
-      ready?.child.kill('SIGKILL');
-      ready = undefined;
-    },
+    end: () => void ahead.takeReady()?.child.kill('SIGKILL'),
   };
 }
 

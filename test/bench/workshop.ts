@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { WorkerClient, type CallOptions } from '../../src/worker/client.ts';
@@ -11,6 +12,8 @@ import { snapshotRequest, type Way } from './request.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const run = promisify(execFile);
+/** Linux tells its host of free memory two seconds after the first of it: PAGE_REPORTING_DELAY in mm/page_reporting.c. */
+const untilReportedMs = 3000;
 
 export interface Workshop {
   /** How many pairs each row measures. */
@@ -27,8 +30,8 @@ export interface Workshop {
   /**
    * Removes what earlier runs have written, and waits until the disk is quiet. Returns the empty folder for the next, which
    * may write `wantedBytes` without paying for memory: what a virtual machine does not use goes back to its host, and
-   * whoever asks for it next waits seconds for a gigabyte. It is asked for in large pages, since what has been cut into
-   * small ones serves only who writes little at once.
+   * whoever asks for it next waits seconds for a gigabyte. It is asked for after what was removed has gone back, else the
+   * new goes with it, and in large pages: cut into small ones, it serves only a program that writes little at once.
    */
   clear: (wantedBytes?: number) => Promise<string>;
   remove: () => void;
@@ -71,6 +74,7 @@ export async function openWorkshop(
       await run('mkdir', [output]);
       await run('sync', []);
       if (wantedBytes > 0) {
+        await wait(untilReportedMs);
         const env = { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
         await run(process.execPath, ['-e', `Buffer.alloc(${wantedBytes}, 1)`], { env });
       }

@@ -16,9 +16,8 @@ const role = 'SQLITE_BACKUP_CAPTURE';
 
 type Question =
   | { indexesOf: readonly string[] }
-  | { prepare: Pick<CaptureOrder, 'path' | 'copy'> }
-  | { order: CaptureOrder };
-type News = { pace: Pace };
+  | { prepare: Pick<CaptureOrder, 'path' | 'copy'>; pace: Pace }
+  | { order: CaptureOrder; pace: Pace };
 type Answer =
   /** As JSON has no undefined, null stands for it. */
   | { indexes: (WalIndex | null)[] }
@@ -33,14 +32,15 @@ export function isCaptureProcess(): boolean {
 
 export function serveCaptures(): void {
   const options = JSON.parse(process.env[role] ?? '{}') as CaptureOptions;
-  let pace: Pace = { gently: false };
+  let pace: Pace;
   const answer = (one: Answer): void => void process.send?.(one, () => undefined);
   process.on('disconnect', () => process.exit(1));
-  process.on('message', (message: Question | News) => {
-    if ('pace' in message) pace = message.pace;
+  process.on('message', (message: Question | Pace) => {
+    if ('gently' in message) pace = message;
     else if ('indexesOf' in message)
       answer({ indexes: message.indexesOf.map((path) => readWalIndex(path) ?? null) });
     else {
+      ({ pace } = message);
       const onStep = (doneBytes: number): Pace => {
         answer({ doneBytes });
         return pace;
@@ -102,16 +102,23 @@ export function captureWith(
         return 'indexes' in answer ? answer.indexes.map((one) => one ?? undefined) : [];
       },
       async prepare(prepare, onStep) {
-        const answer = await ask(child, ended, { prepare }, copyMs, telling(child, onStep));
+        const pace = onStep(0);
+        const question = { prepare, pace };
+        const answer = await ask(child, ended, question, copyMs, telling(child, onStep, pace));
         if ('isPrepared' in answer) return answer.isPrepared;
         throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
       },
       async capture(order, onStep) {
-        const answer = await ask(child, ended, { order }, copyMs, telling(child, onStep));
+        const pace = onStep(0);
+        const question = { order, pace };
+        const answer = await ask(child, ended, question, copyMs, telling(child, onStep, pace));
         if ('captured' in answer) return answer.captured;
         throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
       },
-      end: () => void child.kill('SIGKILL'),
+      // It has nothing to do by then. Killed, it delays the commits of other programs: four times as many of more than 1.3 ms.
+      end() {
+        if (child.connected) child.disconnect();
+      },
       isAlive: () => child.connected && !child.killed,
     };
   };
@@ -128,17 +135,17 @@ export function captureWith(
   };
 }
 
-/** Tells the process how to go on, when that changes. */
+/** Tells the process how to go on, when that is not as it was told last. */
 function telling(
   child: ChildProcess,
   onStep: (doneBytes: number) => Pace,
+  { gently }: Pace,
 ): (doneBytes: number) => void {
-  let gently: boolean | undefined;
   return (doneBytes) => {
     const pace = onStep(doneBytes);
     if (pace.gently === gently) return;
     gently = pace.gently;
-    child.send({ pace } satisfies News, () => undefined);
+    child.send(pace, () => undefined);
   };
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import Database from 'better-sqlite3';
 import { PinWatch, requireHeldDuring } from '../../src/core/snapshot/pinWatch.ts';
 import { inspectSource } from '../../src/core/snapshot/source.ts';
 import { verifySnapshot } from '../../src/core/verify/verifySnapshot.ts';
@@ -159,4 +160,66 @@ describe('a program that does not see the lock of a backup', () => {
       assert.equal(verifySnapshot(path, () => undefined).status, 'ok');
     });
   }
+});
+
+describe('a program that writes to a database since the first look at it', () => {
+  endProcessesAfterEach();
+  const folder = useTempFolder();
+  const isWritten = (live: string, between: () => void): boolean => {
+    const source = inspectSource(live, 1e12);
+    between();
+    return new PinWatch(source, { facts: undefined, byHand: undefined }).isWritten;
+  };
+  const commit = "UPDATE items SET name = 'new' WHERE id = 1";
+
+  it('is noticed as soon as the database is held', () => {
+    const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
+    const program = new Database(live);
+    try {
+      assert.equal(
+        isWritten(live, () => program.exec(commit)),
+        true,
+        'the first commit',
+      );
+      assert.equal(
+        isWritten(live, () => undefined),
+        false,
+        'no commit',
+      );
+      assert.equal(
+        isWritten(live, () => program.exec(commit)),
+        true,
+        'another one',
+      );
+      program.pragma('wal_checkpoint(TRUNCATE)');
+      assert.equal(
+        isWritten(live, () => program.exec('SELECT 1 FROM items')),
+        false,
+        'it reads',
+      );
+    } finally {
+      program.close();
+    }
+  });
+
+  it('is none when a program opens the database, or has ended', () => {
+    const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
+    const open = (): Database.Database => {
+      const program = new Database(live);
+      program.exec('SELECT 1 FROM items');
+      return program;
+    };
+    let program: Database.Database | undefined;
+    assert.equal(
+      isWritten(live, () => (program = open())),
+      false,
+      'it has opened it',
+    );
+    program?.exec(commit);
+    assert.equal(
+      isWritten(live, () => program?.close()),
+      false,
+      'it has ended',
+    );
+  });
 });

@@ -35,6 +35,21 @@ describe('a process that stays to read the files of databases', function () {
     assert.equal(manifest.verdict.status, 'unchecked');
   };
 
+  /** Ends a job when it tells its progress for the `call`th time: the first is before the process has been asked. */
+  const stopAt = (call: number) => (): void => {
+    if (--call === 0) throw new Error('stop');
+  };
+
+  it('is the same one when a job has ended before it was asked', async () => {
+    const database = createDatabase(folder('app.db'), { rows: 10_000 });
+    await take(database);
+    const first = pid();
+    await assert.rejects(take(database, { onProgress: stopAt(1) }), /stop/);
+    await take(database);
+    assert.equal(pid(), first);
+    assert.deepEqual(notes, []);
+  });
+
   it('is another one when it was killed, and when a job has ended in the middle', async () => {
     const database = createDatabase(folder('app.db'), { rows: 10_000 });
     await take(database);
@@ -44,10 +59,7 @@ describe('a process that stays to read the files of databases', function () {
     await take(database);
     const second = pid();
     assert.notEqual(second, first);
-    const stop = (): void => {
-      throw new Error('stop');
-    };
-    await assert.rejects(take(database, { onProgress: stop }), /stop/);
+    await assert.rejects(take(database, { onProgress: stopAt(2) }), /stop/);
     await take(database);
     assert.notEqual(pid(), second);
     assert.deepEqual(notes, []);

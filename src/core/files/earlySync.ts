@@ -60,6 +60,7 @@ export class EarlySync {
 
   #syncGently(doneBytes: number): number {
     const bytes = doneBytes - this.#syncedBytes;
+    if (bytes === 0) return this.#gentleStepBytes;
     this.#syncedBytes = doneBytes;
     const startedAt = performance.now();
     try {

@@ -1,11 +1,10 @@
 import { closeSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
 import { basename } from 'node:path';
 import { BackupError, explain } from '../errors.ts';
-import { statIfAny } from '../files/paths.ts';
 import type { Facts, Finding } from '../manifest/manifest.ts';
 import type { ByHand, LostNames } from '../sqlite/opening.ts';
 import { formatBytes } from '../units.ts';
-import { isReplaced, type Source } from './source.ts';
+import { isReplaced, type Source, type WalState, walStateOf } from './source.ts';
 
 const largestQuietWalBytes = 256 * 1024 * 1024;
 const smallestNotedWalBytes = 4 * 1024 * 1024;
@@ -33,7 +32,7 @@ export class PinWatch {
   readonly #quietWalBytes: number;
   readonly #since = Date.now();
   #walBytes = 0;
-  #walState: string;
+  #wal: WalState;
   #lookedAt = -Infinity;
   #writtenAt = -Infinity;
   #hasWaitingWriter = false;
@@ -48,9 +47,11 @@ export class PinWatch {
     this.#source = source;
     this.#byHand = byHand;
     this.#held = { database: databaseState(source), wal: walSalts(source) };
-    const { sizeBytes, state } = walOf(source);
-    this.#walBytesBefore = sizeBytes;
-    this.#walState = state;
+    this.#wal = walStateOf(source.path);
+    this.#walBytesBefore = this.#wal.sizeBytes;
+    // Since the first look, some program has written. The connections of this process leave no frames.
+    const before = source.wal ?? this.#wal;
+    if (this.#wal.sizeBytes > 0 && differs(before, this.#wal)) this.#writtenAt = performance.now();
     const twice = 2 * (facts === undefined ? source.sizeBytes : facts.pageCount * facts.pageSize);
     this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
   }
@@ -74,10 +75,10 @@ export class PinWatch {
 
   #look(): void {
     if (this.#source.journalMode === 'wal') {
-      const { sizeBytes, state } = walOf(this.#source);
-      this.#walBytes = Math.max(this.#walBytes, sizeBytes);
-      if (state !== this.#walState) this.#writtenAt = performance.now();
-      this.#walState = state;
+      const wal = walStateOf(this.#source.path);
+      this.#walBytes = Math.max(this.#walBytes, wal.sizeBytes);
+      if (differs(wal, this.#wal)) this.#writtenAt = performance.now();
+      this.#wal = wal;
       return;
     }
     const journal = statSync(`${this.#source.path}-journal`, { throwIfNoEntry: false });
@@ -225,7 +226,6 @@ function walSalts({ path }: Source): string {
   }
 }
 
-function walOf({ path }: Source): { sizeBytes: number; state: string } {
-  const { size, mtimeMs } = statIfAny(`${path}-wal`) ?? { size: 0, mtimeMs: 0 };
-  return { sizeBytes: size, state: `${size} ${mtimeMs}` };
+function differs(one: WalState, other: WalState): boolean {
+  return one.sizeBytes !== other.sizeBytes || one.mtimeMs !== other.mtimeMs;
 }

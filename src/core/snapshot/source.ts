@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BackupError, type ErrorCode, explain, isBackupError } from '../errors.ts';
 import { isMountPoint } from '../files/fileSystem.ts';
-import { fileIdentity, resolveRegularFile } from '../files/paths.ts';
+import { fileIdentity, resolveRegularFile, statIfAny } from '../files/paths.ts';
 import { aboutSpaceIn, requireSpace } from '../files/space.ts';
 import { findLockers, hasProgramHere } from '../holders/holders.ts';
 import { findLost, type LostFiles } from '../holders/lost.ts';
@@ -22,6 +22,8 @@ export interface Source {
   identity: string;
   sizeBytes: number;
   journalMode: 'wal' | 'rollback';
+  /** Of its `-wal`, when it was first looked at. Unknown of files that have lost their names. */
+  wal?: WalState;
   /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
   links: number;
   pageSize: number;
@@ -30,6 +32,17 @@ export interface Source {
   isWalHidden?: true;
   /** Of files that have lost their names: where they are read. */
   byHand?: LostNames;
+}
+
+/** Each commit changes one of the two; both are 0 where there is no `-wal`. */
+export interface WalState {
+  sizeBytes: number;
+  mtimeMs: number;
+}
+
+export function walStateOf(path: string): WalState {
+  const { size, mtimeMs } = statIfAny(`${path}-wal`) ?? { size: 0, mtimeMs: 0 };
+  return { sizeBytes: size, mtimeMs };
 }
 
 /** Looks at a database before anything is opened or created. Refuses what cannot become a good backup, with the reason. */
@@ -45,6 +58,7 @@ export function inspectSource(database: string, largestBytes: number): Source {
     identity: fileIdentity(path),
     sizeBytes,
     journalMode,
+    wal: walStateOf(path),
     links: namesOf(path),
     pageSize,
     ...(process.platform !== 'win32' && { permissions: { mode: mode & 0o777, uid, gid } }),

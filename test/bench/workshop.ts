@@ -12,8 +12,8 @@ import { snapshotRequest, type Way } from './request.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const run = promisify(execFile);
-/** Linux tells its host of free memory two seconds after the first of it: PAGE_REPORTING_DELAY in mm/page_reporting.c. */
-const untilReportedMs = 3000;
+/** Linux begins to give free memory back to its host two seconds after it became free: PAGE_REPORTING_DELAY in mm/page_reporting.c. */
+const untilGivenBackMs = 3000;
 
 export interface Workshop {
   /** How many pairs each row measures. */
@@ -30,8 +30,8 @@ export interface Workshop {
   /**
    * Removes what earlier runs have written, and waits until the disk is quiet. Returns the empty folder for the next, which
    * may write `wantedBytes` without paying for memory: what a virtual machine does not use goes back to its host, and
-   * whoever asks for it next waits seconds for a gigabyte. It is asked for after what was removed has gone back, else the
-   * new goes with it, and in large pages: cut into small ones, it serves only a program that writes little at once.
+   * whoever asks for it next waits seconds for a gigabyte. It asks for that memory before, after the system has begun to give
+   * back what was removed, and in large pages: memory in small ones helps only a program with small writes.
    */
   clear: (wantedBytes?: number) => Promise<string>;
   remove: () => void;
@@ -74,7 +74,7 @@ export async function openWorkshop(
       await run('mkdir', [output]);
       await run('sync', []);
       if (wantedBytes > 0) {
-        await wait(untilReportedMs);
+        await wait(untilGivenBackMs);
         const env = { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
         await run(process.execPath, ['-e', `Buffer.alloc(${wantedBytes}, 1)`], { env });
       }

@@ -405,7 +405,10 @@ describe('a capture by a second process', () => {
         /index of its WAL could not be read/,
         (one: CaptureProcess): CaptureProcess => ({
           ...one,
-          readIndexes: (paths) => (one.end(), one.readIndexes(paths)),
+          readIndexes(paths) {
+            if (paths.length > 0) process.kill(one.pid ?? 0, 'SIGKILL');
+            return one.readIndexes(paths);
+          },
         }),
       ],
       [

@@ -162,7 +162,7 @@ describe('a program that does not see the lock of a backup', () => {
   }
 });
 
-describe('a program that writes to a database since the first look at it', () => {
+describe('a write to a database since the first look at it', () => {
   endProcessesAfterEach();
   const folder = useTempFolder();
   const isWritten = (live: string, between: () => void): boolean => {
@@ -202,7 +202,7 @@ describe('a program that writes to a database since the first look at it', () =>
     }
   });
 
-  it('is none when a program opens the database, or has ended', () => {
+  it('is not assumed when a program opens the database, or ends', () => {
     const live = createDatabase(folder('app.db'), { journalMode: 'wal' });
     const open = (): Database.Database => {
       const program = new Database(live);

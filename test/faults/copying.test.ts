@@ -93,7 +93,7 @@ describe('a copy beside a program that commits', function () {
     const isWhole = (): boolean => readFileSync(folder('from')).equals(readFileSync(folder('to')));
 
     for (const quietSteps of [0, 1])
-      it(`goes past the cache of the system, with a sync for what was there before (${quietSteps} steps)`, async () => {
+      it(`goes past the cache of the system, after a sync of what ${quietSteps} quiet steps left there`, async () => {
         const { doneBytes, calls } = await copy([], quietSteps);
         assert.equal(doneBytes, quietSteps * stepBytes + odd);
         assert.match(calls, /open\w*\(.*\/to".*O_DIRECT/);

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { captureWithKept } from '../../src/worker/captureProcess.ts';
+import { gentleStepBytes, stepBytes } from '../../src/core/files/earlySync.ts';
+import type { CaptureProcess } from '../../src/core/job.ts';
+import { pause } from '../../src/core/pause.ts';
+import { captureWith, captureWithKept } from '../../src/worker/captureProcess.ts';
 import { contentOf, createDatabase, snapshot } from '../support/databases.ts';
 import { isAlive, waitUntil, workerEntry } from '../support/processes.ts';
 import { useTempFolder } from '../support/tempFolders.ts';
@@ -35,12 +39,12 @@ describe('a process that stays to read the files of databases', function () {
     assert.equal(manifest.verdict.status, 'unchecked');
   };
 
-  /** Ends a job when it tells its progress for the `call`th time: the first is before the process has been asked. */
+  /** Ends a job at its `call`th word of progress. The first comes before the process is asked. */
   const stopAt = (call: number) => (): void => {
     if (--call === 0) throw new Error('stop');
   };
 
-  it('is the same one when a job has ended before it was asked', async () => {
+  it('stays when a job ends before asking it', async () => {
     const database = createDatabase(folder('app.db'), { rows: 10_000 });
     await take(database);
     const first = pid();
@@ -83,4 +87,48 @@ describe('a process that stays to read the files of databases', function () {
       assert.deepEqual(notes, []);
     });
   }
+});
+
+describe('a process that reads the files of databases', () => {
+  const folder = useTempFolder();
+  const start = async (): Promise<CaptureProcess> => {
+    const one = captureWith(workerEntry).start();
+    await one.readIndexes([]);
+    return one;
+  };
+
+  for (const gently of [true, false])
+    it(`begins at the pace that it is asked with (${gently ? 'gently' : 'quickly'})`, async () => {
+      const database = createDatabase(folder('app.db'), { rows: 50_000 });
+      const one = await start();
+      try {
+        const steps: number[] = [];
+        const order = { path: database, copy: folder('copy.db'), wal: undefined };
+        await one.capture(order, (doneBytes) => (steps.push(doneBytes), { gently }));
+        const first = steps.find((bytes) => bytes > 0);
+        assert.equal(first, gently ? gentleStepBytes : stepBytes);
+      } finally {
+        one.end();
+      }
+    });
+
+  it('ends at once, also when the thread that ends it has no time', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const one = await start();
+    one.end();
+    // What the system keeps of it until this thread looks has no memory and no files.
+    const hasEnded = (): boolean => readFileSync(`/proc/${one.pid}/stat`, 'utf8').includes(') Z ');
+    const until = performance.now() + 10_000;
+    while (!hasEnded() && performance.now() < until) pause(1);
+    assert.ok(hasEnded());
+  });
+
+  it('ends although it was stopped', async () => {
+    const one = await start();
+    assert.ok(one.pid !== undefined);
+    const { pid } = one;
+    process.kill(pid, 'SIGSTOP');
+    one.end();
+    await waitUntil(() => !isAlive(pid), 'it has ended');
+  });
 });

@@ -60,6 +60,7 @@ export class EarlySync {
 
   #syncGently(doneBytes: number): number {
     const bytes = doneBytes - this.#syncedBytes;
+    // A sync of nothing is quick on any disk, and says nothing of small steps.
     if (bytes === 0) return this.#gentleStepBytes;
     this.#syncedBytes = doneBytes;
     const startedAt = performance.now();

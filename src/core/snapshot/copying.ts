@@ -185,6 +185,7 @@ export class Copying {
     const readable = this.#findReadable(members);
     const isLarge = readable.some((one) => isWorthCapturing(one, this.#hooks.capturing));
     const start = async (): Promise<void> => {
+      capturing?.end();
       capturing = isLarge ? this.#hooks.capturing?.start() : undefined;
       // Nothing is held while it starts.
       await capturing?.readIndexes([]).catch(() => undefined);
@@ -228,8 +229,7 @@ export class Copying {
       // No program can write to a database in rollback mode while it is held: that must be short above all.
       const makesNobodyWait = (): boolean =>
         held.slice(current).every(({ member: { source } }) => source.journalMode === 'wal');
-      let spaceIsDueBytes = 0;
-      let ownBytes = 0;
+      let [spaceIsDueBytes, ownBytes] = [0, 0];
       const onStep = (wroteBytes: number): Pace => {
         for (const watch of watches) watch.look();
         const doneBytes = Math.min(before + wroteBytes, totalBytes);

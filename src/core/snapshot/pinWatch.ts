@@ -49,9 +49,9 @@ export class PinWatch {
     this.#held = { database: databaseState(source), wal: walSalts(source) };
     this.#wal = walStateOf(source.path);
     this.#walBytesBefore = this.#wal.sizeBytes;
-    // Since the first look, some program has written. The connections of this process leave no frames.
-    const before = source.wal ?? this.#wal;
-    if (this.#wal.sizeBytes > 0 && differs(before, this.#wal)) this.#writtenAt = performance.now();
+    // A WAL that has changed since the first look was written by another program: connections of this process leave no frames.
+    const hasChanged = this.#wal.sizeBytes > 0 && differs(source.wal ?? this.#wal, this.#wal);
+    if (source.journalMode === 'wal' && hasChanged) this.#writtenAt = performance.now();
     const twice = 2 * (facts === undefined ? source.sizeBytes : facts.pageCount * facts.pageSize);
     this.#quietWalBytes = Math.min(largestQuietWalBytes, Math.max(twice, smallestNotedWalBytes));
   }

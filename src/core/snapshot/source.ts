@@ -22,7 +22,7 @@ export interface Source {
   identity: string;
   sizeBytes: number;
   journalMode: 'wal' | 'rollback';
-  /** Of its `-wal`, when it was first looked at. Unknown of files that have lost their names. */
+  /** Its `-wal` at the first look. Missing for files that have lost their names. */
   wal?: WalState;
   /** More than 1 when the same file has other names, whose siblings SQLite would not see under this one. */
   links: number;
@@ -34,7 +34,7 @@ export interface Source {
   byHand?: LostNames;
 }
 
-/** Each commit changes one of the two; both are 0 where there is no `-wal`. */
+/** Size and time of a `-wal`. Each commit changes at least one of them. Both are 0 where there is none. */
 export interface WalState {
   sizeBytes: number;
   mtimeMs: number;

@@ -14,10 +14,8 @@ import { StartedAhead } from './startedAhead.ts';
 
 const role = 'SQLITE_BACKUP_CAPTURE';
 
-type Question =
-  | { indexesOf: readonly string[] }
-  | { prepare: Pick<CaptureOrder, 'path' | 'copy'>; pace: Pace }
-  | { order: CaptureOrder; pace: Pace };
+type ToCopy = { prepare: Pick<CaptureOrder, 'path' | 'copy'> } | { order: CaptureOrder };
+type Question = { indexesOf: readonly string[] } | (ToCopy & { pace: Pace });
 type Answer =
   /** As JSON has no undefined, null stands for it. */
   | { indexes: (WalIndex | null)[] }
@@ -92,6 +90,10 @@ export function captureWith(
       child.once('error', died);
     });
     ended.catch(() => undefined); // It is looked at only while something is asked.
+    const askToCopy = (what: ToCopy, onStep: (doneBytes: number) => Pace): Promise<Answer> => {
+      const pace = onStep(0);
+      return ask(child, ended, { ...what, pace }, copyMs, telling(child, onStep, pace));
+    };
     return {
       pid: child.pid,
       async readIndexes(paths) {
@@ -102,16 +104,12 @@ export function captureWith(
         return 'indexes' in answer ? answer.indexes.map((one) => one ?? undefined) : [];
       },
       async prepare(prepare, onStep) {
-        const pace = onStep(0);
-        const question = { prepare, pace };
-        const answer = await ask(child, ended, question, copyMs, telling(child, onStep, pace));
+        const answer = await askToCopy({ prepare }, onStep);
         if ('isPrepared' in answer) return answer.isPrepared;
         throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
       },
       async capture(order, onStep) {
-        const pace = onStep(0);
-        const question = { order, pace };
-        const answer = await ask(child, ended, question, copyMs, telling(child, onStep, pace));
+        const answer = await askToCopy({ order }, onStep);
         if ('captured' in answer) return answer.captured;
         throw 'error' in answer ? fromPlainError(answer.error) : new Error('no answer');
       },

@@ -29,9 +29,9 @@ export interface Workshop {
   textDatabase: (sizeBytes: number) => string;
   /**
    * Removes what earlier runs have written, and waits until the disk is quiet. Returns the empty folder for the next, which
-   * may write `wantedBytes` without paying for memory: what a virtual machine does not use goes back to its host, and
-   * whoever asks for it next waits seconds for a gigabyte. It asks for that memory before, after the system has begun to give
-   * back what was removed, and in large pages: memory in small ones helps only a program with small writes.
+   * may write `wantedBytes` without paying for memory. What a virtual machine does not use goes back to its host, and the
+   * next program that asks for a gigabyte of it waits for seconds. So this call asks before, when the system has begun to
+   * give back what was removed, and in large pages: memory in small ones helps only a program with small writes.
    */
   clear: (wantedBytes?: number) => Promise<string>;
   remove: () => void;
